@@ -1,0 +1,480 @@
+"""The Python entry points: train, resume, load, and samplers for a run's codes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from zspace import plots, samplers
+from zspace.core import Batches, LatentModel, Sampler, as_float, blockwise
+from zspace.data import Images, from_arrays
+from zspace.data import load as load_data
+from zspace.data import load_whole
+from zspace.data.images import Part, Raw, split
+from zspace.errors import InputError, unknown
+from zspace.options import About, checked, options_of
+from zspace.recipes import Facts, Plan, find
+from zspace.storage import load_state, read_header, write_tensors, write_text
+from zspace.train import Report, Run, fit, make_fabric, dump_config
+
+Data = str | Path | Images | npt.NDArray[Any] | Tensor
+Say = Callable[[str], None]
+
+ON_DEVICE = 0.25
+"""Share of an accelerator's memory that a training set may take to be kept there."""
+
+
+DATA_OPTIONS = (
+    "data_dir", "image_size", "channels", "classes", "train_size", "train_per_class",
+    "label_attribute", "crop",
+)  # fmt: skip
+"""The options of `train` that belong to the data."""
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
+
+
+def train(
+    recipe: str,
+    data: Data = "digits",
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    report: Report | None = None,
+    say: Say = _silent,
+    data_dir: Annotated[str | None, About("folder of a named set's original files")] = None,
+    image_size: Annotated[int | None, About("scale images to this height and width", least=1)] = None,
+    channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None,
+    classes: Annotated[str | None, About("only these labels, with commas between")] = None,
+    train_size: Annotated[int | None, About("a seeded subset of the training images", least=1)] = None,
+    train_per_class: Annotated[int | None, About("likewise, of each class", least=1)] = None,
+    label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None,
+    crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out")] = "128",
+    seed: Annotated[int, About("of initialisation, order and noise", least=0)] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
+    precision: Annotated[Literal["32", "bf16"], About("float32, or bfloat16 where it is safe")] = "32",
+    threads: Annotated[int | None, About("CPU threads", least=1)] = None,
+    log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
+    checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
+    keep: Annotated[int, About("latest checkpoints to keep; 0: all", least=0)] = 2,
+    tensorboard: Annotated[bool, About("TensorBoard events, too")] = False,
+    init_from: Annotated[str | None, About("a run whose weights to start from")] = None,
+    **options: Any,
+) -> LatentModel:
+    """Train a model by a recipe, and return it in eval mode.
+
+    Args:
+        recipe: a name of `zspace.recipes`, such as "flexae-sr".
+        data: what `--data` takes (a named set, a folder, an .npy or .npz file, "hf:NAME"), or
+            `Images`, or an array: uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W), floats
+            in [0, 1] of the same shapes, or vectors (N, D).
+        out: the run's folder; None leaves nothing on disk.
+        overwrite: replace an existing run.
+        report: called with the iteration and the losses, whenever they are logged.
+        say: called with messages for people.
+        options: the recipe's hyper-parameters.
+
+    Raises:
+        InputError: anything that was given can't be used.
+
+    >>> model = train("ae", "digits", iterations=2, batch_size=32, width=4, hidden=16)
+    >>> model.reconstruct(torch.rand(3, 1, 8, 8)).shape
+    torch.Size([3, 1, 8, 8])
+    """
+    given = locals()
+    build = find(recipe)
+    known = options_of(train)
+    settings = {
+        **checked(known, {name: given[name] for name in known}),
+        **checked(options_of(build), options, f"option of {recipe}"),
+    }
+    images = _images(data, settings)
+    for note in images.notes:
+        say(note)
+    config = {
+        "recipe": recipe,
+        "data": str(data) if isinstance(data, str | Path) else None,
+        **settings,
+    }
+    if out is not None:
+        Run.check_new(Path(out), overwrite=overwrite)
+    return _train(config, images, None if out is None else Path(out), overwrite, report, say)
+
+
+def resume(
+    run: str | Path,
+    *,
+    iterations: int | None = None,
+    data: Data | None = None,
+    report: Report | None = None,
+    say: Say = _silent,
+) -> LatentModel:
+    """Continue a run that was killed, exactly where its last checkpoint was made.
+
+    Args:
+        iterations: train to this iteration instead of the configured one.
+        data: what the run was trained on, where that was given as an array in Python.
+    """
+    existing = Run(run)
+    config = existing.config
+    if iterations is not None:
+        done = max(existing.checkpoints(), default=0)
+        if iterations < max(done, 1):
+            raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
+        config["iterations"] = iterations
+    config = _checked_config(config, existing)
+    images = run_images(existing) if data is None else _images(data, config)
+    if iterations is not None:
+        write_text(existing.folder / "config.yaml", dump_config(config))
+        existing.model_file.unlink(missing_ok=True)
+        existing = Run(run)
+    if existing.model_file.exists():
+        say(f"{run} is finished; --iterations N trains it further")
+        model = load(run)
+        _pictures(existing, model, images, missing=True)
+        return model
+    return _train(config, images, existing, False, report, say)
+
+
+def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
+    """A run's configuration, checked like any other input."""
+    try:
+        recipe, data = config["recipe"], config["data"]
+        rest = {k: v for k, v in config.items() if k not in ("recipe", "data")}
+        known = options_of(train) | options_of(find(recipe))
+        return {"recipe": recipe, "data": data, **checked(known, rest)}
+    except (KeyError, InputError) as error:
+        raise InputError(f"{run.folder}/config.yaml can't be used: {error}") from error
+
+
+def _train(
+    config: dict[str, Any],
+    images: Images,
+    out: Path | Run | None,
+    overwrite: bool,
+    report: Report | None,
+    say: Say,
+) -> LatentModel:
+    fabric = make_fabric(config["device"], config["precision"], config["threads"])
+    devices = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(config["seed"])
+        facts = _facts(images)
+        plan = _plan(config, facts)
+        model = plan.model.to(fabric.device, memory_format=torch.channels_last)
+        continued = isinstance(out, Run) and bool(out.checkpoints())
+        if config["init_from"] is not None and not continued:
+            _initialise(model, config["init_from"], say)
+        batches = Batches(
+            _near(images.train.x, fabric.device),
+            images.train.y,
+            size=plan.batch_size,
+            seed=config["seed"],
+            replacement=plan.replacement,
+            device=fabric.device,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+        )
+        run = out
+        if isinstance(out, Path):
+            if fabric.is_global_zero:
+                Run.create(out, config, overwrite=overwrite)
+            fabric.barrier()
+            run = Run(out)
+        assert not isinstance(run, Path)
+        if run is not None:
+            run.facts = {**asdict(facts), "train_images": len(images.train)}
+        fit(
+            model,
+            batches,
+            plan.iterations,
+            run=run,
+            fabric=fabric,
+            report=report if fabric.is_global_zero else None,
+            log_every=config["log_every"],
+            checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
+            keep=config["keep"],
+        )
+    model = model.eval()
+    if run is not None and fabric.is_global_zero:
+        header = {**run.header(), "iteration": plan.iterations}
+        write_tensors(run.model_file, model.state_dict(), header)
+        _pictures(run, model, images)
+    return model
+
+
+def _plan(config: Mapping[str, Any], facts: Facts) -> Plan:
+    build = find(config["recipe"])
+    return build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
+
+
+def _facts(images: Images) -> Facts:
+    x = images.train.x
+    bounded = images.is_image or bool(x.abs().max() <= 1)
+    return Facts(images.shape, images.classes, bounded)
+
+
+def _images(data: Data, settings: Mapping[str, Any]) -> Images:
+    if isinstance(data, Images):
+        return data
+    if isinstance(data, str | Path):
+        return load_data(str(data), **{name: settings[name] for name in DATA_OPTIONS})
+    array = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
+    return split(Raw({"train": from_arrays(array)}), "the data")
+
+
+def _near(x: Tensor, device: torch.device) -> Tensor:
+    """The training set on the device where it fits there."""
+    if device.type == "cuda":
+        room = torch.cuda.get_device_properties(device).total_memory
+        return x.to(device) if x.nbytes <= ON_DEVICE * room else x
+    return x
+
+
+def _initialise(model: LatentModel, run: str, say: Say) -> None:
+    """Weights of another run wherever name and shape agree; the others are listed."""
+    theirs, _ = Run(run).weights()
+    ours = model.state_dict()
+    taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
+    if not taken:
+        raise InputError(f"--init-from {run}: no weight agrees in name and shape")
+    model.load_state_dict({**ours, **taken})
+    left = [k for k in ours if k not in taken]
+    say(f"init-from {run}: {len(taken)} of {len(ours)} tensors taken")
+    if left:
+        say("not taken: " + ", ".join(left))
+
+
+def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu") -> LatentModel:
+    """A run's model, in eval mode.
+
+    Args:
+        checkpoint: "last", or the iteration of one.
+        device: "cpu", "cuda", "mps" or "auto".
+    """
+    existing = Run(run)
+    config = _checked_config(existing.config, existing)
+    tensors, path = existing.weights(str(checkpoint))
+    model = _plan(config, run_facts(existing, path)).model
+    load_state(model, tensors, path)
+    return model.to(make_fabric(device).device).eval()
+
+
+def run_facts(run: Run, path: Path | None = None) -> Facts:
+    """What a run's model knows of its data: shape and class names."""
+    header = read_header(path or run.weights()[1])
+    facts = header.get("facts")
+    if not isinstance(facts, dict) or not {"shape", "classes", "bounded"} <= facts.keys():
+        raise InputError(f"{path} does not say what data it is made for")
+    return Facts(tuple(facts["shape"]), tuple(facts["classes"]), bool(facts["bounded"]))
+
+
+def run_images(run: Run) -> Images:
+    """The data that a run was trained on, read again."""
+    config = _checked_config(run.config, run)
+    if config["data"] is None:
+        raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
+    return _images(config["data"], config)
+
+
+def codes(model: LatentModel, x: Tensor) -> Tensor:
+    """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return blockwise(lambda block: model.encode(as_float(block.to(device))), x)
+
+
+def fit_sampler(
+    run: str | Path,
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    checkpoint: str | int = "last",
+    device: str = "cpu",
+) -> Sampler:
+    """Fit a sampler to the codes of a run's training images, and store it in the run.
+
+    Args:
+        name: of `zspace.samplers.SAMPLERS`.
+        options: of that sampler; its defaults for the rest.
+    """
+    existing = Run(run)
+    if name not in samplers.SAMPLERS:
+        raise unknown("sampler", name, samplers.SAMPLERS)
+    kind = samplers.SAMPLERS[name]
+    chosen = checked(options_of(kind), options or {}, f"option of the sampler {name}")
+    model = load(run, checkpoint=checkpoint, device=device)
+    fitted = samplers.make(name, model.latent_dim, chosen)
+    train = run_images(existing).train
+    fitted.fit(codes(model, train.x).cpu(), train.y)
+    header = {
+        "sampler": name,
+        "dim": model.latent_dim,
+        "options": chosen,
+        "model": _fingerprint(model),
+    }
+    samplers.save(fitted, _sampler_file(existing, name), header)
+    return fitted.to(next(model.parameters()).device)
+
+
+def sampler(
+    run: str | Path, name: str, model: LatentModel, *, checkpoint: str | int = "last"
+) -> Sampler:
+    """The sampler `name` for a model that `load(run)` gave.
+
+    "prior" is the model's own. Others are read from the run; one that is not there yet, or that
+    was fitted to other weights than this model's, is fitted (with its stored options) and stored.
+    """
+    if name == "prior":
+        if model.prior is None:
+            known = ", ".join(samplers.SAMPLERS)
+            raise InputError(f"{run} has no prior of its own: choose --sampler {known}")
+        return model.prior
+    device = next(model.parameters()).device
+    path = _sampler_file(Run(run), name)
+    options: dict[str, Any] = {}
+    if path.exists():
+        header = read_header(path)
+        if header.get("model") == _fingerprint(model):
+            return samplers.load(path).to(device)
+        options = header.get("options", {})
+    return fit_sampler(run, name, options, checkpoint=checkpoint, device=device.type)
+
+
+def _sampler_file(run: Run, name: str) -> Path:
+    return run.folder / "samplers" / f"{name}.safetensors"
+
+
+def _fingerprint(model: LatentModel) -> str:
+    """A checksum of a model's weights: tells whose codes a sampler was fitted to."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _pictures(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
+    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run."""
+    names = ("samples", "reconstructions", "interpolation", "losses")
+    paths = {name: run.folder / f"{name}.png" for name in names}
+    if missing and all(path.exists() for path in paths.values()):
+        return
+    plots.losses(paths["losses"], run.losses())
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
+    if model.prior is None:
+        fitted = samplers.make("normal", model.latent_dim)
+        fitted.fit(codes(model, images.train.x).cpu(), images.train.y)
+        model_sampler: Sampler = fitted.to(generator.device)
+    else:
+        model_sampler = model.prior
+    with torch.no_grad():
+        n = 64 if images.is_image else 2000
+        samples = blockwise(model.decode, model_sampler.sample(n, generator=generator))
+    x = as_float(images.test.x[:n].to(generator.device))
+    if not images.is_image:
+        plots.scatters(paths["samples"], {"test": x, "samples": samples})
+        plots.scatters(paths["reconstructions"], {"test": x, "reconstructed": model.reconstruct(x)})
+        middle = model.interpolate(x[::2], x[1::2][: len(x[::2])], 3)[:, 1]
+        plots.scatters(paths["interpolation"], {"test": x, "mid-points": middle})
+        return
+    plots.save_sheet(paths["samples"], samples)
+    plots.save_sheet(paths["reconstructions"], *reconstruction_rows(model, x[:32]))
+    plots.save_sheet(paths["interpolation"], *interpolation_rows(model, x[:8], x[8:16]))
+
+
+def reconstruction_rows(model: LatentModel, x: Tensor, columns: int = 8) -> tuple[Tensor, int]:
+    """Rows of images, each above the row of its reconstructions; and the number of columns."""
+    rows: list[Tensor] = []
+    for block, rebuilt in zip(x.split(columns), model.reconstruct(x).split(columns), strict=True):
+        blank = torch.zeros(columns - len(block), *x.shape[1:], device=x.device)
+        rows += [block, blank, rebuilt, blank]
+    return torch.cat(rows), columns
+
+
+def interpolation_rows(
+    model: LatentModel, a: Tensor, b: Tensor, steps: int = 9
+) -> tuple[Tensor, int]:
+    """A row for each pair: a, what is decoded on the way between their codes, b (FlexAE, Fig. 5).
+
+    The first and last entry are the images themselves; the middle one is decoded from the mid-
+    point of the codes.
+    """
+    n = min(len(a), len(b))
+    rows = model.interpolate(a[:n], b[:n], steps)
+    rows[:, 0], rows[:, -1] = a[:n], b[:n]
+    return rows.flatten(0, 1), steps
+
+
+def data_for(
+    run: str | Path, data: str | None, data_dir: str | None, part: str
+) -> tuple[Part, tuple[str, ...]]:
+    """Images to look at with a run's model, and the names of their labels.
+
+    Args:
+        data, data_dir: other data than the run's own; converted to the model's shape.
+        part: "train", "validation", "test", or "all": every image, in the data's own order.
+    """
+    existing = Run(run)
+    config = _checked_config(existing.config, existing)
+    facts = run_facts(existing)
+    if data is not None:
+        keep: dict[str, Any] = {name: None for name in DATA_OPTIONS}
+        config |= {**keep, "data": data, "data_dir": data_dir, "crop": config["crop"]}
+        config["crop"] = config["crop"] if data == "celeba" else "128"
+        if facts.is_image:
+            config |= {"channels": facts.shape[0], "image_size": _square(facts)}
+    elif data_dir is not None:
+        config["data_dir"] = data_dir
+    if config["data"] is None:
+        raise InputError(f"{run} was trained on an array in Python: name its data by --data")
+    options = {name: config[name] for name in DATA_OPTIONS}
+    if part == "all":
+        chosen, classes = load_whole(config["data"], **options)
+    else:
+        images = load_data(config["data"], **options)
+        chosen, classes = getattr(images, part), images.classes
+    if tuple(chosen.x.shape[1:]) != facts.shape:
+        raise InputError(
+            f"{config['data']} has samples of shape {tuple(chosen.x.shape[1:])}, the model is for "
+            f"{facts.shape}"
+        )
+    return chosen, classes
+
+
+def _square(facts: Facts) -> int | None:
+    return facts.shape[1] if facts.shape[1] == facts.shape[2] else None
+
+
+def read_codes(path: str | Path, dim: int) -> Tensor:
+    """Codes (N, dim) of an .npy file, or of the array `codes` (or the only one) of an .npz file."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            names = loaded.files
+            if "codes" not in names and len(names) != 1:
+                raise InputError(f"{path} holds {', '.join(names)}: expected an array named codes")
+            loaded = loaded["codes" if "codes" in names else names[0]]
+    except InputError:
+        raise
+    except Exception as error:  # NumPy raises all kinds for damaged files
+        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
+    if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
+        raise InputError(f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})")
+    if loaded.shape[1] != dim:
+        raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
+    if not np.isfinite(loaded).all():
+        raise InputError(f"{path} holds NaN or infinite numbers")
+    return torch.from_numpy(loaded.astype(np.float32))

@@ -1,0 +1,270 @@
+"""The six concepts: Method, LatentModel, Variational, Sampler, Density, Batches (and Frozen).
+
+The centre is `Method.objectives`: a paper's algorithm box, written as a generator. It draws what
+it needs from `batches`; each `yield` hands over one named loss; the loop in `zspace.train`
+performs that one update, of the parameters that the optimiser of that name owns and of no
+others; the generator resumes with the new weights and its own local variables.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.optim import Optimizer
+
+from zspace.errors import InputError
+
+Terms = dict[str, Tensor]
+"""The named parts of one loss: scalars whose sum is minimised, each of which is logged."""
+
+BLOCK = 256
+"""Images or codes that pass through a network at a time outside training: bounds the memory."""
+
+
+class Batches:
+    """Endless seeded batches of a data set, and the randomness that goes with them.
+
+    `next(batches)` gives `(x, y)`: float32 images (N, C, H, W) in [0, 1], or vectors (N, D) as
+    they are, and int64 labels (N,) or None. `normal` and `uniform` draw noise for a batch.
+
+    A run in W processes draws each batch and its noise whole in every process and keeps its own
+    W-th of it, so that W processes see together what one would see.
+
+    Args:
+        x: uint8 (N, C, H, W) or float32 (N, D), on any device or memory-mapped.
+        y: int64 (N,) or None.
+        size: images of a batch, over all processes.
+        seed: of the order and of the noise, which are two streams.
+        replacement: draw every batch anew from all images; else go through them epoch by epoch,
+            each in a new order, leaving out what does not fill a last batch.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        size: int,
+        seed: int = 0,
+        replacement: bool = False,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if size < 1:
+            raise InputError(f"a batch has at least 1 image, not {size}")
+        if len(x) < size:
+            raise InputError(
+                f"{len(x)} training images are fewer than a batch of {size}: "
+                "lower --batch-size or give more images"
+            )
+        if size % world:
+            raise InputError(f"a batch of {size} can't be divided among {world} processes")
+        self.x, self.y, self.size, self.seed = x, y, size, seed
+        self.replacement, self.device = replacement, torch.device(device)
+        self.rank, self.world = rank, world
+        self.step = 0
+        self.drawn = 0
+        self._order = torch.Generator().manual_seed(_stream(seed, 1))
+        self._noise = torch.Generator(self.device).manual_seed(_stream(seed, 2))
+        self._permutation: tuple[int, Tensor] | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor | None]:
+        rows = self._mine(self._rows()).to(self.x.device)
+        self.drawn += 1
+        x = as_float(self.x[rows].to(self.device, non_blocking=True))
+        return x, None if self.y is None else self.y[rows].to(self.device)
+
+    @property
+    def epoch(self) -> int:
+        """How often the data set has been gone through."""
+        return self.drawn * self.size // len(self.x)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal noise (N, *shape) for the N images of this process's batch."""
+        noise = torch.randn(self.size, *shape, generator=self._noise, device=self.device)
+        return self._mine(noise)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Noise from U[0, 1] of shape (N, *shape), likewise."""
+        noise = torch.rand(self.size, *shape, generator=self._noise, device=self.device)
+        return self._mine(noise)
+
+    def _mine(self, whole: Tensor) -> Tensor:
+        share = self.size // self.world
+        return whole[self.rank * share : (self.rank + 1) * share]
+
+    def _rows(self) -> Tensor:
+        n = len(self.x)
+        if self.replacement:
+            return torch.randint(n, (self.size,), generator=self._order)
+        epoch, position = divmod(self.drawn, n // self.size)
+        if self._permutation is None or self._permutation[0] != epoch:
+            # the order of an epoch depends on its number alone: nothing of it need be saved
+            generator = torch.Generator().manual_seed(_stream(self.seed, 3, epoch))
+            self._permutation = epoch, torch.randperm(n, generator=generator)
+        return self._permutation[1][position * self.size : (position + 1) * self.size]
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the batches are: all that `load_state` needs to go on in the same way."""
+        return {
+            "step": torch.tensor(self.step),
+            "drawn": torch.tensor(self.drawn),
+            "order": self._order.get_state(),
+            "noise": self._noise.get_state(),
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.step, self.drawn = int(state["step"]), int(state["drawn"])
+        self._order.set_state(state["order"])
+        self._noise.set_state(state["noise"])
+
+
+def _stream(*numbers: int) -> int:
+    """A seed for one of several independent streams."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def as_float(x: Tensor) -> Tensor:
+    """Stored data as networks take it: uint8 images to float32 in [0, 1], vectors as they are."""
+    if x.dtype == torch.uint8:
+        x = x.float().div_(255)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+class Method(nn.Module, ABC):
+    """Something that trains."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The optimisers by name. Each owns the parameters that its losses move."""
+
+    @abstractmethod
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        """One iteration: yields (name of an optimiser, terms of the loss that it minimises).
+
+        A yielded loss must share no graph with a later one, since the update in between changes
+        the weights that the graph remembers.
+        """
+
+
+class Sampler(nn.Module, ABC):
+    """A distribution of latent codes that can be drawn from."""
+
+    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+        """Fit to codes (N, D) and, where it uses them, their labels (N,)."""
+        raise InputError(f"{type(self).__name__} is learned with its model and fits no codes")
+
+    @abstractmethod
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n codes (n, D), of one label where the sampler knows labels."""
+
+
+class Density(Sampler, ABC):
+    """A sampler whose density is known."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats: codes (N, D) to (N,)."""
+
+
+class LatentModel(Method, ABC):
+    """A method that ends in an encoder, a decoder and a latent space between them."""
+
+    latent_dim: int
+    """D, the size of a code."""
+    prior: Sampler | None
+    """What the paper samples codes from; None where it has no such thing."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """The deterministic code (N, D) of images (N, C, H, W) in [0, 1], or of vectors."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """The images (N, C, H, W) in [0, 1], or the vectors, of codes (N, D)."""
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n images (n, C, H, W) in [0, 1], decoded from codes that the prior draws."""
+        if self.prior is None:
+            raise InputError(
+                "this model has no prior of its own: fit a sampler to its codes "
+                "(--sampler normal, mixture)"
+            )
+        if n < 1:
+            raise InputError(f"n must be at least 1, not {n}")
+        return blockwise(self.decode, self.prior.sample(n, label, generator=generator))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """decode(encode(x)): images (N, C, H, W) in [0, 1] to the same."""
+        return blockwise(lambda block: self.decode(self.encode(block)), x)
+
+    @torch.no_grad()
+    def interpolate(self, a: Tensor, b: Tensor, steps: int = 9) -> Tensor:
+        """Images on the straight line between the codes of a and b, both (N, C, H, W).
+
+        Returns (N, steps, C, H, W); the first is the reconstruction of a, the last that of b.
+        """
+        if steps < 2:
+            raise InputError(f"an interpolation has at least 2 steps, not {steps}")
+        if a.shape != b.shape:
+            raise InputError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each")
+        za, zb = self.encode(a), self.encode(b)
+        t = torch.linspace(0, 1, steps, device=za.device)[None, :, None]
+        z = (1 - t) * za[:, None] + t * zb[:, None]
+        x = blockwise(self.decode, z.flatten(0, 1))
+        return x.unflatten(0, (len(a), steps))
+
+
+class Variational(LatentModel, ABC):
+    """A latent model whose encoder gives a distribution of codes."""
+
+    @abstractmethod
+    def posterior(self, x: Tensor) -> Distribution:
+        """q(z | x) with batch shape (N,) and event shape (D,)."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior's mean."""
+        mean: Tensor = self.posterior(x).mean
+        return mean
+
+
+class Frozen(nn.Module):
+    """A trained module for another method to use: no gradients, always in eval mode.
+
+    >>> frozen = Frozen(nn.Linear(2, 1))
+    >>> frozen.train().module.training, any(p.requires_grad for p in frozen.parameters())
+    (False, False)
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.module.eval()
+        return self
+
+    def forward(self, *args: Any) -> Any:
+        return self.module(*args)
+
+
+def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOCK) -> Tensor:
+    """function(x), computed on `block` rows at a time: memory stays bounded."""
+    return torch.cat([function(part) for part in x.split(block)])

@@ -1,0 +1,66 @@
+"""IDX files (MNIST, Fashion-MNIST), gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zspace.data.images import Raw, from_arrays
+from zspace.errors import InputError
+
+
+def read_idx(path: Path, md5: str | None = None) -> npt.NDArray[np.uint8]:
+    """The uint8 array of an IDX file.
+
+    Args:
+        md5: of the file's content, unzipped; None accepts any.
+
+    Raises:
+        InputError: empty, truncated, not IDX, or of another checksum.
+    """
+    data = path.read_bytes()
+    if not data:
+        raise InputError(f"{path} is empty")
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(f"{path} is truncated or damaged: {error}") from error
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
+        raise InputError(f"{path} is no IDX file of unsigned bytes")
+    ndim = data[3]
+    shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * ndim], ">u4"))
+    body = data[4 + 4 * ndim :]
+    expected = int(np.prod([float(n) for n in shape])) if len(shape) == ndim else -1
+    if len(body) != expected:
+        raise InputError(f"{path} is truncated: {len(body)} bytes of data, {expected} expected")
+    if md5 is not None and hashlib.md5(data).hexdigest() != md5:
+        raise InputError(f"{path} has a wrong checksum: its content is not the published one")
+    return np.frombuffer(body, np.uint8).reshape(shape).copy()
+
+
+def idx_set(
+    folder: Path, checksums: dict[str, str] | None, classes: Sequence[str]
+) -> Raw:
+    """A set of four IDX files: {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]."""
+    parts: dict[str, Any] = {}
+    for part, prefix in (("train", "train"), ("test", "t10k")):
+        arrays: list[npt.NDArray[np.uint8]] = []
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            name = f"{prefix}-{kind}"
+            found = [p for p in (folder / name, folder / f"{name}.gz") if p.is_file()]
+            if not found:
+                raise InputError(f"{folder} has no file {name} or {name}.gz")
+            arrays.append(read_idx(found[0], checksums[name] if checksums else None))
+        x, y = arrays
+        if x.ndim != 3 or y.ndim != 1 or len(y) and int(y.max()) >= len(classes):
+            raise InputError(f"{folder} has {prefix} files that hold no labelled grey images")
+        parts[part] = from_arrays(x, y, f"{folder}/{prefix}")
+    return Raw(parts, tuple(classes))

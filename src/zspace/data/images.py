@@ -1,0 +1,309 @@
+"""`Images`: a data set in memory (or memory-mapped), in three parts, and how it comes to be so."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zspace.errors import InputError, unknown
+
+IN_MEMORY = 4 << 30
+"""Bytes up to which a part is held in memory; a larger one lies in a memory-mapped file."""
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """x: uint8 (N, C, H, W) or float32 (N, D), maybe memory-mapped; y: int64 (N,) or None."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Tensor) -> Part:
+        """Some of the samples; a memory-mapped part stays so."""
+        nbytes = self.x[:1].nbytes * len(rows)
+        if nbytes <= IN_MEMORY:
+            return Part(self.x[rows], None if self.y is None else self.y[rows])
+        x = torch.from_numpy(allocate((len(rows), *self.x.shape[1:]), self.x.numpy().dtype))
+        for i in range(0, len(rows), 4096):
+            x[i : i + 4096] = self.x[rows[i : i + 4096]]
+        return Part(x, None if self.y is None else self.y[rows])
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a reader found: parts by name ("train" among them) and the names of the labels."""
+
+    parts: Mapping[str, Part]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set: images (uint8) or vectors (float32, never rescaled), labels, and three parts.
+
+    Attributes:
+        name: as the user gave it.
+        train, validation, test: disjoint.
+        classes: names of the labels, by number; empty without labels.
+        notes: what was done that the user should know, such as a part that was split off.
+    """
+
+    name: str
+    train: Part
+    validation: Part
+    test: Part
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (C, H, W) or (D,)."""
+        return tuple(self.train.x.shape[1:])
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+
+def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> npt.NDArray[Any]:
+    """An array in memory, or in a temporary file that is gone with the process, by its size."""
+    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile(prefix="zspace-") as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def split(raw: Raw, name: str) -> Images:
+    """The three parts. One that is missing or empty is split off train, seeded, and noted.
+
+    Validation is a tenth of train, a missing test part a fifth: always the same samples.
+    """
+    parts = {k: p for k, p in raw.parts.items() if len(p)}
+    notes = list(raw.notes)
+    if "train" not in parts:
+        raise InputError(f"{name} has no training images")
+    for part, share in (("test", 5), ("validation", 10)):
+        if part in parts:
+            continue
+        train = parts["train"]
+        count = len(train) // share
+        if not count:
+            raise InputError(
+                f"{name} has {len(train)} training images: too few to split a {part} part off"
+            )
+        generator = torch.Generator().manual_seed({"test": 1, "validation": 2}[part])
+        order = torch.randperm(len(train), generator=generator)
+        parts[part] = train.take(order[:count].sort().values)
+        parts["train"] = train.take(order[count:].sort().values)
+        notes.append(f"{name} has no {part} part: {count} of {len(train)} were split off train")
+    return Images(
+        name, parts["train"], parts["validation"], parts["test"], raw.classes, tuple(notes)
+    )
+
+
+def select(
+    images: Images,
+    classes: Sequence[str] | None = None,
+    train_size: int | None = None,
+    train_per_class: int | None = None,
+) -> Images:
+    """A subset of a data set: some classes (of every part), some training samples (seeded).
+
+    Args:
+        classes: names (or, failing that, numbers) of labels; they are numbered anew in this order.
+        train_size: how many training samples.
+        train_per_class: how many training samples of each class.
+    """
+    if (classes or train_per_class) and images.train.y is None:
+        raise InputError(f"{images.name} has no labels: leave out --classes and --train-per-class")
+    if classes:
+        parts: dict[str, Part] = {}
+        names = images.classes
+        for part in PARTS:
+            parts[part], names = choose_classes(getattr(images, part), images.classes, classes)
+            if not len(parts[part]):
+                raise InputError(f"the {part} part of {images.name} has no image of these classes")
+        images = replace(images, **parts, classes=names)
+    train = images.train
+    generator = torch.Generator().manual_seed(3)
+    if train_per_class:
+        assert train.y is not None
+        rows: list[Tensor] = []
+        for label, name in enumerate(images.classes):
+            own = (train.y == label).nonzero()[:, 0]
+            if len(own) < train_per_class:
+                raise InputError(
+                    f"--train-per-class {train_per_class}: class {name} of {images.name} has "
+                    f"{len(own)} training images"
+                )
+            rows.append(own[torch.randperm(len(own), generator=generator)[:train_per_class]])
+        train = train.take(torch.cat(rows).sort().values)
+    if train_size:
+        if train_size > len(train):
+            raise InputError(
+                f"--train-size {train_size}: {images.name} has {len(train)} training images"
+            )
+        order = torch.randperm(len(train), generator=generator)[:train_size]
+        train = train.take(order.sort().values)
+    return replace(images, train=train)
+
+
+def _class_number(name: str, classes: Sequence[str]) -> int:
+    if name in classes:
+        return classes.index(name)
+    if name.isdigit() and int(name) < len(classes):
+        return int(name)
+    raise unknown("class", name, classes)
+
+
+def choose_classes(
+    part: Part, classes: Sequence[str], chosen: Sequence[str]
+) -> tuple[Part, tuple[str, ...]]:
+    """The samples of the chosen classes, numbered anew in that order, and the classes' names."""
+    if part.y is None:
+        raise InputError("data without labels have no --classes")
+    numbers = [_class_number(c, classes) for c in chosen]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"--classes names a class twice: {','.join(chosen)}")
+    new = torch.full((max(int(part.y.max()) + 1, max(numbers) + 1),), -1)
+    new[torch.tensor(numbers)] = torch.arange(len(numbers))
+    rows = (new[part.y] >= 0).nonzero()[:, 0]
+    return Part(part.take(rows).x, new[part.y[rows]]), tuple(classes[n] for n in numbers)
+
+
+def join(parts: Sequence[Part]) -> Part:
+    """Several parts as one; without labels where one of them has none."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = [p.y for p in parts if p.y is not None]
+    y = torch.cat(labels) if len(labels) == len(parts) else None
+    x = torch.from_numpy(
+        allocate((sum(map(len, parts)), *parts[0].x.shape[1:]), parts[0].x.numpy().dtype)
+    )
+    start = 0
+    for part in parts:
+        x[start : start + len(part)] = part.x
+        start += len(part)
+    return Part(x, y)
+
+
+def fit_picture(
+    picture: Image.Image,
+    channels: int,
+    size: int | None,
+    box: tuple[float, float, float, float] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """A Pillow image as uint8 (C, H, W), of its own size or `size` squared.
+
+    A picture that is not square loses what its centred square leaves out, unless a box (left,
+    upper, right, lower) is given. 16-bit greys keep their upper 8 bits.
+    """
+    if picture.mode.startswith("I"):
+        deep = np.asarray(picture).astype(np.int64)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise InputError("has grey values outside of 16 bits")
+        picture = Image.fromarray((deep >> 8).astype(np.uint8))
+    elif picture.mode == "F":
+        raise InputError("has floating-point values; give 8 or 16 bits for each pixel")
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        width, height = picture.size
+        if box is None:
+            side = min(width, height)
+            left, top = (width - side) / 2, (height - side) / 2
+            box = left, top, left + side, top + side
+        if picture.size != (size, size) or box != (0, 0, size, size):
+            picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    array = np.asarray(picture)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
+    """The same images at another size or with other channels; vectors refuse both."""
+    x = raw.parts["train"].x
+    if size is None and channels is None:
+        return raw
+    if x.ndim == 2:
+        raise InputError("vectors have no --image-size and no --channels")
+    if (size is None or x.shape[2:] == (size, size)) and channels in (None, x.shape[1]):
+        return raw
+
+    def one(part: Part) -> Part:
+        shape = len(part), channels or x.shape[1], size or x.shape[2], size or x.shape[3]
+        out = allocate(shape)
+        for i, image in enumerate(part.x.numpy()):
+            picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+            out[i] = fit_picture(picture, shape[1], size)
+        return Part(torch.from_numpy(out), part.y)
+
+    return replace(raw, parts={k: one(p) for k, p in raw.parts.items()})
+
+
+def from_arrays(
+    x: npt.NDArray[Any], y: npt.NDArray[Any] | None = None, what: str = "the data"
+) -> Part:
+    """A part from arrays that someone gave, checked.
+
+    Args:
+        x: images (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, whole numbers in 0..255 or
+            floats in [0, 1] (stored as the nearest of 256 levels); or vectors (N, D).
+        y: labels (N,), whole numbers from 0, or None.
+    """
+    if x.dtype.kind not in "uifb":
+        raise InputError(f"{what} has dtype {x.dtype}: expected numbers")
+    if x.ndim not in (2, 3, 4) or x.size == 0:
+        raise InputError(
+            f"{what} has shape {x.shape}: expected images (N, H, W), (N, H, W, C) or "
+            "(N, C, H, W), or vectors (N, D), and at least one"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{what} holds NaN or infinite numbers")
+    labels = None if y is None else _labels(y, len(x), what)
+    if x.ndim == 2:
+        return Part(torch.from_numpy(x.astype(np.float32)), labels)
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.shape[1] not in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    if x.shape[1] not in (1, 3):
+        raise InputError(f"{what} has {x.shape[1]} channels: expected 1 or 3")
+    low, high = float(x.min()), float(x.max())
+    top = 1 if x.dtype.kind in "fb" else 255
+    if low < 0 or high > top:
+        kind = "floating-point images lie in [0, 1]" if top == 1 else "images lie in 0..255"
+        raise InputError(f"{what} ranges over [{low:g}, {high:g}]: {kind}")
+    if top == 1:
+        out = allocate(x.shape)
+        for i in range(0, len(x), 4096):
+            out[i : i + 4096] = np.rint(x[i : i + 4096].astype(np.float32) * 255)
+        x = out
+    elif x.dtype != np.uint8:
+        x = x.astype(np.uint8)
+    if not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x)
+    return Part(torch.from_numpy(x), labels)
+
+
+def _labels(y: npt.NDArray[Any], n: int, what: str) -> Tensor:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise InputError(f"the labels of {what} have shape {y.shape}: expected ({n},)")
+    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool((y == np.rint(y)).all()))
+    if not whole or (len(y) and y.min() < 0):
+        raise InputError(f"the labels of {what} must be whole numbers from 0")
+    return torch.from_numpy(y.astype(np.int64))

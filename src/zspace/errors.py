@@ -1,0 +1,22 @@
+"""The one error that people see: bad input, said in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """What was given can't be used: the message says what was expected, what came, what to do."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """An `InputError` for a name that is none of `known`, with the nearest of them.
+
+    >>> str(unknown("recipe", "flexea", ["ae", "flexae"]))
+    "unknown recipe 'flexea': did you mean 'flexae'? (known: ae, flexae)"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return InputError(f"unknown {kind} '{name}': {hint}(known: {', '.join(names)})")

@@ -1,0 +1,78 @@
+"""Formulas on tensors, each with its source. Reductions: sums over a sample, means over a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """(1/N) sum_i ||x_i - y_i||^2, summed over what a sample consists of, mean over the batch.
+
+    Args:
+        x, y: (N, ...) of one shape; computed in float32 whatever their precision.
+
+    Reference: Mondal et al., FlexAE (2021), Eq. 5.
+
+    >>> squared_error(torch.ones(2, 3), torch.zeros(2, 3))
+    tensor(3.)
+    """
+    return (x.float() - y.float()).square().flatten(1).sum(1).mean()
+
+
+def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
+    """-(1/N) sum_i log p(y_i | x_i) in nats, every pixel a Bernoulli of mean x.
+
+    Args:
+        x: means in [0, 1], (N, ...).
+        y: data in [0, 1], (N, ...).
+
+    Reference: Kingma and Welling, Auto-Encoding Variational Bayes (2014), appendix C.1.
+    Binary cross-entropy is not allowed under autocast, so float32 is computed by hand there;
+    the logarithms are held above -100, as PyTorch does.
+    """
+    x, y = x.float(), y.float()
+    log_x = x.log().clamp(min=-100)
+    log_not_x = torch.log1p(-x).clamp(min=-100)
+    return -(y * log_x + (1 - y) * log_not_x).flatten(1).sum(1).mean()
+
+
+def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """(1/N) sum_i KL(N(mean_i, exp(log_variance_i)) || N(0, I)) in nats; arguments (N, D).
+
+    1/2 sum_d (mean^2 + variance - 1 - log variance). Reference: Kingma and Welling (2014),
+    appendix B.
+
+    >>> normal_kl(torch.zeros(4, 2), torch.zeros(4, 2))
+    tensor(0.)
+    """
+    mean, log_variance = mean.float(), log_variance.float()
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+    return kl.sum(1).mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor
+) -> Tensor:
+    """(1/N) sum_i (||grad critic(u_i)|| - 1)^2 at u_i = a_i real_i + (1 - a_i) fake_i.
+
+    Args:
+        critic: (N, ...) to (N, 1).
+        real, fake: (N, ...) of one shape, without graphs.
+        mix: the a, (N, 1), drawn from U[0, 1], one for each sample.
+
+    Returns a scalar that can be differentiated in the critic's parameters.
+    Reference: Gulrajani et al. (2017), Eq. 3; in FlexAE the last term of Eq. 6 and 9.
+    """
+    u = convex(real, fake, mix).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(u).sum(), u, create_graph=True)
+    # a norm of exactly zero has no gradient: the smallest normal number keeps NaN away
+    norm = gradient.float().flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
+    return (norm - 1).square().mean()
+
+
+def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """weight a + (1 - weight) b for a, b (N, ...) and one weight for each sample, (N, 1)."""
+    return torch.lerp(b.float(), a.float(), weight.reshape(-1, *[1] * (a.ndim - 1)))

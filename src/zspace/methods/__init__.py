@@ -1,0 +1,1 @@
+"""Methods, one paper per file: networks in, objectives out."""

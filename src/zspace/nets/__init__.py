@@ -1,0 +1,1 @@
+"""Networks: functions that return `torch.nn` modules, and nothing else."""

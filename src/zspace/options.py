@@ -1,0 +1,122 @@
+"""Options read from a function's signature: one source for Python, command line and YAML.
+
+A parameter `width: Annotated[int, About("channels", least=1)] = 64` is the keyword `width` in
+Python, the key `width` in a configuration file and `--width` on the command line, with the same
+default, the same help and the same check.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from zspace.errors import InputError, unknown
+
+
+@dataclass(frozen=True)
+class About:
+    """What an option means, and the range of its values."""
+
+    text: str
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of a signature: its name, type (int, float, bool or str), default and range."""
+
+    name: str
+    kind: type
+    choices: tuple[Any, ...]
+    optional: bool
+    default: Any
+    about: About
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any) -> Any:
+        """`value` as this option's type, or an `InputError` that says what was expected."""
+        if value is None and self.optional:
+            return None
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+        wrong = InputError(f"{self.flag} must be {kinds[self.kind]}, not {value!r}")
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise wrong
+        elif isinstance(value, bool):
+            raise wrong
+        elif self.kind is str:
+            # YAML reads --classes 7 as a number: it is meant as the text "7"
+            if not isinstance(value, str | int | float):
+                raise wrong
+            value = str(value)
+        else:
+            try:
+                number = float(value)
+                value = int(value) if self.kind is int else number
+            except (TypeError, ValueError, OverflowError):
+                raise wrong from None
+            if not math.isfinite(number) or number != value:
+                raise wrong
+            self._check_range(number)
+        if self.choices and value not in self.choices:
+            known = ", ".join(str(c) for c in self.choices)
+            raise InputError(f"{self.flag} must be one of {known}, not {value!r}")
+        return value
+
+    def _check_range(self, number: float) -> None:
+        a = self.about
+        for bound, holds, words in (
+            (a.least, a.least is None or number >= a.least, "at least"),
+            (a.above, a.above is None or number > a.above, "above"),
+            (a.most, a.most is None or number <= a.most, "at most"),
+            (a.below, a.below is None or number < a.below, "below"),
+        ):
+            if not holds:
+                raise InputError(f"{self.flag} must be {words} {bound:g}, not {number:g}")
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, Option]:
+    """The options of a function or class: its parameters that are annotated with `About`."""
+    target = function.__init__ if inspect.isclass(function) else function
+    hints = get_type_hints(target, include_extras=True)
+    options: dict[str, Option] = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        hint = hints.get(name)
+        if get_origin(hint) is not Annotated:
+            continue
+        kind, *notes = get_args(hint)
+        about = next((n for n in notes if isinstance(n, About)), None)
+        if about is None:
+            continue
+        optional = get_origin(kind) in (Union, types.UnionType) and type(None) in get_args(kind)
+        if optional:
+            kind = next(k for k in get_args(kind) if k is not type(None))
+        choices: tuple[Any, ...] = ()
+        if get_origin(kind) is Literal:
+            choices = get_args(kind)
+            kind = type(choices[0])
+        options[name] = Option(name, kind, choices, optional, parameter.default, about)
+    return options
+
+
+def checked(
+    options: Mapping[str, Option], given: Mapping[str, Any], kind: str = "option"
+) -> dict[str, Any]:
+    """Every option's value: what was given, checked, and the defaults for the rest."""
+    for name in given:
+        if name not in options:
+            raise unknown(kind, name, options)
+    return {
+        name: option.check(given[name]) if name in given else option.default
+        for name, option in options.items()
+    }

@@ -1,0 +1,64 @@
+"""What a training run shows: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class TrainingProgress:
+    """A `zspace.train.Report`, used as a context."""
+
+    def __init__(self, iterations: int, *, quiet: bool = False, start: int = 0) -> None:
+        self.iterations, self.quiet, self.start = iterations, quiet, start
+        self.began = self.spoke = time.monotonic()
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            self.bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]} it/s"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[losses]}"),
+                console=Console(stderr=True),
+            )
+            self.task = self.bar.add_task(
+                "", total=self.iterations, completed=self.start, rate="-", losses=""
+            )
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, iteration: int, losses: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        rate = (iteration - self.start) / max(now - self.began, 1e-9)
+        words = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        if self.bar is not None:
+            self.bar.update(self.task, completed=iteration, rate=f"{rate:.3g}", losses=words)
+        elif not self.quiet and (now - self.spoke >= EVERY or iteration == self.iterations):
+            self.spoke = now
+            left = (self.iterations - iteration) / max(rate, 1e-9)
+            minutes, seconds = divmod(round(left), 60)
+            print(
+                f"{iteration}/{self.iterations}  {rate:.3g} it/s  {minutes}:{seconds:02d} left  "
+                f"{words}",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,41 @@
+"""Recipes: one function per method that builds it with its paper's defaults, and their table.
+
+A recipe is a function `(facts: Facts, *, ...options) -> Plan`. Its annotated keywords are its
+hyper-parameters, and become the options of `zspace train NAME`. Other packages add theirs
+through the entry-point group `zspace.recipes`.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from zspace.errors import InputError, unknown
+from zspace.recipes.ae import ae
+from zspace.recipes.base import Facts, Plan, Recipe
+from zspace.recipes.flexae import flexae, flexae_sr
+from zspace.recipes.vae import vae
+
+RECIPES: dict[str, Recipe] = {"ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr}
+
+
+def recipes() -> list[str]:
+    """The names of all recipes, those of other packages among them."""
+    others = {e.name for e in entry_points(group="zspace.recipes")}
+    return [*RECIPES, *sorted(others - RECIPES.keys())]
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name. `InputError` for an unknown one, with the nearest name."""
+    if name in RECIPES:
+        return RECIPES[name]
+    for entry in entry_points(group="zspace.recipes"):
+        if entry.name == name:
+            try:
+                recipe: Recipe = entry.load()
+            except Exception as error:  # another package's code may fail in any way
+                raise InputError(f"the recipe '{name}' of {entry.value} fails: {error}") from error
+            return recipe
+    raise unknown("recipe", name, recipes())
+
+
+__all__ = ["RECIPES", "Facts", "Plan", "Recipe", "find", "recipes"]

@@ -1,0 +1,74 @@
+"""What recipes take and return, and the options that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from zspace.core import LatentModel
+from zspace.options import About
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe must know of the data to build its networks.
+
+    Attributes:
+        shape: of one sample: (C, H, W) of an image or (D,) of a vector.
+        classes: names of the labels; empty without labels.
+        bounded: every value lies in [-1, 1] (images always do).
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    bounded: bool = True
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model that is not trained yet, and how it is to be trained.
+
+    Attributes:
+        iterations, batch_size: of the training.
+        replacement: every batch is drawn anew from all images, not epoch by epoch.
+    """
+
+    model: LatentModel
+    iterations: int
+    batch_size: int
+    replacement: bool = False
+
+
+class Recipe(Protocol):
+    """A recipe; its keywords are read from its signature by `zspace.options.options_of`."""
+
+    def __call__(self, facts: Facts, /) -> Plan: ...
+
+
+Iterations = Annotated[int, About("training iterations", least=1)]
+BatchSize = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
+LatentDim = Annotated[
+    int | None,
+    About("size of a code (unset: 20 for grey images, 64 for colour, 2 for vectors)", least=1),
+]
+Width = Annotated[int, About("channels of the first convolution; the second has twice", least=1)]
+Hidden = Annotated[
+    int | None,
+    About("units of a fully connected layer (unset: 1024 for images, 128 for vectors)", least=1),
+]
+LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
+
+
+def default_latent_dim(facts: Facts) -> int:
+    """FlexAE's Table 7 (20 grey, 64 colour) and Table 6 (m = 2)."""
+    if not facts.is_image:
+        return 2
+    return 20 if facts.shape[0] == 1 else 64
+
+
+def default_hidden(facts: Facts) -> int:
+    return 1024 if facts.is_image else 128

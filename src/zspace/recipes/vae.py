@@ -1,0 +1,41 @@
+"""`zspace train vae`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from zspace.errors import InputError
+from zspace.methods.vae import VAE
+from zspace.nets.papers import FlexAENets
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize, Facts, Hidden, Iterations, LatentDim, LearningRate, Plan, Width,
+    default_hidden, default_latent_dim,
+)  # fmt: skip
+from zspace.samplers import Normal
+
+
+def vae(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: LatentDim = None,
+    beta: Annotated[float, About("weight of the KL divergence", least=0)] = 1.0,
+    likelihood: Annotated[
+        Literal["squared-error", "bernoulli"], About("reconstruction term, summed over pixels")
+    ] = "squared-error",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 2e-4,
+) -> Plan:
+    """A variational autoencoder with the FlexAE paper's encoder and decoder (Tables 6 and 7)."""
+    if likelihood == "bernoulli" and not facts.is_image:
+        raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
+    dim = latent_dim or default_latent_dim(facts)
+    nets = FlexAENets(facts.shape, dim, width, hidden or default_hidden(facts), facts.bounded)
+    model = VAE(
+        nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
+        beta=beta, likelihood=likelihood, rate=rate,
+    )  # fmt: skip
+    return Plan(model, iterations, batch_size)

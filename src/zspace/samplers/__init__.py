@@ -1,0 +1,45 @@
+"""Samplers of latent codes, one kind per file, and the table by which commands name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zspace.core import Sampler
+from zspace.errors import InputError, unknown
+from zspace.options import checked, options_of
+from zspace.samplers.mixture import Mixture
+from zspace.samplers.normal import Normal
+from zspace.samplers.pushforward import Pushforward
+from zspace.storage import load_state, read_tensors, write_tensors
+
+SAMPLERS: dict[str, type[Sampler]] = {"normal": Normal, "mixture": Mixture}
+"""Samplers that can be fitted to the codes of any trained model, by name."""
+
+
+def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampler:
+    """An unfitted sampler of codes (N, dim) with these options and the defaults of the rest."""
+    if name not in SAMPLERS:
+        raise unknown("sampler", name, SAMPLERS)
+    kind = SAMPLERS[name]
+    known = options_of(kind)
+    return kind(dim, **checked(known, options or {}, f"option of the sampler {name}"))  # type: ignore[call-arg]
+
+
+def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
+    """Store a fitted sampler; the header names its kind, dimension and options."""
+    write_tensors(path, sampler.state_dict(), header)
+
+
+def load(path: Path) -> Sampler:
+    """A sampler that `save` stored."""
+    tensors, header = read_tensors(path)
+    if not {"sampler", "dim", "options"} <= header.keys():
+        raise InputError(f"{path} is no sampler")
+    sampler = make(header["sampler"], header["dim"], header["options"])
+    load_state(sampler, tensors, path)
+    return sampler.eval()
+
+
+__all__ = ["SAMPLERS", "Mixture", "Normal", "Pushforward", "load", "make", "save"]

@@ -1,0 +1,74 @@
+"""The normal distribution with a full covariance."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.distributions import MultivariateNormal
+
+from zspace.core import Density
+from zspace.errors import InputError
+
+RIDGE = 1e-6
+"""Added to a fitted covariance's diagonal, in units of its mean: codes may span a subspace."""
+
+
+class Normal(Density):
+    """N(mean, covariance) over codes of size dim: N(0, I) until it is fitted.
+
+    >>> Normal(2).sample(3).shape, Normal(2).log_prob(torch.zeros(1, 2))
+    (torch.Size([3, 2]), tensor([-1.8379]))
+    """
+
+    mean: Tensor
+    factor: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("factor", torch.eye(dim))
+
+    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+        """The codes' mean and (maximum-likelihood) covariance; z (N, D) with N above 1."""
+        mean, covariance = moments(z)
+        self.mean.copy_(mean)
+        self.factor.copy_(torch.linalg.cholesky(covariance))
+        return self
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        noise = torch.randn(n, len(self.mean), generator=generator, device=self.mean.device)
+        return self.mean + noise @ self.factor.T
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        normal = MultivariateNormal(self.mean, scale_tril=self.factor, validate_args=False)
+        return normal.log_prob(z)
+
+
+def moments(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) of codes (N, D), in float64, fit for a Cholesky factor."""
+    check_codes(z)
+    z = z.double()
+    mean = z.mean(0)
+    centred = z - mean
+    covariance = centred.T @ centred / len(z)
+    scale = covariance.diagonal().mean().clamp(min=1e-12)
+    ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    return mean, covariance + ridge
+
+
+def check_codes(z: Tensor) -> None:
+    """Refuse what no sampler can be fitted to."""
+    if z.ndim != 2 or len(z) < 2:
+        raise InputError(f"codes must be (N, D) with N at least 2, not {tuple(z.shape)}")
+    if not bool(torch.isfinite(z).all()):
+        raise InputError("the codes hold NaN or infinite numbers: no sampler can be fitted to them")
+
+
+def no_labels(label: int | None) -> None:
+    if label is not None:
+        raise InputError("this sampler knows no labels: leave out --label")

@@ -1,0 +1,99 @@
+"""Files that are whole or absent: atomic writing, and tensors without pickle.
+
+Tensors are stored as safetensors, which holds numbers and nothing that could be executed;
+what belongs to them (recipe, options, shapes) stands in the file's header as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from zspace.errors import InputError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes `path`'s place only when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays, since writers choose the format by it
+    name = tempfile.mktemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    partial = Path(name)
+    try:
+        yield partial
+        if partial.is_file():
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Store tensors and a JSON-able header in one safetensors file, atomically."""
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    with atomic(path) as partial:
+        # one key: the order of several would change from process to process
+        save_file(plain, partial, metadata={"zspace": json.dumps(header, sort_keys=True)})
+
+
+def _read(path: Path, use: Callable[[Any], Any]) -> Any:
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = cast(dict[str, str], file.metadata() or {})
+            if "zspace" not in metadata:
+                raise InputError(f"{path} was not written by zspace: it has no zspace header")
+            header = json.loads(metadata["zspace"])
+            if not isinstance(header, dict):
+                raise InputError(f"{path} has a damaged zspace header")
+            return header, use(file)
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is truncated or no safetensors file ({error})") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header that `write_tensors` stored, without the tensors."""
+    return cast(dict[str, Any], _read(path, lambda file: None)[0])
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_tensors` stored, on the CPU; `InputError` for a truncated or foreign file."""
+    header, tensors = _read(path, lambda file: {name: file.get_tensor(name) for name in file.keys()})
+    return cast(dict[str, Tensor], tensors), cast(dict[str, Any], header)
+
+
+def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Load exactly these tensors into the module; an `InputError` names what does not fit."""
+    own = module.state_dict()
+    wrong = [f"{n} is missing" for n in own if n not in tensors]
+    wrong += [f"{n} is not the model's" for n in tensors if n not in own]
+    wrong += [
+        f"{n} has shape {tuple(t.shape)}, not {tuple(own[n].shape)}"
+        for n, t in tensors.items()
+        if n in own and own[n].shape != t.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise InputError(f"{where} is of another model: {wrong[0]}{more}")
+    module.load_state_dict(dict(tensors))
