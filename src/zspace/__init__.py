@@ -1,8 +1,8 @@
 """zspace: train, shape, sample and measure the latent spaces of image models.
 
-    import zspace
-    model = zspace.train("flexae-sr", "digits", out="runs/digits", iterations=1000)
-    images = model.sample(16)
+import zspace
+model = zspace.train("flexae-sr", "digits", out="runs/digits", iterations=1000)
+images = model.sample(16)
 """
 
 from importlib.metadata import PackageNotFoundError, version

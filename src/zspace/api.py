@@ -15,15 +15,14 @@ from torch import Tensor
 
 from zspace import plots, samplers
 from zspace.core import Batches, LatentModel, Sampler, as_float, blockwise
-from zspace.data import Images, from_arrays
+from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data import load_whole
 from zspace.data.images import Part, Raw, split
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, find
 from zspace.storage import load_state, read_header, write_tensors, write_text
-from zspace.train import Report, Run, fit, make_fabric, dump_config
+from zspace.training import Report, Run, dump_config, find_device, fit, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 Say = Callable[[str], None]
@@ -52,16 +51,22 @@ def train(
     report: Report | None = None,
     say: Say = _silent,
     data_dir: Annotated[str | None, About("folder of a named set's original files")] = None,
-    image_size: Annotated[int | None, About("scale images to this height and width", least=1)] = None,
+    image_size: Annotated[
+        int | None, About("scale images to this height and width", least=1)
+    ] = None,
     channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None,
     classes: Annotated[str | None, About("only these labels, with commas between")] = None,
-    train_size: Annotated[int | None, About("a seeded subset of the training images", least=1)] = None,
+    train_size: Annotated[
+        int | None, About("a seeded subset of the training images", least=1)
+    ] = None,
     train_per_class: Annotated[int | None, About("likewise, of each class", least=1)] = None,
     label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None,
     crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out")] = "128",
     seed: Annotated[int, About("of initialisation, order and noise", least=0)] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
-    precision: Annotated[Literal["32", "bf16"], About("float32, or bfloat16 where it is safe")] = "32",
+    precision: Annotated[
+        Literal["32", "bf16"], About("float32, or bfloat16 where it is safe")
+    ] = "32",
     threads: Annotated[int | None, About("CPU threads", least=1)] = None,
     log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
     checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
@@ -98,8 +103,6 @@ def train(
         **checked(options_of(build), options, f"option of {recipe}"),
     }
     images = _images(data, settings)
-    for note in images.notes:
-        say(note)
     config = {
         "recipe": recipe,
         "data": str(data) if isinstance(data, str | Path) else None,
@@ -170,10 +173,12 @@ def _train(
         torch.manual_seed(config["seed"])
         facts = _facts(images)
         plan = _plan(config, facts)
-        model = plan.model.to(fabric.device, memory_format=torch.channels_last)
+        model = plan.model.to(fabric.device)
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        messages = list(images.notes)
         continued = isinstance(out, Run) and bool(out.checkpoints())
         if config["init_from"] is not None and not continued:
-            _initialise(model, config["init_from"], say)
+            messages += _initialise(model, config["init_from"])
         batches = Batches(
             _near(images.train.x, fabric.device),
             images.train.y,
@@ -193,6 +198,8 @@ def _train(
         assert not isinstance(run, Path)
         if run is not None:
             run.facts = {**asdict(facts), "train_images": len(images.train)}
+        for message in messages:
+            say(message)
         fit(
             model,
             batches,
@@ -240,8 +247,8 @@ def _near(x: Tensor, device: torch.device) -> Tensor:
     return x
 
 
-def _initialise(model: LatentModel, run: str, say: Say) -> None:
-    """Weights of another run wherever name and shape agree; the others are listed."""
+def _initialise(model: LatentModel, run: str) -> list[str]:
+    """Take another run's weights wherever name and shape agree. Says which were, and were not."""
     theirs, _ = Run(run).weights()
     ours = model.state_dict()
     taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
@@ -249,9 +256,8 @@ def _initialise(model: LatentModel, run: str, say: Say) -> None:
         raise InputError(f"--init-from {run}: no weight agrees in name and shape")
     model.load_state_dict({**ours, **taken})
     left = [k for k in ours if k not in taken]
-    say(f"init-from {run}: {len(taken)} of {len(ours)} tensors taken")
-    if left:
-        say("not taken: " + ", ".join(left))
+    said = [f"init-from {run}: {len(taken)} of {len(ours)} tensors taken"]
+    return [*said, "not taken: " + ", ".join(left)] if left else said
 
 
 def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu") -> LatentModel:
@@ -266,7 +272,7 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     tensors, path = existing.weights(str(checkpoint))
     model = _plan(config, run_facts(existing, path)).model
     load_state(model, tensors, path)
-    return model.to(make_fabric(device).device).eval()
+    return model.to(find_device(device)).eval()
 
 
 def run_facts(run: Run, path: Path | None = None) -> Facts:
@@ -428,7 +434,7 @@ def data_for(
     config = _checked_config(existing.config, existing)
     facts = run_facts(existing)
     if data is not None:
-        keep: dict[str, Any] = {name: None for name in DATA_OPTIONS}
+        keep: dict[str, Any] = dict.fromkeys(DATA_OPTIONS)
         config |= {**keep, "data": data, "data_dir": data_dir, "crop": config["crop"]}
         config["crop"] = config["crop"] if data == "celeba" else "128"
         if facts.is_image:
@@ -439,7 +445,9 @@ def data_for(
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
     options = {name: config[name] for name in DATA_OPTIONS}
     if part == "all":
-        chosen, classes = load_whole(config["data"], **options)
+        subset = ("train_size", "train_per_class")
+        rest = {name: value for name, value in options.items() if name not in subset}
+        chosen, classes = load_whole(config["data"], **rest)
     else:
         images = load_data(config["data"], **options)
         chosen, classes = getattr(images, part), images.classes
@@ -461,18 +469,22 @@ def read_codes(path: str | Path, dim: int) -> Tensor:
     if not path.is_file():
         raise InputError(f"{path} is missing")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            names = loaded.files
-            if "codes" not in names and len(names) != 1:
-                raise InputError(f"{path} holds {', '.join(names)}: expected an array named codes")
-            loaded = loaded["codes" if "codes" in names else names[0]]
+        with path.open("rb") as content:
+            loaded = np.load(content, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                names = loaded.files
+                if "codes" not in names and len(names) != 1:
+                    held = ", ".join(names)
+                    raise InputError(f"{path} holds {held}: expected an array named codes")
+                loaded = loaded["codes" if "codes" in names else names[0]]
     except InputError:
         raise
     except Exception as error:  # NumPy raises all kinds for damaged files
         raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
     if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
-        raise InputError(f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})")
+        raise InputError(
+            f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
+        )
     if loaded.shape[1] != dim:
         raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
     if not np.isfinite(loaded).all():

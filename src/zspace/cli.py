@@ -76,7 +76,7 @@ class TrainCommand(Commands):
             for i, argument in enumerate(args):
                 name, _, value = argument.partition("=")
                 if name == "--config" and (value or i + 1 < len(args)):
-                    from zspace.train import read_config
+                    from zspace.training import read_config
 
                     config = read_config(Path(value or args[i + 1]))
                     if "recipe" not in config:
@@ -129,7 +129,7 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
     from zspace.options import checked, options_of
     from zspace.recipes import find
-    from zspace.train import read_config
+    from zspace.training import read_config
 
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
     known = options_of(api.train) | options_of(find(recipe))
@@ -189,12 +189,14 @@ def _show_run(run: Path, quiet: bool) -> None:
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--iterations", type=int, metavar="N", help="train to this iteration, not the configured")
+@click.option(
+    "--iterations", type=int, metavar="N", help="train to this iteration, not the configured"
+)
 @click.option("--quiet", is_flag=True, help="no progress")
 def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     """Continue a run that was killed, exactly where its last checkpoint was made."""
     from zspace import api
-    from zspace.train import Run
+    from zspace.training import Run
 
     existing = Run(run)
     total = iterations if iterations is not None else int(existing.config.get("iterations", 1))
@@ -238,8 +240,6 @@ def _positive(name: str, value: int, least: int = 1) -> None:
 def _load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.device]:
     from zspace import api
 
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise InputError(f"--device must be one of auto, cpu, cuda, mps, not '{device}'")
     model = api.load(run, checkpoint=checkpoint, device=device)
     return model, next(model.parameters()).device
 
@@ -257,8 +257,13 @@ def _generator(seed: int, device: torch.device) -> torch.Generator:
 @click.option("--n", type=int, default=64, show_default=True, help="how many")
 @OUT
 @SEED
-@click.option("--sampler", default="prior", show_default=True, metavar="NAME",
-              help="prior (the model's own), or one fitted to its training codes: normal, mixture")
+@click.option(
+    "--sampler",
+    default="prior",
+    show_default=True,
+    metavar="NAME",
+    help="prior (the model's own), or one fitted to its training codes: normal, mixture",
+)
 @CHECKPOINT
 @DEVICE
 def sample(
@@ -313,8 +318,12 @@ def fit_sampler(
 @cli.command()
 @RUN
 @_data_options
-@click.option("--part", default="all", show_default=True, help="train, validation, test, or all, "
-              "in the data's own order")
+@click.option(
+    "--part",
+    default="all",
+    show_default=True,
+    help="train, validation, test, or all, in the data's own order",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.npz")
 @CHECKPOINT
 @DEVICE
@@ -448,15 +457,20 @@ def datasets(name: str | None, data_dir: Path | None, mirror: str | None) -> Non
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
+    bar = Progress(console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
 
-        def show(file: str, done: int, total: int | None) -> None:
-            if file not in tasks:
-                tasks[file] = bar.add_task(file, total=total)
-            bar.update(tasks[file], completed=done, total=total)
+    def show(file: str, done: int, total: int | None) -> None:
+        bar.start()
+        if file not in tasks:
+            tasks[file] = bar.add_task(file, total=total)
+        bar.update(tasks[file], completed=done, total=total)
 
+    try:
         files = download(name, data_dir, mirror=mirror, progress=show)
+    finally:
+        if tasks:
+            bar.stop()
     for file in files:
         click.echo(str(file))
 
@@ -482,11 +496,11 @@ def _write(out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None) -> No
     images = x.ndim == 4
     if out.suffix == ".npz":
         arrays = {"images" if images else "vectors": x, **(more or {})}
+        stored: dict[str, Any] = {
+            k: plots.to_uint8(v) if images else v.cpu().numpy() for k, v in arrays.items()
+        }
         with atomic(out) as partial:
-            np.savez(
-                partial,
-                **{k: plots.to_uint8(v) if images else v.cpu().numpy() for k, v in arrays.items()},
-            )
+            np.savez(partial, **stored)
     elif not images and out.suffix == ".png":
         plots.scatters(out, {"": x})
     elif not images:
@@ -520,6 +534,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = _complain(str(error))
     except BrokenPipeError:
         status = 1
+    except (FileExistsError, NotADirectoryError) as error:
+        status = _complain(f"{error.filename} is a file where a folder is needed")
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         status = _complain(f"{place}{error.strerror or error}")

@@ -1,7 +1,7 @@
 """The six concepts: Method, LatentModel, Variational, Sampler, Density, Batches (and Frozen).
 
 The centre is `Method.objectives`: a paper's algorithm box, written as a generator. It draws what
-it needs from `batches`; each `yield` hands over one named loss; the loop in `zspace.train`
+it needs from `batches`; each `yield` hands over one named loss; the loop in `zspace.training`
 performs that one update, of the parameters that the optimiser of that name owns and of no
 others; the generator resumes with the new weights and its own local variables.
 """
@@ -223,7 +223,9 @@ class LatentModel(Method, ABC):
         if steps < 2:
             raise InputError(f"an interpolation has at least 2 steps, not {steps}")
         if a.shape != b.shape:
-            raise InputError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each")
+            raise InputError(
+                f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each"
+            )
         za, zb = self.encode(a), self.encode(b)
         t = torch.linspace(0, 1, steps, device=za.device)[None, :, None]
         z = (1 - t) * za[:, None] + t * zb[:, None]

@@ -12,14 +12,14 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """(1/N) sum_i ||x_i - y_i||^2, summed over what a sample consists of, mean over the batch.
 
     Args:
-        x, y: (N, ...) of one shape; computed in float32 whatever their precision.
+        x, y: (N, ...) of one shape; computed in float32 at least.
 
     Reference: Mondal et al., FlexAE (2021), Eq. 5.
 
     >>> squared_error(torch.ones(2, 3), torch.zeros(2, 3))
     tensor(3.)
     """
-    return (x.float() - y.float()).square().flatten(1).sum(1).mean()
+    return (_full(x) - _full(y)).square().flatten(1).sum(1).mean()
 
 
 def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
     Binary cross-entropy is not allowed under autocast, so float32 is computed by hand there;
     the logarithms are held above -100, as PyTorch does.
     """
-    x, y = x.float(), y.float()
+    x, y = _full(x), _full(y)
     log_x = x.log().clamp(min=-100)
     log_not_x = torch.log1p(-x).clamp(min=-100)
     return -(y * log_x + (1 - y) * log_not_x).flatten(1).sum(1).mean()
@@ -48,7 +48,7 @@ def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> normal_kl(torch.zeros(4, 2), torch.zeros(4, 2))
     tensor(0.)
     """
-    mean, log_variance = mean.float(), log_variance.float()
+    mean, log_variance = _full(mean), _full(log_variance)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
     return kl.sum(1).mean()
 
@@ -69,10 +69,15 @@ def gradient_penalty(
     u = convex(real, fake, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(u).sum(), u, create_graph=True)
     # a norm of exactly zero has no gradient: the smallest normal number keeps NaN away
-    norm = gradient.float().flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
+    norm = _full(gradient).flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
     return (norm - 1).square().mean()
 
 
 def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     """weight a + (1 - weight) b for a, b (N, ...) and one weight for each sample, (N, 1)."""
-    return torch.lerp(b.float(), a.float(), weight.reshape(-1, *[1] * (a.ndim - 1)))
+    return torch.lerp(b.to(weight), a.to(weight), weight.reshape(-1, *[1] * (a.ndim - 1)))
+
+
+def _full(x: Tensor) -> Tensor:
+    """x in float32 where autocast left it in half precision."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

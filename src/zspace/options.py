@@ -49,29 +49,30 @@ class Option:
             return None
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
         wrong = InputError(f"{self.flag} must be {kinds[self.kind]}, not {value!r}")
-        if self.kind is bool:
-            if not isinstance(value, bool):
-                raise wrong
-        elif isinstance(value, bool):
+        if isinstance(value, bool) != (self.kind is bool):
             raise wrong
-        elif self.kind is str:
+        if self.kind is str:
             # YAML reads --classes 7 as a number: it is meant as the text "7"
             if not isinstance(value, str | int | float):
                 raise wrong
             value = str(value)
-        else:
-            try:
-                number = float(value)
-                value = int(value) if self.kind is int else number
-            except (TypeError, ValueError, OverflowError):
-                raise wrong from None
-            if not math.isfinite(number) or number != value:
-                raise wrong
-            self._check_range(number)
+        elif self.kind is not bool:
+            value = self._number(value, wrong)
         if self.choices and value not in self.choices:
             known = ", ".join(str(c) for c in self.choices)
             raise InputError(f"{self.flag} must be one of {known}, not {value!r}")
         return value
+
+    def _number(self, value: Any, wrong: InputError) -> int | float:
+        try:
+            number = float(value)
+            whole = int(value) if self.kind is int else 0
+        except (TypeError, ValueError, OverflowError):
+            raise wrong from None
+        if not math.isfinite(number) or (self.kind is int and whole != number):
+            raise wrong
+        self._check_range(number)
+        return whole if self.kind is int else number
 
     def _check_range(self, number: float) -> None:
         a = self.about

@@ -16,7 +16,7 @@ EVERY = 10.0
 
 
 class TrainingProgress:
-    """A `zspace.train.Report`, used as a context."""
+    """A `zspace.training.Report`, used as a context."""
 
     def __init__(self, iterations: int, *, quiet: bool = False, start: int = 0) -> None:
         self.iterations, self.quiet, self.start = iterations, quiet, start

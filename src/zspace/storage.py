@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -24,12 +24,11 @@ from zspace.errors import InputError
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Generator[Path]:
     """A path beside `path` to write to; it takes `path`'s place only when all went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays, since writers choose the format by it
-    name = tempfile.mktemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
-    partial = Path(name)
+    partial = path.parent / f".{path.stem[:40]}-{secrets.token_hex(6)}{path.suffix}"
     try:
         yield partial
         if partial.is_file():
@@ -53,10 +52,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with atomic(path) as partial:
         # one key: the order of several would change from process to process
-        save_file(plain, partial, metadata={"zspace": json.dumps(header, sort_keys=True)})
+        metadata = {"zspace": json.dumps(header, sort_keys=True)}
+        try:
+            save_file(plain, partial, metadata=metadata)
+        except SafetensorError as error:  # a full disk, a missing permission
+            raise InputError(f"{path} can't be written: {error}") from error
 
 
-def _read(path: Path, use: Callable[[Any], Any]) -> Any:
+@contextmanager
+def _open(path: Path) -> Generator[tuple[Any, dict[str, Any]]]:
+    """An open safetensors file and the header that `write_tensors` gave it."""
     if not path.is_file():
         raise InputError(f"{path} is missing")
     try:
@@ -67,20 +72,22 @@ def _read(path: Path, use: Callable[[Any], Any]) -> Any:
             header = json.loads(metadata["zspace"])
             if not isinstance(header, dict):
                 raise InputError(f"{path} has a damaged zspace header")
-            return header, use(file)
+            yield file, cast(dict[str, Any], header)
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is truncated or no safetensors file ({error})") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
     """The header that `write_tensors` stored, without the tensors."""
-    return cast(dict[str, Any], _read(path, lambda file: None)[0])
+    with _open(path) as (_, header):
+        return header
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `write_tensors` stored, on the CPU; `InputError` for a truncated or foreign file."""
-    header, tensors = _read(path, lambda file: {name: file.get_tensor(name) for name in file.keys()})
-    return cast(dict[str, Tensor], tensors), cast(dict[str, Any], header)
+    with _open(path) as (file, header):
+        names = cast(list[str], file.keys())
+        return {name: file.get_tensor(name) for name in names}, header
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:

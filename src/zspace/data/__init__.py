@@ -4,4 +4,14 @@ from zspace.data.download import download
 from zspace.data.images import Images, Part, from_arrays, select, split
 from zspace.data.sets import NAMED, load, load_whole
 
-__all__ = ["NAMED", "Images", "Part", "download", "from_arrays", "load", "load_whole", "select", "split"]
+__all__ = [
+    "NAMED",
+    "Images",
+    "Part",
+    "download",
+    "from_arrays",
+    "load",
+    "load_whole",
+    "select",
+    "split",
+]

@@ -31,7 +31,7 @@ def read_array_file(path: Path) -> Raw:
         if path.suffix == ".npy":
             mode: Any = "c" if path.stat().st_size > IN_MEMORY else None
             return _raw({"images": np.load(path, mode, allow_pickle=False)}, path)
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             return _raw({name: file[name] for name in file.files}, path)
     except InputError:
         raise

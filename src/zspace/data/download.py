@@ -49,9 +49,7 @@ def download(
     return files
 
 
-def _fetch_any(
-    bases: tuple[str, ...], path: Path, md5: str, progress: Progress | None
-) -> None:
+def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress | None) -> None:
     failures: list[str] = []
     for base in bases:
         address = base.rstrip("/") + "/" + path.name

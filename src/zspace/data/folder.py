@@ -119,7 +119,7 @@ def _rows(path: Path, skip: int, fields: int | None) -> dict[str, list[str]]:
         raise InputError(f"{path} is no text file") from error
     rows = [line.split() for line in lines if line.strip()]
     for number, row in enumerate(rows, skip + 1):
-        if len(row) < 2 or fields is not None and len(row) != fields:
+        if len(row) < 2 or (fields is not None and len(row) != fields):
             raise InputError(f"{path}, line {number}: not a file name and its values")
     if not rows:
         raise InputError(f"{path} is empty")

@@ -25,7 +25,9 @@ def read_hub(name: str, size: int | None = None, channels: int | None = None) ->
     datasets.disable_progress_bars()
     try:
         splits: Any = datasets.load_dataset(name)
-    except Exception as error:  # no network, no such set, broken files: the library raises all kinds
+    except (
+        Exception
+    ) as error:  # no network, no such set, broken files: the library raises all kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"hf:{name} can't be loaded: {first}") from error
     parts: dict[str, Part] = {}
@@ -78,5 +80,3 @@ def _part(
         if label is not None:
             labels.append(int(row[label]))
     return Part(torch.from_numpy(out), torch.tensor(labels) if label is not None else None)
-
-

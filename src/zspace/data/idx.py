@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +38,11 @@ def read_idx(path: Path, md5: str | None = None) -> npt.NDArray[np.uint8]:
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
         raise InputError(f"{path} is no IDX file of unsigned bytes")
     ndim = data[3]
-    shape = tuple(int(n) for n in np.frombuffer(data[4 : 4 + 4 * ndim], ">u4"))
+    if len(data) < 4 + 4 * ndim:
+        raise InputError(f"{path} is truncated: it ends before its data")
+    shape = struct.unpack(f">{ndim}I", data[4 : 4 + 4 * ndim])
     body = data[4 + 4 * ndim :]
-    expected = int(np.prod([float(n) for n in shape])) if len(shape) == ndim else -1
+    expected = math.prod(shape)
     if len(body) != expected:
         raise InputError(f"{path} is truncated: {len(body)} bytes of data, {expected} expected")
     if md5 is not None and hashlib.md5(data).hexdigest() != md5:
@@ -46,9 +50,7 @@ def read_idx(path: Path, md5: str | None = None) -> npt.NDArray[np.uint8]:
     return np.frombuffer(body, np.uint8).reshape(shape).copy()
 
 
-def idx_set(
-    folder: Path, checksums: dict[str, str] | None, classes: Sequence[str]
-) -> Raw:
+def idx_set(folder: Path, checksums: dict[str, str] | None, classes: Sequence[str]) -> Raw:
     """A set of four IDX files: {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]."""
     parts: dict[str, Any] = {}
     for part, prefix in (("train", "train"), ("test", "t10k")):
@@ -60,7 +62,7 @@ def idx_set(
                 raise InputError(f"{folder} has no file {name} or {name}.gz")
             arrays.append(read_idx(found[0], checksums[name] if checksums else None))
         x, y = arrays
-        if x.ndim != 3 or y.ndim != 1 or len(y) and int(y.max()) >= len(classes):
+        if x.ndim != 3 or y.ndim != 1 or (len(y) and int(y.max()) >= len(classes)):
             raise InputError(f"{folder} has {prefix} files that hold no labelled grey images")
         parts[part] = from_arrays(x, y, f"{folder}/{prefix}")
     return Raw(parts, tuple(classes))

@@ -238,7 +238,9 @@ def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
     if size is None and channels is None:
         return raw
     if x.ndim == 2:
-        raise InputError("vectors have no --image-size and no --channels")
+        raise InputError(
+            "these are vectors: there are no images to fit to --image-size or --channels"
+        )
     if (size is None or x.shape[2:] == (size, size)) and channels in (None, x.shape[1]):
         return raw
 

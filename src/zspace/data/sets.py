@@ -194,15 +194,10 @@ def load_whole(
     image_size: int | None = None,
     channels: int | None = None,
     classes: str | None = None,
-    train_size: int | None = None,
-    train_per_class: int | None = None,
     label_attribute: str | None = None,
     crop: str = "128",
 ) -> tuple[Part, tuple[str, ...]]:
-    """All samples of a data set in its own order, not split, and the names of their labels.
-
-    The arguments are those of `load`; `train_size` and `train_per_class` choose nothing here.
-    """
+    """All samples of a data set in its own order, not split, and the names of their labels."""
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
     whole = join([part for part in raw.parts.values() if len(part)])
     if classes:

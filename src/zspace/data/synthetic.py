@@ -39,7 +39,7 @@ def lift(z: Tensor) -> Tensor:
     """f: (N, d) to (N, 128), three layers of 128 units: tanh, exp, tanh.
 
     Weights and biases of a layer are drawn from N(0, s), s its standard deviation (0.05, 0.2,
-    0.1): read as variances, 99% of the outputs would saturate.
+    0.1).
     """
     generator = torch.Generator().manual_seed(SEED)
     for activation, s in zip((torch.tanh, torch.exp, torch.tanh), DEVIATIONS, strict=True):

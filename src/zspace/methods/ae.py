@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.functional import squared_error
-from zspace.train import adam
+from zspace.training import adam
 
 
 class AE(LatentModel):

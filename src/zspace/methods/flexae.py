@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from zspace.core import Batches, LatentModel, Terms
 from zspace.functional import convex, gradient_penalty, squared_error
 from zspace.samplers.pushforward import Pushforward
-from zspace.train import adam
+from zspace.training import adam
 
 PENALTY = 10.0
 """beta of Eq. 6 and 9, as in Gulrajani et al. (2017)."""
@@ -61,10 +61,15 @@ class FlexAE(LatentModel):
         encoder_rate: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.encoder, self.decoder = encoder, decoder
+        self.prior = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.latent_critic, self.image_critic = latent_critic, image_critic
         self.latent_dim, self.critic_steps = latent_dim, critic_steps
-        self.ae_rate, self.critic_rate, self.regulariser_rate = ae_rate, critic_rate, regulariser_rate
+        self.ae_rate, self.critic_rate, self.regulariser_rate = (
+            ae_rate,
+            critic_rate,
+            regulariser_rate,
+        )
         self.ae_reg_rate, self.generator_rate = ae_reg_rate, generator_rate
         self.encoder_rate = encoder_rate
 
@@ -95,6 +100,7 @@ class FlexAE(LatentModel):
         x, _ = next(batches)
         yield "ae", {"reconstruction": squared_error(self.decode(self.encode(x)), x)}  # Eq. 5
 
+        z_hat = x_inp = x
         for step in range(self.critic_steps):
             # a graph is wanted only of the last draw, which AEreg and G go on with
             last = step == self.critic_steps - 1

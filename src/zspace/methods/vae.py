@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Density, Terms, Variational
 from zspace.functional import bernoulli_error, normal_kl, squared_error
-from zspace.train import adam
+from zspace.training import adam
 
 
 class VAE(Variational):
@@ -52,7 +52,7 @@ class VAE(Variational):
         mean, log_variance = self.encoder(x).float().chunk(2, 1)
         return mean, log_variance.clamp(-20, 20)
 
-    def posterior(self, x: Tensor) -> Independent:
+    def posterior(self, x: Tensor) -> Distribution:
         mean, log_variance = self.moments(x)
         return Independent(Normal(mean, (0.5 * log_variance).exp(), validate_args=False), 1)
 

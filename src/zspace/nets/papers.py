@@ -18,9 +18,7 @@ class FlexAENets:
     """The networks of the FlexAE paper for data of one shape.
 
     Images (C, H, W), H and W divisible by 4: Tables 7 and 8. Vectors (D,): Table 6.
-    All convolutions keep or halve the size ('same' padding); batch norm's running statistics
-    are averages over about a hundred batches (`MOMENTUM`), so that they blend the kinds of pass
-    (reconstruction, interpolation, generation) that a decoder sees between two evaluations.
+    All convolutions keep or halve the size ('same' padding).
 
     Args:
         shape: of one sample.
@@ -31,6 +29,7 @@ class FlexAENets:
             out (a departure that data outside of the tanh's range forces).
         last_activation, last_kernel: of the decoder; the paper's ELU and 4, the authors' code's
             ReLU and 3.
+        momentum: of batch norm's running statistics: the share of the latest batch.
 
     Initialisation (authors' code): Glorot normal for the decoder's fully connected and
     transposed layers, for G and for the latent critic; Glorot uniform elsewhere; biases zero.
@@ -46,6 +45,7 @@ class FlexAENets:
     bounded: bool = True
     last_activation: Literal["elu", "relu"] = "elu"
     last_kernel: Literal[3, 4] = 4
+    momentum: float = 0.1
 
     def __post_init__(self) -> None:
         if self.is_image and any(side % 4 or side < 4 for side in self.shape[1:]):
@@ -75,13 +75,13 @@ class FlexAENets:
         activation = nn.ELU() if self.last_activation == "elu" else nn.ReLU()
         return _initialised(
             nn.Sequential(
-                nn.Linear(self.latent_dim, self.hidden), _norm1(self.hidden), nn.ReLU(),
-                nn.Linear(self.hidden, prod(base)), _norm1(prod(base)), nn.ReLU(),
+                nn.Linear(self.latent_dim, self.hidden), self._norm1(self.hidden), nn.ReLU(),
+                nn.Linear(self.hidden, prod(base)), self._norm1(prod(base)), nn.ReLU(),
                 nn.Unflatten(1, base),
                 nn.ConvTranspose2d(base[0], 2 * self.width, 4, 2, 1),
-                _norm2(2 * self.width), nn.ReLU(),
+                self._norm2(2 * self.width), nn.ReLU(),
                 nn.ConvTranspose2d(2 * self.width, self.width, 4, 2, 1),
-                _norm2(self.width), activation,
+                self._norm2(self.width), activation,
                 # 'same' padding of an even kernel: one pixel more at the end
                 nn.ZeroPad2d((1, self.last_kernel - 2, 1, self.last_kernel - 2)),
                 nn.Conv2d(self.width, channels, self.last_kernel), nn.Sigmoid(),
@@ -115,22 +115,17 @@ class FlexAENets:
         layers: list[nn.Module | None] = [
             nn.Conv2d(channels, self.width, 4, 2, 1), nn.ReLU(),
             nn.Conv2d(self.width, 2 * self.width, 4, 2, 1),
-            _norm2(2 * self.width) if norm else None, nn.ReLU(),
+            self._norm2(2 * self.width) if norm else None, nn.ReLU(),
             nn.Flatten(), nn.Linear(flat, self.hidden),
-            _norm1(self.hidden) if norm else None, nn.ReLU(),
+            self._norm1(self.hidden) if norm else None, nn.ReLU(),
         ]  # fmt: skip
         return [layer for layer in layers if layer is not None]
 
+    def _norm1(self, features: int) -> nn.BatchNorm1d:
+        return nn.BatchNorm1d(features, momentum=self.momentum)
 
-MOMENTUM = 0.01
-
-
-def _norm1(features: int) -> nn.BatchNorm1d:
-    return nn.BatchNorm1d(features, momentum=MOMENTUM)
-
-
-def _norm2(features: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(features, momentum=MOMENTUM)
+    def _norm2(self, features: int) -> nn.BatchNorm2d:
+        return nn.BatchNorm2d(features, momentum=self.momentum)
 
 
 def _initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:
@@ -138,7 +133,9 @@ def _initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:
     normal: Callable[..., object] = nn.init.xavier_normal_
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            initialise = nn.init.xavier_uniform_ if uniform or isinstance(layer, nn.Conv2d) else normal
+            initialise = (
+                nn.init.xavier_uniform_ if uniform or isinstance(layer, nn.Conv2d) else normal
+            )
             initialise(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from zspace.methods.ae import AE
 from zspace.nets.papers import FlexAENets
 from zspace.recipes.base import (
-    BatchSize, Facts, Hidden, Iterations, LatentDim, LearningRate, Plan, Width,
-    default_hidden, default_latent_dim,
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    LearningRate,
+    Plan,
+    Width,
+    default_hidden,
+    default_latent_dim,
 )  # fmt: skip
 
 

@@ -8,10 +8,22 @@ from zspace.methods.flexae import FlexAE
 from zspace.nets.papers import FlexAENets
 from zspace.options import About
 from zspace.recipes.base import (
-    BatchSize, Facts, Hidden, Iterations, LatentDim, LearningRate, Plan, Width,
-    default_hidden, default_latent_dim,
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    LearningRate,
+    Plan,
+    Width,
+    default_hidden,
+    default_latent_dim,
 )  # fmt: skip
 from zspace.samplers import Pushforward
+
+MOMENTUM = 0.01
+"""Batch norm's: its running statistics blend some hundred passes, since the decoder sees three
+kinds in turn (reconstruction, interpolation, generation)."""
 
 CriticSteps = Annotated[int, About("updates of the critics for each of the others", least=1)]
 LastActivation = Annotated[
@@ -48,7 +60,7 @@ def flexae(
     dim = latent_dim or default_latent_dim(facts)
     nets = FlexAENets(
         facts.shape, dim, width, hidden or default_hidden(facts), facts.bounded,
-        last_activation, last_kernel,
+        last_activation, last_kernel, MOMENTUM,
     )  # fmt: skip
     model = FlexAE(
         nets.encoder(),

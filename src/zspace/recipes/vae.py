@@ -9,8 +9,16 @@ from zspace.methods.vae import VAE
 from zspace.nets.papers import FlexAENets
 from zspace.options import About
 from zspace.recipes.base import (
-    BatchSize, Facts, Hidden, Iterations, LatentDim, LearningRate, Plan, Width,
-    default_hidden, default_latent_dim,
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    LearningRate,
+    Plan,
+    Width,
+    default_hidden,
+    default_latent_dim,
 )  # fmt: skip
 from zspace.samplers import Normal
 

@@ -52,7 +52,11 @@ class Mixture(Density):
         # regularisation relative to the codes' own scale, as for the normal
         ridge = 1e-6 * max(float(codes.var(0).mean()), 1e-12)
         mixture = GaussianMixture(
-            components, covariance_type="full", reg_covar=ridge, random_state=self.seed, max_iter=200
+            components,
+            covariance_type="full",
+            reg_covar=ridge,
+            random_state=self.seed,
+            max_iter=200,
         )
         with warnings.catch_warnings():
             # a fit cut off at 200 rounds is still the best found so far

@@ -10,17 +10,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method, Terms
 from zspace.errors import InputError
 from zspace.storage import load_state, read_tensors, write_tensors, write_text
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Rate = Callable[[int], float]
 """A learning-rate schedule: the iteration, from 0, to a factor on every optimiser's own rate."""
@@ -98,7 +100,7 @@ def fit(
     Raises:
         InputError: a loss is NaN or infinite: names it and the iteration.
     """
-    fabric = fabric or Fabric(accelerator="cpu", devices=1)
+    fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()
     rates = {name: [g["lr"] for g in o.param_groups] for name, o in optimizers.items()}
     if run is not None:
@@ -133,6 +135,7 @@ def fit(
                 report(batches.step, means)
         if save:
             assert run is not None
+            _check_weights(method, batches.step)
             _average_buffers(method, fabric)
             if fabric.is_global_zero:
                 run.checkpoint(method, optimizers, batches, keep=keep)
@@ -178,6 +181,16 @@ class _Losses:
         return means
 
 
+def _check_weights(method: Method, iteration: int) -> None:
+    """What a checkpoint holds must be good: a finite loss can still leave an infinite weight."""
+    for name, value in method.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(
+                f"{name} became NaN or infinite by iteration {iteration}: the run stopped there "
+                "and its last checkpoint stays (a lower learning rate may help)"
+            )
+
+
 def _average_buffers(method: Method, fabric: Fabric) -> None:
     """Make batch norm's statistics, which each process gathers for itself, their mean."""
     if fabric.world_size > 1:
@@ -188,23 +201,39 @@ def _average_buffers(method: Method, fabric: Fabric) -> None:
                 buffer.copy_(mean)
 
 
-def make_fabric(
-    device: str = "auto", precision: Literal["32", "bf16"] = "32", threads: int | None = None
-) -> Fabric:
-    """The device, precision and processes of a run. Under torchrun: all of its processes.
+def find_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes the accelerator where there is one.
 
     Raises:
         InputError: the device is not there.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: this machine has no CUDA device; use --device cpu or auto")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("--device mps: this machine has no MPS device; use --device cpu or auto")
+    there = {
+        "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True,
+    }  # fmt: skip
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if name not in there:
+        raise InputError(f"--device must be one of auto, cpu, cuda, mps, not '{name}'")
+    if not there[name]:
+        raise InputError(
+            f"--device {name}: this machine has no {name.upper()} device; use --device cpu or auto"
+        )
+    return torch.device(name)
+
+
+def make_fabric(
+    device: str = "auto", precision: Literal["32", "bf16"] = "32", threads: int | None = None
+) -> Fabric:
+    """The device, precision and processes of a run. Under torchrun: all of its processes."""
+    # here, since it takes longer to import than all else: what only reads a run does without
+    from lightning_fabric import Fabric
+
+    accelerator = find_device(device).type
     if threads is not None:
         torch.set_num_threads(threads)
     world, local = (int(os.environ.get(k, 1)) for k in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     fabric = Fabric(
-        accelerator=device,
+        accelerator=accelerator,
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
@@ -438,4 +467,3 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a mapping of options to values")
     return {str(k).replace("-", "_"): v for k, v in config.items()}
-

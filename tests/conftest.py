@@ -1,0 +1,86 @@
+"""What the tests share: tiny runs, small files in the real formats, the command line in process."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import zspace
+from zspace.cli import main
+
+SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
+"""Hyper-parameters that make any recipe quick."""
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run `zspace ARGS` in this process: exit status, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def refused(cli: Cli) -> Callable[..., str]:
+    """Run a command that must be refused: one line, exit status 2. Returns the line."""
+
+    def call(*arguments: object) -> str:
+        status, out, err = cli(*arguments)
+        assert status == 2, (status, out, err)
+        assert out == ""
+        assert err.startswith("zspace: ")
+        assert len(err.splitlines()) == 1, err
+        return err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small finished run of some recipes on the digits. Tests must not change them."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("runs")
+    for recipe in ("ae", "vae", "flexae-sr"):
+        zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
+    return {recipe: root / recipe for recipe in ("ae", "vae", "flexae-sr")}
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, where the environment names one."""
+    folder = os.environ.get("ZSPACE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("no real data: ZSPACE_DATA names no folder")
+    return Path(folder)
+
+
+def write_idx(path: Path, array: np.ndarray, *, zipped: bool = False) -> Path:
+    """An IDX file of unsigned bytes, as MNIST is published."""
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    content = head + array.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    return path
+
+
+def random_images(n: int, *shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)

@@ -1,0 +1,191 @@
+"""What holds for every recipe, whatever it trains."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import zspace
+from tests.conftest import SMALL
+from zspace.core import Batches, LatentModel
+from zspace.data import load
+from zspace.errors import InputError
+from zspace.options import options_of
+from zspace.recipes import RECIPES, Facts, Plan
+from zspace.training import descend, fit, owned
+
+RECIPE = pytest.mark.parametrize("name", RECIPES)
+SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 12, 20)]
+
+
+def plan(name: str, shape: tuple[int, ...] = (1, 8, 8), **options: object) -> Plan:
+    torch.manual_seed(0)
+    return RECIPES[name](Facts(shape), **{**SMALL, **options})  # type: ignore[call-arg]
+
+
+def batches(shape: tuple[int, ...] = (1, 8, 8), n: int = 64, size: int = 8) -> Batches:
+    x = torch.randint(0, 256, (n, *shape), generator=torch.Generator().manual_seed(1))
+    return Batches(x.to(torch.uint8), torch.arange(n) % 3, size=size)
+
+
+@RECIPE
+def test_terms_are_finite_and_named_by_optimisers(name: str) -> None:
+    model = plan(name).model
+    optimizers = model.optimizers()
+    seen = set()
+    for optimizer, terms in model.objectives(batches()):
+        seen.add(optimizer)
+        for term in terms.values():
+            assert term.shape == ()
+            assert torch.isfinite(term)
+        descend(optimizers[optimizer], terms)
+    assert seen == set(optimizers)
+
+
+@RECIPE
+def test_an_update_moves_its_owners_parameters_and_no_others(name: str) -> None:
+    model = plan(name).model
+    optimizers = model.optimizers()
+    for optimizer, terms in model.objectives(batches()):
+        before = {k: p.clone() for k, p in model.named_parameters()}
+        descend(optimizers[optimizer], terms)
+        mine = {id(p) for p in owned(optimizers[optimizer])}
+        moved = {k for k, p in model.named_parameters() if not torch.equal(p, before[k])}
+        for k, p in model.named_parameters():
+            if id(p) not in mine:
+                assert k not in moved, f"{optimizer} moved {k}"
+        assert moved, f"{optimizer} moved nothing"
+        assert all(p.grad is None for p in model.parameters())
+
+
+@RECIPE
+def test_every_parameter_belongs_to_an_optimiser(name: str) -> None:
+    model = plan(name).model
+    mine = {id(p) for o in model.optimizers().values() for p in owned(o)}
+    assert {k for k, p in model.named_parameters() if id(p) not in mine} == set()
+
+
+@RECIPE
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes(name: str, shape: tuple[int, ...]) -> None:
+    model = plan(name, shape).model.eval()
+    x = torch.rand(4, *shape)
+    assert model.encode(x).shape == (4, 3)
+    assert model.decode(torch.randn(5, 3)).shape == (5, *shape)
+    rebuilt = model.reconstruct(x)
+    assert rebuilt.shape == x.shape
+    assert 0 <= rebuilt.min() <= rebuilt.max() <= 1
+    assert model.interpolate(x[:2], x[2:], 5).shape == (2, 5, *shape)
+    if model.prior is not None:
+        assert model.prior.sample(6).shape == (6, 3)
+        assert model.sample(2).shape == (2, *shape)
+    else:
+        with pytest.raises(InputError, match="no prior"):
+            model.sample(2)
+
+
+@RECIPE
+def test_vectors(name: str) -> None:
+    if name == "flexae-sr":
+        with pytest.raises(InputError, match="Table 6 has none for vectors"):
+            plan(name, (12,))
+        return
+    model = plan(name, (12,)).model.eval()
+    assert model.decode(model.encode(torch.rand(4, 12))).shape == (4, 12)
+
+
+@RECIPE
+def test_interpolation_ends_in_the_reconstructions(name: str) -> None:
+    model = plan(name).model.eval()
+    a, b = torch.rand(3, 1, 8, 8), torch.rand(3, 1, 8, 8)
+    rows = model.interpolate(a, b, 3)
+    torch.testing.assert_close(rows[:, 0], model.reconstruct(a))
+    torch.testing.assert_close(rows[:, -1], model.reconstruct(b))
+    middle = model.decode((model.encode(a) + model.encode(b)) / 2)
+    torch.testing.assert_close(rows[:, 1], middle)
+
+
+@RECIPE
+def test_same_seed_same_bytes(name: str, tmp_path: Path) -> None:
+    for i in "ab":
+        zspace.train(name, "digits", out=tmp_path / i, iterations=12, seed=5, device="cpu", **SMALL)
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
+    assert Path("model.safetensors") in files
+    assert len(files) >= 7
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+@RECIPE
+def test_another_seed_gives_other_weights(name: str) -> None:
+    a, b = (
+        zspace.train(name, "digits", iterations=1, seed=s, device="cpu", **SMALL) for s in (0, 1)
+    )
+    assert not torch.equal(next(a.parameters()), next(b.parameters()))
+
+
+@RECIPE
+def test_a_saved_model_is_the_trained_one(name: str, tmp_path: Path) -> None:
+    model = zspace.train(name, "digits", out=tmp_path / "r", iterations=3, device="cpu", **SMALL)
+    loaded = zspace.load(tmp_path / "r")
+    assert not loaded.training
+    for (k, a), (_, b) in zip(model.state_dict().items(), loaded.state_dict().items(), strict=True):
+        assert torch.equal(a, b), k
+    x = torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(model.reconstruct(x), loaded.reconstruct(x), rtol=0, atol=0)
+
+
+@RECIPE
+def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+    whole = zspace.train(name, "digits", out=tmp_path / "w", iterations=9, device="cpu", **SMALL)
+    zspace.train(name, "digits", out=tmp_path / "r", iterations=4, device="cpu", **SMALL)
+    # a second process would begin with another random state
+    torch.manual_seed(99)
+    resumed = zspace.resume(tmp_path / "r", iterations=9)
+    for (k, a), (_, b) in zip(
+        whole.state_dict().items(), resumed.state_dict().items(), strict=True
+    ):
+        assert torch.equal(a, b), k
+
+
+@RECIPE
+def test_a_few_iterations_lower_the_reconstruction_error(name: str) -> None:
+    def error(model: LatentModel) -> float:
+        return float((model.reconstruct(x) - x).square().mean())
+
+    images = load("digits")
+    x = images.test.x.float() / 255
+    options = {**SMALL, "latent_dim": 8, "width": 8, "hidden": 64}
+    first, trained = (
+        zspace.train(name, images, iterations=n, device="cpu", **options) for n in (1, 150)
+    )
+    assert error(trained) < 0.6 * error(first)
+
+
+@RECIPE
+def test_bf16_trains(name: str) -> None:
+    from zspace.training import make_fabric
+
+    model = plan(name).model
+    fit(model, batches(), 3, fabric=make_fabric("cpu", "bf16"))
+    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@RECIPE
+def test_every_option_is_documented_and_has_a_default(name: str) -> None:
+    options = options_of(RECIPES[name])
+    assert "iterations" in options
+    assert "batch_size" in options
+    for option in options.values():
+        assert option.about.text
+        assert option.check(option.default) == option.default
+        if option.kind is not bool and not option.choices and option.about.least is not None:
+            with pytest.raises(InputError, match=option.flag):
+                option.check(option.about.least - 1)
+        if option.kind is float:
+            with pytest.raises(InputError, match=option.flag):
+                option.check(math.nan)

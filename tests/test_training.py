@@ -1,0 +1,386 @@
+"""The loop: what an update does, what a run survives, what several processes do together."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+import zspace
+from tests.conftest import SMALL, Cli
+from zspace.core import Batches, Method, Terms
+from zspace.data import load
+from zspace.errors import InputError
+from zspace.recipes import RECIPES, Facts
+from zspace.storage import read_header, read_tensors, write_tensors
+from zspace.training import Run, adam, descend, fit
+
+
+class TwoPlayers(Method):
+    """Two numbers that pull at each other: each loss depends on both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(1.0))
+        self.b = nn.Parameter(torch.tensor(2.0))
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"a": SGD([self.a], lr=0.1), "b": SGD([self.b], lr=0.1)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        next(batches)
+        yield "a", {"product": self.a * self.b, "square": self.a**2}
+        yield "b", {"product": -self.a * self.b}
+
+
+def vectors(n: int = 8, size: int = 4) -> Batches:
+    return Batches(torch.zeros(n, 1), size=size)
+
+
+def test_updates_follow_one_another_and_do_not_mix() -> None:
+    players = TwoPlayers()
+    seen: list[dict[str, float]] = []
+    fit(players, vectors(), 1, report=lambda i, losses: seen.append(dict(losses)))
+    a = 1.0 - 0.1 * (2.0 + 2 * 1.0)
+    b = 2.0 + 0.1 * a  # the second loss sees the first player's new place
+    assert players.a.item() == pytest.approx(a)
+    assert players.b.item() == pytest.approx(b)
+    assert seen == [{"a.product": 2.0, "a.square": 1.0, "b.product": pytest.approx(-2 * a)}]
+
+
+def test_rate_multiplies_every_optimisers_own() -> None:
+    halved, plain = TwoPlayers(), TwoPlayers()
+    fit(halved, vectors(), 1, rate=lambda iteration: 0.5)
+    fit(plain, vectors(), 1)
+    assert 1 - halved.a.item() == pytest.approx(0.5 * (1 - plain.a.item()))
+
+
+def test_descend_equals_plain_adam_also_in_channels_last() -> None:
+    """The fused update against PyTorch's plain one, gradients by backward, memory in rows."""
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.Flatten())
+    plain = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.Flatten())
+    plain.load_state_dict(ours.state_dict())
+    ours.to(memory_format=torch.channels_last)
+    optimizer = adam(ours.parameters(), 1e-3, (0.5, 0.9))
+    reference = Adam(plain.parameters(), 1e-3, (0.5, 0.9), fused=False, foreach=False)
+    for _ in range(20):
+        x = torch.randn(8, 3, 9, 9)
+        loss = ours(x.contiguous(memory_format=torch.channels_last)).square().mean()
+        descend(optimizer, {"loss": loss})
+        reference.zero_grad()
+        plain(x).square().mean().backward()
+        reference.step()
+    for p, q in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+class Poisoned(Method):
+    def __init__(self, at: int, value: float) -> None:
+        super().__init__()
+        self.weight, self.at, self.value = nn.Parameter(torch.ones(())), at, value
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"player": SGD([self.weight], lr=0.1)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        next(batches)
+        bad = self.value if batches.step + 1 == self.at else 1.0
+        yield "player", {"good": self.weight**2, "ill": self.weight * bad}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -> None:
+    run = Run.create(tmp_path / "run", {"recipe": "poisoned"})
+    with pytest.raises(
+        InputError, match=r"'player\.ill' became (nan|-inf) at iteration 8"
+    ) as error:
+        fit(Poisoned(8, value), vectors(), 20, run=run, checkpoint_every=5)
+    assert "last checkpoint stays" in str(error.value)
+    assert list(run.checkpoints()) == [5]
+    tensors, _ = read_tensors(run.checkpoints()[5])
+    assert torch.isfinite(tensors["model.weight"])
+
+
+def test_log_has_the_means_since_the_last_line(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {})
+    each: list[float] = []
+    fit(
+        TwoPlayers(),
+        vectors(),
+        6,
+        report=lambda i, losses: each.append(losses["a.square"]),
+        log_every=1,
+    )
+    fit(TwoPlayers(), vectors(), 6, run=run, log_every=3, checkpoint_every=100)
+    lines = run.losses()
+    assert [line["iteration"] for line in lines] == [3, 6]
+    assert lines[0]["a.square"] == pytest.approx(np.mean(each[:3]))
+    assert lines[1]["a.square"] == pytest.approx(np.mean(each[3:]))
+
+
+def test_keep_drops_the_oldest_checkpoints(tmp_path: Path) -> None:
+    for keep, expected in ((1, [10]), (2, [8, 10]), (0, [2, 4, 6, 8, 10])):
+        run = Run.create(tmp_path / f"keep{keep}", {})
+        fit(TwoPlayers(), vectors(), 10, run=run, checkpoint_every=2, keep=keep)
+        assert list(run.checkpoints()) == expected
+
+
+def test_checkpoint_of_another_configuration_is_refused(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("latent_dim: 3", "latent_dim: 4"))
+    with pytest.raises(InputError, match="of another configuration: there latent_dim is 3"):
+        zspace.resume(tmp_path / "run", iterations=30)
+    with pytest.raises(InputError, match="of another configuration"):
+        zspace.load(tmp_path / "run")
+
+
+def test_changed_data_are_refused(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    zspace.train(
+        "ae", tmp_path / "x.npy", out=tmp_path / "run", iterations=4, device="cpu", **SMALL
+    )
+    np.save(tmp_path / "x.npy", x[:150])
+    with pytest.raises(InputError, match=r"not those that .* was trained on"):
+        zspace.resume(tmp_path / "run", iterations=8)
+
+
+def test_a_half_written_log_line_is_forgotten(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    zspace.train("ae", "digits", out=out, iterations=20, device="cpu", **SMALL)
+    whole = (out / "log.jsonl").read_bytes()
+    newest = max(Run(out).checkpoints())
+    Run(out).checkpoints()[newest].unlink()
+    (out / "model.safetensors").unlink()
+    with (out / "log.jsonl").open("a") as file:
+        file.write('{"iteration": 21, "ae.recon')
+    zspace.resume(out)
+    assert (out / "log.jsonl").read_bytes() == whole
+
+
+def test_init_from_takes_what_agrees_and_lists_the_rest(runs: dict[str, Path]) -> None:
+    said: list[str] = []
+    options = {**SMALL, "latent_dim": 5}
+    zspace.train(
+        "ae",
+        "digits",
+        iterations=1,
+        device="cpu",
+        init_from=str(runs["ae"]),
+        say=said.append,
+        **options,
+    )
+    # of the code's two neighbours, three tensors have another shape
+    text = " ".join(said)
+    assert "not taken: encoder.9.weight, encoder.9.bias, decoder.0.weight" in text
+    with pytest.raises(InputError, match="no weight agrees"):
+        zspace.train("ae", "mog2", iterations=1, device="cpu", init_from=str(runs["ae"]))
+
+
+def test_tensorboard_events(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    zspace.train(
+        "ae", "digits", out=tmp_path / "run", iterations=10, device="cpu", tensorboard=True, **SMALL
+    )
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    told = {s.step: s.value for s in events.Scalars("ae/reconstruction")}
+    logged = {d["iteration"]: d["ae.reconstruction"] for d in Run(tmp_path / "run").losses()}
+    assert told == pytest.approx(logged)
+
+
+COMMAND = [sys.executable, "-m", "zspace"]
+QUICK = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL.items()]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **more}
+
+
+def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
+    """At least ten real processes are killed by SIGKILL; the last one ends by itself."""
+    train = [
+        *COMMAND, "train", "flexae-sr", "--iterations=240", "--checkpoint-every=7",
+        "--threads=1", "--device=cpu", "--quiet", *QUICK,
+    ]  # fmt: skip
+    began = time.monotonic()
+    subprocess.run([*train, f"--out={tmp_path / 'whole'}"], check=True, env=environment())
+    whole_time = time.monotonic() - began
+
+    dice, kills, number = random.Random(0), 0, 0
+    while kills < 10:
+        run = tmp_path / f"killed{number}"
+        number += 1
+        while True:
+            command = (
+                [*COMMAND, "resume", str(run), "--quiet"]
+                if run.exists()
+                else [*train, f"--out={run}"]
+            )
+            process = subprocess.Popen(command, env=environment())
+            try:
+                assert process.wait(dice.uniform(0.3, 1.0) * whole_time) == 0
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                kills += 1
+                assert kills < 100
+        for file in ("model.safetensors", "log.jsonl", "config.yaml", "samples.png"):
+            assert (run / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+
+
+SCRIPT = """
+import sys, torch
+from tests.test_training import small_dense
+from zspace.core import Batches
+from zspace.storage import write_tensors
+from zspace.training import fit, make_fabric
+
+fabric = make_fabric("cpu", threads=1)
+method = small_dense()
+x = torch.rand(64, 6, generator=torch.Generator().manual_seed(0))
+batches = Batches(x, size=16, rank=fabric.global_rank, world=fabric.world_size)
+fit(method, batches, 25, fabric=fabric)
+if fabric.is_global_zero:
+    write_tensors(__import__("pathlib").Path(sys.argv[1]), method.state_dict(), {})
+"""
+
+
+def small_dense() -> Method:
+    """A FlexAE of vectors: several players, no batch norm."""
+    torch.manual_seed(7)
+    return RECIPES["flexae"](Facts((6,)), latent_dim=2, hidden=8).model  # type: ignore[call-arg]
+
+
+def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    root = str(Path(__file__).parents[1])
+    results = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.safetensors"
+        subprocess.run(
+            [
+                sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}",
+                "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0",
+                str(tmp_path / "script.py"), str(out),
+            ],
+            check=True, env=environment(PYTHONPATH=root), capture_output=True,
+        )  # fmt: skip
+        results.append(read_tensors(out)[0])
+    one, two = results
+    assert one.keys() == two.keys()
+    moved = small_dense().state_dict()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-6)
+        if name != "latent_critic.4.bias":  # a Wasserstein critic's last bias has no gradient
+            assert not torch.equal(value, moved[name]), f"{name} never moved"
+
+
+def test_two_processes_by_the_command_line_leave_one_run(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
+            "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "-m", "zspace", "train", "ae",
+            "--iterations=6", "--device=cpu", f"--out={tmp_path / 'run'}", *QUICK,
+        ],
+        check=True, env=environment(), capture_output=True,
+    )  # fmt: skip
+    assert zspace.load(tmp_path / "run").encode(torch.rand(2, 1, 8, 8)).shape == (2, 3)
+    assert [line["iteration"] for line in Run(tmp_path / "run").losses()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_says_so(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    status, _, err = cli("resume", tmp_path / "run")
+    assert status == 0
+    assert "is finished" in err
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_header_says_whose_weights_they_are(runs: dict[str, Path]) -> None:
+    header = read_header(runs["vae"] / "model.safetensors")
+    assert header["config"]["recipe"] == "vae"
+    assert header["facts"]["shape"] == [1, 8, 8]
+    assert header["iteration"] == 20
+    json.dumps(header)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty", "pickle"])
+def test_a_damaged_model_is_refused(runs: dict[str, Path], tmp_path: Path, damage: str) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "foreign":
+        from safetensors.torch import save_file
+
+        save_file({"weight": torch.zeros(2)}, path)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"model\.safetensors (is truncated|was not written)"):
+        zspace.load(tmp_path / "run")
+
+
+def test_a_model_with_other_tensors_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    tensors, header = read_tensors(path)
+    tensors.pop("encoder.0.bias")
+    write_tensors(path, tensors, header)
+    with pytest.raises(InputError, match=r"of another model: encoder\.0\.bias is missing"):
+        zspace.load(tmp_path / "run")
+
+
+def test_a_truncated_checkpoint_is_refused_and_kept(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    newest = max(Run(tmp_path / "run").checkpoints().items())[1]
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.raises(InputError, match="truncated"):
+        zspace.resume(tmp_path / "run", iterations=30)
+    assert newest.exists()
+
+
+def test_a_large_set_is_memory_mapped_and_trains_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = load("digits", image_size=12)
+    monkeypatch.setattr("zspace.data.images.IN_MEMORY", 1000)
+    mapped = load("digits", image_size=12)
+    assert torch.equal(small.train.x, mapped.train.x)
+    a, b = (
+        zspace.train("ae", images, iterations=3, device="cpu", **SMALL)
+        for images in (small, mapped)
+    )
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_float64_codes_of_a_batch(runs: dict[str, Path]) -> None:
+    """Blocks do not change what an image's code is."""
+    from zspace.api import codes
+
+    model = zspace.load(runs["ae"])
+    images = load("digits")
+    x: Tensor = images.train.x[:300]
+    together = codes(model, x)
+    alone = torch.cat([codes(model, x[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(together[:5], alone, rtol=1e-5, atol=1e-5)
