@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "zspace"
 
 ORDER = [
     "errors", "options", "storage", "core", "functional", "nets", "data", "training", "samplers",
-    "methods", "metrics", "plots", "recipes", "api", "papers", "progress", "cli", "__main__",
+    "methods", "metrics", "plots", "recipes", "api", "progress", "papers", "cli", "__main__",
 ]  # fmt: skip
 """Lowest first. Within a package, files import one another."""
 
