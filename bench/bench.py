@@ -295,7 +295,7 @@ def against_pythae(rounds: int) -> Iterator[str]:
             )
             speed = {name: count * 128 / statistics.median(t) for name, t in times.items()}
             yield (
-                f"| (b) {kind.upper()}, {'digits, 8x8' if side == 8 else '28x28'}, images a second | "
+                f"| (b) {kind.upper()}, {side}x{side}, images a second | "
                 f"{speed['zspace']:.0f}; pythae 0.1.2: {speed['pythae']:.0f} | "
                 f"{ratio(times, 'zspace', 'pythae')} | below 1 |"
             )
@@ -317,8 +317,8 @@ def main() -> None:
         f"`make bench`, {datetime.date.today()}: {model}, {torch.get_num_threads()} threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}.",
         "",
-        "A ratio is zspace's time in units of the other's, the median of "
-        f"{options.rounds} rounds in which both take turns (more for short steps), with its quartiles.",
+        "A ratio is zspace's time in units of the other's, the median of rounds in which both take",
+        f"turns ({options.rounds} of them, more for short steps), with its quartiles.",
         "",
         "| what | zspace | ratio | goal |",
         "|---|---|---|---|",

@@ -15,7 +15,8 @@ from zspace.data import load
 from zspace.errors import InputError
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, Plan
-from zspace.training import descend, fit, owned
+from zspace.run import owned
+from zspace.training import descend, fit
 
 RECIPE = pytest.mark.parametrize("name", RECIPES)
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 12, 20)]
@@ -173,6 +174,14 @@ def test_bf16_trains(name: str) -> None:
     fit(model, batches(), 3, fabric=make_fabric("cpu", "bf16"))
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_bf16_trains_a_bernoulli_vae() -> None:
+    """Means that bfloat16 would round to 0 and 1 are where a logarithm goes wrong."""
+    zspace.train(
+        "vae", "digits", iterations=40, likelihood="bernoulli", precision="bf16", rate=2e-3,
+        device="cpu", **SMALL,
+    )  # fmt: skip
 
 
 @RECIPE

@@ -31,6 +31,14 @@ def test_bernoulli_error_against_torch_also_at_the_ends() -> None:
     torch.testing.assert_close(bernoulli_error(x, y), expected)
 
 
+def test_bernoulli_error_of_a_saturated_mean_has_a_finite_gradient() -> None:
+    logits = torch.tensor([[20.0, -200.0, 20.0, -200.0]], requires_grad=True)
+    y = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
+    (gradient,) = torch.autograd.grad(bernoulli_error(logits.sigmoid(), y), logits)
+    assert bool(torch.isfinite(gradient).all())
+    assert gradient[0, :2].tolist() == [0, 0]
+
+
 @given(st.integers(0, 10_000))
 def test_kl_against_torch_distributions(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "zspace"
 
 ORDER = [
-    "errors", "options", "storage", "core", "functional", "nets", "data", "training", "samplers",
-    "methods", "metrics", "plots", "recipes", "api", "progress", "papers", "cli", "__main__",
+    "errors", "options", "storage", "core", "functional", "nets", "data", "run", "training",
+    "samplers", "methods", "metrics", "plots", "recipes", "api", "progress", "papers", "cli",
+    "__main__",
 ]  # fmt: skip
 """Lowest first. Within a package, files import one another."""
 

@@ -25,8 +25,9 @@ from zspace.core import Batches, Method, Terms
 from zspace.data import load
 from zspace.errors import InputError
 from zspace.recipes import RECIPES, Facts
+from zspace.run import Run
 from zspace.storage import read_header, read_tensors, write_tensors
-from zspace.training import Run, adam, descend, fit
+from zspace.training import adam, descend, fit
 
 
 class TwoPlayers(Method):

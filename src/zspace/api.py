@@ -21,8 +21,9 @@ from zspace.data.images import Part, Raw, split
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, find
+from zspace.run import Run, dump_config
 from zspace.storage import load_state, read_header, write_tensors, write_text
-from zspace.training import Report, Run, dump_config, find_device, fit, make_fabric
+from zspace.training import Report, find_device, fit, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 Say = Callable[[str], None]

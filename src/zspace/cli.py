@@ -76,7 +76,7 @@ class TrainCommand(Commands):
             for i, argument in enumerate(args):
                 name, _, value = argument.partition("=")
                 if name == "--config" and (value or i + 1 < len(args)):
-                    from zspace.training import read_config
+                    from zspace.run import read_config
 
                     config = read_config(Path(value or args[i + 1]))
                     if "recipe" not in config:
@@ -129,7 +129,7 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
     from zspace.options import checked, options_of
     from zspace.recipes import find
-    from zspace.training import read_config
+    from zspace.run import read_config
 
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
     known = options_of(api.train) | options_of(find(recipe))
@@ -196,7 +196,7 @@ def _show_run(run: Path, quiet: bool) -> None:
 def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     """Continue a run that was killed, exactly where its last checkpoint was made."""
     from zspace import api
-    from zspace.training import Run
+    from zspace.run import Run
 
     existing = Run(run)
     total = iterations if iterations is not None else int(existing.config.get("iterations", 1))

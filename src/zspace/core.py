@@ -72,7 +72,8 @@ class Batches:
         self.step = 0
         self.drawn = 0
         self._order = torch.Generator().manual_seed(_stream(seed, 1))
-        self._noise = torch.Generator(self.device).manual_seed(_stream(seed, 2))
+        # drawn on the CPU: the same on every device, so that a run can move from one to another
+        self._noise = torch.Generator().manual_seed(_stream(seed, 2))
         self._permutation: tuple[int, Tensor] | None = None
 
     def __iter__(self) -> Self:
@@ -91,13 +92,11 @@ class Batches:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal noise (N, *shape) for the N images of this process's batch."""
-        noise = torch.randn(self.size, *shape, generator=self._noise, device=self.device)
-        return self._mine(noise)
+        return self._mine(torch.randn(self.size, *shape, generator=self._noise)).to(self.device)
 
     def uniform(self, *shape: int) -> Tensor:
         """Noise from U[0, 1] of shape (N, *shape), likewise."""
-        noise = torch.rand(self.size, *shape, generator=self._noise, device=self.device)
-        return self._mine(noise)
+        return self._mine(torch.rand(self.size, *shape, generator=self._noise)).to(self.device)
 
     def _mine(self, whole: Tensor) -> Tensor:
         share = self.size // self.world
@@ -180,20 +179,31 @@ class Density(Sampler, ABC):
 
 
 class LatentModel(Method, ABC):
-    """A method that ends in an encoder, a decoder and a latent space between them."""
+    """A method that ends in an encoder, a decoder and a latent space between them.
 
-    latent_dim: int
-    """D, the size of a code."""
-    prior: Sampler | None
-    """What the paper samples codes from; None where it has no such thing."""
+    Args:
+        encoder: images (N, C, H, W) in [0, 1], or vectors, to what `encode` makes codes of.
+        decoder: codes (N, D) to images or vectors.
+        prior: what the paper samples codes from; None where it has no such thing.
+        latent_dim: D, the size of a code.
+    """
 
-    @abstractmethod
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, prior: Sampler | None, latent_dim: int
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.latent_dim = latent_dim
+
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic code (N, D) of images (N, C, H, W) in [0, 1], or of vectors."""
+        codes: Tensor = self.encoder(x)
+        return codes
 
-    @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """The images (N, C, H, W) in [0, 1], or the vectors, of codes (N, D)."""
+        data: Tensor = self.decoder(z)
+        return data
 
     @torch.no_grad()
     def sample(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
     >>> squared_error(torch.ones(2, 3), torch.zeros(2, 3))
     tensor(3.)
     """
-    return (_full(x) - _full(y)).square().flatten(1).sum(1).mean()
+    return (full_precision(x) - full_precision(y)).square().flatten(1).sum(1).mean()
 
 
 def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
@@ -30,13 +31,12 @@ def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
         y: data in [0, 1], (N, ...).
 
     Reference: Kingma and Welling, Auto-Encoding Variational Bayes (2014), appendix C.1.
-    Binary cross-entropy is not allowed under autocast, so float32 is computed by hand there;
-    the logarithms are held above -100, as PyTorch does.
+    PyTorch holds the logarithms above -100 and the gradient finite, also at means of 0 and 1.
     """
-    x, y = _full(x), _full(y)
-    log_x = x.log().clamp(min=-100)
-    log_not_x = torch.log1p(-x).clamp(min=-100)
-    return -(y * log_x + (1 - y) * log_not_x).flatten(1).sum(1).mean()
+    # not allowed under autocast, where means may come in half precision
+    with torch.autocast(x.device.type, enabled=False):
+        error = binary_cross_entropy(full_precision(x), full_precision(y), reduction="none")
+    return error.flatten(1).sum(1).mean()
 
 
 def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> normal_kl(torch.zeros(4, 2), torch.zeros(4, 2))
     tensor(0.)
     """
-    mean, log_variance = _full(mean), _full(log_variance)
+    mean, log_variance = full_precision(mean), full_precision(log_variance)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
     return kl.sum(1).mean()
 
@@ -68,8 +68,8 @@ def gradient_penalty(
     """
     u = convex(real, fake, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(u).sum(), u, create_graph=True)
-    # a norm of exactly zero has no gradient: the smallest normal number keeps NaN away
-    norm = _full(gradient).flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
+    # a norm of exactly zero has no gradient: a floor far below any that matters keeps NaN away
+    norm = full_precision(gradient).flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
     return (norm - 1).square().mean()
 
 
@@ -78,6 +78,6 @@ def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     return torch.lerp(b.to(weight), a.to(weight), weight.reshape(-1, *[1] * (a.ndim - 1)))
 
 
-def _full(x: Tensor) -> Tensor:
+def full_precision(x: Tensor) -> Tensor:
     """x in float32 where autocast left it in half precision."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

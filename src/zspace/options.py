@@ -12,6 +12,7 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from zspace.errors import InputError, unknown
@@ -87,13 +88,19 @@ class Option:
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a function or class: its parameters that are annotated with `About`."""
+    """The options of a function or class: its parameters that are annotated with `About`.
+
+    Those that a `functools.partial` has bound are settled, and no options.
+    """
+    bound: Mapping[str, Any] = {}
+    if isinstance(function, partial):
+        function, bound = function.func, function.keywords
     target = function.__init__ if inspect.isclass(function) else function
     hints = get_type_hints(target, include_extras=True)
     options: dict[str, Option] = {}
     for name, parameter in inspect.signature(target).parameters.items():
         hint = hints.get(name)
-        if get_origin(hint) is not Annotated:
+        if name in bound or get_origin(hint) is not Annotated:
             continue
         kind, *notes = get_args(hint)
         about = next((n for n in notes if isinstance(n, About)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
@@ -21,21 +21,11 @@ class AE(LatentModel):
         rate: of Adam.
     """
 
-    prior = None
-
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, latent_dim: int, *, rate: float = 2e-4
     ) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.latent_dim, self.rate = encoder, decoder, latent_dim, rate
-
-    def encode(self, x: Tensor) -> Tensor:
-        codes: Tensor = self.encoder(x)
-        return codes
-
-    def decode(self, z: Tensor) -> Tensor:
-        data: Tensor = self.decoder(z)
-        return data
+        super().__init__(encoder, decoder, None, latent_dim)
+        self.rate = rate
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"ae": adam(self.parameters(), self.rate)}

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import convex, gradient_penalty, squared_error
+from zspace.functional import convex, full_precision, gradient_penalty, squared_error
 from zspace.samplers.pushforward import Pushforward
 from zspace.training import adam
 
 PENALTY = 10.0
 """beta of Eq. 6 and 9, as in Gulrajani et al. (2017)."""
+
+
+RATES = {
+    "ae": 2e-4, "critic": 1e-4, "regulariser": 2e-4, "ae_reg": 2e-4, "generator": 1e-4,
+    "encoder": 1e-5,
+}  # fmt: skip
+"""Adam's learning rates (Algorithm 1): in place of weights between the losses."""
+
+BETAS = {
+    "ae": (0.9, 0.999), "critic": (0.0, 0.9), "regulariser": (0.5, 0.9), "ae_reg": (0.5, 0.9),
+    "generator": (0.0, 0.9), "encoder": (0.0, 0.9),
+}  # fmt: skip
+"""Adam's decay rates (Algorithm 1)."""
 
 
 class FlexAE(LatentModel):
@@ -33,15 +46,15 @@ class FlexAE(LatentModel):
         latent_critic: C_z, codes to (N, 1).
         image_critic: C_x, images to (N, 1); None: plain FlexAE.
         critic_steps: updates of the critics for each of the others, 5 in the paper.
+        rates: learning rates by the optimisers' names.
 
-    Departures: the code trains the encoder's batch norm on real images only and the decoder's on
-    reconstructions and interpolations; here the decoder is also shown generated codes (without
-    a gradient), or evaluation would meet statistics that it never saw. The last draw's codes and
-    interpolations are decoded once for C_x and for AEreg together: no weight that they depend on
-    moves in between.
+    Departures: the decoder is also shown generated codes (without a gradient), or its batch norm
+    would be evaluated on codes whose statistics it never saw; of its passes in an iteration of
+    FlexAE-SR one reconstructs, five interpolate, one generates. "Reuse of the last draw" (code) is
+    read as that of images, noise and gamma: what C_x was last shown is what AEreg improves. So the
+    last interpolation is decoded once for both, and G's last codes are made once: no weight that
+    they depend on moves in between.
     """
-
-    prior: Pushforward
 
     def __init__(
         self,
@@ -53,47 +66,24 @@ class FlexAE(LatentModel):
         latent_dim: int,
         *,
         critic_steps: int = 5,
-        ae_rate: float = 2e-4,
-        critic_rate: float = 1e-4,
-        regulariser_rate: float = 2e-4,
-        ae_reg_rate: float = 2e-4,
-        generator_rate: float = 1e-4,
-        encoder_rate: float = 1e-5,
+        rates: Mapping[str, float] = RATES,
     ) -> None:
-        super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.prior = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.prior: Pushforward = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.latent_critic, self.image_critic = latent_critic, image_critic
-        self.latent_dim, self.critic_steps = latent_dim, critic_steps
-        self.ae_rate, self.critic_rate, self.regulariser_rate = (
-            ae_rate,
-            critic_rate,
-            regulariser_rate,
-        )
-        self.ae_reg_rate, self.generator_rate = ae_reg_rate, generator_rate
-        self.encoder_rate = encoder_rate
-
-    def encode(self, x: Tensor) -> Tensor:
-        codes: Tensor = self.encoder(x)
-        return codes
-
-    def decode(self, z: Tensor) -> Tensor:
-        data: Tensor = self.decoder(z)
-        return data
+        self.critic_steps, self.rates = critic_steps, rates
 
     def optimizers(self) -> dict[str, Optimizer]:
         autoencoder = [*self.encoder.parameters(), *self.decoder.parameters()]
-        optimizers: dict[str, Optimizer] = {
-            "ae": adam(autoencoder, self.ae_rate, (0.9, 0.999)),
-            "critic": adam(self.latent_critic.parameters(), self.critic_rate, (0.0, 0.9)),
-            "generator": adam(self.prior.parameters(), self.generator_rate, (0.0, 0.9)),
-            "encoder": adam(self.encoder.parameters(), self.encoder_rate, (0.0, 0.9)),
+        players = {
+            "ae": autoencoder,
+            "critic": self.latent_critic.parameters(),
+            "generator": self.prior.parameters(),
+            "encoder": self.encoder.parameters(),
         }
         if self.image_critic is not None:
-            critic = self.image_critic.parameters()
-            optimizers["regulariser"] = adam(critic, self.regulariser_rate, (0.5, 0.9))
-            optimizers["ae_reg"] = adam(autoencoder, self.ae_reg_rate, (0.5, 0.9))
-        return optimizers
+            players |= {"regulariser": self.image_critic.parameters(), "ae_reg": autoencoder}
+        return {name: adam(p, self.rates[name], BETAS[name]) for name, p in players.items()}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         m = self.latent_dim
@@ -121,16 +111,20 @@ class FlexAE(LatentModel):
                 yield "regulariser", self._critic_terms(self.image_critic, x, x_inp, batches)  # 9
 
         if self.image_critic is not None:
-            yield "ae_reg", {"fooling": -self.image_critic(x_inp).float().mean()}  # Eq. 10
-        yield "generator", {"fooling": -self.latent_critic(z_hat).float().mean()}  # Eq. 7
+            yield "ae_reg", {"fooling": -full_precision(self.image_critic(x_inp)).mean()}  # Eq. 10
+        yield "generator", {"fooling": -full_precision(self.latent_critic(z_hat)).mean()}  # Eq. 7
         with torch.no_grad():
             self.decode(z_hat)  # for batch norm's running statistics
-        yield "encoder", {"fooling": self.latent_critic(self.encode(x)).float().mean()}  # Eq. 8
+        yield (
+            "encoder",
+            {"fooling": full_precision(self.latent_critic(self.encode(x))).mean()},
+        )  # Eq. 8
 
     @staticmethod
     def _critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
-        real, fake = real.detach().float(), fake.detach().float()
+        real, fake = full_precision(real.detach()), full_precision(fake.detach())
         return {
-            "wasserstein": critic(fake).float().mean() - critic(real).float().mean(),
+            "wasserstein": full_precision(critic(fake)).mean()
+            - full_precision(critic(real)).mean(),
             "penalty": PENALTY * gradient_penalty(critic, real, fake, batches.uniform(1)),
         }

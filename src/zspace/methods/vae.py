@@ -42,9 +42,8 @@ class VAE(Variational):
         likelihood: Literal["squared-error", "bernoulli"] = "squared-error",
         rate: float = 2e-4,
     ) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.prior = encoder, decoder, prior
-        self.latent_dim, self.beta, self.rate = latent_dim, beta, rate
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.beta, self.rate = beta, rate
         self.error = squared_error if likelihood == "squared-error" else bernoulli_error
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,10 +54,6 @@ class VAE(Variational):
     def posterior(self, x: Tensor) -> Distribution:
         mean, log_variance = self.moments(x)
         return Independent(Normal(mean, (0.5 * log_variance).exp(), validate_args=False), 1)
-
-    def decode(self, z: Tensor) -> Tensor:
-        data: Tensor = self.decoder(z)
-        return data
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"vae": adam(self.parameters(), self.rate)}

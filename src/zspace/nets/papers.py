@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from zspace.errors import InputError
+from zspace.functional import full_precision
 from zspace.nets.mlp import mlp
 
 
@@ -33,6 +35,8 @@ class FlexAENets:
 
     Initialisation (authors' code): Glorot normal for the decoder's fully connected and
     transposed layers, for G and for the latent critic; Glorot uniform elsewhere; biases zero.
+    Departures from that code's library: batch norm has PyTorch's epsilon (1e-5), and Glorot's
+    normal is not truncated.
 
     Raises:
         InputError: the shape is one that the tables can't be built for.
@@ -69,7 +73,8 @@ class FlexAENets:
         """D: codes (N, m) to images in [0, 1] or to vectors."""
         if not self.is_image:
             last = [nn.Tanh()] if self.bounded else []
-            return _initialised(nn.Sequential(nn.Linear(self.latent_dim, self.shape[0]), *last))
+            net = nn.Sequential(nn.Linear(self.latent_dim, self.shape[0]), *last)
+            return _initialised(net, uniform=False)
         channels, height, width = self.shape
         base = 2 * self.width, height // 4, width // 4
         activation = nn.ELU() if self.last_activation == "elu" else nn.ReLU()
@@ -84,7 +89,7 @@ class FlexAENets:
                 self._norm2(self.width), activation,
                 # 'same' padding of an even kernel: one pixel more at the end
                 nn.ZeroPad2d((1, self.last_kernel - 2, 1, self.last_kernel - 2)),
-                nn.Conv2d(self.width, channels, self.last_kernel), nn.Sigmoid(),
+                nn.Conv2d(self.width, channels, self.last_kernel), Sigmoid(),
             ),
             uniform=False,
         )  # fmt: skip
@@ -126,6 +131,13 @@ class FlexAENets:
 
     def _norm2(self, features: int) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(features, momentum=self.momentum)
+
+
+class Sigmoid(nn.Module):
+    """1 / (1 + exp(-x)) in float32 under autocast, too: bfloat16 has few values near 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(full_precision(x))
 
 
 def _initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:

@@ -22,8 +22,8 @@ from zspace.core import LatentModel, blockwise
 from zspace.data.synthetic import true_latents
 from zspace.metrics import frechet_distance, wasserstein_distance
 from zspace.progress import TrainingProgress
+from zspace.run import Run
 from zspace.storage import write_text
-from zspace.training import Run
 
 POINTS = 1000
 """Codes of each kind between which the Wasserstein distance is taken."""

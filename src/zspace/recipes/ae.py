@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zspace.methods.ae import AE
-from zspace.nets.papers import FlexAENets
 from zspace.recipes.base import (
     BatchSize,
     Facts,
@@ -13,8 +12,7 @@ from zspace.recipes.base import (
     LearningRate,
     Plan,
     Width,
-    default_hidden,
-    default_latent_dim,
+    flexae_nets,
 )  # fmt: skip
 
 
@@ -29,6 +27,6 @@ def ae(
     rate: LearningRate = 2e-4,
 ) -> Plan:
     """A plain autoencoder with the FlexAE paper's encoder and decoder (Tables 6 and 7)."""
-    dim = latent_dim or default_latent_dim(facts)
-    nets = FlexAENets(facts.shape, dim, width, hidden or default_hidden(facts), facts.bounded)
-    return Plan(AE(nets.encoder(), nets.decoder(), dim, rate=rate), iterations, batch_size)
+    nets = flexae_nets(facts, latent_dim, width, hidden)
+    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, rate=rate)
+    return Plan(model, iterations, batch_size)

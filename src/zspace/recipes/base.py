@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from zspace.core import LatentModel
+from zspace.nets.papers import FlexAENets
 from zspace.options import About
 
 
@@ -63,12 +64,12 @@ Hidden = Annotated[
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 
 
-def default_latent_dim(facts: Facts) -> int:
-    """FlexAE's Table 7 (20 grey, 64 colour) and Table 6 (m = 2)."""
-    if not facts.is_image:
-        return 2
-    return 20 if facts.shape[0] == 1 else 64
-
-
-def default_hidden(facts: Facts) -> int:
-    return 1024 if facts.is_image else 128
+def flexae_nets(
+    facts: Facts, latent_dim: int | None, width: int, hidden: int | None, **more: Any
+) -> FlexAENets:
+    """The FlexAE paper's networks. Unset sizes are those of its Tables 6 (vectors) and 7."""
+    if facts.is_image:
+        dim, units = 20 if facts.shape[0] == 1 else 64, 1024
+    else:
+        dim, units = 2, 128
+    return FlexAENets(facts.shape, latent_dim or dim, width, hidden or units, facts.bounded, **more)

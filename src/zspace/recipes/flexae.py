@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
-from zspace.methods.flexae import FlexAE
-from zspace.nets.papers import FlexAENets
+from zspace.methods.flexae import RATES, FlexAE
 from zspace.options import About
 from zspace.recipes.base import (
     BatchSize,
@@ -13,28 +13,15 @@ from zspace.recipes.base import (
     Hidden,
     Iterations,
     LatentDim,
-    LearningRate,
     Plan,
     Width,
-    default_hidden,
-    default_latent_dim,
+    flexae_nets,
 )  # fmt: skip
 from zspace.samplers import Pushforward
 
 MOMENTUM = 0.01
 """Batch norm's: its running statistics blend some hundred passes, since the decoder sees three
 kinds in turn (reconstruction, interpolation, generation)."""
-
-CriticSteps = Annotated[int, About("updates of the critics for each of the others", least=1)]
-LastActivation = Annotated[
-    Literal["elu", "relu"], About("of the decoder's last block: the paper's, or its code's")
-]
-LastKernel = Annotated[
-    Literal[4, 3], About("size of the decoder's last convolution: the paper's, or its code's")
-]
-GeneratorRate = Annotated[
-    float, About("learning rate of the generator (the paper's; its code has 2e-4)", above=0)
-]
 
 
 def flexae(
@@ -44,76 +31,52 @@ def flexae(
     batch_size: BatchSize = 128,
     latent_dim: LatentDim = None,
     smoothing: Annotated[bool, About("the image critic on interpolations: FlexAE-SR")] = False,
-    critic_steps: CriticSteps = 5,
+    critic_steps: Annotated[
+        int, About("updates of the critics for each of the others", least=1)
+    ] = 5,
     width: Width = 64,
     hidden: Hidden = None,
-    last_activation: LastActivation = "elu",
-    last_kernel: LastKernel = 4,
-    ae_rate: LearningRate = 2e-4,
-    critic_rate: LearningRate = 1e-4,
-    regulariser_rate: LearningRate = 2e-4,
-    ae_reg_rate: LearningRate = 2e-4,
-    generator_rate: GeneratorRate = 1e-4,
-    encoder_rate: LearningRate = 1e-5,
+    last_activation: Annotated[
+        Literal["elu", "relu"], About("of the decoder's last block: the paper's, or its code's")
+    ] = "elu",
+    last_kernel: Annotated[
+        Literal[4, 3], About("of the decoder's last convolution: the paper's, or its code's")
+    ] = 4,
+    ae_rate: Annotated[float, About("Adam's rate for reconstruction", above=0)] = RATES["ae"],
+    critic_rate: Annotated[float, About("for the critic of codes", above=0)] = RATES["critic"],
+    regulariser_rate: Annotated[float, About("for the critic of images", above=0)] = RATES[
+        "regulariser"
+    ],
+    ae_reg_rate: Annotated[float, About("for smoothing the autoencoder", above=0)] = RATES[
+        "ae_reg"
+    ],
+    generator_rate: Annotated[
+        float, About("for the generator (the paper's; its code has 2e-4)", above=0)
+    ] = RATES["generator"],
+    encoder_rate: Annotated[
+        float, About("for moving the codes towards the prior", above=0)
+    ] = RATES["encoder"],
 ) -> Plan:
     """An autoencoder whose latent prior is learned with it (Mondal et al., 2021)."""
-    dim = latent_dim or default_latent_dim(facts)
-    nets = FlexAENets(
-        facts.shape, dim, width, hidden or default_hidden(facts), facts.bounded,
-        last_activation, last_kernel, MOMENTUM,
+    nets = flexae_nets(
+        facts, latent_dim, width, hidden, last_activation=last_activation,
+        last_kernel=last_kernel, momentum=MOMENTUM,
     )  # fmt: skip
     model = FlexAE(
         nets.encoder(),
         nets.decoder(),
-        Pushforward(nets.generator(), dim),
+        Pushforward(nets.generator(), nets.latent_dim),
         nets.latent_critic(),
         nets.image_critic() if smoothing else None,
-        dim,
+        nets.latent_dim,
         critic_steps=critic_steps,
-        ae_rate=ae_rate,
-        critic_rate=critic_rate,
-        regulariser_rate=regulariser_rate,
-        ae_reg_rate=ae_reg_rate,
-        generator_rate=generator_rate,
-        encoder_rate=encoder_rate,
-    )
+        rates={
+            "ae": ae_rate, "critic": critic_rate, "regulariser": regulariser_rate,
+            "ae_reg": ae_reg_rate, "generator": generator_rate, "encoder": encoder_rate,
+        },
+    )  # fmt: skip
     return Plan(model, iterations, batch_size, replacement=True)
 
 
-def flexae_sr(
-    facts: Facts,
-    *,
-    iterations: Iterations = 130_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
-    critic_steps: CriticSteps = 5,
-    width: Width = 64,
-    hidden: Hidden = None,
-    last_activation: LastActivation = "elu",
-    last_kernel: LastKernel = 4,
-    ae_rate: LearningRate = 2e-4,
-    critic_rate: LearningRate = 1e-4,
-    regulariser_rate: LearningRate = 2e-4,
-    ae_reg_rate: LearningRate = 2e-4,
-    generator_rate: GeneratorRate = 1e-4,
-    encoder_rate: LearningRate = 1e-5,
-) -> Plan:
-    """FlexAE with smoothing: decoded interpolations must look real, too (Mondal et al., 2021)."""
-    return flexae(
-        facts,
-        iterations=iterations,
-        batch_size=batch_size,
-        latent_dim=latent_dim,
-        smoothing=True,
-        critic_steps=critic_steps,
-        width=width,
-        hidden=hidden,
-        last_activation=last_activation,
-        last_kernel=last_kernel,
-        ae_rate=ae_rate,
-        critic_rate=critic_rate,
-        regulariser_rate=regulariser_rate,
-        ae_reg_rate=ae_reg_rate,
-        generator_rate=generator_rate,
-        encoder_rate=encoder_rate,
-    )
+flexae_sr = partial(flexae, smoothing=True)
+flexae_sr.__doc__ = "FlexAE with smoothing: decoded interpolations must look real, too."

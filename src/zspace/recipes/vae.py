@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from zspace.errors import InputError
 from zspace.methods.vae import VAE
-from zspace.nets.papers import FlexAENets
 from zspace.options import About
 from zspace.recipes.base import (
     BatchSize,
@@ -17,8 +16,7 @@ from zspace.recipes.base import (
     LearningRate,
     Plan,
     Width,
-    default_hidden,
-    default_latent_dim,
+    flexae_nets,
 )  # fmt: skip
 from zspace.samplers import Normal
 
@@ -40,8 +38,8 @@ def vae(
     """A variational autoencoder with the FlexAE paper's encoder and decoder (Tables 6 and 7)."""
     if likelihood == "bernoulli" and not facts.is_image:
         raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
-    dim = latent_dim or default_latent_dim(facts)
-    nets = FlexAENets(facts.shape, dim, width, hidden or default_hidden(facts), facts.bounded)
+    nets = flexae_nets(facts, latent_dim, width, hidden)
+    dim = nets.latent_dim
     model = VAE(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
         beta=beta, likelihood=likelihood, rate=rate,

@@ -79,7 +79,10 @@ class Mixture(Density):
         no_labels(label)
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, self.means.shape[1], generator=generator, device=self.means.device)
-        return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], noise)
+        z = torch.empty_like(noise)
+        for component, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+            z[k == component] = mean + noise[k == component] @ factor.T
+        return z
 
     def log_prob(self, z: Tensor) -> Tensor:
         white = torch.linalg.solve_triangular(

@@ -1,0 +1,250 @@
+"""`Run`: the folder that a training leaves, from which it resumes and is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zspace.core import Batches, Method
+from zspace.errors import InputError
+from zspace.storage import load_state, read_tensors, write_tensors, write_text
+
+
+def owned(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The parameters that an optimiser moves, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+class Run:
+    """A folder: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/, pictures.
+
+    `Run(folder)` opens one; `Run.create` makes one.
+
+    Raises:
+        InputError: the folder is no run.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        path = self.folder / "config.yaml"
+        if not self.folder.is_dir():
+            raise InputError(f"{folder} is no folder: 'zspace train' makes one (see --out)")
+        if not path.is_file():
+            raise InputError(f"{folder} is no run: it has no config.yaml")
+        self.config = read_config(path)
+        self.facts: dict[str, Any] = {}
+        self._writer: Any = None
+
+    @classmethod
+    def create(
+        cls, folder: Path | str, config: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Run:
+        """A new run with this configuration. It appears whole: a run always has its config."""
+        folder = Path(folder)
+        cls.check_new(folder, overwrite=overwrite)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        fresh.chmod(0o755)
+        try:
+            write_text(fresh / "config.yaml", dump_config(config))
+            (fresh / "checkpoints").mkdir()
+            if folder.exists():
+                shutil.rmtree(folder)
+            fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return cls(folder)
+
+    @staticmethod
+    def check_new(folder: Path, *, overwrite: bool) -> None:
+        """Refuse a folder that something would be lost from."""
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        if not (folder / "config.yaml").is_file():
+            raise InputError(f"{folder} exists and is no run: choose another --out")
+        if not overwrite:
+            raise InputError(
+                f"the run {folder} exists: choose another --out, --overwrite it, or go on with "
+                f"'zspace resume {folder}'"
+            )
+
+    def header(self) -> dict[str, Any]:
+        """What stands in the header of every file of weights: whose they are."""
+        return {"config": comparable(self.config), "facts": self.facts}
+
+    @property
+    def model_file(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    def checkpoints(self) -> dict[int, Path]:
+        """The checkpoints by iteration, oldest first."""
+        paths = (self.folder / "checkpoints").glob("[0-9]*.safetensors")
+        return {int(p.stem): p for p in sorted(paths) if p.stem.isdigit()}
+
+    def log(self, iteration: int, losses: Mapping[str, float]) -> None:
+        """Add a line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": iteration, **losses}) + "\n")
+        if self.config.get("tensorboard"):
+            if self._writer is None:
+                self._writer = _tensorboard(self.folder / "tensorboard", iteration)
+            for name, value in losses.items():
+                self._writer.add_scalar(name.replace(".", "/"), value, iteration)
+
+    def losses(self) -> list[dict[str, float]]:
+        """The lines of log.jsonl; a last line that a kill left unfinished is not one."""
+        path = self.folder / "log.jsonl"
+        lines: list[dict[str, float]] = []
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with suppress(json.JSONDecodeError):
+                    lines.append(json.loads(line))
+        return lines
+
+    def checkpoint(
+        self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, *, keep: int
+    ) -> None:
+        """Store all that the next iteration depends on, then drop the oldest checkpoints."""
+        tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
+        for name, optimizer in optimizers.items():
+            for i, p in enumerate(owned(optimizer)):
+                for key, value in optimizer.state[p].items():
+                    tensors[f"optimizer.{name}.{i}.{key}"] = value
+        tensors |= {f"batches.{k}": v for k, v in batches.state().items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if batches.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(batches.device)
+        path = self.folder / "checkpoints" / f"{batches.step:09d}.safetensors"
+        write_tensors(path, tensors, {**self.header(), "iteration": batches.step})
+        if keep:
+            for old in list(self.checkpoints().values())[:-keep]:
+                old.unlink()
+
+    def restore(
+        self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches
+    ) -> None:
+        """Continue exactly where the last checkpoint was made; without one, from the start."""
+        stored = list(self.checkpoints().values())
+        if not stored:
+            return
+        where = stored[-1]
+        tensors, header = read_tensors(where)
+        self._check_owner(where, header)
+        if json.loads(json.dumps(self.facts)) != header.get("facts"):
+            raise InputError(
+                f"the data are not those that {where} was trained on: {self.facts} now, "
+                f"{header.get('facts')} then"
+            )
+        try:
+            model = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
+            load_state(method, model, where)
+            for name, optimizer in optimizers.items():
+                for i, p in enumerate(owned(optimizer)):
+                    prefix = f"optimizer.{name}.{i}."
+                    for key, value in tensors.items():
+                        if key.startswith(prefix):
+                            # like the parameter in memory, as Adam itself would have made it
+                            like = torch.empty_like(p) if value.shape == p.shape else None
+                            optimizer.state[p][key[len(prefix) :]] = (
+                                value.to(p.device) if like is None else like.copy_(value)
+                            )
+            batches.load_state({k: tensors[f"batches.{k}"] for k in batches.state()})
+            torch.set_rng_state(tensors["random.cpu"])
+            if batches.device.type == "cuda" and "random.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
+        except (KeyError, RuntimeError) as error:
+            raise InputError(f"{where} is no checkpoint of this run: {error}") from error
+
+    def _check_owner(self, path: Path, header: Mapping[str, Any]) -> None:
+        theirs, ours = header.get("config"), comparable(self.config)
+        if not isinstance(theirs, dict):
+            raise InputError(f"{path} is no checkpoint")
+        for key in ours.keys() | theirs.keys():
+            if theirs.get(key) != ours.get(key):
+                raise InputError(
+                    f"{path} is of another configuration: there {key} is {theirs.get(key)!r}, "
+                    f"in {self.folder}/config.yaml {ours.get(key)!r}"
+                )
+
+    def cut_log(self, iteration: int) -> None:
+        """Forget what was logged after the checkpoint: it is done, and logged, again."""
+        lines = [line for line in self.losses() if line["iteration"] <= iteration]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_text(self.folder / "log.jsonl", text)
+
+    def weights(self, checkpoint: str = "last") -> tuple[dict[str, Tensor], Path]:
+        """The model's weights and the file they come from.
+
+        Args:
+            checkpoint: "last": the finished model, or the latest checkpoint of a run that has
+                not finished; or the iteration of a checkpoint.
+        """
+        stored = self.checkpoints()
+        if checkpoint == "last":
+            if self.model_file.exists():
+                tensors, header = read_tensors(self.model_file)
+                self._check_owner(self.model_file, header)
+                return tensors, self.model_file
+            if not stored:
+                raise InputError(
+                    f"{self.folder} has no model and no checkpoint yet: "
+                    f"'zspace resume {self.folder}' trains it"
+                )
+            path = list(stored.values())[-1]
+        else:
+            known = ", ".join(str(i) for i in stored) or "none"
+            if not checkpoint.isdigit() or int(checkpoint) not in stored:
+                raise InputError(
+                    f"--checkpoint must be last or an iteration with a checkpoint ({known}), "
+                    f"not '{checkpoint}'"
+                )
+            path = stored[int(checkpoint)]
+        tensors, header = read_tensors(path)
+        self._check_owner(path, header)
+        return {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, path
+
+
+# not part of what is learned: may differ between a checkpoint and the run that goes on with it
+_FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
+
+
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides what is learned."""
+    return {k: v for k, v in config.items() if k not in _FREE}
+
+
+def _tensorboard(folder: Path, iteration: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs the package: pip install tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=iteration)
+
+
+def dump_config(config: Mapping[str, Any]) -> str:
+    """A configuration as YAML, in its own order."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration file: a YAML mapping of option names to plain values."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"the configuration file {path} is missing") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        first = " ".join(str(error).split())
+        raise InputError(f"{path} is no YAML file: {first}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} must hold a mapping of options to values")
+    return {str(k).replace("-", "_"): v for k, v in config.items()}
