@@ -84,7 +84,8 @@ def fig2(out: Path, iterations: int) -> list[dict[str, float]]:
         strict=True,
     ):
         axis.plot([r["iteration"] for r in rows], [r[name] for r in rows], marker=".")
-        axis.set_yscale("log")
+        axis.set_ylim(bottom=0)
+        axis.locator_params(axis="x", nbins=5)
         axis.set_title(f"FlexAE, m = 50: {title}", fontsize=9)
         axis.set_xlabel("iteration")
     plots.save_figure(out / "fig2.png", fig)
