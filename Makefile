@@ -19,13 +19,13 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 	@touch $@ .venv/installed
 
 demo: .venv/installed
-	.venv/bin/zspace train flexae-sr --data digits --out runs/demo --overwrite \
-	  --iterations 1000 --batch-size 64 --latent-dim 16 --width 32 --hidden 256
+	.venv/bin/zspace train flexae --data digits --out runs/demo --overwrite \
+	  --iterations 2500 --batch-size 64 --latent-dim 16 --width 32 --hidden 256
 	@echo
 	@echo 'The pictures: runs/demo/samples.png, reconstructions.png, interpolation.png, losses.png'
 	@echo 'More samples:      .venv/bin/zspace sample runs/demo --n 100 --seed 1 --out more.png'
 	@echo 'Another sampler:   .venv/bin/zspace sample runs/demo --sampler mixture --out mixture.png'
-	@echo 'Train it further:  .venv/bin/zspace resume runs/demo --iterations 2000'
+	@echo 'Train it further:  .venv/bin/zspace resume runs/demo --iterations 5000'
 	@echo 'Real data:         .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
 	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
 
