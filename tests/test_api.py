@@ -46,6 +46,36 @@ def test_bad_arrays(data: np.ndarray, message: str, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (np.zeros((2, 1, 8, 8), np.float32), "not ndarray"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), r"not torch\.uint8"),
+        ([1, 2], "not list"),
+    ],
+)
+def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> None:
+    for name in ("ae", "vae"):
+        model = zspace.load(runs[name])
+        for function in (model.encode, model.reconstruct):
+            with pytest.raises(InputError, match=message):
+                function(x)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"codes must be .N, 3., not .2, 5."):
+        model.decode(torch.zeros(2, 5))
+    with pytest.raises(InputError, match=r"n must be at least 1, a whole number, not 1\.5"):
+        model.sample(1.5)  # type: ignore[arg-type]
+
+
+def test_arrays_take_the_options_of_data() -> None:
+    x = random_images(200, 12, 12)
+    model = zspace.train("ae", x, image_size=8, train_size=50, iterations=1, device="cpu", **SMALL)
+    assert model.reconstruct(torch.rand(2, 1, 8, 8)).shape == (2, 1, 8, 8)
+    with pytest.raises(InputError, match="has no labels"):
+        zspace.train("ae", x, classes="1", iterations=1, **SMALL)
+    with pytest.raises(InputError, match="no array of numbers"):
+        zspace.train("ae", [[1, 2], [3]], iterations=1, **SMALL)  # type: ignore[arg-type]
+
+
 def test_unknown_options_name_the_nearest() -> None:
     with pytest.raises(InputError, match="unknown option of vae 'betta': did you mean 'beta'"):
         zspace.train("vae", "digits", betta=2)

@@ -19,6 +19,8 @@ import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace.options import options_of
 from zspace.recipes import RECIPES
+from zspace.run import Run
+from zspace.storage import read_tensors, write_tensors
 
 Refused = Callable[..., str]
 QUICK = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL.items()]
@@ -255,6 +257,21 @@ def test_datasets_are_listed(cli: Cli) -> None:
         (["datasets", "--download=mnist"], "needs --data-dir"),
         (["datasets", "--download=mnits", "--data-dir=d"], "did you mean 'mnist'"),
         (["sample"], "Missing argument 'RUN'"),
+        (["train", "ae", "--data="], "--data and --out must be texts that are not empty"),
+        (["train", "ae", "--out="], "--data and --out must be texts that are not empty"),
+        (["train", "ae", "--classes=,"], "--classes must be names with commas between"),
+        (["train", "ae", "--classes=²"], "unknown class '²'"),
+        (["train", "ae", "--threads=100000"], "--threads must be at most 256"),
+        (["train", "ae", "--seed=99999999999999999999"], "--seed must be at most"),
+        (["train", "ae", "--image-size=100000"], "--image-size must be at most 4096"),
+        (["train", "ae", "--hidden=99999999999"], "out of memory: lower --batch-size"),
+        (["train", "ae", "--config=."], "the configuration file . can't be read: Is a directory"),
+        (["train", "ae", "--out=."], "is the current folder"),
+        (["train", "ae", "--out=..", "--overwrite"], "is the current folder, or around it"),
+        (
+            ["datasets", "--download=mnist", "--data-dir=.", "--mirror=http://a b/"],
+            "can't be fetched",
+        ),
     ],
 )
 def test_bad_arguments(
@@ -274,6 +291,9 @@ def test_bad_arguments(
     [
         (["sample", "--n=0", "--out=x.png"], "--n must be at least 1, not 0"),
         (["sample", "--n=-5", "--out=x.png"], "--n must be at least 1, not -5"),
+        (["sample", "--n=99999999999", "--out=x.png"], "--n must be at most"),
+        (["sample", "--out=x.png", "--checkpoint=²"], "not '²'"),
+        (["interpolate", "--steps=100000", "--out=x.png"], "--steps must be at most 1000"),
         (["sample", "--out=x.jpeg"], "--out must be FILE.png, FILE.npz or a folder"),
         (["sample", "--out=."], "exists and is no empty folder"),
         (["sample", "--out=x.png", "--sampler=mixtur"], "did you mean 'mixture'"),
@@ -345,7 +365,9 @@ def test_an_existing_run_is_not_overwritten(refused: Refused, cli: Cli, tmp_path
     status, _, _ = cli(*train, "--overwrite", "--seed=2")
     assert status == 0
     assert (run / "model.safetensors").read_bytes() != before[run / "model.safetensors"]
+    assert [p.name for p in tmp_path.iterdir()] == ["run"], "the old run is gone, whole"
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("my: settings")
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     message = refused("train", "ae", "--out", tmp_path / "mine", "--overwrite")
     assert "exists and is no run" in message
@@ -364,6 +386,9 @@ def test_bad_configuration_files(refused: Refused, tmp_path: Path) -> None:
         ("data: digits\n", "names no recipe"),
         ("recipe: ae\niterations: many\n", "--iterations must be a whole number"),
         ("recipe: ae\ntensorboard: 3\n", "--tensorboard must be true or false"),
+        ("width: 2001-99-99\nrecipe: ae\n", "is no YAML file"),
+        ("a: " + "[" * 5000, "is no YAML file"),
+        ("recipe: [ae]\n", "unknown recipe"),
         ("!!python/object/apply:os.system ['touch evil']\n", "is no YAML file"),
     ):
         path.write_text(text)
@@ -430,3 +455,93 @@ def test_a_foreign_sampler_file(refused: Refused, runs: dict[str, Path], tmp_pat
     (tmp_path / "run" / "samplers" / "normal.safetensors").write_bytes(b"nonsense")
     message = refused("sample", tmp_path / "run", "--sampler=normal", "--out", tmp_path / "x.png")
     assert "normal.safetensors is truncated or no safetensors file" in message
+
+
+def damage(run: Path, how: str) -> None:
+    """Spoil the last checkpoint of a run of 20 iterations."""
+    newest = Run(run).checkpoints()[20]
+    tensors, header = read_tensors(newest)
+    if how == "other configuration":
+        header["config"]["width"] = 5
+    elif how == "optimiser's shape":
+        tensors["optimizer.ae.0.exp_avg"] = torch.zeros(3)
+    elif how == "optimiser's part":
+        del tensors["optimizer.ae.0.exp_avg_sq"]
+    elif how == "position":
+        tensors["batches.drawn"] = torch.tensor(-1)
+    elif how == "generator":
+        tensors["batches.order"] = torch.zeros(7)
+    elif how == "weights":
+        tensors["model.encoder.0.bias"].fill_(torch.nan)
+    else:
+        header["facts"]["shape"] = [1, 4, 4]
+    write_tensors(newest, tensors, header)
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["other configuration", "optimiser's shape", "optimiser's part", "position", "generator",
+     "weights", "facts"],
+)  # fmt: skip
+def test_resuming_further_loses_nothing_where_it_fails(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, how: str
+) -> None:
+    """A finished run keeps its model and its configuration until its checkpoint is found good."""
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    damage(run, how)
+    kept = ("config.yaml", "model.safetensors", "log.jsonl")
+    before = {name: (run / name).read_bytes() for name in kept}
+    refused("resume", run, "--iterations=30")
+    assert {name: (run / name).read_bytes() for name in kept} == before
+
+
+def test_a_finished_run_without_checkpoints_stays(
+    cli: Cli, refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    before = (run / "model.safetensors").read_bytes()
+    assert cli("resume", run)[0] == 0
+    assert "has no checkpoint of iteration 20" in refused("resume", run, "--iterations=30")
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_a_garbled_log_stops_nothing(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    garbage = b'{}\n[]\n5\n{"iteration": "x"}\n{"iteration": 1}\n\xff\n' + b"[" * 5000
+    (run / "log.jsonl").write_bytes(garbage)
+    status, _, err = cli("resume", run, "--iterations=22")
+    assert status == 0, err
+
+
+@pytest.mark.parametrize("facts", [5, None, {}, {"shape": "abc", "classes": [], "bounded": True}])
+def test_weights_with_odd_facts(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, facts: object
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["vae"], run)
+    tensors, header = read_tensors(run / "model.safetensors")
+    write_tensors(run / "model.safetensors", tensors, {**header, "facts": facts})
+    assert "do not say what data" in refused("sample", run, "--out", tmp_path / "x.png")
+
+
+def test_weights_that_are_not_finite(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["vae"], run)
+    tensors, header = read_tensors(run / "model.safetensors")
+    tensors["encoder.0.bias"].fill_(torch.nan)
+    write_tensors(run / "model.safetensors", tensors, header)
+    message = refused("sample", run, "--out", tmp_path / "x.png")
+    assert "encoder.0.bias holds NaN or infinite numbers" in message
+
+
+def test_stored_weights_can_be_read_by_others(runs: dict[str, Path]) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (runs["ae"] / "model.safetensors").stat().st_mode & 0o777 == 0o666 & ~mask

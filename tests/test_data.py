@@ -363,6 +363,17 @@ def test_bad_folders(tmp_path: Path) -> None:
         load(str(tmp_path / "few"))
 
 
+def test_parts_that_are_missing_double_or_unlike(tmp_path: Path) -> None:
+    for name in ("val", "valid"):
+        pngs(tmp_path / "a" / name, random_images(5, 4, 4))
+    with pytest.raises(InputError, match="val, valid: expected train"):
+        load(str(tmp_path / "a"))
+    pngs(tmp_path / "b" / "train" / "cat", random_images(5, 4, 4))
+    pngs(tmp_path / "b" / "test", random_images(5, 4, 4))
+    with pytest.raises(InputError, match="must all be flat or all have a folder per class"):
+        load(str(tmp_path / "b"))
+
+
 @pytest.mark.parametrize("content", [b"", b"no picture", None])
 def test_a_broken_image_is_named(tmp_path: Path, content: bytes | None) -> None:
     pngs(tmp_path, random_images(10, 16, 16, 3))
@@ -444,6 +455,19 @@ def test_bad_array_files(tmp_path: Path) -> None:
     (tmp_path / "y.npz").write_bytes(b"PK\x03\x04broken")
     with pytest.raises(InputError, match="no NumPy file"):
         load(str(tmp_path / "y.npz"))
+    bomb = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        bomb, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 8, 8)}
+    )
+    path.write_bytes(bomb.getvalue())
+    with pytest.raises(InputError, match="truncated or no NumPy file"):
+        load(str(path))
+    np.savez(tmp_path / "y.npz", images=np.zeros((9, 4, 4), np.uint8), labels=np.full(9, 10**12))
+    with pytest.raises(InputError, match="whole numbers from 0 to 99999"):
+        load(str(tmp_path / "y.npz"))
+    np.save(path, np.full((9, 4), 1e300))
+    with pytest.raises(InputError, match="beyond single precision"):
+        load(str(path))
     (tmp_path / "z.txt").write_text("x")
     with pytest.raises(InputError, match=r"no folder, \.npy or \.npz"):
         load(str(tmp_path / "z.txt"))

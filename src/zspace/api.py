@@ -17,12 +17,12 @@ from zspace import plots, samplers
 from zspace.core import Batches, LatentModel, Sampler, as_float, blockwise
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data.images import Part, Raw, split
+from zspace.data.images import Part, Raw, refit, select, split, to_float32
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, find
-from zspace.run import Run, dump_config
-from zspace.storage import load_state, read_header, write_tensors, write_text
+from zspace.run import Run
+from zspace.storage import load_state, read_header, write_tensors
 from zspace.training import Report, find_device, fit, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
@@ -53,7 +53,7 @@ def train(
     say: Say = _silent,
     data_dir: Annotated[str | None, About("folder of a named set's original files")] = None,
     image_size: Annotated[
-        int | None, About("scale images to this height and width", least=1)
+        int | None, About("scale images to this height and width", least=1, most=4096)
     ] = None,
     channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None,
     classes: Annotated[str | None, About("only these labels, with commas between")] = None,
@@ -63,12 +63,12 @@ def train(
     train_per_class: Annotated[int | None, About("likewise, of each class", least=1)] = None,
     label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None,
     crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out")] = "128",
-    seed: Annotated[int, About("of initialisation, order and noise", least=0)] = 0,
+    seed: Annotated[int, About("of initialisation, order and noise", least=0, most=1 << 52)] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
     precision: Annotated[
         Literal["32", "bf16"], About("float32, or bfloat16 where it is safe")
     ] = "32",
-    threads: Annotated[int | None, About("CPU threads", least=1)] = None,
+    threads: Annotated[int | None, About("CPU threads", least=1, most=256)] = None,
     log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
     checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
     keep: Annotated[int, About("latest checkpoints to keep; 0: all", least=0)] = 2,
@@ -129,19 +129,18 @@ def resume(
         data: what the run was trained on, where that was given as an array in Python.
     """
     existing = Run(run)
-    config = existing.config
+    done = max(existing.checkpoints(), default=0)
+    if existing.model_file.exists():
+        done = int(read_header(existing.model_file).get("iteration", 0))
     if iterations is not None:
-        done = max(existing.checkpoints(), default=0)
         if iterations < max(done, 1):
             raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
-        config["iterations"] = iterations
-    config = _checked_config(config, existing)
+        if done not in (0, iterations) and done not in existing.checkpoints():
+            raise InputError(f"{run} has no checkpoint of iteration {done} to go on from")
+        existing.config["iterations"] = iterations
+    existing.config = config = _checked_config(existing.config, existing)
     images = run_images(existing) if data is None else _images(data, config)
-    if iterations is not None:
-        write_text(existing.folder / "config.yaml", dump_config(config))
-        existing.model_file.unlink(missing_ok=True)
-        existing = Run(run)
-    if existing.model_file.exists():
+    if existing.model_file.exists() and iterations in (None, done):
         say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
         _pictures(existing, model, images, missing=True)
@@ -156,7 +155,9 @@ def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
         rest = {k: v for k, v in config.items() if k not in ("recipe", "data")}
         known = options_of(train) | options_of(find(recipe))
         return {"recipe": recipe, "data": data, **checked(known, rest)}
-    except (KeyError, InputError) as error:
+    except KeyError as error:
+        raise InputError(f"{run.folder}/config.yaml can't be used: it has no {error}") from error
+    except InputError as error:
         raise InputError(f"{run.folder}/config.yaml can't be used: {error}") from error
 
 
@@ -199,15 +200,20 @@ def _train(
         assert not isinstance(run, Path)
         if run is not None:
             run.facts = {**asdict(facts), "train_images": len(images.train)}
-        for message in messages:
-            say(message)
+
+        def tell(iteration: int, losses: Mapping[str, float]) -> None:
+            while messages:  # once training is under way: an error before that stands alone
+                say(messages.pop(0))
+            if report is not None:
+                report(iteration, losses)
+
         fit(
             model,
             batches,
             plan.iterations,
             run=run,
             fabric=fabric,
-            report=report if fabric.is_global_zero else None,
+            report=tell if fabric.is_global_zero else None,
             log_every=config["log_every"],
             checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
             keep=config["keep"],
@@ -236,8 +242,15 @@ def _images(data: Data, settings: Mapping[str, Any]) -> Images:
         return data
     if isinstance(data, str | Path):
         return load_data(str(data), **{name: settings[name] for name in DATA_OPTIONS})
-    array = data.numpy() if isinstance(data, Tensor) else np.asarray(data)
-    return split(Raw({"train": from_arrays(array)}), "the data")
+    try:
+        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"the data are no array of numbers ({error})") from error
+    raw = Raw({"train": from_arrays(array)})
+    raw = refit(raw, settings["image_size"], settings["channels"])
+    images = split(raw, "the data")
+    classes = [settings["classes"]] if settings["classes"] else None
+    return select(images, classes, settings["train_size"], settings["train_per_class"])
 
 
 def _near(x: Tensor, device: torch.device) -> Tensor:
@@ -280,9 +293,15 @@ def run_facts(run: Run, path: Path | None = None) -> Facts:
     """What a run's model knows of its data: shape and class names."""
     header = read_header(path or run.weights()[1])
     facts = header.get("facts")
-    if not isinstance(facts, dict) or not {"shape", "classes", "bounded"} <= facts.keys():
-        raise InputError(f"{path} does not say what data it is made for")
-    return Facts(tuple(facts["shape"]), tuple(facts["classes"]), bool(facts["bounded"]))
+    match facts:
+        case {"shape": list(shape), "classes": list(classes), "bounded": bool(bounded)} if (
+            len(shape) in (1, 3)
+            and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
+            and all(isinstance(c, str) for c in classes)
+        ):
+            return Facts(tuple(shape), tuple(classes), bounded)
+        case _:
+            raise InputError(f"the weights of {run.folder} do not say what data they are for")
 
 
 def run_images(run: Run) -> Images:
@@ -391,7 +410,8 @@ def _pictures(run: Run, model: LatentModel, images: Images, *, missing: bool = F
     if not images.is_image:
         plots.scatters(paths["samples"], {"test": x, "samples": samples})
         plots.scatters(paths["reconstructions"], {"test": x, "reconstructed": model.reconstruct(x)})
-        middle = model.interpolate(x[::2], x[1::2][: len(x[::2])], 3)[:, 1]
+        half = len(x) // 2
+        middle = model.interpolate(x[:half], x[half : 2 * half], 3)[:, 1]
         plots.scatters(paths["interpolation"], {"test": x, "mid-points": middle})
         return
     plots.save_sheet(paths["samples"], samples)
@@ -490,4 +510,5 @@ def read_codes(path: str | Path, dim: int) -> Tensor:
         raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
     if not np.isfinite(loaded).all():
         raise InputError(f"{path} holds NaN or infinite numbers")
-    return torch.from_numpy(loaded.astype(np.float32))
+    codes = to_float32(loaded, str(path))
+    return torch.from_numpy(codes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,7 +101,8 @@ def _click_option(option: Option) -> click.Option:
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    with suppress(OSError):  # a closed or full standard error is no reason to stop
+        click.echo(message, err=True)
 
 
 @click.group(
@@ -142,11 +144,13 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
         data = chosen.pop("data", None)
         if own["data"] is None and data is None and "data_dir" in chosen:
             raise InputError(f"{own['config']} names no data: give --data")
-        own["data"] = own["data"] or data
+        own["data"] = data if own["data"] is None else own["data"]
     chosen.update({k: v for k, v in given.items() if v is not None})
     settings = checked(known, chosen, f"option of {recipe}")
-    data = own["data"] or "digits"
-    out = Path(own["out"] or Path("runs") / f"{recipe}-{_label(data)}")
+    data = "digits" if own["data"] is None else own["data"]
+    if not isinstance(data, str) or not data or own["out"] == "":
+        raise InputError("--data and --out must be texts that are not empty")
+    out = Path("runs") / f"{recipe}-{_label(data)}" if own["out"] is None else Path(own["out"])
     with _progress(settings["iterations"], own["quiet"]) as report:
         api.train(
             recipe,
@@ -199,7 +203,8 @@ def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     from zspace.run import Run
 
     existing = Run(run)
-    total = iterations if iterations is not None else int(existing.config.get("iterations", 1))
+    configured = existing.config.get("iterations")
+    total = iterations or (configured if isinstance(configured, int) else 1)
     with _progress(total, quiet, max(existing.checkpoints(), default=0)) as report:
         api.resume(run, iterations=iterations, report=report, say=_quiet_say(quiet))
     _show_run(run, quiet)
@@ -232,9 +237,11 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _positive(name: str, value: int, least: int = 1) -> None:
+def _positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> None:
     if value < least:
         raise InputError(f"--{name} must be at least {least}, not {value}")
+    if value > most:
+        raise InputError(f"--{name} must be at most {most}, not {value}")
 
 
 def _load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.device]:
@@ -421,7 +428,7 @@ def interpolate(
     from zspace.core import as_float
 
     _positive("n", n)
-    _positive("steps", steps, 2)
+    _positive("steps", steps, 2, 1000)
     _check_out(out)
     model, where = _load(run, checkpoint, device)
     chosen, _ = api.data_for(run, data, data_dir, "test")
@@ -521,7 +528,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Bad input: one line on standard error, exit status 2."""
     try:
         cli.main(arguments, prog_name="zspace", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as stop:
         status = stop.exit_code
@@ -536,6 +544,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 1
     except (FileExistsError, NotADirectoryError) as error:
         status = _complain(f"{error.filename} is a file where a folder is needed")
+    except (MemoryError, RuntimeError) as error:
+        if (
+            isinstance(error, RuntimeError)
+            and "alloc" not in str(error)
+            and "memory" not in str(error)
+        ):
+            raise
+        status = _complain(
+            "out of memory: lower --batch-size, --width, --hidden or the number asked for"
+        )
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         status = _complain(f"{place}{error.strerror or error}")

@@ -197,12 +197,14 @@ class LatentModel(Method, ABC):
 
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic code (N, D) of images (N, C, H, W) in [0, 1], or of vectors."""
-        codes: Tensor = self.encoder(x)
+        codes: Tensor = self.encoder(check_floats(x))
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
         """The images (N, C, H, W) in [0, 1], or the vectors, of codes (N, D)."""
-        data: Tensor = self.decoder(z)
+        if z.shape[1:] != (self.latent_dim,):
+            raise InputError(f"codes must be (N, {self.latent_dim}), not {tuple(z.shape)}")
+        data: Tensor = self.decoder(check_floats(z))
         return data
 
     @torch.no_grad()
@@ -215,14 +217,14 @@ class LatentModel(Method, ABC):
                 "this model has no prior of its own: fit a sampler to its codes "
                 "(--sampler normal, mixture)"
             )
-        if n < 1:
-            raise InputError(f"n must be at least 1, not {n}")
+        if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"n must be at least 1, a whole number, not {n!r}")
         return blockwise(self.decode, self.prior.sample(n, label, generator=generator))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)): images (N, C, H, W) in [0, 1] to the same."""
-        return blockwise(lambda block: self.decode(self.encode(block)), x)
+        return blockwise(lambda block: self.decode(self.encode(block)), check_floats(x))
 
     @torch.no_grad()
     def interpolate(self, a: Tensor, b: Tensor, steps: int = 9) -> Tensor:
@@ -232,7 +234,7 @@ class LatentModel(Method, ABC):
         """
         if steps < 2:
             raise InputError(f"an interpolation has at least 2 steps, not {steps}")
-        if a.shape != b.shape:
+        if check_floats(a).shape != check_floats(b).shape:
             raise InputError(
                 f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each"
             )
@@ -275,6 +277,17 @@ class Frozen(nn.Module):
 
     def forward(self, *args: Any) -> Any:
         return self.module(*args)
+
+
+def check_floats(x: Tensor) -> Tensor:
+    """x itself, where it is a tensor of floats as networks take it."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            f"expected a torch tensor of floats (images in [0, 1]), not {kind}: "
+            "zspace.core.as_float converts stored images"
+        )
+    return x
 
 
 def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOCK) -> Tensor:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
     """What was given can't be used: the message says what was expected, what came, what to do."""
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of up to 18 plain digits stands for; None for any other text."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

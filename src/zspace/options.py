@@ -70,7 +70,8 @@ class Option:
             whole = int(value) if self.kind is int else 0
         except (TypeError, ValueError, OverflowError):
             raise wrong from None
-        if not math.isfinite(number) or (self.kind is int and whole != number):
+        fraction = self.kind is int and isinstance(value, float) and whole != value
+        if not math.isfinite(number) or fraction:
             raise wrong
         self._check_range(number)
         return whole if self.kind is int else number

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 import yaml
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
-from zspace.errors import InputError
+from zspace.errors import InputError, whole_number
 from zspace.storage import load_state, read_tensors, write_tensors, write_text
 
 
@@ -50,7 +50,8 @@ class Run:
         cls, folder: Path | str, config: Mapping[str, Any], *, overwrite: bool = False
     ) -> Run:
         """A new run with this configuration. It appears whole: a run always has its config."""
-        folder = Path(folder)
+        # the place itself, not a link to it: what is there is moved aside before it is removed
+        folder = Path(folder).resolve()
         cls.check_new(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -58,9 +59,11 @@ class Run:
         try:
             write_text(fresh / "config.yaml", dump_config(config))
             (fresh / "checkpoints").mkdir()
+            old = fresh.with_name(fresh.name + "-old")
             if folder.exists():
-                shutil.rmtree(folder)
+                folder.rename(old)
             fresh.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return cls(folder)
@@ -68,9 +71,14 @@ class Run:
     @staticmethod
     def check_new(folder: Path, *, overwrite: bool) -> None:
         """Refuse a folder that something would be lost from."""
+        here = Path.cwd()
+        if folder.resolve() in (here, *here.parents):
+            raise InputError(f"{folder} is the current folder, or around it: choose another --out")
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
-        if not (folder / "config.yaml").is_file():
+        config = folder / "config.yaml"
+        is_run = config.is_file() and (folder / "checkpoints").is_dir()
+        if not is_run or "recipe" not in read_config(config):
             raise InputError(f"{folder} exists and is no run: choose another --out")
         if not overwrite:
             raise InputError(
@@ -89,7 +97,8 @@ class Run:
     def checkpoints(self) -> dict[int, Path]:
         """The checkpoints by iteration, oldest first."""
         paths = (self.folder / "checkpoints").glob("[0-9]*.safetensors")
-        return {int(p.stem): p for p in sorted(paths) if p.stem.isdigit()}
+        numbered = {whole_number(p.stem): p for p in paths}
+        return {n: numbered[n] for n in sorted(k for k in numbered if k is not None)}
 
     def log(self, iteration: int, losses: Mapping[str, float]) -> None:
         """Add a line to log.jsonl."""
@@ -106,9 +115,11 @@ class Run:
         path = self.folder / "log.jsonl"
         lines: list[dict[str, float]] = []
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with suppress(json.JSONDecodeError):
-                    lines.append(json.loads(line))
+            for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(ValueError, RecursionError):
+                    line = json.loads(text)
+                    if isinstance(line, dict) and isinstance(line.get("iteration"), int):
+                        lines.append(line)
         return lines
 
     def checkpoint(
@@ -150,20 +161,19 @@ class Run:
             load_state(method, model, where)
             for name, optimizer in optimizers.items():
                 for i, p in enumerate(owned(optimizer)):
-                    prefix = f"optimizer.{name}.{i}."
-                    for key, value in tensors.items():
-                        if key.startswith(prefix):
-                            # like the parameter in memory, as Adam itself would have made it
-                            like = torch.empty_like(p) if value.shape == p.shape else None
-                            optimizer.state[p][key[len(prefix) :]] = (
-                                value.to(p.device) if like is None else like.copy_(value)
-                            )
+                    optimizer.state[p] = _optimizer_state(
+                        tensors, f"optimizer.{name}.{i}.", p, isinstance(optimizer, Adam)
+                    )
             batches.load_state({k: tensors[f"batches.{k}"] for k in batches.state()})
             torch.set_rng_state(tensors["random.cpu"])
             if batches.device.type == "cuda" and "random.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
-        except (KeyError, RuntimeError) as error:
-            raise InputError(f"{where} is no checkpoint of this run: {error}") from error
+            if batches.step < 1 or batches.drawn < 1 or batches.step != header.get("iteration"):
+                raise ValueError(f"it says to be of iteration {batches.step}")
+        except InputError:
+            raise
+        except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where} is damaged: {error}") from error
 
     def _check_owner(self, path: Path, header: Mapping[str, Any]) -> None:
         theirs, ours = header.get("config"), comparable(self.config)
@@ -176,8 +186,15 @@ class Run:
                     f"in {self.folder}/config.yaml {ours.get(key)!r}"
                 )
 
-    def cut_log(self, iteration: int) -> None:
-        """Forget what was logged after the checkpoint: it is done, and logged, again."""
+    def begin(self, iteration: int) -> None:
+        """Get ready to go on from an iteration, now that its checkpoint has been found good.
+
+        What was logged after it is done, and logged, again. A finished model that is trained
+        further is no longer the run's last; a new number of iterations is written down.
+        """
+        if read_config(self.folder / "config.yaml") != self.config:
+            write_text(self.folder / "config.yaml", dump_config(self.config))
+        self.model_file.unlink(missing_ok=True)
         lines = [line for line in self.losses() if line["iteration"] <= iteration]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_text(self.folder / "log.jsonl", text)
@@ -203,15 +220,38 @@ class Run:
             path = list(stored.values())[-1]
         else:
             known = ", ".join(str(i) for i in stored) or "none"
-            if not checkpoint.isdigit() or int(checkpoint) not in stored:
+            number = whole_number(checkpoint)
+            if number not in stored:
                 raise InputError(
                     f"--checkpoint must be last or an iteration with a checkpoint ({known}), "
                     f"not '{checkpoint}'"
                 )
-            path = stored[int(checkpoint)]
+            path = stored[number]
         tensors, header = read_tensors(path)
         self._check_owner(path, header)
         return {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, path
+
+
+def _optimizer_state(
+    tensors: Mapping[str, Tensor], prefix: str, p: nn.Parameter, adam: bool
+) -> dict[str, Tensor]:
+    """What an optimiser remembers of one parameter, laid out like it, as it would itself be."""
+    state: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        if not key.startswith(prefix):
+            continue
+        if value.shape not in (p.shape, ()) or not value.is_floating_point():
+            raise ValueError(f"{key} has shape {tuple(value.shape)}, dtype {value.dtype}")
+        whole = value.shape == p.shape
+        state[key[len(prefix) :]] = (
+            torch.empty_like(p).copy_(value) if whole else value.to(p.device)
+        )
+    if adam and {"step", "exp_avg", "exp_avg_sq"} - state.keys():
+        raise ValueError(f"{prefix}* is not complete")
+    for name in ("exp_avg", "exp_avg_sq"):
+        if name in state and state[name].shape != p.shape:
+            raise ValueError(f"{prefix}{name} has shape {tuple(state[name].shape)}")
+    return state
 
 
 # not part of what is learned: may differ between a checkpoint and the run that goes on with it
@@ -242,7 +282,11 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"the configuration file {path} is missing") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(
+            f"the configuration file {path} can't be read: {error.strerror}"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = " ".join(str(error).split())
         raise InputError(f"{path} is no YAML file: {first}") from error
     if not isinstance(config, dict):

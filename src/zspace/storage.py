@@ -30,7 +30,12 @@ def atomic(path: Path) -> Generator[Path]:
     # the suffix stays, since writers choose the format by it
     partial = path.parent / f".{path.stem[:40]}-{secrets.token_hex(6)}{path.suffix}"
     try:
-        yield partial
+        try:
+            yield partial
+        except OSError as error:
+            if error.filename is None:  # a full disk: say where
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
         if partial.is_file():
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -57,6 +62,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
             save_file(plain, partial, metadata=metadata)
         except SafetensorError as error:  # a full disk, a missing permission
             raise InputError(f"{path} can't be written: {error}") from error
+        # the writer makes it private; others may read it as they may any new file
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
 
 
 @contextmanager
@@ -73,7 +82,9 @@ def _open(path: Path) -> Generator[tuple[Any, dict[str, Any]]]:
             if not isinstance(header, dict):
                 raise InputError(f"{path} has a damaged zspace header")
             yield file, cast(dict[str, Any], header)
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is truncated or no safetensors file ({error})") from error
 
 
@@ -100,7 +111,15 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Pa
         for n, t in tensors.items()
         if n in own and own[n].shape != t.shape
     ]
+    wrong += [
+        f"{n} is {t.dtype}, not {own[n].dtype}"
+        for n, t in tensors.items()
+        if n in own and own[n].dtype != t.dtype
+    ]
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise InputError(f"{where} is of another model: {wrong[0]}{more}")
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(f"{where} is damaged: {name} holds NaN or infinite numbers")
     module.load_state_dict(dict(tensors))

@@ -95,7 +95,7 @@ def fit(
     if run is not None:
         run.restore(method, optimizers, batches)
         if fabric.is_global_zero:
-            run.cut_log(batches.step)
+            run.begin(batches.step)
     losses = _Losses()
     method.train()
     while batches.step < iterations:

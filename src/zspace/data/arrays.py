@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,17 @@ def read_array_file(path: Path) -> Raw:
             mode: Any = "c" if path.stat().st_size > IN_MEMORY else None
             return _raw({"images": np.load(path, mode, allow_pickle=False)}, path)
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            return _raw({name: file[name] for name in file.files}, path)
+            known = {n + e for n in (*IMAGES, *LABELS) for es in SUFFIX.values() for e in es}
+            names = [n for n in file.files if n in known | {"classes"}]
+            if not names:
+                raise InputError(
+                    f"{path} holds {', '.join(file.files) or 'nothing'}: expected an array named "
+                    "images (and one named labels)"
+                )
+            return _raw({name: np.asarray(file[name]) for name in names}, path)
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except Exception as error:  # NumPy raises all kinds for damaged files
         raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import tarfile
 import urllib.error
 import urllib.request
@@ -55,7 +56,9 @@ def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress 
         address = base.rstrip("/") + "/" + path.name
         try:
             fetch(address, path, md5, progress)
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except InputError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:
             failures.append(f"{address}: {error}")
         else:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -33,12 +34,17 @@ def read_folder(folder: Path, size: int | None = None, channels: int | None = No
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if below and all(p.name in PART_NAMES for p in below):
         groups = {PART_NAMES[p.name]: _labelled(p) for p in below}
+        if len(groups) < len(below) or "train" not in groups:
+            names = ", ".join(p.name for p in below)
+            raise InputError(f"{folder} holds {names}: expected train, and test or validation once")
     else:
         groups = {"train": _labelled(folder)}
     names = sorted({c for _, c in (f for files in groups.values() for f in files) if c})
     every = [path for files in groups.values() for path, _ in files]
     if not every:
         raise InputError(f"{folder} holds no images (formats: those that Pillow reads)")
+    if names and any(not c for files in groups.values() for _, c in files):
+        raise InputError(f"the parts of {folder} must all be flat or all have a folder per class")
     shape = _common_shape(every, size, channels)
     parts: dict[str, Part] = {}
     for part, files in groups.items():
@@ -168,7 +174,10 @@ def _common_shape(
 
 def _open(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            # a large picture is what the user gave; one twice as large is refused
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path)
     except Exception as error:  # Pillow's plugins raise many kinds for damaged files
         raise InputError(f"{path} is broken or no image ({error})") from error
 

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, unknown, whole_number
 
 IN_MEMORY = 4 << 30
 """Bytes up to which a part is held in memory; a larger one lies in a memory-mapped file."""
+
+MOST_CLASSES = 100_000
 
 PARTS = ("train", "validation", "test")
 
@@ -165,8 +167,9 @@ def select(
 def _class_number(name: str, classes: Sequence[str]) -> int:
     if name in classes:
         return classes.index(name)
-    if name.isdigit() and int(name) < len(classes):
-        return int(name)
+    number = whole_number(name)
+    if number is not None and number < len(classes):
+        return number
     raise unknown("class", name, classes)
 
 
@@ -276,7 +279,7 @@ def from_arrays(
         raise InputError(f"{what} holds NaN or infinite numbers")
     labels = None if y is None else _labels(y, len(x), what)
     if x.ndim == 2:
-        return Part(torch.from_numpy(x.astype(np.float32)), labels)
+        return Part(torch.from_numpy(to_float32(x, what)), labels)
     if x.ndim == 3:
         x = x[:, None]
     elif x.shape[1] not in (1, 3):
@@ -300,12 +303,21 @@ def from_arrays(
     return Part(torch.from_numpy(x), labels)
 
 
+def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:
+    """The numbers in single precision; `InputError` where one is too large for it."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise InputError(f"{what} holds numbers beyond single precision")
+    return single
+
+
 def _labels(y: npt.NDArray[Any], n: int, what: str) -> Tensor:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (n,):
         raise InputError(f"the labels of {what} have shape {y.shape}: expected ({n},)")
     whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool((y == np.rint(y)).all()))
-    if not whole or (len(y) and y.min() < 0):
-        raise InputError(f"the labels of {what} must be whole numbers from 0")
+    if not whole or (len(y) and not 0 <= y.min() <= y.max() < MOST_CLASSES):
+        raise InputError(f"the labels of {what} must be whole numbers from 0 to {MOST_CLASSES - 1}")
     return torch.from_numpy(y.astype(np.int64))

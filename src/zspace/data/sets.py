@@ -200,13 +200,19 @@ def load_whole(
     """All samples of a data set in its own order, not split, and the names of their labels."""
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
     whole = join([part for part in raw.parts.values() if len(part)])
-    if classes:
-        return choose_classes(whole, raw.classes, _names(classes) or [])
+    names = _names(classes)
+    if names:
+        return choose_classes(whole, raw.classes, names)
     return whole, raw.classes
 
 
 def _names(classes: str | None) -> list[str] | None:
-    return [c.strip() for c in classes.split(",") if c.strip()] if classes else None
+    if classes is None:
+        return None
+    names = [c.strip() for c in classes.split(",")]
+    if not all(names):
+        raise InputError(f"--classes must be names with commas between them, not '{classes}'")
+    return names
 
 
 def _checked_raw(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Density, Terms, Variational
+from zspace.core import Batches, Density, Terms, Variational, check_floats
 from zspace.functional import bernoulli_error, normal_kl, squared_error
 from zspace.training import adam
 
@@ -48,7 +48,7 @@ class VAE(Variational):
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x), each (N, D)."""
-        mean, log_variance = self.encoder(x).float().chunk(2, 1)
+        mean, log_variance = self.encoder(check_floats(x)).float().chunk(2, 1)
         return mean, log_variance.clamp(-20, 20)
 
     def posterior(self, x: Tensor) -> Distribution:

@@ -26,6 +26,8 @@ def recipes() -> list[str]:
 
 def find(name: str) -> Recipe:
     """The recipe of that name. `InputError` for an unknown one, with the nearest name."""
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"a recipe is named by a text, not by {name!r}")
     if name in RECIPES:
         return RECIPES[name]
     for entry in entry_points(group="zspace.recipes"):

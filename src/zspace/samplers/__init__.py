@@ -35,9 +35,11 @@ def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
 def load(path: Path) -> Sampler:
     """A sampler that `save` stored."""
     tensors, header = read_tensors(path)
-    if not {"sampler", "dim", "options"} <= header.keys():
-        raise InputError(f"{path} is no sampler")
-    sampler = make(header["sampler"], header["dim"], header["options"])
+    match header:
+        case {"sampler": str(name), "dim": int(dim), "options": dict(options)} if 0 < dim < 1 << 20:
+            sampler = make(name, dim, options)
+        case _:
+            raise InputError(f"{path} is no sampler")
     load_state(sampler, tensors, path)
     return sampler.eval()
 

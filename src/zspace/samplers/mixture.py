@@ -30,7 +30,7 @@ class Mixture(Density):
         self,
         dim: int,
         *,
-        components: Annotated[int, About("number of Gaussians", least=1)] = 10,
+        components: Annotated[int, About("number of Gaussians", least=1, most=10_000)] = 10,
         seed: Annotated[int, About("of the fit's initialisation", least=0)] = 0,
     ) -> None:
         super().__init__()
