@@ -70,7 +70,7 @@ class Option:
             whole = int(value) if self.kind is int else 0
         except (TypeError, ValueError, OverflowError):
             raise wrong from None
-        fraction = self.kind is int and isinstance(value, float) and whole != value
+        fraction = self.kind is int and isinstance(value, float) and not value.is_integer()
         if not math.isfinite(number) or fraction:
             raise wrong
         self._check_range(number)
