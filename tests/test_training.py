@@ -254,7 +254,7 @@ import sys, torch
 from tests.test_training import small_dense
 from zspace.core import Batches
 from zspace.storage import write_tensors
-from zspace.training import fit, make_fabric
+from zspace.training import fit, leave, make_fabric
 
 fabric = make_fabric("cpu", threads=1)
 method = small_dense()
@@ -263,6 +263,7 @@ batches = Batches(x, size=16, rank=fabric.global_rank, world=fabric.world_size)
 fit(method, batches, 25, fabric=fabric)
 if fabric.is_global_zero:
     write_tensors(__import__("pathlib").Path(sys.argv[1]), method.state_dict(), {})
+leave(fabric)
 """
 
 
@@ -272,20 +273,23 @@ def small_dense() -> Method:
     return RECIPES["flexae"](Facts((6,)), latent_dim=2, hidden=8).model  # type: ignore[call-arg]
 
 
+def launch(processes: int, *arguments: str, **more: str) -> None:
+    """torchrun, on a port of its own."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}",
+        "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", *arguments,
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment(**more), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    root = str(Path(__file__).parents[1])
     results = []
     for processes in (1, 2):
         out = tmp_path / f"{processes}.safetensors"
-        subprocess.run(
-            [
-                sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}",
-                "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0",
-                str(tmp_path / "script.py"), str(out),
-            ],
-            check=True, env=environment(PYTHONPATH=root), capture_output=True,
-        )  # fmt: skip
+        root = str(Path(__file__).parents[1])
+        launch(processes, str(tmp_path / "script.py"), str(out), PYTHONPATH=root)
         results.append(read_tensors(out)[0])
     one, two = results
     assert one.keys() == two.keys()
@@ -297,16 +301,12 @@ def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None
 
 
 def test_two_processes_by_the_command_line_leave_one_run(tmp_path: Path) -> None:
-    subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-            "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "-m", "zspace", "train", "ae",
-            "--iterations=6", "--device=cpu", f"--out={tmp_path / 'run'}", *QUICK,
-        ],
-        check=True, env=environment(), capture_output=True,
-    )  # fmt: skip
-    assert zspace.load(tmp_path / "run").encode(torch.rand(2, 1, 8, 8)).shape == (2, 3)
-    assert [line["iteration"] for line in Run(tmp_path / "run").losses()] == [1, 2, 3, 4, 5, 6]
+    run = tmp_path / "run"
+    launch(
+        2, "-m", "zspace", "train", "ae", "--iterations=6", "--device=cpu", f"--out={run}", *QUICK
+    )
+    assert zspace.load(run).encode(torch.rand(2, 1, 8, 8)).shape == (2, 3)
+    assert [line["iteration"] for line in Run(run).losses()] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_finished_run_says_so(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, find
 from zspace.run import Run
 from zspace.storage import load_state, read_header, write_tensors
-from zspace.training import Report, find_device, fit, make_fabric
+from zspace.training import Report, find_device, fit, leave, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 Say = Callable[[str], None]
@@ -223,6 +223,7 @@ def _train(
         header = {**run.header(), "iteration": plan.iterations}
         write_tensors(run.model_file, model.state_dict(), header)
         _pictures(run, model, images)
+    leave(fabric)
     return model
 
 

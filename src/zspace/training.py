@@ -246,3 +246,10 @@ def make_fabric(
     if world > 1:
         fabric.launch()
     return fabric
+
+
+def leave(fabric: Fabric) -> None:
+    """Part from the other processes, all at once: one that ends first aborts those that wait."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
