@@ -512,7 +512,10 @@ def test_a_finished_run_without_checkpoints_stays(
 def test_a_garbled_log_stops_nothing(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["ae"], run)
-    garbage = b'{}\n[]\n5\n{"iteration": "x"}\n{"iteration": 1}\n\xff\n' + b"[" * 5000
+    garbage = (
+        b'{}\n[]\n5\n{"iteration": "x"}\n{"iteration": 1}\n{"iteration": 2, "o": 1}\n\xff\n'
+        + b"[" * 5000
+    )
     (run / "log.jsonl").write_bytes(garbage)
     status, _, err = cli("resume", run, "--iterations=22")
     assert status == 0, err

@@ -218,7 +218,6 @@ def _train(
             checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
             keep=config["keep"],
         )
-    model = model.eval()
     if run is not None and fabric.is_global_zero:
         header = {**run.header(), "iteration": plan.iterations}
         write_tensors(run.model_file, model.state_dict(), header)
@@ -264,7 +263,8 @@ def _near(x: Tensor, device: torch.device) -> Tensor:
 
 def _initialise(model: LatentModel, run: str) -> list[str]:
     """Take another run's weights wherever name and shape agree. Says which were, and were not."""
-    theirs, _ = Run(run).weights()
+    other = Run(run)
+    theirs = other.weights(other.weights_file())
     ours = model.state_dict()
     taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
     if not taken:
@@ -284,7 +284,8 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
-    tensors, path = existing.weights(str(checkpoint))
+    path = existing.weights_file(str(checkpoint))
+    tensors = existing.weights(path)
     model = _plan(config, run_facts(existing, path)).model
     load_state(model, tensors, path)
     return model.to(find_device(device)).eval()
@@ -292,9 +293,8 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
 
 def run_facts(run: Run, path: Path | None = None) -> Facts:
     """What a run's model knows of its data: shape and class names."""
-    header = read_header(path or run.weights()[1])
-    facts = header.get("facts")
-    match facts:
+    header = read_header(path or run.weights_file())
+    match header.get("facts"):
         case {"shape": list(shape), "classes": list(classes), "bounded": bool(bounded)} if (
             len(shape) in (1, 3)
             and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
@@ -334,12 +334,19 @@ def fit_sampler(
         name: of `zspace.samplers.SAMPLERS`.
         options: of that sampler; its defaults for the rest.
     """
-    existing = Run(run)
+    # before the model is read, which takes longer
+    chosen = _sampler_options(name, options or {})
+    return _fit_sampler(Run(run), name, chosen, load(run, checkpoint=checkpoint, device=device))
+
+
+def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if name not in samplers.SAMPLERS:
         raise unknown("sampler", name, samplers.SAMPLERS)
-    kind = samplers.SAMPLERS[name]
-    chosen = checked(options_of(kind), options or {}, f"option of the sampler {name}")
-    model = load(run, checkpoint=checkpoint, device=device)
+    known = options_of(samplers.SAMPLERS[name])
+    return checked(known, options, f"option of the sampler {name}")
+
+
+def _fit_sampler(existing: Run, name: str, chosen: dict[str, Any], model: LatentModel) -> Sampler:
     fitted = samplers.make(name, model.latent_dim, chosen)
     train = run_images(existing).train
     fitted.fit(codes(model, train.x).cpu(), train.y)
@@ -353,9 +360,7 @@ def fit_sampler(
     return fitted.to(next(model.parameters()).device)
 
 
-def sampler(
-    run: str | Path, name: str, model: LatentModel, *, checkpoint: str | int = "last"
-) -> Sampler:
+def sampler(run: str | Path, name: str, model: LatentModel) -> Sampler:
     """The sampler `name` for a model that `load(run)` gave.
 
     "prior" is the model's own. Others are read from the run; one that is not there yet, or that
@@ -366,15 +371,15 @@ def sampler(
             known = ", ".join(samplers.SAMPLERS)
             raise InputError(f"{run} has no prior of its own: choose --sampler {known}")
         return model.prior
-    device = next(model.parameters()).device
-    path = _sampler_file(Run(run), name)
+    existing = Run(run)
+    path = _sampler_file(existing, name)
     options: dict[str, Any] = {}
     if path.exists():
         header = read_header(path)
         if header.get("model") == _fingerprint(model):
-            return samplers.load(path).to(device)
+            return samplers.load(path).to(next(model.parameters()).device)
         options = header.get("options", {})
-    return fit_sampler(run, name, options, checkpoint=checkpoint, device=device.type)
+    return _fit_sampler(existing, name, _sampler_options(name, options), model)
 
 
 def _sampler_file(run: Run, name: str) -> Path:

@@ -225,16 +225,10 @@ OUT = click.option(
 
 def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--data and what belongs to it, for commands that may look at other data than the run's."""
-    from zspace.options import About
-
-    text = [
-        ("data_dir", str, "folder of a named set's original files"),
-        ("data", str, "other data than the run's own"),
-    ]
-    for name, kind, about in text:
-        option = Option(name, kind, (), True, None, About(about))
-        command = click.option(option.flag, option.name, metavar="TEXT", help=about)(command)
-    return command
+    command = click.option(
+        "--data-dir", metavar="TEXT", help="folder of a named set's original files"
+    )(command)
+    return click.option("--data", metavar="TEXT", help="other data than the run's own")(command)
 
 
 def _positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> None:
@@ -289,7 +283,7 @@ def sample(
         raise unknown("sampler", sampler, ["prior", *SAMPLERS])
     model, where = _load(run, checkpoint, device)
     generator = _generator(seed, where)
-    drawn = api.sampler(run, sampler, model, checkpoint=checkpoint)
+    drawn = api.sampler(run, sampler, model)
     with torch.no_grad():
         x = blockwise(model.decode, drawn.sample(n, generator=generator))
     _write(out, x)

@@ -66,14 +66,15 @@ def save_figure(path: Path, fig: Any) -> None:
 
 def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
     """Every loss of a log against the iteration, a small plot each."""
-    names = [n for n in log[0] if n != "iteration"] if log else []
+    # every name that occurs, in the order in which it does
+    names = [n for n in dict.fromkeys(n for line in log for n in line) if n != "iteration"]
     columns = min(3, max(1, len(names)))
     fig, axes = figure(columns, max(1, math.ceil(len(names) / columns)), (4, 2.6))
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     steps = [line["iteration"] for line in log]
     for axis, name in zip(axes.flat, names, strict=False):
-        axis.plot(steps, [line[name] for line in log], linewidth=0.8)
+        axis.plot(steps, [line.get(name, math.nan) for line in log], linewidth=0.8)
         axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=7)
         axis.set_xlabel("iteration", fontsize=7)

@@ -157,8 +157,7 @@ class Run:
                 f"{header.get('facts')} then"
             )
         try:
-            model = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
-            load_state(method, model, where)
+            load_state(method, _model_part(tensors), where)
             for name, optimizer in optimizers.items():
                 for i, p in enumerate(owned(optimizer)):
                     optimizer.state[p] = _optimizer_state(
@@ -199,8 +198,8 @@ class Run:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_text(self.folder / "log.jsonl", text)
 
-    def weights(self, checkpoint: str = "last") -> tuple[dict[str, Tensor], Path]:
-        """The model's weights and the file they come from.
+    def weights_file(self, checkpoint: str = "last") -> Path:
+        """The file that holds the weights.
 
         Args:
             checkpoint: "last": the finished model, or the latest checkpoint of a run that has
@@ -209,27 +208,33 @@ class Run:
         stored = self.checkpoints()
         if checkpoint == "last":
             if self.model_file.exists():
-                tensors, header = read_tensors(self.model_file)
-                self._check_owner(self.model_file, header)
-                return tensors, self.model_file
+                return self.model_file
             if not stored:
                 raise InputError(
                     f"{self.folder} has no model and no checkpoint yet: "
                     f"'zspace resume {self.folder}' trains it"
                 )
-            path = list(stored.values())[-1]
-        else:
-            known = ", ".join(str(i) for i in stored) or "none"
-            number = whole_number(checkpoint)
-            if number not in stored:
-                raise InputError(
-                    f"--checkpoint must be last or an iteration with a checkpoint ({known}), "
-                    f"not '{checkpoint}'"
-                )
-            path = stored[number]
+            return list(stored.values())[-1]
+        known = ", ".join(str(i) for i in stored) or "none"
+        number = whole_number(checkpoint)
+        if number not in stored:
+            raise InputError(
+                f"--checkpoint must be last or an iteration with a checkpoint ({known}), "
+                f"not '{checkpoint}'"
+            )
+        return stored[number]
+
+    def weights(self, path: Path) -> dict[str, Tensor]:
+        """The model's weights in one of the run's files."""
         tensors, header = read_tensors(path)
         self._check_owner(path, header)
-        return {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}, path
+        return tensors if path == self.model_file else _model_part(tensors)
+
+
+def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own among a checkpoint's tensors."""
+    prefix = "model."
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _optimizer_state(

@@ -137,14 +137,14 @@ class _Losses:
     """The losses since the last line of the log, still on their device."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, list[tuple[int, Tensor]]] = {}
+        self._seen: dict[str, list[Tensor]] = {}
         self._unchecked: list[tuple[int, str, Tensor]] = []
 
     def add(self, iteration: int, name: str, terms: Terms) -> None:
         for term, value in terms.items():
             value = value.detach()
             key = f"{name}.{term}"
-            self._seen.setdefault(key, []).append((iteration, value))
+            self._seen.setdefault(key, []).append(value)
             self._unchecked.append((iteration, key, value))
 
     def check(self) -> None:
@@ -164,8 +164,7 @@ class _Losses:
     def means(self) -> dict[str, float]:
         self.check()
         means = {
-            key: float(torch.stack([v for _, v in values]).double().mean())
-            for key, values in self._seen.items()
+            key: float(torch.stack(values).double().mean()) for key, values in self._seen.items()
         }
         self._seen.clear()
         return means

@@ -25,9 +25,7 @@ def read_hub(name: str, size: int | None = None, channels: int | None = None) ->
     datasets.disable_progress_bars()
     try:
         splits: Any = datasets.load_dataset(name)
-    except (
-        Exception
-    ) as error:  # no network, no such set, broken files: the library raises all kinds
+    except Exception as error:  # no network, no such set, broken files: all kinds are raised
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"hf:{name} can't be loaded: {first}") from error
     parts: dict[str, Part] = {}
