@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zspace import plots, samplers
-from zspace.core import Batches, LatentModel, Sampler, as_float, blockwise
+from zspace import pictures, samplers
+from zspace.cache import fingerprint
+from zspace.core import Batches, LatentModel, Sampler, codes
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
@@ -103,7 +103,7 @@ def train(
         **checked(known, {name: given[name] for name in known}),
         **checked(options_of(build), options, f"option of {recipe}"),
     }
-    images = _images(data, settings)
+    images = images_of(data, settings)
     config = {
         "recipe": recipe,
         "data": str(data) if isinstance(data, str | Path) else None,
@@ -139,11 +139,11 @@ def resume(
             raise InputError(f"{run} has no checkpoint of iteration {done} to go on from")
         existing.config["iterations"] = iterations
     existing.config = config = _checked_config(existing.config, existing)
-    images = run_images(existing) if data is None else _images(data, config)
+    images = run_images(existing) if data is None else images_of(data, config)
     if existing.model_file.exists() and iterations in (None, done):
         say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
-        _pictures(existing, model, images, missing=True)
+        pictures.draw(existing, model, images, missing=True)
         return model
     return _train(config, images, existing, False, report, say)
 
@@ -221,7 +221,7 @@ def _train(
     if run is not None and fabric.is_global_zero:
         header = {**run.header(), "iteration": plan.iterations}
         write_tensors(run.model_file, model.state_dict(), header)
-        _pictures(run, model, images)
+        pictures.draw(run, model, images)
     leave(fabric)
     return model
 
@@ -237,7 +237,8 @@ def _facts(images: Images) -> Facts:
     return Facts(images.shape, images.classes, bounded)
 
 
-def _images(data: Data, settings: Mapping[str, Any]) -> Images:
+def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
+    """The data set that `data` means, with the options of a run that belong to it."""
     if isinstance(data, Images):
         return data
     if isinstance(data, str | Path):
@@ -310,14 +311,7 @@ def run_images(run: Run) -> Images:
     config = _checked_config(run.config, run)
     if config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
-    return _images(config["data"], config)
-
-
-def codes(model: LatentModel, x: Tensor) -> Tensor:
-    """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        return blockwise(lambda block: model.encode(as_float(block.to(device))), x)
+    return images_of(config["data"], config)
 
 
 def fit_sampler(
@@ -336,7 +330,8 @@ def fit_sampler(
     """
     # before the model is read, which takes longer
     chosen = _sampler_options(name, options or {})
-    return _fit_sampler(Run(run), name, chosen, load(run, checkpoint=checkpoint, device=device))
+    model = load(run, checkpoint=checkpoint, device=device)
+    return _fit_sampler(Run(run), name, chosen, model, None)
 
 
 def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -346,25 +341,32 @@ def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return checked(known, options, f"option of the sampler {name}")
 
 
-def _fit_sampler(existing: Run, name: str, chosen: dict[str, Any], model: LatentModel) -> Sampler:
+def _fit_sampler(
+    existing: Run, name: str, chosen: dict[str, Any], model: LatentModel, images: Images | None
+) -> Sampler:
     fitted = samplers.make(name, model.latent_dim, chosen)
-    train = run_images(existing).train
+    train = (images or run_images(existing)).train
     fitted.fit(codes(model, train.x).cpu(), train.y)
     header = {
         "sampler": name,
         "dim": model.latent_dim,
         "options": chosen,
-        "model": _fingerprint(model),
+        "model": weights_fingerprint(model),
     }
     samplers.save(fitted, _sampler_file(existing, name), header)
     return fitted.to(next(model.parameters()).device)
 
 
-def sampler(run: str | Path, name: str, model: LatentModel) -> Sampler:
+def sampler(
+    run: str | Path, name: str, model: LatentModel, *, images: Images | None = None
+) -> Sampler:
     """The sampler `name` for a model that `load(run)` gave.
 
     "prior" is the model's own. Others are read from the run; one that is not there yet, or that
     was fitted to other weights than this model's, is fitted (with its stored options) and stored.
+
+    Args:
+        images: the run's data, where they have been read.
     """
     if name == "prior":
         if model.prior is None:
@@ -376,76 +378,19 @@ def sampler(run: str | Path, name: str, model: LatentModel) -> Sampler:
     options: dict[str, Any] = {}
     if path.exists():
         header = read_header(path)
-        if header.get("model") == _fingerprint(model):
+        if header.get("model") == weights_fingerprint(model):
             return samplers.load(path).to(next(model.parameters()).device)
         options = header.get("options", {})
-    return _fit_sampler(existing, name, _sampler_options(name, options), model)
+    return _fit_sampler(existing, name, _sampler_options(name, options), model, images)
 
 
 def _sampler_file(run: Run, name: str) -> Path:
     return run.folder / "samplers" / f"{name}.safetensors"
 
 
-def _fingerprint(model: LatentModel) -> str:
+def weights_fingerprint(model: LatentModel) -> str:
     """A checksum of a model's weights: tells whose codes a sampler was fitted to."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _pictures(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
-    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run."""
-    names = ("samples", "reconstructions", "interpolation", "losses")
-    paths = {name: run.folder / f"{name}.png" for name in names}
-    if missing and all(path.exists() for path in paths.values()):
-        return
-    plots.losses(paths["losses"], run.losses())
-    generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
-    if model.prior is None:
-        fitted = samplers.make("normal", model.latent_dim)
-        fitted.fit(codes(model, images.train.x).cpu(), images.train.y)
-        model_sampler: Sampler = fitted.to(generator.device)
-    else:
-        model_sampler = model.prior
-    with torch.no_grad():
-        n = 64 if images.is_image else 2000
-        samples = blockwise(model.decode, model_sampler.sample(n, generator=generator))
-    x = as_float(images.test.x[:n].to(generator.device))
-    if not images.is_image:
-        plots.scatters(paths["samples"], {"test": x, "samples": samples})
-        plots.scatters(paths["reconstructions"], {"test": x, "reconstructed": model.reconstruct(x)})
-        half = len(x) // 2
-        middle = model.interpolate(x[:half], x[half : 2 * half], 3)[:, 1]
-        plots.scatters(paths["interpolation"], {"test": x, "mid-points": middle})
-        return
-    plots.save_sheet(paths["samples"], samples)
-    plots.save_sheet(paths["reconstructions"], *reconstruction_rows(model, x[:32]))
-    plots.save_sheet(paths["interpolation"], *interpolation_rows(model, x[:8], x[8:16]))
-
-
-def reconstruction_rows(model: LatentModel, x: Tensor, columns: int = 8) -> tuple[Tensor, int]:
-    """Rows of images, each above the row of its reconstructions; and the number of columns."""
-    rows: list[Tensor] = []
-    for block, rebuilt in zip(x.split(columns), model.reconstruct(x).split(columns), strict=True):
-        blank = torch.zeros(columns - len(block), *x.shape[1:], device=x.device)
-        rows += [block, blank, rebuilt, blank]
-    return torch.cat(rows), columns
-
-
-def interpolation_rows(
-    model: LatentModel, a: Tensor, b: Tensor, steps: int = 9
-) -> tuple[Tensor, int]:
-    """A row for each pair: a, what is decoded on the way between their codes, b (FlexAE, Fig. 5).
-
-    The first and last entry are the images themselves; the middle one is decoded from the mid-
-    point of the codes.
-    """
-    n = min(len(a), len(b))
-    rows = model.interpolate(a[:n], b[:n], steps)
-    rows[:, 0], rows[:, -1] = a[:n], b[:n]
-    return rows.flatten(0, 1), steps
+    return fingerprint(*model.state_dict().values())
 
 
 def data_for(

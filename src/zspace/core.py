@@ -71,9 +71,9 @@ class Batches:
         self.rank, self.world = rank, world
         self.step = 0
         self.drawn = 0
-        self._order = torch.Generator().manual_seed(_stream(seed, 1))
+        self._order = torch.Generator().manual_seed(stream(seed, 1))
         # drawn on the CPU: the same on every device, so that a run can move from one to another
-        self._noise = torch.Generator().manual_seed(_stream(seed, 2))
+        self._noise = torch.Generator().manual_seed(stream(seed, 2))
         self._permutation: tuple[int, Tensor] | None = None
 
     def __iter__(self) -> Self:
@@ -109,7 +109,7 @@ class Batches:
         epoch, position = divmod(self.drawn, n // self.size)
         if self._permutation is None or self._permutation[0] != epoch:
             # the order of an epoch depends on its number alone: nothing of it need be saved
-            generator = torch.Generator().manual_seed(_stream(self.seed, 3, epoch))
+            generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
             self._permutation = epoch, torch.randperm(n, generator=generator)
         return self._permutation[1][position * self.size : (position + 1) * self.size]
 
@@ -128,7 +128,7 @@ class Batches:
         self._noise.set_state(state["noise"])
 
 
-def _stream(*numbers: int) -> int:
+def stream(*numbers: int) -> int:
     """A seed for one of several independent streams."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
@@ -293,3 +293,10 @@ def check_floats(x: Tensor) -> Tensor:
 def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOCK) -> Tensor:
     """function(x), computed on `block` rows at a time: memory stays bounded."""
     return torch.cat([function(part) for part in x.split(block)])
+
+
+@torch.no_grad()
+def codes(model: LatentModel, x: Tensor) -> Tensor:
+    """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
+    device = next(model.parameters()).device
+    return blockwise(lambda block: model.encode(as_float(block.to(device))), x)

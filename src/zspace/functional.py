@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
+
+from zspace.errors import InputError
+
+BLOCK = 1 << 24
+"""Distances that are held at a time."""
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -81,3 +87,47 @@ def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 def full_precision(x: Tensor) -> Tensor:
     """x in float32 where autocast left it in half precision."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def kernel_log_density(
+    z: Tensor, centres: Tensor, bandwidth: float, *, leave_one_out: bool = False
+) -> Tensor:
+    """log (1/m) sum_i N(z; c_i, h^2 I) in nats: queries (N, D), centres (m, D) to (N,).
+
+    Args:
+        bandwidth: h, above 0.
+        leave_one_out: queries and centres are one set; a query's own kernel is left out, and the
+            mean is over m - 1.
+
+    Computed in log space, in the queries' precision, `BLOCK` distances at a time.
+    Reference: Saha et al., GEN, Eq. 1; supplement, Eq. 4, for the sum without i.
+    """
+    count = len(centres) - leave_one_out
+    constant = 0.5 * z.shape[1] * math.log(2 * math.pi * bandwidth**2) + math.log(count)
+    rows = max(1, BLOCK // len(centres))
+    parts: list[Tensor] = []
+    for start in range(0, len(z), rows):
+        squares = torch.cdist(z[start : start + rows], centres).square()
+        if leave_one_out:
+            own = torch.arange(len(squares), device=z.device)
+            squares[own, own + start] = torch.inf
+        parts.append(torch.logsumexp(squares / (-2 * bandwidth**2), 1) - constant)
+    return torch.cat(parts)
+
+
+def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and W (D, D) such that (z - mean) W has covariance I: codes (N, D), float64.
+
+    W = V diag(1 / sqrt(l)) of the covariance's eigenvectors V and values l.
+
+    Raises:
+        InputError: the codes span fewer than D dimensions.
+    """
+    z = z.double()
+    values, vectors = torch.linalg.eigh(z.T.cov().reshape(z.shape[1], z.shape[1]))
+    if not float(values[0]) > 1e-10 * float(values[-1]):
+        flat = int((values <= 1e-10 * values[-1]).sum())
+        raise InputError(
+            f"the codes can't be whitened: they do not vary in {flat} of {z.shape[1]} dimensions"
+        )
+    return z.mean(0), vectors / values.sqrt()

@@ -9,7 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)  # fmt: skip
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -62,3 +69,43 @@ class TrainingProgress:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+class Steps:
+    """Follows a measurement: a bar for the step at hand, or a line for each of the slow ones."""
+
+    def __init__(self) -> None:
+        self.began, self.spoke, self.what = time.monotonic(), time.monotonic(), ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            share = "" if total <= 1 else f" {done}/{total}"
+            print(f"\r\x1b[K{what}{share}", end="", file=sys.stderr, flush=True)
+        elif now - self.spoke >= EVERY:
+            self.spoke = now
+            print(f"{now - self.began:.0f} s: {what} {done}/{total}", file=sys.stderr, flush=True)
+
+
+class Downloads:
+    """Follows downloads, a bar for each file; a `zspace.data.download.Progress`, as a context."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(console=Console(stderr=True))
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        if self.tasks:
+            self.bar.stop()
+
+    def __call__(self, file: str, done: int, total: int | None) -> None:
+        self.bar.start()
+        if file not in self.tasks:
+            self.tasks[file] = self.bar.add_task(file, total=total)
+        self.bar.update(self.tasks[file], completed=done, total=total)

@@ -42,7 +42,7 @@ def download(
     files: list[Path] = []
     for file, md5 in known.downloads.items():
         path = folder / file
-        if not path.is_file() or _md5(path) != md5:
+        if not path.is_file() or _digest(path, md5) != md5:
             _fetch_any(bases, path, md5, progress)
         files.append(path)
         if file.endswith(".tar.gz"):
@@ -65,8 +65,11 @@ def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress 
     raise InputError(f"{path.name} can't be fetched ({'; '.join(failures)})")
 
 
-def fetch(address: str, path: Path, md5: str, progress: Progress | None = None) -> None:
+def fetch(address: str, path: Path, checksum: str, progress: Progress | None = None) -> None:
     """Fetch one file. What an earlier try left in `.part` is gone on with where the server can.
+
+    Args:
+        checksum: MD5 (32 digits) or SHA-256 (64).
 
     Raises:
         InputError: the checksum does not agree; nothing of the file stays.
@@ -96,15 +99,16 @@ def fetch(address: str, path: Path, md5: str, progress: Progress | None = None) 
                         progress(path.name, have, total)
             if total is not None and have < total:
                 raise OSError(f"the connection broke off at {have} of {total} bytes")
-    if _md5(part) != md5:
+    if _digest(part, checksum) != checksum:
         part.unlink()
         raise InputError(f"{address} has a wrong checksum: not the published file, not kept")
     part.replace(path)
 
 
-def _md5(path: Path) -> str:
+def _digest(path: Path, like: str) -> str:
+    """A file's checksum of the same kind as another."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, "md5" if len(like) == 32 else "sha256").hexdigest()
 
 
 def _unpack(path: Path) -> None:

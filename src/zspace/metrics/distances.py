@@ -2,35 +2,144 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from scipy.stats import wasserstein_distance as scipy_wasserstein_distance
+from torch import Tensor, nn
 
 from zspace.errors import InputError
 
+BLOCK = 4096
+"""Rows that are turned to float64 at a time."""
 
-def frechet_distance(x: Tensor, y: Tensor) -> float:
+ADVISED = 5
+"""Samples for each dimension below which a Frechet distance is said to be biased: 10,240 of the
+2048 Inception features, where 10,000 are customary."""
+
+LEAST_IN_LIMIT = 0.1
+POINTS = 15
+"""FID_inf: sizes of subsets, evenly spaced in 1/N, down to this share of the samples."""
+
+
+class BiasWarning(UserWarning):
+    """A figure is known to be off, and in which direction."""
+
+
+def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0) -> float:
     """||m_x - m_y||^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)): Frechet's distance, squared.
 
-    m and S are the sets' means and unbiased covariances. The trace of the root is the sum of the
-    roots of the eigenvalues of S_x^(1/2) S_y S_x^(1/2), which is symmetric.
+    m and S are the sets' means and unbiased covariances. With S = L L^T for either set, the trace
+    of the root is the sum of the singular values of L_x^T L_y. L is the Cholesky factor; an
+    eigenvalue form where S is singular; and the centred samples themselves, divided by
+    sqrt(N - 1), where they are fewer than the dimensions.
+
+    The estimate from N samples is too large, by about a constant over N (`BiasWarning` below
+    5 samples for each dimension). The limit FID_inf is the intercept of a straight line through
+    the distances of subsets of y (all of x), drawn against 1/N.
 
     Args:
-        x, y: (N, D) and (M, D), N and M above 1; computed in float64.
+        x, y: (N, D) and (M, D), N and M above 1, of any float type; computed in float64, in
+            blocks: the memory beyond the sets is a few matrices (D, D).
+        limit: give FID_inf.
+        seed: of the subsets.
 
-    Reference: Dowson and Landau (1982), Eq. 1; Heusel et al. (2017), Eq. 6, where it is the FID.
+    Raises:
+        InputError: wrong shapes, fewer than 2 samples, NaN or infinite values; with `limit`,
+            fewer than 20 samples.
+
+    Reference: Dowson and Landau (1982), Eq. 1; Heusel et al. (2017), Eq. 6, where it is the FID;
+    Chong and Forsyth (2020), section 4, for the limit.
 
     >>> x = torch.randn(100, 3)
     >>> round(frechet_distance(x, x + 2), 3)
     12.0
     """
-    x, y = _pair(x, y)
-    s_x, s_y = x.T.cov(), y.T.cov()
-    values, vectors = torch.linalg.eigh(s_x)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    product = torch.linalg.eigvalsh(root @ s_y @ root).clamp(min=0).sqrt().sum()
-    mean = (x.mean(0) - y.mean(0)).square().sum()
-    return max(0.0, float(mean + s_x.trace() + s_y.trace() - 2 * product))
+    check_pair(x, y)
+    fewest, dim = min(len(x), len(y)), x.shape[1]
+    if not limit:
+        if fewest < ADVISED * dim:
+            warnings.warn(
+                f"the Frechet distance of {fewest} samples in {dim} dimensions is biased upwards: "
+                f"{ADVISED * dim} samples or more are advised, or FID_inf",
+                BiasWarning,
+                stacklevel=2,
+            )
+        return _between(_moments(x), _moments(y))
+    n = len(y)
+    if n < 20:
+        raise InputError(f"FID_inf needs 20 generated samples or more, not {n}")
+    inverse = np.linspace(1 / n, 1 / (LEAST_IN_LIMIT * n), POINTS)
+    generator = torch.Generator().manual_seed(seed)
+    reference = _moments(x)
+    distances = [
+        _between(reference, _moments(y[torch.randperm(n, generator=generator)[: round(1 / i)]]))
+        for i in inverse
+    ]
+    return float(np.polyfit(inverse, distances, 1)[1])
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Mean, a factor L of the covariance (D, R), and the covariance where it was formed."""
+    n, dim = x.shape
+    mean = torch.zeros(dim, dtype=torch.float64)
+    for block in x.split(BLOCK):
+        mean += block.to("cpu", torch.float64).sum(0)
+    mean /= n
+    if n <= dim:
+        return mean, ((x.to("cpu", torch.float64) - mean) / math.sqrt(n - 1)).T, None
+    covariance = torch.zeros(dim, dim, dtype=torch.float64)
+    for block in x.split(BLOCK):
+        centred = block.to("cpu", torch.float64) - mean
+        covariance.addmm_(centred.T, centred)
+    covariance /= n - 1
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if int(failed):
+        values, vectors = torch.linalg.eigh(covariance)
+        factor = vectors * values.clamp(min=0).sqrt()
+    return mean, factor, covariance
+
+
+def _between(
+    a: tuple[Tensor, Tensor, Tensor | None], b: tuple[Tensor, Tensor, Tensor | None]
+) -> float:
+    (m_a, l_a, s_a), (m_b, l_b, s_b) = a, b
+    if s_a is None or s_b is None:
+        root = torch.linalg.svdvals(l_a.T @ l_b).sum()
+    else:  # the squares of the singular values, of a symmetric matrix: several times faster
+        root = torch.linalg.eigvalsh(l_a.T @ s_b @ l_a).clamp(min=0).sqrt().sum()
+    traces = l_a.square().sum() + l_b.square().sum()
+    return max(0.0, float((m_a - m_b).square().sum() + traces - 2 * root))
+
+
+def kernel_inception_distance(
+    reference: Tensor, generated: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """KID: the unbiased squared MMD with the kernel (x.y / D + 1)^3, over random subsets.
+
+    Args:
+        reference, generated: (N, D), (M, D).
+        subsets, size: how many, and of how many samples each (fewer where there are fewer).
+        seed: of the subsets.
+
+    Returns the mean and the standard deviation over subsets, as torchmetrics computes them.
+    Reference: Binkowski et al. (2018), section 3.
+    """
+    check_pair(reference, generated)
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    size = min(size, len(reference), len(generated))
+    with torch.random.fork_rng([]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it keeps all features
+        torch.manual_seed(seed)
+        kid = KernelInceptionDistance(nn.Identity(), subsets=subsets, subset_size=size)
+        kid.update(reference.cpu(), real=True)
+        kid.update(generated.cpu(), real=False)
+        mean, deviation = kid.compute()
+    return float(mean), float(deviation)
 
 
 def wasserstein_distance(x: Tensor, y: Tensor) -> float:
@@ -42,18 +151,56 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     >>> wasserstein_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
     2.0
     """
-    x, y = _pair(x, y)
+    check_pair(x, y)
     if len(x) != len(y):
         raise InputError(f"the sets must be of equal size, not {len(x)} and {len(y)}")
-    cost = torch.cdist(x, y)
+    cost = torch.cdist(x.detach().cpu().double(), y.detach().cpu().double())
     rows, columns = linear_sum_assignment(cost.numpy())
     return float(cost[rows, columns].mean())
 
 
-def _pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
+    """W_1 between the marginals of two sets, exactly: (N, D), (M, D) to (D,), by SciPy.
+
+    >>> wasserstein_distance_1d(torch.zeros(5, 2), torch.tensor([[1.0, -2.0]] * 3))
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    check_pair(x, y)
+    a, b = x.detach().cpu().double().numpy(), y.detach().cpu().double().numpy()
+    each = [scipy_wasserstein_distance(a[:, d], b[:, d]) for d in range(a.shape[1])]
+    return torch.tensor(each, dtype=torch.float64)
+
+
+def sliced_wasserstein_distance(
+    x: Tensor, y: Tensor, *, projections: int = 100, seed: int = 0
+) -> float:
+    """The mean over random directions u of W_1 between the sets' projections x.u and y.u.
+
+    Args:
+        x, y: (N, D), (M, D).
+        projections: directions, uniform on the sphere.
+
+    Reference: Bonneel et al. (2015), section 3, with W_1 in place of W_2.
+
+    >>> x = torch.randn(200, 3)
+    >>> sliced_wasserstein_distance(x, x)
+    0.0
+    """
+    check_pair(x, y)
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.randn(x.shape[1], projections, generator=generator, dtype=torch.float64)
+    u /= u.norm(dim=0)
+    a, b = (z.detach().cpu().double() @ u for z in (x, y))
+    return float(wasserstein_distance_1d(a, b).mean())
+
+
+def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:
+    """Refuse what no two sets of vectors can be compared by."""
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < least:
         raise InputError(
-            f"expected two sets (N, D) of 2 vectors or more, not {tuple(x.shape)} and "
+            f"expected two sets (N, D) of {least} vectors or more, not {tuple(x.shape)} and "
             f"{tuple(y.shape)}"
         )
-    return x.detach().cpu().double(), y.detach().cpu().double()
+    for name, z in (("first", x), ("second", y)):
+        if not all(bool(torch.isfinite(block).all()) for block in z.split(BLOCK)):
+            raise InputError(f"the {name} set holds NaN or infinite values")

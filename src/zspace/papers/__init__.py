@@ -1,1 +1,23 @@
-"""The papers' tables and figures as experiments, one file per paper."""
+"""The papers' tables and figures as experiments, one file per paper.
+
+Each runs at three scales: `smoke` (two minutes at most: that it runs), `small` (made for two CPU
+cores; its reductions are stated) and `paper` (the paper's settings, for a GPU).
+"""
+
+from __future__ import annotations
+
+from zspace.errors import unknown
+from zspace.papers import flexae
+from zspace.papers.base import Experiment, reproduce
+
+EXPERIMENTS: dict[str, Experiment] = {e.name: e for e in (*flexae.EXPERIMENTS,)}
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name. `InputError` for an unknown one, with the nearest name."""
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
+
+
+__all__ = ["EXPERIMENTS", "Experiment", "find", "reproduce"]

@@ -1,0 +1,44 @@
+"""What zspace keeps between commands: classifiers, features, and the user's weight files.
+
+The folder is that of the environment variable ZSPACE_CACHE; without it `zspace` in
+XDG_CACHE_HOME, or in ~/.cache. All that zspace itself puts there can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 26
+
+
+def cache_folder() -> Path:
+    own = os.environ.get("ZSPACE_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zspace"
+
+
+def fingerprint(*tensors: Tensor | None) -> str:
+    """A checksum of tensors (type, shape and content), 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for x in tensors:
+        if x is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{x.dtype}{tuple(x.shape)}".encode())
+        flat = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        for part in flat.split(CHUNK):
+            digest.update(part.numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def key(settings: Any) -> str:
+    """A short name for a JSON-able configuration."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

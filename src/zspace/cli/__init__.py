@@ -1,0 +1,60 @@
+"""The command line. Options of recipes and samplers come from their signatures."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from zspace.cli.base import cli, say
+from zspace.errors import InputError
+
+# each adds its commands to the group
+for _part in ("train", "latents", "measure", "datasets"):
+    import_module(f"zspace.cli.{_part}")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line. Bad input: one line on standard error, exit status 2."""
+    try:
+        cli.main(arguments, prog_name="zspace", standalone_mode=False)
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
+        status = 0
+    except click.exceptions.Exit as stop:
+        status = stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say("zspace: interrupted; 'zspace resume RUN' goes on from the last checkpoint")
+        status = 130
+    except click.ClickException as error:
+        status = _complain(error.format_message())
+    except InputError as error:
+        status = _complain(str(error))
+    except BrokenPipeError:
+        status = 1
+    except (FileExistsError, NotADirectoryError) as error:
+        status = _complain(f"{error.filename} is a file where a folder is needed")
+    except (MemoryError, RuntimeError) as error:
+        if (
+            isinstance(error, RuntimeError)
+            and "alloc" not in str(error)
+            and "memory" not in str(error)
+        ):
+            raise
+        status = _complain(
+            "out of memory: lower --batch-size, --width, --hidden or the number asked for"
+        )
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        status = _complain(f"{place}{error.strerror or error}")
+    sys.exit(status)
+
+
+def _complain(message: str) -> int:
+    say("zspace: " + " ".join(message.split()))
+    return 2
+
+
+__all__ = ["cli", "main"]

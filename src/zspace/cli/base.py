@@ -1,0 +1,164 @@
+"""What the commands share: the group, common options, and how pictures are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zspace import __version__
+from zspace.errors import InputError, unknown
+from zspace.options import Option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from zspace.core import LatentModel
+
+
+class Commands(click.Group):
+    """A group that names the nearest command for one that it does not know."""
+
+    kind = "command"
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None:
+            raise unknown(self.kind, args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+def click_option(option: Option) -> click.Option:
+    """A command-line option; its value is checked by `Option.check`, not by click."""
+    shown = "unset" if option.default is None else str(option.default)
+    choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
+    text = f"{option.about.text}{choices}  [default: {shown}]"
+    if option.kind is bool:
+        both = f"{option.flag}/--no-{option.flag[2:]}"
+        return click.Option([both, option.name], default=None, help=text)
+    metavar = {int: "N", float: "X", str: "TEXT"}[option.kind]
+    return click.Option([option.flag, option.name], metavar=metavar, help=text)
+
+
+def say(message: str) -> None:
+    with suppress(OSError):  # a closed or full standard error is no reason to stop
+        click.echo(message, err=True)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(__version__, prog_name="zspace")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Train, shape, sample and measure the latent spaces of image models."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+CHECKPOINT = click.option(
+    "--checkpoint", default="last", show_default=True, metavar="last|ITERATION",
+    help="whose weights to use",
+)  # fmt: skip
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
+RUN = click.argument("run", type=click.Path(path_type=Path))
+OUT = click.option(
+    "--out", required=True, type=click.Path(path_type=Path),
+    help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files",
+)  # fmt: skip
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--data and what belongs to it, for commands that may look at other data than the run's."""
+    command = click.option(
+        "--data-dir", metavar="TEXT", help="folder of a named set's original files"
+    )(command)
+    return click.option("--data", metavar="TEXT", help="other data than the run's own")(command)
+
+
+def positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> None:
+    if value < least:
+        raise InputError(f"--{name} must be at least {least}, not {value}")
+    if value > most:
+        raise InputError(f"--{name} must be at most {most}, not {value}")
+
+
+def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.device]:
+    from zspace import api
+
+    model = api.load(run, checkpoint=checkpoint, device=device)
+    return model, next(model.parameters()).device
+
+
+def seeded(seed: int, device: torch.device) -> torch.Generator:
+    import torch
+
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed must be a whole number from 0, not {seed}")
+    return torch.Generator(device).manual_seed(seed)
+
+
+def progress(iterations: int, quiet: bool, start: int = 0) -> Any:
+    from zspace.progress import TrainingProgress
+
+    return TrainingProgress(iterations, quiet=quiet or rank() > 0, start=start)
+
+
+def rank() -> int:
+    return int(os.environ.get("RANK", 0))
+
+
+def quiet_say(quiet: bool) -> Callable[[str], None]:
+    return (lambda message: None) if quiet or rank() > 0 else say
+
+
+def check_out(out: Path) -> None:
+    """Refuse a place that can't be written to before anything is computed."""
+    if out.suffix not in (".png", ".npz", ""):
+        raise InputError(f"--out must be FILE.png, FILE.npz or a folder, not {out}")
+    if out.suffix and out.is_dir():
+        raise InputError(f"--out {out} is a folder")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out} exists and is no empty folder")
+
+
+def write(out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None) -> None:
+    """Images or vectors to a sheet, an .npz file or a folder."""
+    import numpy as np
+    from PIL import Image
+
+    from zspace import plots
+    from zspace.storage import atomic
+
+    images = x.ndim == 4
+    if out.suffix == ".npz":
+        arrays = {"images" if images else "vectors": x, **(more or {})}
+        stored: dict[str, Any] = {
+            k: plots.to_uint8(v) if images else v.cpu().numpy() for k, v in arrays.items()
+        }
+        with atomic(out) as partial:
+            np.savez(partial, **stored)
+    elif not images and out.suffix == ".png":
+        plots.scatters(out, {"": x})
+    elif not images:
+        raise InputError("vectors go to an .npz or .png file, not to a folder of images")
+    elif out.suffix == ".png":
+        plots.save_sheet(out, x)
+    else:
+        with atomic(out) as partial:
+            partial.mkdir()
+            for i, image in enumerate(plots.to_uint8(x)):
+                Image.fromarray(image).save(partial / f"{i:06d}.png")
+            if out.exists():
+                out.rmdir()
+    click.echo(str(out))

@@ -1,0 +1,212 @@
+"""zspace sample, fit-sampler, encode, decode, reconstruct, interpolate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DEVICE,
+    OUT,
+    RUN,
+    SEED,
+    check_out,
+    cli,
+    click_option,
+    data_options,
+    load,
+    positive,
+    seeded,
+    write,
+)  # fmt: skip
+from zspace.errors import InputError, unknown
+
+
+@cli.command()
+@RUN
+@click.option("--n", type=int, default=64, show_default=True, help="how many")
+@OUT
+@SEED
+@click.option(
+    "--sampler",
+    default="prior",
+    show_default=True,
+    metavar="NAME",
+    help="prior (the model's own), or one fitted to its training codes: normal, mixture",
+)
+@CHECKPOINT
+@DEVICE
+def sample(
+    run: Path, n: int, out: Path, seed: int, sampler: str, checkpoint: str, device: str
+) -> None:  # fmt: skip
+    """Draw images from a trained model."""
+    import torch
+
+    from zspace import api
+    from zspace.core import blockwise
+    from zspace.samplers import SAMPLERS
+
+    positive("n", n)
+    check_out(out)
+    if sampler != "prior" and sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, ["prior", *SAMPLERS])
+    model, where = load(run, checkpoint, device)
+    generator = seeded(seed, where)
+    drawn = api.sampler(run, sampler, model)
+    with torch.no_grad():
+        x = blockwise(model.decode, drawn.sample(n, generator=generator))
+    write(out, x)
+
+
+@cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})
+@RUN
+@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture")
+@CHECKPOINT
+@DEVICE
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def fit_sampler(
+    run: Path, sampler: str, checkpoint: str, device: str, options: tuple[str, ...]
+) -> None:
+    """Fit a sampler to a run's training codes and store it in the run.
+
+    Further options are the sampler's own: for mixture --components N and --seed S.
+    """
+    from zspace import api
+    from zspace.options import options_of
+    from zspace.samplers import SAMPLERS
+
+    if sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, SAMPLERS)
+    known = options_of(SAMPLERS[sampler])
+    command = click.Command(sampler, params=[click_option(o) for o in known.values()])
+    context = command.make_context(sampler, list(options))
+    given = {k: v for k, v in context.params.items() if v is not None}
+    api.fit_sampler(run, sampler, given, checkpoint=checkpoint, device=device)
+    click.echo(f"{run}/samplers/{sampler}.safetensors")
+
+
+@cli.command()
+@RUN
+@data_options
+@click.option(
+    "--part",
+    default="all",
+    show_default=True,
+    help="train, validation, test, or all, in the data's own order",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.npz")
+@CHECKPOINT
+@DEVICE
+def encode(
+    run: Path, data: str | None, data_dir: str | None, part: str, out: Path, checkpoint: str,
+    device: str,
+) -> None:  # fmt: skip
+    """Write the codes (N, D) of images to an .npz file: codes, and labels where there are some."""
+    import numpy as np
+
+    from zspace import api
+    from zspace.core import codes
+    from zspace.storage import atomic
+
+    if out.suffix != ".npz":
+        raise InputError(f"--out must be an .npz file, not {out}")
+    if part not in ("all", "train", "validation", "test"):
+        raise unknown("part", part, ["all", "train", "validation", "test"])
+    model, _ = load(run, checkpoint, device)
+    chosen, classes = api.data_for(run, data, data_dir, part)
+    arrays: dict[str, Any] = {"codes": codes(model, chosen.x).cpu().numpy()}
+    if chosen.y is not None:
+        arrays |= {"labels": chosen.y.numpy(), "classes": np.array(classes)}
+    with atomic(out) as partial:
+        np.savez(partial, **arrays)
+    click.echo(f"{out}: codes {arrays['codes'].shape}")
+
+
+@cli.command()
+@RUN
+@click.argument("codes", type=click.Path(path_type=Path))
+@OUT
+@CHECKPOINT
+@DEVICE
+def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str) -> None:
+    """Decode codes (N, D): the array `codes` of an .npz file, or an .npy file."""
+    import torch
+
+    from zspace import api
+    from zspace.core import blockwise
+
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    z = api.read_codes(codes, model.latent_dim)
+    with torch.no_grad():
+        x = blockwise(lambda block: model.decode(block.to(where)), z)
+    write(out, x)
+
+
+@cli.command()
+@RUN
+@click.option("--n", type=int, default=32, show_default=True, help="how many images")
+@data_options
+@OUT
+@CHECKPOINT
+@DEVICE
+def reconstruct(
+    run: Path, n: int, data: str | None, data_dir: str | None, out: Path, checkpoint: str,
+    device: str,
+) -> None:  # fmt: skip
+    """Test images above their reconstructions (in .npz: originals and reconstructions)."""
+    from zspace import api, pictures, plots
+    from zspace.core import as_float
+
+    positive("n", n)
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    chosen, _ = api.data_for(run, data, data_dir, "test")
+    if n > len(chosen):
+        raise InputError(f"--n {n}: the test part has {len(chosen)} images")
+    x = as_float(chosen.x[:n].to(where))
+    if out.suffix == ".png" and x.ndim == 4:
+        plots.save_sheet(out, *pictures.reconstruction_rows(model, x))
+        click.echo(str(out))
+    else:
+        write(out, model.reconstruct(x), {"originals": x})
+
+
+@cli.command()
+@RUN
+@click.option("--n", type=int, default=8, show_default=True, help="how many pairs of test images")
+@click.option("--steps", type=int, default=9, show_default=True, help="images of a row")
+@data_options
+@OUT
+@SEED
+@CHECKPOINT
+@DEVICE
+def interpolate(
+    run: Path, n: int, steps: int, data: str | None, data_dir: str | None, out: Path, seed: int,
+    checkpoint: str, device: str,
+) -> None:  # fmt: skip
+    """Rows between two random test images: the first and last are real, the others decoded."""
+    import torch
+
+    from zspace import api, pictures, plots
+    from zspace.core import as_float
+
+    positive("n", n)
+    positive("steps", steps, 2, 1000)
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    chosen, _ = api.data_for(run, data, data_dir, "test")
+    if 2 * n > len(chosen):
+        raise InputError(f"--n {n}: the test part has {len(chosen)} images, enough for "
+                         f"{len(chosen) // 2} pairs")  # fmt: skip
+    rows = torch.randperm(len(chosen), generator=seeded(seed, torch.device("cpu")))[: 2 * n]
+    x = as_float(chosen.x[rows].to(where))
+    shown, columns = pictures.interpolation_rows(model, x[:n], x[n:], steps)
+    if out.suffix == ".png" and x.ndim == 4:
+        plots.save_sheet(out, shown, columns)
+        click.echo(str(out))
+    else:
+        write(out, shown)

@@ -1,0 +1,378 @@
+"""zspace evaluate, compare, diagnose, report, neighbours, classifier, weights, reproduce."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zspace.cli.base import CHECKPOINT, DEVICE, RUN, SEED, cli, click_option, positive, say
+from zspace.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from zspace.evaluate import Bench
+
+N = click.option(
+    "--n", type=int, metavar="N", help="test images, and generated ones  [default: the smaller of "
+    "10,000 and the test set]",
+)  # fmt: skip
+FEATURES = click.option(
+    "--features", metavar="NAME", help="pixels, classifier, inception, vgg16 or file:PATH  "
+    "[default: classifier where the data have labels, else pixels]",
+)  # fmt: skip
+DATA_DIR = click.option("--data-dir", metavar="TEXT", help="where the run's data lie now")
+QUIET = click.option("--quiet", is_flag=True, help="no progress")
+SAMPLER = click.option(
+    "--sampler", metavar="NAME", help="prior, or the name of a sampler  [default: the run's first]"
+)
+
+
+def _bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (QUIET, DEVICE, CHECKPOINT, DATA_DIR, SEED, N, FEATURES):
+        command = option(command)
+    return command
+
+
+def _bench(run: Path, quiet: bool, **options: Any) -> Bench:
+    from zspace.evaluate import bench_of
+
+    return bench_of(run, **_told(quiet), **options)
+
+
+def _told(quiet: bool) -> dict[str, Any]:
+    """How a measurement is followed: messages, and lines of progress on standard error."""
+    if quiet:
+        return {}
+    from zspace.progress import Steps
+
+    return {"progress": Steps(), "say": say}
+
+
+def _first_sampler(bench: Bench, name: str | None) -> str:
+    from zspace.evaluate import own_samplers
+    from zspace.samplers import SAMPLERS
+
+    if name is not None and name != "prior" and name not in SAMPLERS:
+        raise unknown("sampler", name, ["prior", *SAMPLERS])
+    return name or own_samplers(bench)[0]
+
+
+def _names(text: str | None, option: str) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"{option} must be names with commas between them, not '{text}'")
+    return names
+
+
+def _print(tables: Any) -> None:
+    import sys
+
+    from rich.console import Console
+
+    # a terminal decides by itself; a file or a pipe gets whole lines
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    for table in tables:
+        if sys.stdout.isatty():
+            console.print(table.rich())
+        else:
+            click.echo(table.markdown())
+
+
+@cli.command()
+@RUN
+@click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
+@click.option("--samplers", metavar="NAMES", help="with commas between: prior, normal, mixture  "
+              "[default: the prior, and those that the run holds]")  # fmt: skip
+@_bench_options
+def evaluate(run: Path, metrics: str | None, samplers: str | None, **options: Any) -> None:
+    """Measure a run: reconstructions, generations by each sampler, codes.
+
+    Prints a table and writes evaluation.json into the run, each figure with its standard error.
+    """
+    from zspace.compare import evaluation_table
+    from zspace.evaluate import METRICS, write_evaluation
+    from zspace.evaluate import evaluate as measure
+
+    if metrics == "list":
+        for name, metric in METRICS.items():
+            click.echo(f"{name:10} {metric.about}")
+        return
+    quiet = options.pop("quiet")
+    result = measure(
+        run, metrics=_names(metrics, "--metrics"), samplers=_names(samplers, "--samplers"),
+        **_told(quiet), **options,
+    )  # fmt: skip
+    path = write_evaluation(run, result)
+    _print(evaluation_table(result))
+    for note in result["notes"]:
+        say(note)
+    click.echo(
+        f"{path}: {result['data']}, features {result['features']}, n = {result['n']} against as "
+        f"many test images, seed {result['seed']}, {result['seconds']:.0f} s"
+    )
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--sort", metavar="FIGURE", help="order rows by it, best first")
+@click.option("--columns", metavar="FIGURES", help="only these, with commas between")
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.md, FILE.csv or FILE.html")
+@FEATURES
+@N
+@DEVICE
+@QUIET
+def compare(
+    runs: tuple[Path, ...], sort: str | None, columns: str | None, out: Path | None,
+    features: str | None, n: int | None, device: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Several runs and their samplers side by side.
+
+    Runs that have no evaluation, or one of other weights, features or n than asked for, are
+    evaluated first.
+    """
+    from zspace.compare import compare as side_by_side
+    from zspace.evaluate import current_evaluation, write_evaluation
+    from zspace.evaluate import evaluate as measure
+    from zspace.tables import check_table_file, write_tables
+
+    if out is not None:
+        check_table_file(out)
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise InputError("a run is named twice")
+    held = [current_evaluation(run, features=features, n=n) for run in runs]
+    for i, (run, evaluation) in enumerate(zip(runs, held, strict=True)):
+        if evaluation is None:
+            if not quiet:
+                say(f"evaluating {run}")
+            held[i] = measure(run, features=features, n=n, device=device, **_told(quiet))
+            write_evaluation(run, held[i] or {})
+    tables = side_by_side(
+        [e for e in held if e is not None], sort=sort, columns=_names(columns, "--columns")
+    )
+    _print(tables)
+    if out is not None:
+        write_tables(out, "Comparison", tables)
+        click.echo(str(out))
+
+
+@cli.command()
+@RUN
+@SAMPLER
+@_bench_options
+def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
+    """What is wrong with a latent space, in words and numbers.
+
+    Looks for codes that the prior misses, dead dimensions, copies of training images, lost
+    classes, lost variety, and blur. Writes diagnosis.json into the run.
+    """
+    from zspace.diagnose import as_json
+    from zspace.diagnose import diagnose as look
+    from zspace.evaluate import generated
+    from zspace.storage import write_text
+
+    bench = _bench(run, **options)
+    name = _first_sampler(bench, sampler)
+    findings = look(bench, generated(bench, name))
+    write_text(run / "diagnosis.json", json.dumps(as_json(findings), indent=1) + "\n")
+    for finding in findings:
+        click.echo(str(finding))
+    faults = sum(f.fault for f in findings)
+    click.echo(
+        f"{faults} of {len(findings)} looked wrong (sampler {name}, n = {len(bench.test)}, "
+        f"features {bench.extractor.name}): {run / 'diagnosis.json'}"
+    )
+
+
+@cli.command()
+@RUN
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.html  [default: in the run]")
+@click.option("--map", "kind", default="tsne", show_default=True, help="of the codes: tsne or pca")
+@_bench_options
+def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
+    """One HTML file that tells all of a run, pictures included, and needs no network."""
+    from zspace.diagnose import diagnose as look
+    from zspace.evaluate import current_evaluation, generated, write_evaluation
+    from zspace.evaluate import evaluate as measure
+    from zspace.report import report as compose
+    from zspace.storage import write_text
+
+    if kind not in ("tsne", "pca"):
+        raise unknown("map", kind, ["tsne", "pca"])
+    path = out or run / "report.html"
+    if path.suffix != ".html":
+        raise InputError(f"--out must be an .html file, not {path}")
+    asked = {key: options[key] for key in ("features", "n", "checkpoint")}
+    evaluation = current_evaluation(run, **asked)
+    if evaluation is None:
+        quiet = options["quiet"]
+        rest = {key: value for key, value in options.items() if key != "quiet"}
+        evaluation = measure(run, **_told(quiet), **rest)
+        write_evaluation(run, evaluation)
+    bench = _bench(run, **options)
+    findings = look(bench, generated(bench, _first_sampler(bench, None)))
+    write_text(path, compose(bench, evaluation, findings, kind=kind))
+    click.echo(str(path))
+
+
+@cli.command()
+@RUN
+@SAMPLER
+@click.option("--count", type=int, default=10, show_default=True, help="generated images")
+@click.option("--k", type=int, default=7, show_default=True, help="training images for each")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.png")
+@FEATURES
+@SEED
+@DATA_DIR
+@CHECKPOINT
+@DEVICE
+@QUIET
+def neighbours(
+    run: Path, sampler: str | None, count: int, k: int, out: Path, **options: Any
+) -> None:
+    """Generated images with their nearest training images, by pixels and by features.
+
+    Each row: a generated image, the nearest by pixels; the image again, the nearest by features.
+    """
+    from zspace import plots
+    from zspace.neighbourhood import neighbours as find
+
+    positive("count", count, most=10_000)
+    positive("k", k, most=1000)
+    if out.suffix != ".png":
+        raise InputError(f"--out must be a .png file, not {out}")
+    bench = _bench(run, **options)
+    if not bench.images.is_image:
+        raise InputError(f"{bench.images.name} holds vectors: there are no images to show")
+    found = find(bench, _first_sampler(bench, sampler), count, k)
+    plots.save_sheet(out, *found.rows(bench.images.train.x))
+    pixel, feature = (
+        float(d[:, 0].mean()) for d in (found.pixel_distances, found.feature_distances)
+    )
+    click.echo(
+        f"{out}: mean distance to the nearest training image {pixel:.4g} (pixels), {feature:.4g} "
+        f"({found.features})"
+    )
+
+
+def _classifier_options() -> list[click.Option]:
+    from zspace.neutral import neutral_classifier
+    from zspace.options import options_of
+
+    return [click_option(o) for o in options_of(neutral_classifier).values()]
+
+
+class ClassifierCommand(click.Command):
+    """`zspace classifier`, whose options are those of `neutral_classifier` and of the data."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from zspace.api import DATA_OPTIONS, train
+        from zspace.options import options_of
+
+        left_out = ("train_size", "train_per_class")
+        data = [o for name, o in options_of(train).items() if name in DATA_OPTIONS]
+        more = [click_option(o) for o in data if o.name not in left_out]
+        return [*_classifier_options(), *more, *super().get_params(ctx)]
+
+
+@cli.command(cls=ClassifierCommand)
+@click.option("--data", default="digits", show_default=True, help="what 'zspace train' takes")
+@DEVICE
+@QUIET
+def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
+    """Train a data set's neutral classifier, which `--features classifier` uses.
+
+    It is trained once and kept in the cache; its test accuracy is printed.
+    """
+    from zspace import api
+    from zspace.neutral import ITERATIONS, neutral_classifier
+    from zspace.options import checked, options_of
+    from zspace.progress import TrainingProgress
+
+    given = {name: value for name, value in options.items() if value is not None}
+    own = options_of(neutral_classifier)
+    settings = checked(own, {k: v for k, v in given.items() if k in own})
+    known = {k: o for k, o in options_of(api.train).items() if k in api.DATA_OPTIONS}
+    images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
+    total = settings["iterations"] or ITERATIONS[settings["arch"]]
+    with TrainingProgress(total, quiet=quiet) as follow:
+        speak = (lambda message: None) if quiet else say
+        found = neutral_classifier(images, **settings, device=device, report=follow, say=speak)
+    click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
+
+
+@cli.command()
+@click.option("--download", "name", metavar="NAME", help="fetch this network's weights")
+def weights(name: str | None) -> None:
+    """List the published network weights, and where each is looked for; or fetch them."""
+    from zspace.weights import WEIGHTS, download_weights, file_sha256, find_weights, folders
+
+    if name is not None:
+        from zspace.progress import Downloads
+
+        with Downloads() as follow:
+            path = download_weights(name, follow)
+        click.echo(str(path))
+        return
+    for known, held in WEIGHTS.items():
+        found = find_weights(known)
+        click.echo(f"{known}: {held.about}")
+        if found is None:
+            click.echo("  not there")
+        else:
+            path, file = found
+            good = file_sha256(path) == file.sha256
+            click.echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
+        for file in held.files:
+            click.echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")
+    click.echo("looked for in:")
+    for folder in folders():
+        click.echo(f"  {folder}")
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="name every experiment")
+@click.option("--scale", default="small", show_default=True, help="smoke, small or paper")
+@click.option("--data", metavar="NAME", help="the data set, where the experiment leaves a choice")
+@click.option("--data-dir", metavar="TEXT", help="folder of its original files")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="its folder  [default: reproductions/NAME-SCALE]")  # fmt: skip
+@DEVICE
+@QUIET
+def reproduce(
+    name: str | None, listed: bool, scale: str, data: str | None, data_dir: str | None,
+    out: Path | None, device: Any, quiet: bool,
+) -> None:  # fmt: skip
+    """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
+
+    Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
+    finished trainings are reused.
+    """
+    from zspace.papers import EXPERIMENTS, find
+    from zspace.papers import reproduce as perform
+
+    if listed:
+        for known in EXPERIMENTS.values():
+            click.echo(f"{known.name:14} {known.about}")
+            what = f"; data: {', '.join(known.data)}" if known.data else ""
+            needs = f"; needs {known.needs}" if known.needs else ""
+            costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
+            click.echo(f"{'':14} {costs}{what}{needs}")
+        return
+    if name is None:
+        raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")
+    experiment = find(name)
+    parts = [name.replace("/", "-"), *([data] if data else []), scale]
+    where = out or Path("reproductions") / "-".join(parts)
+    table = perform(
+        experiment, scale, where, data=data, data_dir=data_dir, device=device, quiet=quiet
+    )
+    _print([table])
+    click.echo(f"{where}: table.md, table.json, runs/")
+    for picture in sorted(where.glob("*.png")):
+        click.echo(f"  {picture}")

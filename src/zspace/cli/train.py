@@ -1,0 +1,141 @@
+"""zspace train, resume: options of recipes come from their signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zspace.cli.base import Commands, cli, click_option, progress, quiet_say, rank
+from zspace.errors import InputError
+
+
+class TrainCommand(Commands):
+    """`zspace train RECIPE`: a command for each recipe, made when it is asked for."""
+
+    kind = "recipe"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from zspace.recipes import recipes
+
+        return recipes()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from zspace.api import train
+        from zspace.options import options_of
+        from zspace.recipes import find, recipes
+
+        if cmd_name not in recipes():
+            return None
+        recipe = find(cmd_name)
+        about = (recipe.__doc__ or "").strip().splitlines()
+        return click.Command(
+            cmd_name,
+            help=about[0] if about else None,
+            callback=lambda **given: _train(cmd_name, given),
+            params=[
+                click.Option(["--data"], help="digits, mnist, ... (zspace datasets), a folder of "
+                             "images, an .npy or .npz file, hf:NAME  [default: digits]"),
+                click.Option(["--out"], help="the run's folder  [default: runs/RECIPE-DATA]"),
+                click.Option(["--overwrite"], is_flag=True, help="replace an existing run"),
+                click.Option(["--config"], help="a YAML file of these options; those given here "
+                             "win over it"),
+                click.Option(["--quiet"], is_flag=True, help="no progress"),
+                *(click_option(o) for o in options_of(recipe).values()),
+                *(click_option(o) for o in options_of(train).values()),
+            ],
+        )  # fmt: skip
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # without a recipe, the configuration file names it
+        if args and args[0].startswith("-"):
+            for i, argument in enumerate(args):
+                name, _, value = argument.partition("=")
+                if name == "--config" and (value or i + 1 < len(args)):
+                    from zspace.run import read_config
+
+                    config = read_config(Path(value or args[i + 1]))
+                    if "recipe" not in config:
+                        raise InputError(f"{value or args[i + 1]} names no recipe")
+                    return super().parse_args(ctx, [str(config["recipe"]), *args])
+            if args[0] not in ("--help", "-h"):
+                raise InputError("the recipe comes first: zspace train RECIPE [options]")
+        return super().parse_args(ctx, args)
+
+
+@cli.group("train", cls=TrainCommand, no_args_is_help=False, invoke_without_command=True)
+@click.pass_context
+def train_group(ctx: click.Context) -> None:
+    """Train a model by a recipe: zspace train RECIPE --data DATA ..."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _train(recipe: str, given: dict[str, Any]) -> None:
+    from zspace import api
+    from zspace.options import checked, options_of
+    from zspace.recipes import find
+    from zspace.run import read_config
+
+    own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
+    known = options_of(api.train) | options_of(find(recipe))
+    chosen: dict[str, Any] = {}
+    if own["config"] is not None:
+        chosen = read_config(Path(own["config"]))
+        named = chosen.pop("recipe", recipe)
+        if named != recipe:
+            raise InputError(f"{own['config']} is for the recipe {named}, not {recipe}")
+        data = chosen.pop("data", None)
+        if own["data"] is None and data is None and "data_dir" in chosen:
+            raise InputError(f"{own['config']} names no data: give --data")
+        own["data"] = data if own["data"] is None else own["data"]
+    chosen.update({k: v for k, v in given.items() if v is not None})
+    settings = checked(known, chosen, f"option of {recipe}")
+    data = "digits" if own["data"] is None else own["data"]
+    if not isinstance(data, str) or not data or own["out"] == "":
+        raise InputError("--data and --out must be texts that are not empty")
+    out = Path("runs") / f"{recipe}-{_label(data)}" if own["out"] is None else Path(own["out"])
+    with progress(settings["iterations"], own["quiet"]) as report:
+        api.train(
+            recipe,
+            data,
+            out=out,
+            overwrite=own["overwrite"],
+            report=report,
+            say=quiet_say(own["quiet"]),
+            **settings,
+        )
+    _show_run(out, own["quiet"])
+
+
+def _label(data: str) -> str:
+    return Path(data.removeprefix("hf:")).stem.replace(",", "-") or "data"
+
+
+def _show_run(run: Path, quiet: bool) -> None:
+    if quiet or rank() > 0:
+        return
+    click.echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
+    for picture in sorted(run.glob("*.png")):
+        click.echo(f"  {picture}")
+    click.echo(f"go on with: zspace sample {run} --n 64 --out samples.png")
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--iterations", type=int, metavar="N", help="train to this iteration, not the configured"
+)
+@click.option("--quiet", is_flag=True, help="no progress")
+def resume(run: Path, iterations: int | None, quiet: bool) -> None:
+    """Continue a run that was killed, exactly where its last checkpoint was made."""
+    from zspace import api
+    from zspace.run import Run
+
+    existing = Run(run)
+    configured = existing.config.get("iterations")
+    total = iterations or (configured if isinstance(configured, int) else 1)
+    with progress(total, quiet, max(existing.checkpoints(), default=0)) as report:
+        api.resume(run, iterations=iterations, report=report, say=quiet_say(quiet))
+    _show_run(run, quiet)

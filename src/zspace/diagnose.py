@@ -1,0 +1,213 @@
+"""What is wrong with a latent space, in words, each finding with the figures behind it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from scipy.stats import binom
+from torch import Tensor
+
+from zspace import metrics, samplers
+from zspace.core import Variational, as_float, blockwise, codes, stream
+from zspace.evaluate import Bench, Subject, posterior_codes
+from zspace.metrics.latent import ACTIVE
+
+NEIGHBOURS = 10
+COPY = 0.01
+"""A generated image is suspected to be a copy where its nearest training image is nearer, against
+the mean of its ten nearest, than for this share of the test images."""
+COPIES = 0.05
+LOST = 0.25
+"""A class is lost where it is generated this often, or less, for each time that it occurs."""
+BLURRED, SHARP = 0.8, 1.25
+GAP, GAPS = 0.1, 3.0
+SUPPORT = 0.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question about a latent space, and its answer.
+
+    Attributes:
+        name: prior, dimensions, memorisation, classes, support, sharpness.
+        fault: something is wrong.
+        words: what was found, for people.
+        figures: the numbers behind it, by name.
+    """
+
+    name: str
+    fault: bool
+    words: str
+    figures: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{'!' if self.fault else ' '} {self.name}: {self.words}"
+
+
+def diagnose(bench: Bench, subject: Subject) -> list[Finding]:
+    """Every finding that applies, of a model and of one sampler's images.
+
+    Args:
+        bench: what `zspace.evaluate.bench_of` made of a run.
+        subject: the sampler's images and codes.
+    """
+    found = [_prior(bench, subject), _dimensions(bench), _memorisation(bench, subject)]
+    if bench.extractor.logits is not None and bench.labels is not None:
+        found.append(_classes(bench, subject))
+    found.append(_support(bench, subject))
+    if bench.images.is_image:
+        found.append(_sharpness(bench, subject))
+    return found
+
+
+def _prior(bench: Bench, subject: Subject) -> Finding:
+    """Do the sampler's codes lie where codes of data lie?"""
+    assert subject.codes is not None
+    train = bench.others.x
+    if subject.name == "prior":
+        data = bench.draws
+        others = posterior_codes(bench.model, train, bench.seed + 1)
+    else:
+        data, others = bench.means, codes(bench.model, train).cpu()
+    gap = metrics.prior_gap(data, subject.codes, seed=bench.seed)
+    scale = metrics.prior_gap(data, others, seed=bench.seed)
+    n = len(others)
+    fitted = samplers.make("mixture", bench.model.latent_dim, {"components": min(10, n // 20 or 1)})
+    fitted.fit(others)
+    generator = torch.Generator().manual_seed(stream(bench.seed, 13))
+    best = metrics.prior_gap(data, fitted.sample(n, generator=generator), seed=bench.seed)
+    fault = gap > max(GAP, GAPS * scale)
+    words = (
+        f"codes of the sampler {subject.name} lie {gap:.2g} code widths from those of test images "
+        f"(training images: {scale:.2g})"
+    )
+    if fault:
+        words = (
+            f"the sampler {subject.name} misses the data's codes: {words}; a mixture of Gaussians "
+            f"fitted to them: {best:.2g} (--sampler mixture)"
+        )
+    return Finding("prior", fault, words, {"gap": gap, "training": scale, "mixture": best})
+
+
+def _dimensions(bench: Bench) -> Finding:
+    """Which dimensions of the code carry nothing?"""
+    variances = metrics.activity(bench.means)
+    relative = not isinstance(bench.model, Variational)
+    used = metrics.active_dimensions(variances, relative=relative)
+    dead = [i for i, u in enumerate(used.tolist()) if not u]
+    total = len(variances)
+    words = f"{total - len(dead)} of {total} dimensions of the code are in use"
+    if dead:
+        scale = "of the largest variance" if relative else "(its unit is the prior's)"
+        words += (
+            f"; dead: {', '.join(map(str, dead[:10]))}{', ...' if len(dead) > 10 else ''}: their "
+            f"variance over the data is below {ACTIVE:g} {scale}"
+        )
+    return Finding("dimensions", bool(dead), words, {"dead": dead, "variance": variances.tolist()})
+
+
+def closeness(x: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
+    """For each sample, the distance of its nearest training image: alone, and as a share of the
+    mean over its ten nearest. A copy has a share near 0, whatever the distances are."""
+    k = min(NEIGHBOURS, len(training))
+    distances = metrics.nearest(x, training, k)[0]
+    return distances[:, 0], distances[:, 0] / distances.mean(1).clamp(min=1e-12)
+
+
+def _memorisation(bench: Bench, subject: Subject) -> Finding:
+    """Are generated images nearer to training images than test images are?"""
+    training = bench.images.train.x
+    mine, share = closeness(subject.x, training)
+    theirs, test_share = closeness(bench.test, training)
+    threshold = float(test_share.quantile(COPY)) if len(test_share) < 1 << 23 else 0.0
+    copies = float((share < threshold).float().mean())
+    a, b = metrics.mean_figure(mine), metrics.mean_figure(theirs)
+    fault = copies > COPIES or a.value + 3 * a.error < b.value / 2
+    words = (
+        f"generated images lie {a} from the nearest training image, test images {b} (pixels); "
+        f"{100 * copies:.1f}% are as near to one single training image as only {100 * COPY:g}% of "
+        "test images are"
+    )
+    if fault:
+        words = f"training images are copied: {words}"
+    figures = {"generated": a.value, "test": b.value, "copies": copies, "threshold": threshold}
+    return Finding("memorisation", fault, words, figures)
+
+
+def _classes(bench: Bench, subject: Subject) -> Finding:
+    """Is every class generated?"""
+    names = bench.images.classes
+    counts = [
+        bench.features(s, "logits").argmax(1).bincount(minlength=len(names)).double()
+        for s in (subject, bench.reference)
+    ]
+    made, there = (c / c.sum() for c in counts)
+    n = int(counts[0].sum())
+    lost = [
+        k
+        for k in range(len(names))
+        # seldom, and by more than chance explains
+        if made[k] < LOST * there[k] and binom.cdf(int(counts[0][k]), n, float(there[k])) < 1e-3
+    ]
+    shares = ", ".join(
+        f"{names[k]} {100 * float(made[k]):.1f}% ({100 * float(there[k]):.1f}%)" for k in lost
+    )
+    words = f"the neutral classifier finds all {len(names)} classes among the generated images"
+    if lost:
+        words = f"classes are lost, by the neutral classifier's share (of test images): {shares}"
+    figures = {"generated": made.tolist(), "test": there.tolist(), "lost": [names[k] for k in lost]}
+    return Finding("classes", bool(lost), words, figures)
+
+
+def _support(bench: Bench, subject: Subject) -> Finding:
+    """Precision and recall, held against those of other training images."""
+    reference = bench.features(bench.reference)
+    values: list[list[float]] = []
+    for s in (subject, bench.others):
+        precise, recalled = metrics.improved_precision_recall(reference, bench.features(s))
+        values.append([float(precise.mean()), float(recalled.mean())])
+    (precision, recall), (scale_p, scale_r) = values
+    words = (
+        f"precision {precision:.2f} (training images: {scale_p:.2f}), recall {recall:.2f} "
+        f"({scale_r:.2f}), by the features {bench.extractor.name}"
+    )
+    low = [
+        name
+        for name, value, scale in (
+            ("many generated images look like none of the data", precision, scale_p),
+            ("much of the data's variety is not generated", recall, scale_r),
+        )
+        if value < SUPPORT * scale
+    ]
+    if low:
+        words = f"{' and '.join(low)}: {words}"
+    return Finding("support", bool(low), words, {
+        "precision": precision, "recall": recall, "training": [scale_p, scale_r],
+    })  # fmt: skip
+
+
+def _sharpness(bench: Bench, subject: Subject) -> Finding:
+    """Are generated images as sharp as the data?"""
+    device = next(bench.model.parameters()).device
+    rebuilt = bench.model.reconstruct(as_float(bench.test[:1000].to(device)))
+    test, made, again = (
+        float(blockwise(metrics.sharpness, x).mean())
+        for x in (bench.test, subject.x, rebuilt.mul(255).round().byte().cpu())
+    )
+    ratio, rebuilt_ratio = made / max(test, 1e-12), again / max(test, 1e-12)
+    fault = not BLURRED <= ratio <= SHARP
+    words = (
+        f"generated images have {ratio:.2f} of the sharpness of test images, reconstructions "
+        f"{rebuilt_ratio:.2f}"
+    )
+    if fault:
+        blurred = "generated images are blurred" if ratio < 1 else "generated images are noisy"
+        words = f"{blurred}: {words}"
+    figures = {"generated": made, "reconstructed": again, "test": test}
+    return Finding("sharpness", fault, words, figures)
+
+
+def as_json(findings: list[Finding]) -> list[dict[str, Any]]:
+    return [asdict(finding) for finding in findings]

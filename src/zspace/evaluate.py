@@ -1,0 +1,638 @@
+"""Evaluation: a run in, its figures out, each with its uncertainty and what it was measured by.
+
+What is measured is a `Subject`: the reconstructions of test images, or what a sampler's codes are
+decoded to. Two more stand beside them as a scale: other training images, and the test images
+themselves. All are compared with the same n test images, the reference; memorisation with n
+training images. Generated images are rounded to the 256 levels in which they would be stored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import zspace
+from zspace import api, metrics
+from zspace.cache import fingerprint
+from zspace.core import LatentModel, Variational, as_float, blockwise, codes, stream
+from zspace.data import Images
+from zspace.errors import InputError, unknown
+from zspace.features import Extractor, Progress, extract, find_extractor
+from zspace.metrics import Figure, bootstrap, mean_figure
+from zspace.metrics.support import precision_recall_figures
+from zspace.neutral import Neutral, neutral_classifier
+from zspace.run import Run
+from zspace.samplers import SAMPLERS
+from zspace.storage import write_text
+
+LEAST = 20
+"""Samples below which no evaluation is made."""
+
+MOST = 10_000
+MOST_CODES = 4000
+"""Codes between which kernel densities are taken, whose cost is quadratic."""
+
+REPEATS = 20
+"""Resamplings of a bootstrap."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: stored images (or vectors), and the codes that they were decoded from."""
+
+    name: str
+    kind: str
+    x: Tensor
+    codes: Tensor | None = None
+
+
+@dataclass
+class Bench:
+    """What a run's subjects are measured against, and by.
+
+    Attributes:
+        test, labels: the n test images (the reference) and their labels.
+        training: n training images, which may have been memorised.
+        others: as many others, measured like something generated.
+    """
+
+    run: Run
+    model: LatentModel
+    images: Images
+    test: Tensor
+    labels: Tensor | None
+    training: Tensor
+    others: Subject
+    extractor: Extractor
+    seed: int
+    progress: Progress | None
+    _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+
+    def features(self, subject: Subject, output: str = "features") -> Tensor:
+        """A subject's features or logits, computed once."""
+        entry = subject.name, output
+        if entry not in self._seen:
+            self._seen[entry] = extract(
+                self.extractor, subject.x, output=output, keep=subject.kind == "data",
+                progress=self.progress, what=subject.name,
+            )  # fmt: skip
+        return self._seen[entry]
+
+    @cached_property
+    def reference(self) -> Subject:
+        return Subject("test images", "data", self.test)
+
+    @cached_property
+    def means(self) -> Tensor:
+        """The codes of the test images."""
+        return codes(self.model, self.test).cpu()
+
+    @cached_property
+    def draws(self) -> Tensor:
+        """What the prior has to meet: draws from the posteriors, or the codes."""
+        return posterior_codes(self.model, self.test, self.seed)
+
+
+def posterior_codes(model: LatentModel, x: Tensor, seed: int) -> Tensor:
+    """One code for each sample of stored data: drawn from its posterior where there is one."""
+    if not isinstance(model, Variational):
+        return codes(model, x).cpu()
+    device = next(model.parameters()).device
+    devices = [device] if device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices):
+        torch.manual_seed(stream(seed, 11))
+        return blockwise(lambda b: model.posterior(as_float(b.to(device))).sample(), x).cpu()
+
+
+Measure = Callable[[Bench, Subject], dict[str, Figure]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One or several figures of a kind of subject.
+
+    Attributes:
+        about: for people.
+        columns: the figures' names; "+" or "-" before one says that higher or lower is better.
+        kinds: of subjects that have it: reconstruction, generation, data, codes.
+        measure: the figures.
+        how: where their uncertainty comes from.
+        needs: what must be there: images, labels, logits.
+        by_features: the figure is one of the features.
+    """
+
+    about: str
+    columns: str
+    kinds: tuple[str, ...]
+    measure: Measure
+    how: str
+    needs: frozenset[str] = frozenset()
+    by_features: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [column.lstrip("+-") for column in self.columns.split()]
+
+
+RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data", "codes"
+IMAGES = frozenset({"images"})
+LOGITS = frozenset({"images", "logits"})
+EVERY = RECONSTRUCTION, GENERATION, DATA
+BOOTSTRAP = f"bootstrap, {REPEATS} resamplings"
+MEAN = "standard error of the mean over samples"
+
+
+def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
+    def measure(bench: Bench, subject: Subject) -> dict[str, Figure]:
+        return {"": mean_figure(function(bench.test, subject.x))}
+
+    return measure
+
+
+def _fid(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = bench.features(bench.reference), bench.features(subject)
+    return {"": bootstrap(metrics.frechet_distance, x, y, repeats=REPEATS, seed=bench.seed)}
+
+
+def _fid_inf(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    def limit(x: Tensor, y: Tensor) -> float:
+        return metrics.frechet_distance(x, y, limit=True, seed=bench.seed)
+
+    x, y = bench.features(bench.reference), bench.features(subject)
+    return {"": bootstrap(limit, x, y, repeats=5, seed=bench.seed)}
+
+
+def _kid(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = bench.features(bench.reference), bench.features(subject)
+    n = min(len(x), len(y))
+    size = min(1000, n // 2)  # subsets of all samples would not differ
+    mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=bench.seed)
+    return {"": Figure(mean, deviation * math.sqrt(size / n))}
+
+
+def _inception_score(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    mean, deviation = metrics.inception_score(bench.features(subject, "logits"), seed=bench.seed)
+    return {"": Figure(mean, deviation / math.sqrt(10))}
+
+
+def _prd(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = bench.features(bench.reference), bench.features(subject)
+    f8, f18 = precision_recall_figures(x, y, seed=bench.seed)
+    return {"f8": f8, "f1/8": f18}
+
+
+def _precision_recall(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = bench.features(bench.reference), bench.features(subject)
+    precise, recalled = metrics.improved_precision_recall(x, y)
+    return {"precision": mean_figure(precise), "recall": mean_figure(recalled)}
+
+
+def _density_coverage(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = bench.features(bench.reference), bench.features(subject)
+    density, covered = metrics.density_coverage(x, y)
+    return {"density": mean_figure(density), "coverage": mean_figure(covered)}
+
+
+def _pms(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    return {"": mean_figure(metrics.memorisation_score(subject.x, bench.training))}
+
+
+def _ims(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    training = bench.features(Subject("training images, the memorised", DATA, bench.training))
+    return {"": mean_figure(metrics.memorisation_score(bench.features(subject), training))}
+
+
+def _sharpness(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    return {"": mean_figure(blockwise(metrics.sharpness, subject.x))}
+
+
+def _accuracy(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    assert bench.labels is not None
+    logits = bench.features(subject, "logits")
+    return {"": mean_figure(metrics.accuracy(logits, bench.labels))}
+
+
+def _met(bench: Bench, subject: Subject) -> tuple[Tensor, Tensor]:
+    """Codes of test images and those that were drawn for them."""
+    assert subject.codes is not None
+    return (bench.draws if subject.name == "prior" else bench.means), subject.codes
+
+
+def _code_gap(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    def gap(x: Tensor, y: Tensor) -> float:
+        return metrics.prior_gap(x, y, seed=bench.seed)
+
+    return {"": bootstrap(gap, *_met(bench, subject), repeats=5, seed=bench.seed)}
+
+
+def _code_marginals(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    def marginals(x: Tensor, y: Tensor) -> float:
+        return float(metrics.wasserstein_distance_1d(x, y).mean())
+
+    return {"": bootstrap(marginals, *_met(bench, subject), repeats=5, seed=bench.seed)}
+
+
+def _code_frechet(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = _met(bench, subject)
+    return {"": bootstrap(metrics.frechet_distance, x, y, repeats=REPEATS, seed=bench.seed)}
+
+
+def _code_jsd(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    x, y = (z[:MOST_CODES] for z in _met(bench, subject))
+    return {"": metrics.jensen_shannon_divergence(x, y)}
+
+
+def _entropy(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    return {"": metrics.differential_entropy(bench.means[:MOST_CODES])}
+
+
+def _active(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    relative = not isinstance(bench.model, Variational)
+    used = metrics.active_dimensions(metrics.activity(bench.means), relative=relative)
+    return {"": Figure(float(used.sum()), 0.0)}
+
+
+def _probe(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    train = bench.images.train.take(_rows(len(bench.images.train), MOST, bench.seed))
+    assert train.y is not None
+    assert bench.labels is not None
+    z = codes(bench.model, train.x).cpu()
+    return {"": mean_figure(metrics.linear_probe(z, train.y, bench.means, bench.labels))}
+
+
+def _cosine(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    assert bench.labels is not None
+    by_class = metrics.class_cosine(bench.means, bench.labels)
+    return {"": mean_figure(torch.tensor(list(by_class.values())))}
+
+
+METRICS: dict[str, Metric] = {
+    "mse": Metric("mean squared error", "-mse", (RECONSTRUCTION,),
+                  _pairwise(metrics.mean_squared_error), MEAN),
+    "mae": Metric("mean absolute error", "-mae", (RECONSTRUCTION,),
+                  _pairwise(metrics.mean_absolute_error), MEAN),
+    "ssim": Metric("structural similarity", "+ssim", (RECONSTRUCTION,),
+                   _pairwise(metrics.structural_similarity), MEAN, IMAGES),
+    "sharpness": Metric("sharpness (best near that of the test images)", "sharpness", EVERY,
+                        _sharpness, MEAN, IMAGES),
+    "accuracy": Metric("neutral classifier's accuracy", "+accuracy", (RECONSTRUCTION, DATA),
+                       _accuracy, MEAN, LOGITS | {"labels"}, True),
+    "fid": Metric("Frechet distance", "-fid", EVERY, _fid, BOOTSTRAP, by_features=True),
+    "fid-inf": Metric("Frechet distance in the limit of many samples", "-fid-inf", EVERY,
+                      _fid_inf, "bootstrap, 5 resamplings", by_features=True),
+    "kid": Metric("kernel inception distance", "-kid", EVERY, _kid,
+                  "deviation over subsets, times sqrt(subset / n)", by_features=True),
+    "is": Metric("Inception Score", "+is", (GENERATION, DATA), _inception_score,
+                 "deviation over 10 splits, divided by sqrt(10)", LOGITS, True),
+    "prd": Metric("PRD: F8 weighs recall, F1/8 precision", "+f8 +f1/8", (GENERATION, DATA), _prd,
+                  f"{REPEATS} multinomial draws of the histograms", by_features=True),
+    "pr": Metric("improved precision and recall", "+precision +recall", (GENERATION, DATA),
+                 _precision_recall, MEAN, by_features=True),
+    "dc": Metric("density and coverage", "+density +coverage", (GENERATION, DATA),
+                 _density_coverage, MEAN, by_features=True),
+    "pms": Metric("mean distance to the nearest of n training images, pixels (best not below "
+                  "that of the test images)", "pms", (GENERATION, DATA), _pms, MEAN),
+    "ims": Metric("likewise, features", "ims", (GENERATION, DATA), _ims, MEAN, by_features=True),
+    "gap": Metric("codes to sampler: sliced W1 in units of the codes' width", "-gap",
+                  (GENERATION,), _code_gap, "bootstrap, 5 resamplings"),
+    "w1": Metric("codes to sampler: exact W1 of the marginals, their mean", "-w1", (GENERATION,),
+                 _code_marginals, "bootstrap, 5 resamplings"),
+    "code-fid": Metric("codes to sampler: Frechet distance", "-code-fid", (GENERATION,),
+                       _code_frechet, BOOTSTRAP),
+    "jsd": Metric("codes to sampler: KDE Jensen-Shannon divergence, nats", "-jsd", (GENERATION,),
+                  _code_jsd, MEAN),
+    "entropy": Metric("KDE entropy of the whitened codes, nats", "+entropy", (CODES,), _entropy,
+                      MEAN),
+    "active": Metric("dimensions of the code in use", "active", (CODES,), _active, "none"),
+    "probe": Metric("linear probe's accuracy", "+probe", (CODES,), _probe, MEAN,
+                    frozenset({"labels"})),
+    "cosine": Metric("cosine of codes of a class", "cosine", (CODES,), _cosine,
+                     "standard error of the mean over classes", frozenset({"labels"})),
+}  # fmt: skip
+"""By name. Left out unless asked for: fid-inf, which takes longer than all others."""
+
+DEFAULT = tuple(name for name in METRICS if name != "fid-inf")
+
+
+def better(column: str) -> str:
+    """Whether "higher" or "lower" values of a figure are better; "" where neither is."""
+    for metric in METRICS.values():
+        for named in metric.columns.split():
+            if named.lstrip("+-") == column:
+                return {"+": "higher", "-": "lower"}.get(named[0], "")
+    return ""
+
+
+def bench_of(
+    run: str | Path,
+    *,
+    features: str | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    data: api.Data | None = None,
+    data_dir: str | None = None,
+    checkpoint: str | int = "last",
+    device: str = "auto",
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> Bench:
+    """A run's model, and what it is measured against.
+
+    Args:
+        features: of `zspace.features.FEATURES`; unset: classifier where the data have labels and
+            are images, else pixels.
+        n: test images, and generated ones; unset: the smaller of 10,000 and the test set.
+        seed: of the choice of images, of what is drawn, and of every estimate.
+        data: what the run was trained on, where that was given as an array in Python.
+        data_dir: where the run's data lie now.
+
+    Raises:
+        InputError: anything that was asked for can't be had.
+    """
+    if not 0 <= seed < 1 << 52:
+        raise InputError(f"--seed must be a whole number from 0, not {seed}")
+    existing = Run(run)
+    if data_dir is not None:
+        existing.config["data_dir"] = data_dir
+    model = api.load(run, checkpoint=checkpoint, device=device)
+    images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
+    if images.shape != api.run_facts(existing).shape:
+        raise InputError(
+            f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
+        )
+    count = _count(n, images)
+    judged = images.is_image and images.train.y is not None
+    extractor = find_extractor(
+        features or ("classifier" if judged else "pixels"),
+        lambda: neutral_of(existing, images, data is None, device, say),
+        device,
+    )
+    test = images.test.take(_rows(len(images.test), count, seed))
+    mine = min(count, len(images.train) // 2)
+    order = _rows(len(images.train), 2 * mine, seed)
+    others = Subject("training images", DATA, images.train.x[order[mine:]])
+    memorised = images.train.x[order[:mine]]
+    return Bench(
+        existing, model, images, test.x, test.y, memorised, others, extractor, seed, progress
+    )
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    samplers: Sequence[str] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Measure a run; the result is what `evaluation.json` holds.
+
+    Args:
+        metrics: names of `METRICS`; unset: all that apply but fid-inf.
+        samplers: "prior" or names of samplers; unset: the prior where there is one, and those
+            stored in the run (normal and mixture, where there is neither).
+        options: those of `bench_of`.
+
+    Raises:
+        InputError: anything that was asked for can't be had.
+    """
+    began = time.monotonic()
+    names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    for name in samplers or ():
+        if name != "prior" and name not in SAMPLERS:
+            raise unknown("sampler", name, ["prior", *SAMPLERS])
+    bench = bench_of(run, **options)
+    names = _applicable(names, metrics is not None, bench.images, bench.extractor)
+    chosen = own_samplers(bench) if samplers is None else list(dict.fromkeys(samplers))
+    subjects = [
+        Subject("reconstructions", RECONSTRUCTION, _reconstructed(bench.model, bench.test)),
+        *(generated(bench, name) for name in chosen),
+        bench.others,
+        bench.reference,
+        Subject("codes", CODES, bench.test[:0]),
+    ]
+    rows: list[dict[str, Any]] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", zspace.metrics.BiasWarning)
+        for subject in subjects:
+            figures = _measured(bench, subject, names)
+            if figures:
+                rows.append({"subject": subject.name, "kind": subject.kind, "figures": figures})
+    notes = list(dict.fromkeys(
+        str(w.message) for w in caught if issubclass(w.category, zspace.metrics.BiasWarning)
+    ))  # fmt: skip
+    return {
+        "run": str(bench.run.folder),
+        "recipe": bench.run.config.get("recipe"),
+        "data": bench.images.name,
+        "test": fingerprint(bench.images.test.x),
+        "reference": "test",
+        "n": len(bench.test),
+        "memorisation_n": len(bench.training),
+        "seed": bench.seed,
+        "features": bench.extractor.name,
+        "features_identity": bench.extractor.identity,
+        "model": api.weights_fingerprint(bench.model),
+        "checkpoint": str(options.get("checkpoint", "last")),
+        "rows": rows,
+        "notes": notes,
+        "seconds": round(time.monotonic() - began, 1),
+        "versions": {
+            "zspace": zspace.__version__, "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }  # fmt: skip
+
+
+def _measured(bench: Bench, subject: Subject, names: Sequence[str]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name in names:
+        metric = METRICS[name]
+        if subject.kind not in metric.kinds:
+            continue
+        if subject.kind == DATA and _pointless(name, subject.name):
+            continue
+        if bench.progress is not None:
+            bench.progress(f"{name} of {subject.name}", 0, 1)
+        for column, figure in metric.measure(bench, subject).items():
+            figures[column or name] = {
+                "value": _number(figure.value),
+                "error": _number(figure.error),
+                "uncertainty": metric.how,
+                **({"features": bench.extractor.name} if metric.by_features else {}),
+            }
+    return figures
+
+
+def _pointless(metric: str, subject: str) -> bool:
+    """A figure that would hold the reference against itself, or images against other labels."""
+    if subject == "test images":
+        return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
+    return metric == "accuracy"
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def own_samplers(bench: Bench) -> list[str]:
+    """The prior and the samplers that the run holds; normal and mixture where there is none."""
+    held = {p.stem for p in (bench.run.folder / "samplers").glob("*.safetensors")}
+    known = ([] if bench.model.prior is None else ["prior"]) + [s for s in SAMPLERS if s in held]
+    return known or ["normal", "mixture"]
+
+
+def _count(n: int | None, images: Images) -> int:
+    there = len(images.test)
+    count = min(MOST, there) if n is None else n
+    if count < LEAST:
+        raise InputError(
+            f"{count} samples are too few for an evaluation: {LEAST} at least "
+            f"(the test part of {images.name} has {there})"
+        )
+    if count > there:
+        raise InputError(f"--n {count}: the test part of {images.name} has {there} samples")
+    return count
+
+
+def _rows(total: int, count: int, seed: int) -> Tensor:
+    """A seeded choice of samples; all, in their own order, where all are wanted."""
+    if count >= total:
+        return torch.arange(total)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count]
+
+
+def neutral_of(
+    existing: Run, images: Images, whole: bool, device: str, say: Callable[[str], None]
+) -> Neutral:
+    """The neutral classifier of a run's data, whatever part of them the run was trained on."""
+    config = {**existing.config, "train_size": None, "train_per_class": None}
+    source: Any = config["data"]
+    subset = config != existing.config
+    return neutral_classifier(
+        api.images_of(source, config) if whole and subset else images,
+        device=device, say=say,
+    )  # fmt: skip
+
+
+def _applicable(
+    names: Sequence[str], asked: bool, images: Images, extractor: Extractor
+) -> list[str]:
+    there = {
+        "images": images.is_image,
+        "labels": images.test.y is not None,
+        "logits": extractor.logits is not None,
+    }
+    lacking = {
+        "images": "images, and these are vectors",
+        "labels": "labels, and these data have none",
+        "logits": f"a classifier's logits, and the features {extractor.name} have none",
+    }
+    left: list[str] = []
+    for name in names:
+        missing = [need for need in sorted(METRICS[name].needs) if not there[need]]
+        if name == "ssim" and images.is_image and min(images.shape[1:]) < 5:
+            missing.append("images")
+        if missing and asked:
+            raise InputError(f"the metric {name} needs {lacking[missing[0]]}")
+        if not missing:
+            left.append(name)
+    return left
+
+
+def stored(x: Tensor) -> Tensor:
+    """Images as they would be stored: rounded to 256 levels; vectors as they are."""
+    return x.mul(255).round().clamp(0, 255).byte() if x.ndim == 4 else x
+
+
+def _reconstructed(model: LatentModel, x: Tensor) -> Tensor:
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return blockwise(
+            lambda block: stored(model.decode(model.encode(as_float(block.to(device))))).cpu(), x
+        )
+
+
+def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
+    """What a sampler's codes are decoded to: as many as there are test images, unless told."""
+    drawn = api.sampler(bench.run.folder, name, bench.model, images=bench.images)
+    device = next(bench.model.parameters()).device
+    with torch.no_grad():
+        seeded = torch.Generator(device).manual_seed(stream(bench.seed, 12))
+        z = drawn.sample(n or len(bench.test), generator=seeded)
+        x = blockwise(lambda block: stored(bench.model.decode(block)).cpu(), z)
+    return Subject(name, GENERATION, x, z.cpu())
+
+
+KEYS = (
+    "run", "recipe", "data", "test", "n", "seed", "features", "features_identity", "model", "notes",
+    "versions",
+)  # fmt: skip
+
+
+def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
+    path = Path(run) / "evaluation.json"
+    write_text(path, json.dumps(evaluation, indent=1) + "\n")
+    return path
+
+
+def read_evaluation(run: str | Path) -> dict[str, Any] | None:
+    """A run's stored evaluation; None where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = Path(run) / "evaluation.json"
+    if not path.is_file():
+        return None
+    try:
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        for row in evaluation["rows"]:
+            for figure in row["figures"].values():
+                _ = float(figure["value"] or 0) + float(figure["error"] or 0)
+            _ = str(row["subject"]) + str(row["kind"])
+        lacking = set(KEYS) - evaluation.keys()
+        if lacking:
+            raise KeyError(min(lacking))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}): remove it, and 'zspace evaluate {run}' makes it again"
+        ) from error
+    return evaluation
+
+
+def current_evaluation(
+    run: str | Path,
+    *,
+    features: str | None = None,
+    n: int | None = None,
+    checkpoint: str = "last",
+) -> dict[str, Any] | None:
+    """A run's stored evaluation, where it is one of its present weights and of what is asked.
+
+    Args:
+        features, n: unset: whatever they were.
+    """
+    evaluation = read_evaluation(run)
+    if evaluation is None or evaluation.get("checkpoint") != checkpoint:
+        return None
+    if n is not None and evaluation["n"] != n:
+        return None
+    held = str(evaluation["features"])
+    if features is not None and held != features and held.partition(" ")[0] != features:
+        return None
+    model = api.load(run, checkpoint=checkpoint)
+    return evaluation if evaluation["model"] == api.weights_fingerprint(model) else None

@@ -1,0 +1,74 @@
+"""A classifier, trained by cross-entropy: the judge that evaluation uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+from torch.optim import SGD, Optimizer
+
+from zspace.core import Batches, Method, Terms
+from zspace.errors import InputError
+from zspace.functional import full_precision
+from zspace.nets.classifiers import ClassifierNet
+from zspace.training import adam
+
+Augment = Literal["none", "crop", "crop-flip"]
+SHIFT = 4
+"""Pixels by which a cropped image is shifted at most."""
+
+
+class Classifier(Method):
+    """-(1/N) sum_i log p(y_i | x_i), minimised by Adam, or by SGD as for residual networks.
+
+    Args:
+        net: images to logits.
+        optimizer: "adam", with rate 1e-3; "sgd", with rate 0.1, momentum 0.9 and weight decay
+            1e-4 (He et al., 2016, section 4.2).
+        augment: what happens to training images: "crop" shifts them by up to 4 pixels, filling
+            with zeros; "crop-flip" mirrors half of them, too (ibid.).
+    """
+
+    def __init__(
+        self,
+        net: ClassifierNet,
+        *,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        augment: Augment = "none",
+    ) -> None:
+        super().__init__()
+        self.net, self.optimizer, self.augment = net, optimizer, augment
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, C, H, W) in [0, 1]."""
+        logits: Tensor = self.net(x)
+        return logits
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        if self.optimizer == "adam":
+            return {"classifier": adam(self.net.parameters(), 1e-3)}
+        return {"classifier": SGD(self.net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        x, y = next(batches)
+        if y is None:
+            raise InputError("a classifier needs data with labels")
+        if self.augment != "none":
+            x = shifted(x, batches.uniform(2))
+        if self.augment == "crop-flip":
+            x = torch.where(batches.uniform(1)[..., None, None] < 0.5, x, x.flip(3))
+        yield "classifier", {"cross-entropy": cross_entropy(full_precision(self.net(x)), y)}
+
+
+def shifted(x: Tensor, where: Tensor) -> Tensor:
+    """Each image moved by up to SHIFT pixels either way; where (N, 2) in [0, 1) says how far."""
+    _, channels, height, width = x.shape
+    start = (where * (2 * SHIFT + 1)).long()
+    rows = start[:, :1] + torch.arange(height, device=x.device)
+    columns = start[:, 1:] + torch.arange(width, device=x.device)
+    samples = torch.arange(len(x), device=x.device)[:, None, None, None]
+    layers = torch.arange(channels, device=x.device)[None, :, None, None]
+    return pad(x, (SHIFT,) * 4)[samples, layers, rows[:, None, :, None], columns[:, None, None]]

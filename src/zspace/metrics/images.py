@@ -1,0 +1,144 @@
+"""Figures of images, for each image: their means are what is reported."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from zspace.core import as_float, blockwise
+from zspace.errors import InputError
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
+
+LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+
+
+def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """The mean over pixels and channels of (x - y)^2, for each sample (N,), pixels in [0, 1]."""
+    x, y = _alike(x, y)
+    return (x - y).square().flatten(1).mean(1)
+
+
+def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
+    """The mean over pixels and channels of |x - y|, for each sample (N,), pixels in [0, 1]."""
+    x, y = _alike(x, y)
+    return (x - y).abs().flatten(1).mean(1)
+
+
+def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of each pair of images (N, C, H, W), pixels in [0, 1]: (N,), 1 for equal images.
+
+    torchmetrics' form: a Gaussian window of standard deviation 1.5 pixels (11 by 11), whose
+    border it leaves out. Images under 11 pixels have no room for it: theirs has 0.5 (5 by 5).
+    Reference: Wang et al. (2004), Eq. 13, with its constants.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    x, y = _alike(x, y)
+    side = min(x.shape[2:]) if x.ndim == 4 else 0
+    if side < 5:
+        raise InputError(f"SSIM needs images of 5 pixels or more, not {tuple(x.shape[1:])}")
+    sigma = 1.5 if side >= 11 else 0.5
+
+    def similarity(pair: Tensor) -> Tensor:
+        result = structural_similarity_index_measure(
+            pair[:, 0], pair[:, 1], sigma=sigma, reduction="none", data_range=1.0
+        )
+        assert isinstance(result, Tensor)
+        return result.reshape(-1)
+
+    return blockwise(similarity, torch.stack([x, y], 1))
+
+
+def sharpness(x: Tensor) -> Tensor:
+    """The mean over pixels of |Laplacian of the luminance / its local mean|: (N, C, H, W) to (N,).
+
+    The Laplacian is that of the 4 neighbours, the mean that of the 3 by 3 pixels around; the
+    border is left out, and so are pixels whose local mean is 0. An image of nothing else has
+    sharpness 0. Pixels in [0, 1], which makes no difference: the measure has no unit of light.
+
+    Reference: LSR-GAN's sharpness as the specification of zspace reads it.
+
+    >>> checkers = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(1, 1, 4, 4)
+    >>> sharpness(checkers) > sharpness(0.5 + 0.1 * checkers)
+    tensor([True])
+    """
+    x = as_float(x).float()
+    if x.ndim != 4 or min(x.shape[2:]) < 3:
+        raise InputError(f"sharpness needs images of 3 pixels or more, not {tuple(x.shape)}")
+    if x.shape[1] == 3:
+        x = (x * torch.tensor(LUMINANCE, device=x.device)[:, None, None]).sum(1, keepdim=True)
+    laplacian = conv2d(x, torch.tensor(LAPLACIAN, device=x.device)[None, None])
+    mean = conv2d(x, torch.full((1, 1, 3, 3), 1 / 9, device=x.device))
+    counted = mean > 0
+    ratio = torch.where(counted, (laplacian / mean.where(counted, 1)).abs(), 0)
+    return ratio.flatten(1).sum(1) / counted.flatten(1).sum(1).clamp(min=1)
+
+
+def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple[float, float]:
+    """exp(mean of KL(p(y | x) || p(y))) by torchmetrics: mean and deviation over splits.
+
+    Args:
+        logits: (N, K) of any classifier, whose name belongs to the figure.
+        seed: of the order in which the samples are split.
+
+    Reference: Salimans et al. (2016), section 4.
+    """
+    from torchmetrics.image.inception import InceptionScore
+
+    if logits.ndim != 2 or len(logits) < 2 * splits:
+        raise InputError(
+            f"an Inception Score over {splits} splits needs {2 * splits} logits (N, K) or more, "
+            f"not {tuple(logits.shape)}"
+        )
+    with torch.random.fork_rng([]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it keeps all logits
+        torch.manual_seed(seed)
+        score = InceptionScore(nn.Identity(), splits=splits)
+        score.update(logits.cpu())
+        mean, deviation = score.compute()
+    return float(mean), float(deviation)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit (N, K) is the label's: (N,) of 0 and 1."""
+    if len(logits) != len(labels):
+        raise InputError(f"{len(logits)} predictions can't be held against {len(labels)} labels")
+    return (logits.argmax(1).cpu() == labels.cpu()).float()
+
+
+def class_cosine(x: Tensor, labels: Tensor) -> dict[int, float]:
+    """The mean cosine of the angle between two different samples of a class, by class.
+
+    With unit vectors u: (||sum u||^2 - n) / (n (n - 1)), over all n (n - 1) ordered pairs.
+
+    Args:
+        x: images or codes (N, ...); classes of fewer than two samples are left out.
+
+    Reference: the categorical-generation paper's diversity measure (its Table 4).
+
+    >>> class_cosine(torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1]))
+    {0: 1.0}
+    """
+    if len(x) != len(labels):
+        raise InputError(f"{len(x)} samples have no {len(labels)} labels")
+    result: dict[int, float] = {}
+    for label in labels.unique().tolist():
+        own = as_float(x[labels == label]).flatten(1).double()
+        n = len(own)
+        if n > 1:
+            u = own / own.norm(dim=1, keepdim=True).clamp(min=1e-12)
+            result[int(label)] = float((u.sum(0).square().sum() - u.square().sum()) / (n * (n - 1)))
+    return result
+
+
+def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if x.shape != y.shape or not len(x):
+        raise InputError(
+            f"expected two sets of one shape, not {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    return as_float(x).float(), as_float(y).float()

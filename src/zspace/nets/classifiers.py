@@ -1,0 +1,101 @@
+"""Classifiers: a small one of three convolutions, and ResNet-56 as in the literature."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
+
+from zspace.errors import InputError
+
+
+class ClassifierNet(nn.Module):
+    """A body that gives features, and a linear layer that gives logits of them.
+
+    Args:
+        body: images (N, C, H, W) to features (N, D).
+        features: D.
+        classes: K.
+    """
+
+    def __init__(self, body: nn.Module, features: int, classes: int) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(features, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer (N, D) of images (N, C, H, W) in [0, 1]."""
+        found: Tensor = self.body(4 * x - 2)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
+    """Convolutions of 32, 64 and 128 channels, each with batch norm, and 128 hidden units.
+
+    Pooling halves the image after the first two; what is left is averaged to 4 by 4 at most.
+    """
+    _check(shape, least=8)
+    channels, height, width = shape
+    grid = min(4, height // 4), min(4, width // 4)
+    layers: list[nn.Module] = []
+    for i, out in enumerate((32, 64, 128)):
+        layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)]
+        layers += [nn.ReLU(), nn.MaxPool2d(2) if i < 2 else nn.AdaptiveAvgPool2d(grid)]
+        channels = out
+    layers += [nn.Flatten(), nn.Linear(128 * grid[0] * grid[1], 128), nn.ReLU()]
+    return ClassifierNet(nn.Sequential(*layers), 128, classes)
+
+
+class Residual(nn.Module):
+    """relu(shortcut(x) + F(x)), F two 3 by 3 convolutions with batch norm (He et al., Eq. 1).
+
+    Where the channels double, the first convolution halves the image, and the shortcut takes
+    every second pixel and fills the new channels with zeros (their option A).
+    """
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.stride, self.more = out // channels, out - channels
+        self.f = nn.Sequential(
+            nn.Conv2d(channels, out, 3, self.stride, 1, bias=False), nn.BatchNorm2d(out),
+            nn.ReLU(), nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        return relu(pad(shortcut, (0, 0, 0, 0, 0, self.more)) + self.f(x))
+
+
+def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
+    """ResNet-56 (version 1) for small images: three stages of nine blocks, 16, 32, 64 channels.
+
+    Reference: He et al., Deep Residual Learning (2016), section 4.2, n = 9.
+    """
+    _check(shape, least=8)
+    layers: list[nn.Module] = [
+        nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+    ]  # fmt: skip
+    channels = 16
+    for out in (16, 32, 64):
+        for _ in range(9):
+            layers.append(Residual(channels, out))
+            channels = out
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    net = ClassifierNet(nn.Sequential(*layers), 64, classes)
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    with torch.no_grad():
+        net.head.bias.zero_()
+    return net
+
+
+def _check(shape: tuple[int, ...], least: int) -> None:
+    if len(shape) != 3 or min(shape[1:]) < least:
+        raise InputError(
+            f"the classifiers take images of {least} pixels or more in height and width, "
+            f"not {shape}"
+        )

@@ -1,0 +1,261 @@
+"""What an experiment is, how it runs, and how its numbers stand beside the paper's."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+import zspace
+from zspace import api
+from zspace.cache import key
+from zspace.errors import InputError, unknown
+from zspace.metrics import Figure
+from zspace.options import checked, options_of
+from zspace.progress import TrainingProgress
+from zspace.recipes import find
+from zspace.run import Run
+from zspace.storage import read_header, write_text
+from zspace.tables import Table
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large an experiment is run.
+
+    Attributes:
+        settings: what the experiment reads.
+        reductions: how it falls short of the paper's; empty where it does not.
+        cost: about how long it takes, on what.
+    """
+
+    settings: Mapping[str, Any]
+    reductions: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of ours beside one of the paper's.
+
+    Attributes:
+        what: which model, data set, part of a table.
+        measure: what was measured.
+        ours: the value and its standard error.
+        by, data: the features (or space) and the data that ours is of.
+        n: samples behind it.
+        published, published_error: the paper's; None where it prints no number.
+        published_by, published_data: likewise the paper's features and data.
+    """
+
+    what: str
+    measure: str
+    ours: Figure
+    by: str
+    data: str
+    n: int
+    published: float | None = None
+    published_error: float | None = None
+    published_by: str = ""
+    published_data: str = ""
+
+    def difference(self) -> tuple[float | None, str]:
+        """Ours minus the paper's where both are of the same thing; else None, and why."""
+        if self.published is None:
+            return None, "the paper prints no number"
+        if self.by != self.published_by:
+            return None, f"other features: {self.by} / {self.published_by}"
+        if self.data != self.published_data:
+            return None, f"other data: {self.data} / {self.published_data}"
+        return self.ours.value - self.published, ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure of a paper.
+
+    Attributes:
+        name: paper/figure.
+        about: one line for people.
+        scales: by name: smoke, small, paper.
+        run: makes the entries, and pictures on the way.
+        data: named sets that `--data` may choose from, the first unless told; empty where the
+            experiment makes its own.
+        needs: what else must be there, for people.
+    """
+
+    name: str
+    about: str
+    scales: Mapping[str, Scale]
+    run: Callable[[Bench], list[Entry]]
+    data: tuple[str, ...] = ()
+    needs: str = ""
+
+
+@dataclass
+class Bench:
+    """What an experiment runs with: its folder, its settings, and trained models.
+
+    Attributes:
+        out: where tables and pictures go; trained runs lie in its folder runs/.
+        settings: of the scale.
+        data, data_dir: the named set, and where its files lie.
+        device: to compute on.
+        quiet: no progress.
+        more: further things for table.json, such as a curve.
+    """
+
+    out: Path
+    settings: Mapping[str, Any]
+    data: str | None = None
+    data_dir: str | None = None
+    device: Device = "auto"
+    quiet: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+    runs: list[str] = field(default_factory=list)
+
+    def trained(self, recipe: str, data: str, **options: Any) -> Run:
+        """The finished run of this configuration: read, gone on with, or trained."""
+        own = options_of(find(recipe))
+        rest = {name: value for name, value in options.items() if name not in own}
+        settings = {**rest, **checked(own, {k: v for k, v in options.items() if k in own})}
+        folder = self.out / "runs" / f"{recipe}-{data}-{key([recipe, data, settings])[:8]}"
+        total = settings["iterations"]
+        self.runs.append(folder.name)
+        if folder.exists():
+            run = Run(folder)
+            if run.model_file.exists():
+                if read_header(run.model_file).get("iteration") == total:
+                    return run
+                raise InputError(f"{folder} is not what it was trained to be: remove it")
+            start = max(run.checkpoints(), default=0)
+            with TrainingProgress(total, quiet=self.quiet, start=start) as report:
+                api.resume(folder, report=report)
+            return Run(folder)
+        with TrainingProgress(total, quiet=self.quiet) as report:
+            api.train(
+                recipe, data, out=folder, report=report, device=self.device,
+                data_dir=self.data_dir, **options,
+            )  # fmt: skip
+        return Run(folder)
+
+    def picture(self, name: str) -> Path:
+        return self.out / f"{name}.png"
+
+
+@cache
+def published() -> dict[str, Any]:
+    """Every number that the five papers publish, by table or figure."""
+    text = files("zspace.papers").joinpath("published.json").read_text(encoding="utf-8")
+    numbers: dict[str, Any] = json.loads(text)
+    return numbers
+
+
+def reproduce(
+    experiment: Experiment,
+    scale: str,
+    out: Path,
+    *,
+    data: str | None = None,
+    data_dir: str | None = None,
+    device: Device = "auto",
+    quiet: bool = False,
+) -> Table:
+    """Run an experiment: table.md, table.json and pictures in `out`; runs there are reused.
+
+    Raises:
+        InputError: unknown scale, data that the experiment is not about, or a folder with
+            something else in it.
+    """
+    if scale not in experiment.scales:
+        raise unknown("scale", scale, experiment.scales)
+    if data is not None and data not in experiment.data:
+        may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
+        raise InputError(f"{experiment.name} takes {may}, not {data}")
+    chosen = experiment.scales[scale]
+    mark = out / "experiment.json"
+    whose = {"experiment": experiment.name, "scale": scale, "data": data}
+    if mark.is_file():
+        try:
+            held = json.loads(mark.read_text(encoding="utf-8"))
+        except ValueError:
+            held = None
+        if held != whose:
+            raise InputError(f"{out} holds another experiment: choose another --out")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out} exists and holds no experiment")
+    write_text(mark, json.dumps(whose) + "\n")
+    began = time.monotonic()
+    bench = Bench(out, chosen.settings, data or next(iter(experiment.data), None), data_dir,
+                  device, quiet)  # fmt: skip
+    entries = experiment.run(bench)
+    seconds = round(time.monotonic() - began, 1)
+    table = _table(experiment, scale, chosen, entries, bench, seconds)
+    write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
+    stored = {
+        **whose,
+        "about": experiment.about,
+        "reductions": chosen.reductions,
+        "settings": dict(chosen.settings),
+        "entries": [_stored(entry) for entry in entries],
+        "runs": bench.runs,
+        "seconds": seconds,
+        "versions": {
+            "zspace": zspace.__version__, "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        **bench.more,
+    }  # fmt: skip
+    write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
+    return table
+
+
+def _stored(entry: Entry) -> dict[str, Any]:
+    difference, reason = entry.difference()
+    finite = {
+        "value": entry.ours.value if math.isfinite(entry.ours.value) else None,
+        "error": entry.ours.error if math.isfinite(entry.ours.error) else None,
+    }
+    return {
+        "what": entry.what, "measure": entry.measure, "ours": finite, "by": entry.by,
+        "data": entry.data, "n": entry.n, "published": entry.published,
+        "published_error": entry.published_error, "published_by": entry.published_by,
+        "published_data": entry.published_data, "difference": difference, "reason": reason,
+    }  # fmt: skip
+
+
+def _table(
+    experiment: Experiment, scale: str, chosen: Scale, entries: list[Entry], bench: Bench,
+    seconds: float,
+) -> Table:  # fmt: skip
+    rows: list[list[str]] = []
+    for e in entries:
+        difference, reason = e.difference()
+        theirs = ""
+        if e.published is not None:
+            error = "" if e.published_error is None else f" ± {e.published_error:g}"
+            theirs = f"{e.published:g}{error}"
+        source = f"{e.published_by}; {e.published_data}" if e.published is not None else ""
+        shown = reason if difference is None else f"{difference:+.3g}"
+        rows.append(
+            [e.what, e.measure, str(e.ours), f"{e.by}; {e.data}; n = {e.n}", theirs, source, shown]
+        )
+    notes = [
+        experiment.about,
+        f"Scale {scale}: {chosen.reductions or 'the settings of the paper'}.",
+        f"Seeds: {bench.settings.get('seeds', 1)}. This call took {seconds:g} s; finished runs "
+        "are reused.",
+    ]
+    header = ["", "measure", "ours", "ours is of", "published", "published is of", "difference"]
+    return Table(header, rows, notes=notes)
