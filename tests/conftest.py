@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import zspace
+from zspace import neutral
 from zspace.cli import main
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
@@ -24,6 +25,18 @@ Cli = Callable[..., tuple[int, str, str]]
 @pytest.fixture(autouse=True)
 def _threads() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own, with classifiers that are trained briefly."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("ZSPACE_CACHE", str(folder))
+        patch.setenv("TORCH_HOME", str(folder / "torch"))
+        patch.setitem(neutral.ITERATIONS, "cnn", 200)
+        patch.setitem(neutral.ITERATIONS, "resnet56", 2)
+        yield folder
 
 
 @pytest.fixture

@@ -138,12 +138,15 @@ def compare(
     from zspace.compare import compare as side_by_side
     from zspace.evaluate import current_evaluation, write_evaluation
     from zspace.evaluate import evaluate as measure
+    from zspace.run import Run
     from zspace.tables import check_table_file, write_tables
 
     if out is not None:
         check_table_file(out)
     if len({run.resolve() for run in runs}) < len(runs):
         raise InputError("a run is named twice")
+    for run in runs:  # all of them, before the first is evaluated
+        Run(run)
     held = [current_evaluation(run, features=features, n=n) for run in runs]
     for i, (run, evaluation) in enumerate(zip(runs, held, strict=True)):
         if evaluation is None:
