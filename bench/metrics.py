@@ -1,0 +1,106 @@
+"""What the metrics cost: time, peak memory, and the Frechet distance against SciPy's matrix root.
+
+    python bench/metrics.py
+
+Every contender runs in a process of its own, whose peak memory is read at its end.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+from scipy.linalg import sqrtm
+from torch import Tensor
+
+from zspace import metrics
+
+warnings.simplefilter("ignore")
+
+
+def features(n: int, dim: int, seed: int) -> Tensor:
+    """float32 features whose variances fall off as those of networks do."""
+    generator = torch.Generator().manual_seed(seed)
+    scales = torch.arange(1, dim + 1) ** -0.5
+    x = torch.empty(n, dim)
+    for block in x.split(4096):
+        block.copy_(torch.randn(len(block), dim, generator=generator) * scales)
+    return x
+
+
+def scipy_frechet(x: Tensor, y: Tensor) -> float:
+    a, b = np.cov(x.double().numpy().T), np.cov(y.double().numpy().T)
+    mean = np.square(x.double().mean(0) - y.double().mean(0)).sum()
+    return float(mean + np.trace(a) + np.trace(b) - 2 * np.trace(np.real(sqrtm(a @ b))))
+
+
+def frechet_2048() -> str:
+    x, y = features(10_000, 2048, 0), features(10_000, 2048, 1)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(3):
+        for function, times in ((metrics.frechet_distance, ours), (scipy_frechet, theirs)):
+            began = time.perf_counter()
+            value = function(x, y)
+            times.append(time.perf_counter() - began)
+            print(f"{function.__name__} {value:.9g}", file=sys.stderr)
+    ratio = [b / a for a, b in zip(ours, theirs, strict=True)]
+    return (
+        f"{statistics.median(ours):.1f} s, SciPy's sqrtm {statistics.median(theirs):.1f} s: "
+        f"{min(ratio):.1f} to {max(ratio):.1f} times as long"
+    )
+
+
+def large(function: str) -> str:
+    x, y = features(50_000, 2048, 0), features(50_000, 2048, 1)
+    began = time.perf_counter()
+    if function == "kid":
+        metrics.kernel_inception_distance(x, y)
+    else:
+        getattr(metrics, function)(x, y)
+    return f"{time.perf_counter() - began:.0f} s"
+
+
+def neighbours() -> str:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (
+        torch.randint(0, 256, (n, 1, 28, 28), generator=generator, dtype=torch.uint8)
+        for n in (10_000, 60_000)
+    )
+    times: list[float] = []
+    for _ in range(3):
+        began = time.perf_counter()
+        metrics.nearest(a, b)
+        times.append(time.perf_counter() - began)
+    return f"{statistics.median(times):.1f} s (of 3: {min(times):.1f} to {max(times):.1f})"
+
+
+TASKS = {
+    "Frechet, 10,000 x 2048 against as many": frechet_2048,
+    "Frechet, 50,000 x 2048 against as many": lambda: large("frechet_distance"),
+    "KID, likewise": lambda: large("kid"),
+    "PRD, likewise": lambda: large("precision_recall_distributions"),
+    "improved precision and recall, likewise": lambda: large("improved_precision_recall"),
+    "nearest of 60,000 images of 784 pixels for 10,000": neighbours,
+}
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        what = TASKS[sys.argv[1]]()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"| {sys.argv[1]} | {what} | {peak:.2f} GiB |")
+        return
+    print("| | time | peak memory |\n|---|---|---|", flush=True)
+    for name in TASKS:
+        subprocess.run([sys.executable, __file__, name], check=True)
+
+
+if __name__ == "__main__":
+    main()
