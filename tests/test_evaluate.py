@@ -167,6 +167,35 @@ def test_what_evaluate_refuses(
     assert sorted(p.name for p in runs["vae"].iterdir()) == before
 
 
+def test_what_nobody_asked_for_may_fail(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """Codes of one class that never vary: no probe, no entropy, but all the rest."""
+    out = tmp_path / "one"
+    zspace.train("ae", "digits", classes="7", out=out, iterations=2, device="cpu", **SMALL)
+    checkpoint = next((out / "checkpoints").iterdir())
+    model = zspace.load(out)
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()  # type: ignore[index,union-attr]
+    from zspace.storage import read_header, write_tensors
+
+    write_tensors(out / "model.safetensors", model.state_dict(), read_header(checkpoint))
+    result = evaluate(out, features="pixels", samplers=["normal"], device="cpu")
+    assert any("entropy of codes is left out: " in note for note in result["notes"])
+    assert "fid" in result["rows"][1]["figures"]
+    message = refused("evaluate", out, "--features=pixels", "--metrics=entropy", *QUICK)
+    assert "do not vary" in message
+    assert "two classes or more" in refused("evaluate", out, "--metrics=probe", *QUICK)
+
+
+def test_large_images_are_averaged_for_their_pixels() -> None:
+    from zspace.features import extract, find_extractor
+
+    x = torch.from_numpy(random_images(3, 1, 64, 64))
+    pixels = find_extractor("pixels", lambda: None)  # type: ignore[arg-type,return-value]
+    found = extract(pixels, x)
+    expected = (x.float() / 255).reshape(3, 32, 2, 32, 2).mean((2, 4)).flatten(1)
+    torch.testing.assert_close(found, expected)
+
+
 def test_metrics_are_listed(runs: dict[str, Path], cli: Cli) -> None:
     status, out, _ = cli("evaluate", runs["vae"], "--metrics=list")
     assert status == 0

@@ -43,8 +43,8 @@ MOST = 10_000
 MOST_CODES = 4000
 """Codes between which kernel densities are taken, whose cost is quadratic."""
 
-REPEATS = 20
-"""Resamplings of a bootstrap."""
+REPEATS, FEWER, WIDE = 20, 8, 512
+"""Resamplings of a bootstrap of Frechet distances; fewer of them in more than 512 dimensions."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data"
 IMAGES = frozenset({"images"})
 LOGITS = frozenset({"images", "logits"})
 EVERY = RECONSTRUCTION, GENERATION, DATA
-BOOTSTRAP = f"bootstrap, {REPEATS} resamplings"
+BOOTSTRAP = f"bootstrap, {REPEATS} resamplings ({FEWER} in more than {WIDE} dimensions)"
 MEAN = "standard error of the mean over samples"
 
 
@@ -160,9 +160,13 @@ def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
     return measure
 
 
+def _frechet(x: Tensor, y: Tensor, seed: int) -> Figure:
+    repeats = REPEATS if x.shape[1] <= WIDE else FEWER
+    return bootstrap(metrics.frechet_distance, x, y, repeats=repeats, seed=seed)
+
+
 def _fid(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    x, y = bench.features(bench.reference), bench.features(subject)
-    return {"": bootstrap(metrics.frechet_distance, x, y, repeats=REPEATS, seed=bench.seed)}
+    return {"": _frechet(bench.features(bench.reference), bench.features(subject), bench.seed)}
 
 
 def _fid_inf(bench: Bench, subject: Subject) -> dict[str, Figure]:
@@ -244,8 +248,7 @@ def _code_marginals(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 
 def _code_frechet(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    x, y = _met(bench, subject)
-    return {"": bootstrap(metrics.frechet_distance, x, y, repeats=REPEATS, seed=bench.seed)}
+    return {"": _frechet(*_met(bench, subject), bench.seed)}
 
 
 def _code_jsd(bench: Bench, subject: Subject) -> dict[str, Figure]:
@@ -316,7 +319,7 @@ METRICS: dict[str, Metric] = {
                       MEAN),
     "active": Metric("dimensions of the code in use", "active", (CODES,), _active, "none"),
     "probe": Metric("linear probe's accuracy", "+probe", (CODES,), _probe, MEAN,
-                    frozenset({"labels"})),
+                    frozenset({"classes"})),
     "cosine": Metric("cosine of codes of a class", "cosine", (CODES,), _cosine,
                      "standard error of the mean over classes", frozenset({"labels"})),
 }  # fmt: skip
@@ -425,15 +428,16 @@ def evaluate(
         Subject("codes", CODES, bench.test[:0]),
     ]
     rows: list[dict[str, Any]] = []
+    failures: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", zspace.metrics.BiasWarning)
         for subject in subjects:
-            figures = _measured(bench, subject, names)
+            figures = _measured(bench, subject, names, None if metrics is not None else failures)
             if figures:
                 rows.append({"subject": subject.name, "kind": subject.kind, "figures": figures})
     notes = list(dict.fromkeys(
         str(w.message) for w in caught if issubclass(w.category, zspace.metrics.BiasWarning)
-    ))  # fmt: skip
+    )) + failures  # fmt: skip
     return {
         "run": str(bench.run.folder),
         "recipe": bench.run.config.get("recipe"),
@@ -457,7 +461,10 @@ def evaluate(
     }  # fmt: skip
 
 
-def _measured(bench: Bench, subject: Subject, names: Sequence[str]) -> dict[str, Any]:
+def _measured(
+    bench: Bench, subject: Subject, names: Sequence[str], failures: list[str] | None
+) -> dict[str, Any]:
+    """A subject's figures. Metrics that nobody asked for may fail: `failures` says why."""
     figures: dict[str, Any] = {}
     for name in names:
         metric = METRICS[name]
@@ -467,7 +474,14 @@ def _measured(bench: Bench, subject: Subject, names: Sequence[str]) -> dict[str,
             continue
         if bench.progress is not None:
             bench.progress(f"{name} of {subject.name}", 0, 1)
-        for column, figure in metric.measure(bench, subject).items():
+        try:
+            measured = metric.measure(bench, subject)
+        except InputError as error:
+            if failures is None:
+                raise
+            failures.append(f"{name} of {subject.name} is left out: {error}")
+            continue
+        for column, figure in measured.items():
             figures[column or name] = {
                 "value": _number(figure.value),
                 "error": _number(figure.error),
@@ -535,10 +549,12 @@ def _applicable(
         "images": images.is_image,
         "labels": images.test.y is not None,
         "logits": extractor.logits is not None,
+        "classes": len(images.classes) > 1 and images.test.y is not None,
     }
     lacking = {
         "images": "images, and these are vectors",
         "labels": "labels, and these data have none",
+        "classes": "two classes or more",
         "logits": f"a classifier's logits, and the features {extractor.name} have none",
     }
     left: list[str] = []

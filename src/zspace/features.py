@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from zspace.cache import cache_folder, fingerprint
 from zspace.core import as_float
@@ -26,12 +27,15 @@ from zspace.training import find_device
 from zspace.weights import checked_weights, file_sha256, read_state
 
 FEATURES = {
-    "pixels": "the images themselves, [0, 1] (or the vectors)",
+    "pixels": "the images themselves, averaged down to 32 pixels where larger (or the vectors)",
     "classifier": "the last hidden layer of the data set's neutral classifier",
     "inception": "2048 pool_3 features of the Inception of 2015 (zspace weights)",
     "vgg16": "4096 features of VGG16's second fully connected layer (zspace weights)",
     "file:PATH": "a TorchScript (.pt) or ONNX (.onnx) network: images (N, C, H, W) in [0, 1] in",
 }
+
+LARGEST = 32
+"""Height and width of images whose pixels are features."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is extracted, how many samples are done, and how many there are."""
@@ -70,7 +74,7 @@ def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "aut
     """
     where = find_device(device)
     if name == "pixels":
-        return Extractor(name, "pixels", lambda x: x.flatten(1), cached=False, block=4096)
+        return Extractor(name, "pixels", _pixels, cached=False, block=4096)
     if name == "classifier":
         found = neutral()
         net = found.net.to(where)
@@ -100,6 +104,14 @@ def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "aut
     if name.startswith("file:"):
         return _own_file(Path(name[5:]), where)
     raise unknown("features", name, FEATURES)
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """Rows of numbers; images of more than 32 pixels are averaged down, or no distance between
+    their covariances could be computed."""
+    if x.ndim == 4 and max(x.shape[2:]) > LARGEST:
+        x = adaptive_avg_pool2d(x, (min(LARGEST, x.shape[2]), min(LARGEST, x.shape[3])))
+    return x.flatten(1)
 
 
 def _bytes(x: Tensor) -> Tensor:

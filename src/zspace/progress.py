@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -72,19 +73,35 @@ class TrainingProgress:
 
 
 class Steps:
-    """Follows a measurement: a bar for the step at hand, or a line for each of the slow ones."""
+    """Follows a measurement, as a context: the step at hand on a terminal, a line now and then
+    elsewhere. A `zspace.features.Progress`."""
 
     def __init__(self) -> None:
-        self.began, self.spoke, self.what = time.monotonic(), time.monotonic(), ""
+        self.began = self.spoke = time.monotonic()
+        self.status = Console(stderr=True).status("")
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self.status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.status.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
+        words = what if total <= 1 else f"{what} {done}/{total}"
         if sys.stderr.isatty():
-            share = "" if total <= 1 else f" {done}/{total}"
-            print(f"\r\x1b[K{what}{share}", end="", file=sys.stderr, flush=True)
+            self.status.update(escape(words))
         elif now - self.spoke >= EVERY:
             self.spoke = now
-            print(f"{now - self.began:.0f} s: {what} {done}/{total}", file=sys.stderr, flush=True)
+            print(f"{now - self.began:.0f} s: {words}", file=sys.stderr, flush=True)
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
 
 
 class Downloads:

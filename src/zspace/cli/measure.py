@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,16 @@ def _bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _bench(run: Path, quiet: bool, **options: Any) -> Bench:
-    from zspace.evaluate import bench_of
-
-    return bench_of(run, **_told(quiet), **options)
-
-
-def _told(quiet: bool) -> dict[str, Any]:
-    """How a measurement is followed: messages, and lines of progress on standard error."""
+@contextmanager
+def _told(quiet: bool) -> Generator[dict[str, Any]]:
+    """How a measurement is followed: messages, and what is being done, on standard error."""
     if quiet:
-        return {}
+        yield {}
+        return
     from zspace.progress import Steps
 
-    return {"progress": Steps(), "say": say}
+    with Steps() as steps:
+        yield {"progress": steps, "say": steps.say}
 
 
 def _first_sampler(bench: Bench, name: str | None) -> str:
@@ -102,11 +100,11 @@ def evaluate(run: Path, metrics: str | None, samplers: str | None, **options: An
         for name, metric in METRICS.items():
             click.echo(f"{name:10} {metric.about}")
         return
-    quiet = options.pop("quiet")
-    result = measure(
-        run, metrics=_names(metrics, "--metrics"), samplers=_names(samplers, "--samplers"),
-        **_told(quiet), **options,
-    )  # fmt: skip
+    with _told(options.pop("quiet")) as told:
+        result = measure(
+            run, metrics=_names(metrics, "--metrics"), samplers=_names(samplers, "--samplers"),
+            **told, **options,
+        )  # fmt: skip
     path = write_evaluation(run, result)
     _print(evaluation_table(result))
     for note in result["notes"]:
@@ -152,7 +150,8 @@ def compare(
         if evaluation is None:
             if not quiet:
                 say(f"evaluating {run}")
-            held[i] = measure(run, features=features, n=n, device=device, **_told(quiet))
+            with _told(quiet) as told:
+                held[i] = measure(run, features=features, n=n, device=device, **told)
             write_evaluation(run, held[i] or {})
     tables = side_by_side(
         [e for e in held if e is not None], sort=sort, columns=_names(columns, "--columns")
@@ -175,12 +174,13 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     """
     from zspace.diagnose import as_json
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import generated
+    from zspace.evaluate import bench_of, generated
     from zspace.storage import write_text
 
-    bench = _bench(run, **options)
-    name = _first_sampler(bench, sampler)
-    findings = look(bench, generated(bench, name))
+    with _told(options.pop("quiet")) as told:
+        bench = bench_of(run, **told, **options)
+        name = _first_sampler(bench, sampler)
+        findings = look(bench, generated(bench, name))
     write_text(run / "diagnosis.json", json.dumps(as_json(findings), indent=1) + "\n")
     for finding in findings:
         click.echo(str(finding))
@@ -199,7 +199,7 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
 def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     """One HTML file that tells all of a run, pictures included, and needs no network."""
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import current_evaluation, generated, write_evaluation
+    from zspace.evaluate import bench_of, current_evaluation, generated, write_evaluation
     from zspace.evaluate import evaluate as measure
     from zspace.report import report as compose
     from zspace.storage import write_text
@@ -211,14 +211,14 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
         raise InputError(f"--out must be an .html file, not {path}")
     asked = {key: options[key] for key in ("features", "n", "checkpoint")}
     evaluation = current_evaluation(run, **asked)
-    if evaluation is None:
-        quiet = options["quiet"]
-        rest = {key: value for key, value in options.items() if key != "quiet"}
-        evaluation = measure(run, **_told(quiet), **rest)
-        write_evaluation(run, evaluation)
-    bench = _bench(run, **options)
-    findings = look(bench, generated(bench, _first_sampler(bench, None)))
-    write_text(path, compose(bench, evaluation, findings, kind=kind))
+    with _told(options.pop("quiet")) as told:
+        if evaluation is None:
+            evaluation = measure(run, **told, **options)
+            write_evaluation(run, evaluation)
+        bench = bench_of(run, **told, **options)
+        findings = look(bench, generated(bench, _first_sampler(bench, None)))
+        text = compose(bench, evaluation, findings, kind=kind)
+    write_text(path, text)
     click.echo(str(path))
 
 
@@ -242,16 +242,18 @@ def neighbours(
     Each row: a generated image, the nearest by pixels; the image again, the nearest by features.
     """
     from zspace import plots
+    from zspace.evaluate import bench_of
     from zspace.neighbourhood import neighbours as find
 
     positive("count", count, most=10_000)
     positive("k", k, most=1000)
     if out.suffix != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
-    bench = _bench(run, **options)
-    if not bench.images.is_image:
-        raise InputError(f"{bench.images.name} holds vectors: there are no images to show")
-    found = find(bench, _first_sampler(bench, sampler), count, k)
+    with _told(options.pop("quiet")) as told:
+        bench = bench_of(run, **told, **options)
+        if not bench.images.is_image:
+            raise InputError(f"{bench.images.name} holds vectors: there are no images to show")
+        found = find(bench, _first_sampler(bench, sampler), count, k)
     plots.save_sheet(out, *found.rows(bench.images.train.x))
     pixel, feature = (
         float(d[:, 0].mean()) for d in (found.pixel_distances, found.feature_distances)
