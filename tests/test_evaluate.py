@@ -21,7 +21,7 @@ from torch import Tensor
 import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace import metrics
-from zspace.compare import compare, figure_of, tied
+from zspace.compare import compare, figure_of, over_seeds, tied
 from zspace.diagnose import Finding, closeness, diagnose
 from zspace.errors import InputError
 from zspace.evaluate import (
@@ -216,8 +216,8 @@ def test_a_damaged_evaluation_is_named(run: Path, refused: Callable[..., str]) -
 def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict[str, Any]:
     figure = {"value": fid, "error": error, "features": "inception", "uncertainty": ""}
     base = {
-        "run": f"runs/{name}", "recipe": "ae", "data": "mnist", "test": "t1", "n": 100, "seed": 0,
-        "features": "inception", "features_identity": "aaaaaaaa", "model": "m", "notes": [],
+        "run": f"runs/{name}", "recipe": "ae", "configuration": "c", "data": "mnist",
+        "test": "t1", "n": 100, "seed": 0, "features": "inception", "features_identity": "aaaaaaaa", "model": "m", "notes": [],
         "versions": {},
         "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
     }  # fmt: skip
@@ -231,6 +231,19 @@ def test_best_and_ties_are_marked() -> None:
     assert [row[1] for row in table.rows] == ["**10.0 ± 1.0**", "12.0 ± 1.0 =", "30.0 ± 1.0"]
     assert tied(Figure(1, 0), Figure(1, 0))
     assert not tied(Figure(1, 0.1), Figure(1.3, 0.1))
+
+
+def test_the_mean_over_seeds() -> None:
+    runs = [evaluation(name, fid) for name, fid in (("a", 10), ("b", 12), ("c", 14))]
+    other = evaluation("d", 50, configuration="other", recipe="vae")
+    table = compare(over_seeds([*runs, other]), sort="fid")[0]
+    # standard deviation 2, of three
+    assert [list(row) for row in table.rows] == [
+        ["ae, 3 seeds: prior", f"**{Figure(12, 2 / 3**0.5)}**"],
+        ["d: prior", "50.0 ± 1.0"],
+    ]
+    with pytest.raises(InputError, match="differ by their seeds alone"):
+        over_seeds([runs[0], other])
 
 
 def test_two_extractors_never_share_a_column() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,6 +88,45 @@ def compare(
         _table(evaluations, kind, sort, columns) for kind in (GENERATION, RECONSTRUCTION, CODES)
     ]
     return [table for table in tables if table is not None]
+
+
+def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One evaluation for the runs that differ by nothing but their seeds.
+
+    A value is the mean over the runs; its error is their standard deviation divided by the root
+    of their number, which counts the training's own chance, too.
+
+    Raises:
+        InputError: no two runs differ by their seeds alone.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for e in evaluations:
+        groups.setdefault((e["configuration"], e["features_identity"]), []).append(e)
+    if all(len(group) == 1 for group in groups.values()):
+        raise InputError("no two of these runs differ by their seeds alone: leave out --over-seeds")
+    merged: list[dict[str, Any]] = []
+    for group in groups.values():
+        first, k = group[0], len(group)
+        held = [{row["subject"]: row["figures"] for row in e["rows"]} for e in group]
+        rows: list[dict[str, Any]] = []
+        for row in first["rows"]:
+            same = [h.get(row["subject"], {}) for h in held]
+            figures = {
+                name: {**figure, **_over(k, [s[name]["value"] for s in same])}
+                for name, figure in row["figures"].items()
+                if all(name in s for s in same)
+            }
+            rows.append({**row, "figures": figures})
+        name = f"{first['recipe']}, {k} seeds" if k > 1 else first["run"]
+        merged.append({**first, "run": name, "rows": rows})
+    return merged
+
+
+def _over(k: int, values: Sequence[float | None]) -> dict[str, float | None]:
+    known = [v for v in values if v is not None]
+    if len(known) < k or k < 2:
+        return {} if k < 2 else {"value": None, "error": None}
+    return {"value": statistics.mean(known), "error": statistics.stdev(known) / math.sqrt(k)}
 
 
 def _table(

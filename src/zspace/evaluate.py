@@ -24,7 +24,7 @@ from torch import Tensor
 
 import zspace
 from zspace import api, metrics
-from zspace.cache import fingerprint
+from zspace.cache import fingerprint, key
 from zspace.core import LatentModel, Variational, as_float, blockwise, codes, stream
 from zspace.data import Images
 from zspace.errors import InputError, unknown
@@ -32,7 +32,7 @@ from zspace.features import Extractor, Progress, extract, find_extractor
 from zspace.metrics import Figure, bootstrap, mean_figure
 from zspace.metrics.support import precision_recall_figures
 from zspace.neutral import Neutral, neutral_classifier
-from zspace.run import Run
+from zspace.run import Run, comparable
 from zspace.samplers import SAMPLERS
 from zspace.storage import write_text
 
@@ -441,6 +441,7 @@ def evaluate(
     return {
         "run": str(bench.run.folder),
         "recipe": bench.run.config.get("recipe"),
+        "configuration": _configuration(bench.run.config),
         "data": bench.images.name,
         "test": fingerprint(bench.images.test.x),
         "reference": "test",
@@ -459,6 +460,11 @@ def evaluate(
             "python": platform.python_version(),
         },
     }  # fmt: skip
+
+
+def _configuration(config: Mapping[str, Any]) -> str:
+    """What runs have in common that differ by nothing but their seeds."""
+    return key({**comparable(config), "iterations": config.get("iterations"), "seed": None})
 
 
 def _measured(
@@ -594,8 +600,8 @@ def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
 
 
 KEYS = (
-    "run", "recipe", "data", "test", "n", "seed", "features", "features_identity", "model", "notes",
-    "versions",
+    "run", "recipe", "configuration", "data", "test", "n", "seed", "features", "features_identity",
+    "model", "notes", "versions",
 )  # fmt: skip
 
 

@@ -119,13 +119,15 @@ def evaluate(run: Path, metrics: str | None, samplers: str | None, **options: An
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--sort", metavar="FIGURE", help="order rows by it, best first")
 @click.option("--columns", metavar="FIGURES", help="only these, with commas between")
+@click.option("--over-seeds", is_flag=True, help="the mean over runs that differ by seed alone")
 @click.option("--out", type=click.Path(path_type=Path), help="FILE.md, FILE.csv or FILE.html")
 @FEATURES
 @N
 @DEVICE
 @QUIET
 def compare(
-    runs: tuple[Path, ...], sort: str | None, columns: str | None, out: Path | None,
+    runs: tuple[Path, ...], sort: str | None, columns: str | None, over_seeds: bool,
+    out: Path | None,
     features: str | None, n: int | None, device: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Several runs and their samplers side by side.
@@ -134,6 +136,7 @@ def compare(
     evaluated first.
     """
     from zspace.compare import compare as side_by_side
+    from zspace.compare import over_seeds as merge
     from zspace.evaluate import current_evaluation, write_evaluation
     from zspace.evaluate import evaluate as measure
     from zspace.run import Run
@@ -153,9 +156,10 @@ def compare(
             with _told(quiet) as told:
                 held[i] = measure(run, features=features, n=n, device=device, **told)
             write_evaluation(run, held[i] or {})
-    tables = side_by_side(
-        [e for e in held if e is not None], sort=sort, columns=_names(columns, "--columns")
-    )
+    evaluations: list[Any] = [e for e in held if e is not None]
+    if over_seeds:
+        evaluations = merge(evaluations)
+    tables = side_by_side(evaluations, sort=sort, columns=_names(columns, "--columns"))
     _print(tables)
     if out is not None:
         write_tables(out, "Comparison", tables)

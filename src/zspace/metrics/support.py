@@ -168,9 +168,10 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _within(queries: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
     """How many balls of these centres and radii hold each query, (N,) floats."""
     counts: list[Tensor] = []
+    mean = vectors(centres).mean(0)  # products of numbers far from 0 would cancel
     for q in queries.split(QUERIES):
         count = torch.zeros(len(q), device=q.device)
         for r, radius in zip(centres.split(REFERENCES), radii.split(REFERENCES), strict=True):
-            count += (torch.cdist(vectors(q), vectors(r)) <= radius).sum(1)
+            count += (torch.cdist(vectors(q) - mean, vectors(r) - mean) <= radius).sum(1)
         counts.append(count)
     return torch.cat(counts)
