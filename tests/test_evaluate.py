@@ -217,8 +217,8 @@ def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict
     figure = {"value": fid, "error": error, "features": "inception", "uncertainty": ""}
     base = {
         "run": f"runs/{name}", "recipe": "ae", "configuration": "c", "data": "mnist",
-        "test": "t1", "n": 100, "seed": 0, "features": "inception", "features_identity": "aaaaaaaa", "model": "m", "notes": [],
-        "versions": {},
+        "test": "t1", "n": 100, "seed": 0, "features": "inception",
+        "features_identity": "aaaaaaaa", "model": "m", "notes": [], "versions": {},
         "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
     }  # fmt: skip
     return {**base, **change}
