@@ -25,6 +25,8 @@ demo: .venv/installed
 	@echo 'The pictures: runs/demo/samples.png, reconstructions.png, interpolation.png, losses.png'
 	@echo 'More samples:      .venv/bin/zspace sample runs/demo --n 100 --seed 1 --out more.png'
 	@echo 'Another sampler:   .venv/bin/zspace sample runs/demo --sampler mixture --out mixture.png'
+	@echo 'Measure it:        .venv/bin/zspace evaluate runs/demo'
+	@echo 'All in one page:   .venv/bin/zspace report runs/demo'
 	@echo 'Train it further:  .venv/bin/zspace resume runs/demo --iterations 5000'
 	@echo 'Real data:         .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
 	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'

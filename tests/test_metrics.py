@@ -19,7 +19,7 @@ from torch import Tensor
 from zspace import metrics
 from zspace.errors import InputError
 from zspace.functional import kernel_log_density, whitening
-from zspace.metrics import BiasWarning, Figure, bootstrap, mean_figure
+from zspace.metrics import BiasWarning, Figure, jackknife, mean_figure
 from zspace.metrics.neighbours import QUERIES, REFERENCES
 from zspace.metrics.support import f_scores, precision_recall_curve, precision_recall_figures
 
@@ -236,6 +236,16 @@ def test_improved_precision_and_recall_against_scikit_learn() -> None:
     assert float(covered.mean()) == pytest.approx(inside.any(0).mean(), abs=0.02)
 
 
+def test_support_of_a_model_that_repeats_itself() -> None:
+    """Duplicates lie exactly on the radii: float32 products would miss them."""
+    z = 100 + normal(10, 64).float()
+    generated, reference = z.repeat(30, 1), z.repeat(20, 1)
+    precise, recalled = metrics.improved_precision_recall(reference, generated)
+    density, covered = metrics.density_coverage(reference, generated, k=5)
+    assert float(precise.min()) == float(recalled.min()) == float(covered.min()) == 1
+    assert float(density.mean()) == pytest.approx(20 / 5)
+
+
 def test_support_of_dropped_and_added_modes() -> None:
     data = modes([0, 1, 2, 3], 400, 0)
     precise, recalled = metrics.improved_precision_recall(data, modes([0, 1], 400, 1))
@@ -400,13 +410,41 @@ def test_the_normal_has_the_largest_entropy_of_whitened_codes() -> None:
     assert gauss.value > square.value + 3 * math.hypot(gauss.error, square.error)
 
 
-def test_jensen_shannon_of_equal_and_of_disjoint_codes() -> None:
-    x = normal(1500, 2)
-    assert abs(metrics.jensen_shannon_divergence(x, normal(1500, 2, 1)).value) < 0.03
-    apart = metrics.jensen_shannon_divergence(x, normal(1500, 2, 1) + 30)
-    assert apart.value == pytest.approx(math.log(2), abs=1e-3)
-    values = [metrics.jensen_shannon_divergence(x, normal(1500, 2, 1) + s).value for s in (1, 2, 4)]
-    assert values == sorted(values)
+@pytest.mark.parametrize("dim", [2, 32])
+def test_jensen_shannon_of_equal_and_of_disjoint_codes(dim: int) -> None:
+    x = normal(1200, dim)
+    assert abs(metrics.jensen_shannon_divergence(x, normal(1200, dim, 1)).value) < 0.02
+    apart = metrics.jensen_shannon_divergence(x, normal(1200, dim, 1) + 30)
+    assert apart.value == pytest.approx(math.log(2), abs=0.01)
+    narrower = [
+        metrics.jensen_shannon_divergence(x, normal(1200, dim, 1) * s).value
+        for s in (0.8, 0.6, 0.4)
+    ]
+    assert narrower == sorted(narrower)
+    assert narrower[0] > 0.01
+
+
+def test_jensen_shannon_is_below_its_exact_value() -> None:
+    """Of N(0, 1) and N(2, 1), by a sum over a fine grid."""
+    grid = torch.linspace(-10, 12, 40_001, dtype=torch.float64)
+    p, q = (torch.distributions.Normal(m, 1.0).log_prob(grid) for m in (0.0, 2.0))
+    both = torch.logaddexp(p, q) - math.log(2)
+    density = 0.5 * (p.exp() * (p - both) + q.exp() * (q - both))
+    exact = float(density.sum() * (grid[1] - grid[0]))
+    found = metrics.jensen_shannon_divergence(normal(3000, 1), normal(3000, 1, 1) + 2)
+    assert exact - 0.05 < found.value < exact + 2 * found.error
+
+
+def test_no_figure_of_sorted_data_differs_for_being_sorted() -> None:
+    x, y = modes([0, 1, 2, 3], 400, 0), modes([0, 1, 2, 3], 400, 1)
+    x, y = (z[z.argmax(1).argsort()] for z in (x, y))
+    assert abs(metrics.jensen_shannon_divergence(x, y).value) < 0.03
+
+
+def test_codes_that_repeat_one_another_have_no_bandwidth() -> None:
+    z = normal(40, 3).repeat(5, 1)
+    with pytest.raises(InputError, match="repeat one another"):
+        metrics.differential_entropy(z)
 
 
 def test_activity_and_dead_dimensions() -> None:
@@ -440,15 +478,38 @@ def test_a_linear_probe_of_separable_codes() -> None:
 # uncertainty
 
 
-def test_bootstrap_of_a_mean_is_its_standard_error() -> None:
+def test_jackknife_of_a_mean_is_its_standard_error() -> None:
     x = normal(500, 1)[:, 0]
-    found = bootstrap(lambda v: float(v.mean()), x, repeats=200)
+    found = jackknife(lambda v: float(v.mean()), x, groups=250)
     exact = mean_figure(x)
     assert found.value == exact.value
-    assert found.error == pytest.approx(exact.error, rel=0.2)
-    assert found == bootstrap(lambda v: float(v.mean()), x, repeats=200)
-    with pytest.raises(InputError, match="2 repeats"):
-        bootstrap(lambda v: 0.0, x, repeats=1)
+    assert found.error == pytest.approx(exact.error, rel=0.05)
+    assert found == jackknife(lambda v: float(v.mean()), x, groups=250)
+    twice = jackknife(lambda v, w: float(v.mean() - w.mean()), x, normal(500, 1, 1)[:, 0])
+    assert twice.error == pytest.approx(exact.error * math.sqrt(2), rel=0.5)
+    alike = jackknife(lambda v, w: float((v - w).mean()), x, x, paired=True)
+    assert alike.error == 0
+    with pytest.raises(InputError, match="twice as many samples"):
+        jackknife(lambda v: 0.0, x[:39])
+
+
+def test_errors_of_the_frechet_distance_are_those_of_repeated_draws() -> None:
+    values, errors = [], []
+    for seed in range(30):
+        x, y = normal(300, 8, seed), normal(300, 8, 100 + seed) + 0.3
+        found = jackknife(metrics.frechet_distance, x, y)
+        values.append(found.value)
+        errors.append(found.error)
+    assert 0.6 < np.mean(errors) / np.std(values, ddof=1) < 2
+
+
+def test_errors_of_prd_are_those_of_repeated_draws() -> None:
+    values, errors = [], []
+    for seed in range(20):
+        f8, _ = precision_recall_figures(normal(300, 4, seed), normal(300, 4, 50 + seed) + 0.7)
+        values.append(f8.value)
+        errors.append(f8.error)
+    assert 0.5 < np.mean(errors) / np.std(values, ddof=1) < 2
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ from zspace.core import LatentModel, Variational, as_float, blockwise, codes, st
 from zspace.data import Images
 from zspace.errors import InputError, unknown
 from zspace.features import Extractor, Progress, extract, find_extractor
-from zspace.metrics import Figure, bootstrap, mean_figure
+from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
-from zspace.neutral import Neutral, neutral_classifier
+from zspace.neutral import ITERATIONS, Neutral, neutral_classifier
 from zspace.run import Run, comparable
 from zspace.samplers import SAMPLERS
 from zspace.storage import write_text
@@ -43,8 +43,8 @@ MOST = 10_000
 MOST_CODES = 4000
 """Codes between which kernel densities are taken, whose cost is quadratic."""
 
-REPEATS, FEWER, WIDE = 20, 8, 512
-"""Resamplings of a bootstrap of Frechet distances; fewer of them in more than 512 dimensions."""
+GROUPS, FEWER, WIDE = 20, 8, 512
+"""Groups of a jackknife; fewer for distances in more than 512 dimensions."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,9 @@ RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data"
 IMAGES = frozenset({"images"})
 LOGITS = frozenset({"images", "logits"})
 EVERY = RECONSTRUCTION, GENERATION, DATA
-BOOTSTRAP = f"bootstrap, {REPEATS} resamplings ({FEWER} in more than {WIDE} dimensions)"
+JACKKNIFE = f"jackknife, {GROUPS} groups ({FEWER} in more than {WIDE} dimensions)"
 MEAN = "standard error of the mean over samples"
+FIXED = MEAN + ", the set that they are held against being fixed"
 
 
 def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
@@ -160,13 +161,16 @@ def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
     return measure
 
 
-def _frechet(x: Tensor, y: Tensor, seed: int) -> Figure:
-    repeats = REPEATS if x.shape[1] <= WIDE else FEWER
-    return bootstrap(metrics.frechet_distance, x, y, repeats=repeats, seed=seed)
+def _distance(
+    measure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tensor, seed: int
+) -> dict[str, Figure]:
+    groups = min(GROUPS if x.shape[1] <= WIDE else FEWER, min(len(x), len(y)) // 2)
+    return {"": jackknife(measure, x, y, groups=groups, seed=seed)}
 
 
 def _fid(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    return {"": _frechet(bench.features(bench.reference), bench.features(subject), bench.seed)}
+    x, y = bench.features(bench.reference), bench.features(subject)
+    return _distance(metrics.frechet_distance, x, y, bench.seed)
 
 
 def _fid_inf(bench: Bench, subject: Subject) -> dict[str, Figure]:
@@ -174,7 +178,7 @@ def _fid_inf(bench: Bench, subject: Subject) -> dict[str, Figure]:
         return metrics.frechet_distance(x, y, limit=True, seed=bench.seed)
 
     x, y = bench.features(bench.reference), bench.features(subject)
-    return {"": bootstrap(limit, x, y, repeats=5, seed=bench.seed)}
+    return _distance(limit, x, y, bench.seed)
 
 
 def _kid(bench: Bench, subject: Subject) -> dict[str, Figure]:
@@ -237,23 +241,23 @@ def _code_gap(bench: Bench, subject: Subject) -> dict[str, Figure]:
     def gap(x: Tensor, y: Tensor) -> float:
         return metrics.prior_gap(x, y, seed=bench.seed)
 
-    return {"": bootstrap(gap, *_met(bench, subject), repeats=5, seed=bench.seed)}
+    return _distance(gap, *_met(bench, subject), bench.seed)
 
 
 def _code_marginals(bench: Bench, subject: Subject) -> dict[str, Figure]:
     def marginals(x: Tensor, y: Tensor) -> float:
         return float(metrics.wasserstein_distance_1d(x, y).mean())
 
-    return {"": bootstrap(marginals, *_met(bench, subject), repeats=5, seed=bench.seed)}
+    return _distance(marginals, *_met(bench, subject), bench.seed)
 
 
 def _code_frechet(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    return {"": _frechet(*_met(bench, subject), bench.seed)}
+    return _distance(metrics.frechet_distance, *_met(bench, subject), bench.seed)
 
 
 def _code_jsd(bench: Bench, subject: Subject) -> dict[str, Figure]:
     x, y = (z[:MOST_CODES] for z in _met(bench, subject))
-    return {"": metrics.jensen_shannon_divergence(x, y)}
+    return {"": metrics.jensen_shannon_divergence(x, y, seed=bench.seed)}
 
 
 def _entropy(bench: Bench, subject: Subject) -> dict[str, Figure]:
@@ -276,8 +280,13 @@ def _probe(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 def _cosine(bench: Bench, subject: Subject) -> dict[str, Figure]:
     assert bench.labels is not None
-    by_class = metrics.class_cosine(bench.means, bench.labels)
-    return {"": mean_figure(torch.tensor(list(by_class.values())))}
+
+    def cosine(z: Tensor, labels: Tensor) -> float:
+        by_class = metrics.class_cosine(z, labels).values()
+        return sum(by_class) / max(1, len(by_class))
+
+    groups = min(GROUPS, len(bench.means) // 2)
+    return {"": jackknife(cosine, bench.means, bench.labels, groups=groups, paired=True)}
 
 
 METRICS: dict[str, Metric] = {
@@ -291,37 +300,37 @@ METRICS: dict[str, Metric] = {
                         _sharpness, MEAN, IMAGES),
     "accuracy": Metric("neutral classifier's accuracy", "+accuracy", (RECONSTRUCTION, DATA),
                        _accuracy, MEAN, LOGITS | {"labels"}, True),
-    "fid": Metric("Frechet distance", "-fid", EVERY, _fid, BOOTSTRAP, by_features=True),
+    "fid": Metric("Frechet distance", "-fid", EVERY, _fid, JACKKNIFE, by_features=True),
     "fid-inf": Metric("Frechet distance in the limit of many samples", "-fid-inf", EVERY,
-                      _fid_inf, "bootstrap, 5 resamplings", by_features=True),
+                      _fid_inf, JACKKNIFE, by_features=True),
     "kid": Metric("kernel inception distance", "-kid", EVERY, _kid,
                   "deviation over subsets, times sqrt(subset / n)", by_features=True),
     "is": Metric("Inception Score", "+is", (GENERATION, DATA), _inception_score,
                  "deviation over 10 splits, divided by sqrt(10)", LOGITS, True),
     "prd": Metric("PRD: F8 weighs recall, F1/8 precision", "+f8 +f1/8", (GENERATION, DATA), _prd,
-                  f"{REPEATS} multinomial draws of the histograms", by_features=True),
+                  "bootstrap of the samples, 20 times; the clusterings stay", by_features=True),
     "pr": Metric("improved precision and recall", "+precision +recall", (GENERATION, DATA),
-                 _precision_recall, MEAN, by_features=True),
+                 _precision_recall, FIXED, by_features=True),
     "dc": Metric("density and coverage", "+density +coverage", (GENERATION, DATA),
-                 _density_coverage, MEAN, by_features=True),
+                 _density_coverage, FIXED, by_features=True),
     "pms": Metric("mean distance to the nearest of n training images, pixels (best not below "
-                  "that of the test images)", "pms", (GENERATION, DATA), _pms, MEAN),
-    "ims": Metric("likewise, features", "ims", (GENERATION, DATA), _ims, MEAN, by_features=True),
+                  "that of the test images)", "pms", (GENERATION, DATA), _pms, FIXED),
+    "ims": Metric("likewise, features", "ims", (GENERATION, DATA), _ims, FIXED, by_features=True),
     "gap": Metric("codes to sampler: sliced W1 in units of the codes' width", "-gap",
-                  (GENERATION,), _code_gap, "bootstrap, 5 resamplings"),
+                  (GENERATION,), _code_gap, JACKKNIFE),
     "w1": Metric("codes to sampler: exact W1 of the marginals, their mean", "-w1", (GENERATION,),
-                 _code_marginals, "bootstrap, 5 resamplings"),
+                 _code_marginals, JACKKNIFE),
     "code-fid": Metric("codes to sampler: Frechet distance", "-code-fid", (GENERATION,),
-                       _code_frechet, BOOTSTRAP),
+                       _code_frechet, JACKKNIFE),
     "jsd": Metric("codes to sampler: KDE Jensen-Shannon divergence, nats", "-jsd", (GENERATION,),
                   _code_jsd, MEAN),
     "entropy": Metric("KDE entropy of the whitened codes, nats", "+entropy", (CODES,), _entropy,
-                      MEAN),
+                      "jackknife, 10 groups"),
     "active": Metric("dimensions of the code in use", "active", (CODES,), _active, "none"),
     "probe": Metric("linear probe's accuracy", "+probe", (CODES,), _probe, MEAN,
                     frozenset({"classes"})),
     "cosine": Metric("cosine of codes of a class", "cosine", (CODES,), _cosine,
-                     "standard error of the mean over classes", frozenset({"labels"})),
+                     JACKKNIFE, frozenset({"labels"})),
 }  # fmt: skip
 """By name. Left out unless asked for: fid-inf, which takes longer than all others."""
 
@@ -378,7 +387,7 @@ def bench_of(
     judged = images.is_image and images.train.y is not None
     extractor = find_extractor(
         features or ("classifier" if judged else "pixels"),
-        lambda: neutral_of(existing, images, data is None, device, say),
+        lambda: _neutral(existing, images, data is None, device, progress, say),
         device,
     )
     test = images.test.take(_rows(len(images.test), count, seed))
@@ -434,7 +443,9 @@ def evaluate(
         for subject in subjects:
             figures = _measured(bench, subject, names, None if metrics is not None else failures)
             if figures:
-                rows.append({"subject": subject.name, "kind": subject.kind, "figures": figures})
+                n = len(subject.x) or len(bench.test)
+                row = {"subject": subject.name, "kind": subject.kind, "n": n, "figures": figures}
+                rows.append(row)
     notes = list(dict.fromkeys(
         str(w.message) for w in caught if issubclass(w.category, zspace.metrics.BiasWarning)
     )) + failures  # fmt: skip
@@ -529,22 +540,34 @@ def _count(n: int | None, images: Images) -> int:
 
 
 def _rows(total: int, count: int, seed: int) -> Tensor:
-    """A seeded choice of samples; all, in their own order, where all are wanted."""
-    if count >= total:
-        return torch.arange(total)
-    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count]
+    """A seeded choice of samples, in random order: data often lie sorted by class.
+
+    Where all are wanted the order is the same for every seed, so that the cache knows them.
+    """
+    generator = torch.Generator().manual_seed(seed if count < total else 0)
+    return torch.randperm(total, generator=generator)[:count]
 
 
-def neutral_of(
-    existing: Run, images: Images, whole: bool, device: str, say: Callable[[str], None]
+def _neutral(
+    existing: Run,
+    images: Images,
+    whole: bool,
+    device: str,
+    progress: Progress | None,
+    say: Callable[[str], None],
 ) -> Neutral:
     """The neutral classifier of a run's data, whatever part of them the run was trained on."""
+
+    def report(iteration: int, losses: Mapping[str, float]) -> None:
+        if progress is not None:
+            progress("training the neutral classifier", iteration, ITERATIONS["cnn"])
+
     config = {**existing.config, "train_size": None, "train_per_class": None}
     source: Any = config["data"]
     subset = config != existing.config
     return neutral_classifier(
         api.images_of(source, config) if whole and subset else images,
-        device=device, say=say,
+        device=device, say=say, report=report,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from zspace.metrics.distances import (
     wasserstein_distance,
     wasserstein_distance_1d,
 )
-from zspace.metrics.figure import Figure, bootstrap, mean_figure
+from zspace.metrics.figure import Figure, jackknife, mean_figure
 from zspace.metrics.images import (
     accuracy,
     class_cosine,
@@ -41,9 +41,9 @@ from zspace.metrics.support import (
 )
 
 __all__ = [
-    "BiasWarning", "Figure", "accuracy", "active_dimensions", "activity", "bootstrap",
+    "BiasWarning", "Figure", "accuracy", "active_dimensions", "activity",
     "class_cosine", "density_coverage", "differential_entropy", "f_scores", "frechet_distance",
-    "improved_precision_recall", "inception_score", "jensen_shannon_divergence",
+    "improved_precision_recall", "inception_score", "jackknife", "jensen_shannon_divergence",
     "kernel_inception_distance", "linear_probe", "mean_absolute_error", "mean_figure",
     "mean_squared_error", "memorisation_score", "nearest", "precision_recall_curve",
     "precision_recall_distributions", "prior_gap", "sharpness", "sliced_wasserstein_distance",

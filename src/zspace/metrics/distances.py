@@ -41,7 +41,8 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
 
     The estimate from N samples is too large, by about a constant over N (`BiasWarning` below
     5 samples for each dimension). The limit FID_inf is the intercept of a straight line through
-    the distances of subsets of y (all of x), drawn against 1/N.
+    the distances of subsets of y (all of x), drawn against 1/N: the bias that x's size brings
+    stays.
 
     Args:
         x, y: (N, D) and (M, D), N and M above 1, of any float type; computed in float64, in
@@ -90,7 +91,8 @@ Moments = tuple[Array, Array]
 def _moments(x: Tensor, which: str) -> Moments:
     # NumPy throughout: it halves the work of a product with itself, and PyTorch's threads, which
     # wait busily after every call, would take its cores
-    stored = x.detach().cpu().numpy()
+    plain = x.detach().cpu()
+    stored = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     n, dim = stored.shape
     # one pass: around the first block's mean, which lies near enough to the whole's
     near = stored[:BLOCK].astype(np.float64).mean(0)
@@ -142,7 +144,7 @@ def kernel_inception_distance(
         seed: of the subsets.
 
     Returns the mean and the standard deviation over subsets, as torchmetrics computes them.
-    Reference: Binkowski et al. (2018), section 3.
+    Reference: Binkowski et al. (2018), Demystifying MMD GANs.
     """
     check_pair(reference, generated)
     from torchmetrics.image.kid import KernelInceptionDistance

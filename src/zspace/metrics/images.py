@@ -32,8 +32,9 @@ def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
 def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     """SSIM of each pair of images (N, C, H, W), pixels in [0, 1]: (N,), 1 for equal images.
 
-    torchmetrics' form: a Gaussian window of standard deviation 1.5 pixels (11 by 11), whose
-    border it leaves out. Images under 11 pixels have no room for it: theirs has 0.5 (5 by 5).
+    torchmetrics' form: a Gaussian window of standard deviation 1.5 pixels (11 by 11); images are
+    mirrored at their borders, where the original leaves the border out. Images under 11 pixels
+    have no room for the window: theirs has 0.5 (5 by 5).
     Reference: Wang et al. (2004), Eq. 13, with its constants.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure

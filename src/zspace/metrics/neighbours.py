@@ -22,7 +22,8 @@ def nearest(
 
     Candidates are found by products of float32 blocks, q.q + r.r - 2 q.r, centred on the
     reference's mean; the distances of k + 3 candidates are then computed afresh, without the
-    cancellation, and decide.
+    cancellation, and decide. Samples whose squared distances differ by less than some 1e-6 of
+    the data's squared width can therefore stand for one another.
 
     Args:
         queries, reference: (N, ...), (M, ...) of the same sample shape: vectors, images as floats

@@ -31,7 +31,7 @@ def precision_recall_curve(p: npt.ArrayLike, q: npt.ArrayLike, angles: int = ANG
         p, q: probabilities (..., K) over the same states, of the reference and of what is judged.
 
     Returns (2, ..., angles): precisions and recalls.
-    Reference: Sajjadi et al. (2018), Theorem 3 and Eq. 6-7.
+    Reference: Sajjadi et al. (2018), section 3.
 
     >>> curve = precision_recall_curve([0.5, 0.5], [0.5, 0.5])
     >>> f_scores(curve)
@@ -47,7 +47,7 @@ def f_scores(curve: Curve, beta: float = 8) -> tuple[float, float]:
     """The largest F_beta and F_1/beta along a curve (2, angles): the first weighs recall.
 
     F_b = (1 + b^2) precision recall / (b^2 precision + recall). Reference: Sajjadi et al. (2018),
-    section 4.1.
+    section 4.
     """
     precision, recall = curve
 
@@ -78,15 +78,15 @@ def precision_recall_distributions(
 
     Reference: Sajjadi et al. (2018), sections 3 and 4, with its parameters.
     """
-    histograms = cluster_histograms(reference, generated, clusters=clusters, runs=runs, seed=seed)
-    curve = precision_recall_curve(*histograms).mean(1)
+    labels = cluster_labels(reference, generated, clusters=clusters, runs=runs, seed=seed)
+    curve = _curve_of(labels, clusters)
     return *f_scores(curve), curve
 
 
-def cluster_histograms(
+def cluster_labels(
     reference: Tensor, generated: Tensor, *, clusters: int = 20, runs: int = 10, seed: int = 0
-) -> Curve:
-    """(2, runs, clusters): the share of either set in each cluster of their union."""
+) -> npt.NDArray[np.int64]:
+    """(2, runs, n): the cluster of each of n samples of either set, in clusterings of both."""
     from sklearn.cluster import MiniBatchKMeans
 
     check_pair(reference, generated)
@@ -100,27 +100,32 @@ def cluster_histograms(
         for x in (reference, generated)
     ]
     union = torch.cat([x.detach().cpu().float() for x in halves]).numpy()
-    shares = np.empty((2, runs, clusters))
+    labels = np.empty((2, runs, n), np.int64)
     for run in range(runs):
         kmeans = MiniBatchKMeans(clusters, n_init=INITIALISATIONS, random_state=seed + run)
-        labels = np.asarray(kmeans.fit(union).labels_)
-        for side, own in enumerate((labels[:n], labels[n:])):
-            shares[side, run] = np.bincount(own, minlength=clusters) / n
-    return shares
+        labels[:, run] = np.asarray(kmeans.fit(union).labels_).reshape(2, n)
+    return labels
+
+
+def _curve_of(labels: npt.NDArray[np.int64], clusters: int) -> Curve:
+    """The mean curve of several clusterings, from cluster labels (2, runs, n)."""
+    shares = np.array([[np.bincount(own, minlength=clusters) for own in side] for side in labels])
+    return precision_recall_curve(*(shares / labels.shape[2])).mean(1)
 
 
 def precision_recall_figures(
-    reference: Tensor, generated: Tensor, *, repeats: int = 20, seed: int = 0
+    reference: Tensor, generated: Tensor, *, clusters: int = 20, repeats: int = 20, seed: int = 0
 ) -> tuple[Figure, Figure]:
-    """F_8 and F_1/8 with standard errors: the histograms are drawn anew, by their multinomials."""
-    shares = cluster_histograms(reference, generated, seed=seed)
-    scores = f_scores(precision_recall_curve(*shares).mean(1))
-    n = min(len(reference), len(generated))
+    """F_8 and F_1/8 with standard errors by a bootstrap of the samples; the clusterings stay."""
+    labels = cluster_labels(reference, generated, clusters=clusters, seed=seed)
+    scores = f_scores(_curve_of(labels, clusters))
+    n = labels.shape[2]
     rng = np.random.default_rng(seed)
-    drawn = [
-        f_scores(precision_recall_curve(*(rng.multinomial(n, shares) / n)).mean(1))
-        for _ in range(repeats)
-    ]
+    drawn: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        # the same samples in every clustering
+        again = np.stack([side[:, rng.integers(n, size=n)] for side in labels])
+        drawn.append(f_scores(_curve_of(again, clusters)))
     errors = np.std(drawn, axis=0, ddof=1)
     f8, f18 = (Figure(s, float(e)) for s, e in zip(scores, errors, strict=True))
     return f8, f18
@@ -168,10 +173,14 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _within(queries: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
     """How many balls of these centres and radii hold each query, (N,) floats."""
     counts: list[Tensor] = []
-    mean = vectors(centres).mean(0)  # products of numbers far from 0 would cancel
+    mean = vectors(centres).double().mean(0)
+    # duplicates lie exactly on a radius: products of numbers near the mean, in float64, and room
+    # for their rounding
+    room = 1e-6 * float((vectors(centres[:QUERIES]) - mean).square().sum(1).mean().sqrt())
+    limits = radii.double() * (1 + 1e-6) + room
     for q in queries.split(QUERIES):
         count = torch.zeros(len(q), device=q.device)
-        for r, radius in zip(centres.split(REFERENCES), radii.split(REFERENCES), strict=True):
-            count += (torch.cdist(vectors(q) - mean, vectors(r) - mean) <= radius).sum(1)
+        for r, limit in zip(centres.split(REFERENCES), limits.split(REFERENCES), strict=True):
+            count += (torch.cdist(vectors(q) - mean, vectors(r) - mean) <= limit).sum(1)
         counts.append(count)
     return torch.cat(counts)

@@ -15,7 +15,7 @@ from torch import Tensor
 from zspace import api, plots
 from zspace.core import LatentModel, blockwise, codes
 from zspace.data.synthetic import true_latents
-from zspace.metrics import Figure, bootstrap, frechet_distance, wasserstein_distance
+from zspace.metrics import Figure, frechet_distance, jackknife, wasserstein_distance
 from zspace.papers.base import Bench, Entry, Experiment, Scale
 
 POINTS = 1000
@@ -59,7 +59,7 @@ def fig2(bench: Bench) -> list[Entry]:
         ]
         parts = torch.tensor(each, dtype=torch.float64)
         distance = Figure(float(parts.mean()), float(parts.std()) / PARTS**0.5)
-        frechet = bootstrap(frechet_distance, test, x)
+        frechet = jackknife(frechet_distance, test, x)
         curve.append(
             {
                 "iteration": iteration,
@@ -109,7 +109,7 @@ def fig3(bench: Bench) -> list[Entry]:
         test = api.run_images(run).test.x
         model = api.load(run.folder)
         z, x = generated(model, len(test))
-        distance = bootstrap(frechet_distance, test, x)
+        distance = jackknife(frechet_distance, test, x)
         errors = (model.reconstruct(test) - test).square().sum(1).double()
         error = Figure(float(errors.mean()), float(errors.std()) / len(errors) ** 0.5)
         by: dict[str, Any] = {"by": "vectors", "data": "mog2", "n": len(test)}
