@@ -140,7 +140,8 @@ def _memorisation(bench: Bench, subject: Subject) -> Finding:
     copies = near / len(share)
     # more than test images have, and by more than chance explains
     table = [[near, len(share) - near], [test_near, len(test_share) - test_near]]
-    chance = float(fisher_exact(table, alternative="greater").pvalue)
+    exact: Any = fisher_exact(table, alternative="greater")
+    chance = float(exact.pvalue)
     fault = copies > COPIES and chance < SELDOM
     a, b = metrics.mean_figure(mine), metrics.mean_figure(theirs)
     words = (
