@@ -32,8 +32,8 @@ from zspace.evaluate import (
     evaluate,
     generated,
     posterior_codes,
-    read_evaluation,
 )  # fmt: skip
+from zspace.evaluation import current_evaluation, read_evaluation, write_evaluation
 from zspace.metrics import Figure
 from zspace.neighbourhood import neighbours
 from zspace.tables import Table
@@ -63,7 +63,7 @@ def test_evaluate_writes_what_it_prints(run: Path, cli: Cli) -> None:
     stored = json.loads((run / "evaluation.json").read_text())
     assert stored["n"] == 200
     assert stored["seed"] == 3
-    assert stored["reference"] == "test"
+    assert stored["reference_part"] == "test"
     assert stored["features"] == "classifier cnn"
     assert set(stored["versions"]) == {"zspace", "torch", "python"}
     subjects = {row["subject"]: row["figures"] for row in stored["rows"]}
@@ -122,7 +122,7 @@ def test_vectors_are_evaluated_too(tmp_path: Path, cli: Cli, refused: Callable[.
     zspace.train("flexae", "mog2", out=tmp_path / "m", iterations=3, device="cpu", hidden=8)
     status, out, err = cli("evaluate", tmp_path / "m", "--n=60", *QUICK)
     assert status == 0, err
-    assert "fid (pixels)" in out
+    assert "fid (vectors)" in out
     assert "ssim" not in out
     for metric, reason in (("ssim", "these are vectors"), ("is", "logits|vectors")):
         assert re.search(reason, refused("evaluate", tmp_path / "m", f"--metrics={metric}", *QUICK))
@@ -148,6 +148,7 @@ def test_arrays_from_python_are_evaluated_with_their_data(tmp_path: Path) -> Non
     "arguments, message",
     [
         (["--metrics=fdi"], "unknown metric 'fdi': did you mean 'fid'"),
+        (["--metrics=FID"], "unknown metric 'FID': did you mean 'fid'? (known: "),
         (["--metrics=fid,,kid"], "must be names with commas between"),
         (["--features=pixel"], "unknown features 'pixel': did you mean 'pixels'"),
         (["--samplers=mixtur"], "unknown sampler 'mixtur': did you mean 'mixture'"),
@@ -202,12 +203,89 @@ def test_metrics_are_listed(runs: dict[str, Path], cli: Cli) -> None:
     assert [line.split()[0] for line in out.splitlines()] == list(METRICS)
 
 
+BROKEN: list[dict[str, Any]] = [
+    {"data": 5}, {"notes": 5}, {"versions": []}, {"n": "many"}, {"rows": {}}, {"rows": []},
+    {"rows": [{}]}, {"rows": [{"subject": 5, "kind": "generation", "figures": {}}]},
+    *({"rows": [{"subject": "a", "kind": "generation", "figures": {"fid": figure}}]}
+      for figure in ({"value": "12", "error": 1}, {"value": True, "error": 1}, {"value": 1},
+                     {"value": 1, "error": 1, "features": ["a"]}, 5)),
+]  # fmt: skip
+
+
 def test_a_damaged_evaluation_is_named(run: Path, refused: Callable[..., str]) -> None:
-    for text in ("{", "[]", '{"rows": [{}]}', '{"rows": []}'):
+    whole = evaluate(run, n=50, metrics=["mse"], device="cpu")
+    for text in ("{", "[]", "null", *(json.dumps({**whole, **change}) for change in BROKEN)):
         (run / "evaluation.json").write_text(text)
-        assert "evaluation.json is damaged" in refused("compare", run, "--quiet")
-        with pytest.raises(InputError, match="is damaged"):
+        with pytest.raises(InputError, match=r"evaluation.json is damaged: remove it"):
             read_evaluation(run)
+    assert "evaluation.json is damaged" in refused("compare", run, "--quiet")
+    assert "evaluation.json is damaged" in refused("report", run, "--quiet")
+    # evaluating anew replaces it
+    write_evaluation(run, whole)
+    assert read_evaluation(run) is not None
+
+
+def test_a_few_figures_join_those_that_are_there(run: Path, cli: Cli) -> None:
+    options = ["--n=60", *QUICK]
+    assert cli("evaluate", run, "--metrics=mse", *options)[0] == 0
+    assert current_evaluation(run) is None  # not whole
+    assert cli("evaluate", run, *options)[0] == 0
+    whole = read_evaluation(run)
+    assert whole is not None
+    assert current_evaluation(run) == whole
+    assert cli("evaluate", run, "--metrics=fid-inf", *options)[0] == 0
+    more = current_evaluation(run)
+    assert more is not None
+    for old, new in zip(whole["rows"], more["rows"], strict=True):
+        assert old["figures"].items() <= new["figures"].items()
+    assert "fid-inf" in more["rows"][0]["figures"]
+    # of another seed: no part of the same measurement
+    assert cli("evaluate", run, "--metrics=mse", "--seed=1", *options)[0] == 0
+    assert current_evaluation(run) is None
+
+
+def test_a_report_is_one_measurement(run: Path, cli: Cli) -> None:
+    assert cli("evaluate", run, "--features=pixels", "--n=40", "--seed=3", *QUICK)[0] == 0
+    assert cli("report", run, *QUICK)[0] == 0
+    text = (run / "report.html").read_text()
+    assert "n = 40, seed 3" in text
+    assert "by the features pixels" in text
+    assert "classifier cnn" not in text
+
+
+def test_a_network_of_ones_own_that_says_nothing(
+    run: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    """No evaluation by halves: what was asked for is looked at first."""
+    from tests.test_features import onnx_file
+
+    path = onnx_file(tmp_path / "net.onnx", channels=3)  # for colour; these are grey
+    assert "can't be computed of images (1, 8, 8)" in refused(
+        "evaluate", run, "--features", f"file:{path}", "--n=30", *QUICK
+    )
+    assert not (run / "evaluation.json").exists()
+
+
+def test_data_that_have_moved(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
+    (tmp_path / "a").mkdir()
+    np.savez(tmp_path / "a" / "d.npz", x=random_images(200, 8, 8))
+    data = tmp_path / "a" / "d.npz"
+    zspace.train("ae", data, out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert "no such folder or file" in refused("evaluate", tmp_path / "r", *QUICK)
+    for where in (tmp_path / "b", tmp_path / "b" / "d.npz"):
+        options = ["--metrics=mse", "--data-dir", where, *QUICK]
+        assert cli("evaluate", tmp_path / "r", *options)[0] == 0
+
+
+def test_codes_that_are_all_the_same(tmp_path: Path, cli: Cli) -> None:
+    np.savez(tmp_path / "z.npz", x=np.zeros((300, 8, 8), np.uint8))
+    zspace.train("ae", tmp_path / "z.npz", out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
+    assert "the same for all test samples" in cli("evaluate", tmp_path / "r", *QUICK)[2]
+    status, out, err = cli("diagnose", tmp_path / "r", *QUICK)
+    assert status == 0, err
+    assert "one and the same code" in out
+    assert "no edges to compare" in out
 
 
 # comparison
@@ -217,7 +295,7 @@ def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict
     figure = {"value": fid, "error": error, "features": "inception", "uncertainty": ""}
     base = {
         "run": f"runs/{name}", "recipe": "ae", "configuration": "c", "data": "mnist",
-        "test": "t1", "n": 100, "seed": 0, "features": "inception",
+        "test": "t1", "reference": "r1", "n": 100, "seed": 0, "features": "inception",
         "features_identity": "aaaaaaaa", "model": "m", "notes": [], "versions": {},
         "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
     }  # fmt: skip
@@ -263,6 +341,8 @@ def test_runs_that_can_not_be_compared() -> None:
         compare([a, evaluation("b", 4, data="svhn", test="t2")])
     with pytest.raises(InputError, match="n = 100, runs/b on n = 50"):
         compare([a, evaluation("b", 4, n=50)])
+    with pytest.raises(InputError, match=r"different test images .seeds 0 and 2."):
+        compare([a, evaluation("b", 4, reference="r2", seed=2)])
     with pytest.raises(InputError, match="unknown figure 'fdi': did you mean 'fid'"):
         compare([a], sort="fdi")
     with pytest.raises(InputError, match="no run to compare"):
@@ -278,7 +358,7 @@ def test_compare_evaluates_what_is_missing(
     for suffix in ("md", "csv", "html"):
         out = tmp_path / f"t.{suffix}"
         status, shown, err = cli(
-            "compare", *both, "--sort=fid", "--columns=fid,mse", "--n=100", "--out", out, *QUICK
+            "compare", *both, "--sort=fid", "--columns=mse", "--n=100", "--out", out, *QUICK
         )
         assert status == 0, err
         assert "ae: normal" in shown
@@ -416,7 +496,7 @@ def test_a_lost_class_is_found(held: Bench, fresh: Tensor) -> None:
     findings = found(held, subject_of(held, fresh[classes != 3]))
     assert findings["classes"].fault
     assert findings["classes"].figures["lost"] == ["3"]
-    assert "3 0.0%" in findings["classes"].words
+    assert "class 3: 0.0%" in findings["classes"].words
     # and by recall
     whole = metrics.improved_precision_recall(
         held.features(held.reference), held.features(Subject("f", "data", fresh))
@@ -583,6 +663,10 @@ def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
 
 def test_what_report_refuses(run: Path, refused: Callable[..., str]) -> None:
     assert "must be an .html file" in refused("report", run, "--out=r.pdf")
+    (run / "d.html").mkdir()
+    assert "d.html is a folder" in refused("report", run, "--out", run / "d.html")
+    missing = run / "config.yaml" / "r.html"
+    assert "can't be written" in refused("report", run, "--out", missing)
     assert "unknown map 'umap'" in refused("report", run, "--map=umap")
     assert not (run / "report.html").exists()
 

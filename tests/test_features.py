@@ -242,7 +242,7 @@ def test_a_torchscript_network(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="is no ONNX file"):
         find_extractor(f"file:{tmp_path / 'net.onnx'}", no_classifier)
-    with pytest.raises(InputError, match=r"gone.pt is missing"):
+    with pytest.raises(InputError, match=r"gone.pt. is no file"):
         find_extractor("file:gone.pt", no_classifier)
     with pytest.raises(InputError, match="did you mean 'pixels'"):
         find_extractor("pixel", no_classifier)
@@ -259,6 +259,12 @@ def made(compute: Callable[[Tensor], Tensor], name: str = "made") -> Extractor:
         (lambda x: x[:1].flatten(1), "give no vectors"),
         (lambda x: x.flatten(1).long(), "give no vectors"),
         (lambda x: x @ torch.zeros(5, 5), "can't be computed of images"),
+        (lambda x: x.mean(), "give no vectors"),
+        (lambda x: x.mean((1, 2, 3)), "give no vectors"),
+        (lambda x: x.flatten(1)[:, :0], "give no vectors"),
+        (lambda x: x.flatten(1)[:, : 10 * len(x)], "have 40 numbers for some images, 20 for"),
+        (lambda x: x.flatten(1) + torch.randn(len(x), 1), "depend on chance"),
+        (lambda x: x.flatten(1) - x.flatten(1).mean(0), "depend on chance, or on the images"),
     ],
 )
 def test_networks_that_give_no_features(compute: Callable[[Tensor], Tensor], message: str) -> None:
@@ -276,22 +282,22 @@ def test_features_are_streamed_and_cached(cache: Path) -> None:
     told: list[tuple[str, int, int]] = []
     one = made(compute, "streamed")
     first = extract(one, IMAGES, keep=True, what="it", progress=lambda *a: told.append(a))
-    assert seen == [4, 4, 2]
+    assert seen == [4, 4, 4, 2]  # the first block twice
     assert told == [("streamed of it", n, 10) for n in (4, 8, 10)]
     again = extract(one, IMAGES, keep=True)
-    assert len(seen) == 3
+    assert len(seen) == 4
     assert torch.equal(first, again)
     extract(one, IMAGES[:6], keep=True)  # other data
-    assert len(seen) == 5
+    assert len(seen) == 7
     extract(made(compute, "another"), IMAGES, keep=True)  # another network
-    assert len(seen) == 8
+    assert len(seen) == 11
     # a damaged entry is made again
     for path in (cache / "features").glob(f"{one.identity}*"):
         path.write_bytes(path.read_bytes()[:60])
     assert torch.equal(extract(one, IMAGES, keep=True), first)
-    assert len(seen) == 11
+    assert len(seen) == 15
     assert torch.equal(extract(one, IMAGES, keep=True), first)
-    assert len(seen) == 11
+    assert len(seen) == 15
 
 
 def test_an_entry_of_other_data_is_not_taken(cache: Path) -> None:
@@ -388,6 +394,9 @@ def test_data_that_no_classifier_can_learn(refused: Callable[..., str], tmp_path
     assert "--arch must be one of cnn, resnet56" in refused("classifier", "--arch=vgg")
     part = Part(torch.from_numpy(x)[:, None], torch.arange(30) % 2)
     images = Images("mine", part, part, part, ("a", "b", "c"))
+    one = replace(images, classes=("a",))
+    with pytest.raises(InputError, match="has one class"):
+        neutral_classifier(one)
     with pytest.raises(InputError, match="class c of mine has no training image"):
         neutral_classifier(images)
 

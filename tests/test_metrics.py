@@ -540,6 +540,27 @@ def test_bad_sets(measure: Callable[[Tensor, Tensor], object]) -> None:
         measure(torch.randn(30, 2), holes)
 
 
+@pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
+def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> None:
+    x = normal(60, 3)
+    for wrong in (x.numpy(), x > 0, x + 0j):
+        with pytest.raises(InputError, match="expected a torch tensor of real numbers"):
+            measure(x, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected two sets"):
+        measure(x[:, :0], x[:, :0])
+    measure(x.bfloat16(), (10 * x).int())
+
+
+def test_samples_without_numbers_have_no_neighbours() -> None:
+    x = normal(5, 2)
+    with pytest.raises(InputError, match="hold NaN"):
+        metrics.nearest(x, x.index_fill(0, torch.tensor(2), math.nan))
+    with pytest.raises(InputError, match="have no neighbours"):
+        metrics.nearest(x[:, 0], x[:, 0])
+    with pytest.raises(InputError, match="hold NaN"):
+        metrics.inception_score(torch.full((40, 3), math.inf))
+
+
 def test_sets_of_unequal_size_have_no_pairing() -> None:
     with pytest.raises(InputError, match="of equal size"):
         metrics.wasserstein_distance(torch.zeros(3, 1), torch.zeros(4, 1))

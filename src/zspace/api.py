@@ -371,7 +371,7 @@ def sampler(
     if name == "prior":
         if model.prior is None:
             known = ", ".join(samplers.SAMPLERS)
-            raise InputError(f"{run} has no prior of its own: choose --sampler {known}")
+            raise InputError(f"{run} has no prior of its own: choose a sampler ({known})")
         return model.prior
     existing = Run(run)
     path = _sampler_file(existing, name)

@@ -80,10 +80,17 @@ def compare(
                 f"{first['run']} was measured on n = {first['n']}, {other['run']} on "
                 f"n = {other['n']}: evaluate both with the same --n"
             )
+        if other["reference"] != first["reference"]:
+            raise InputError(
+                f"{first['run']} and {other['run']} were measured on different test images (seeds "
+                f"{first['seed']} and {other['seed']}): evaluate both with the same --seed and --n"
+            )
     known = {name for e in evaluations for row in e["rows"] for name in row["figures"]}
     for name in (*(columns or ()), *([sort] if sort else [])):
         if name not in known:
             raise unknown("figure", name, known)
+    if sort is not None and columns is not None:
+        columns = [*columns, sort]
     tables = [
         _table(evaluations, kind, sort, columns) for kind in (GENERATION, RECONSTRUCTION, CODES)
     ]

@@ -75,6 +75,8 @@ def _prior(bench: Bench, subject: Subject) -> Finding:
         others = posterior_codes(bench.model, train, bench.seed + 1)
     else:
         data, others = bench.means, codes(bench.model, train).cpu()
+    if not float(data.std(0).max()) > 1e-9:
+        return Finding("prior", True, "all data have one and the same code", {"width": 0.0})
     width = data.std(0).clamp(min=1e-12)
 
     def gaps(z: Tensor) -> tuple[float, float]:
@@ -144,13 +146,14 @@ def _memorisation(bench: Bench, subject: Subject) -> Finding:
     chance = float(exact.pvalue)
     fault = copies > COPIES and chance < SELDOM
     a, b = metrics.mean_figure(mine), metrics.mean_figure(theirs)
+    samples = "images" if bench.images.is_image else "vectors"
     words = (
-        f"generated images lie {a} from the nearest training image, test images {b} (pixels); "
-        f"{100 * copies:.1f}% are nearer to one training image alone than {100 * (1 - COPY):g}% of "
-        "test images are"
+        f"generated {samples} lie {a} from the nearest training sample, test {samples} {b}; "
+        f"{100 * copies:.1f}% are nearer to one training sample alone than {100 * (1 - COPY):g}% "
+        f"of test {samples} are"
     )
     if fault:
-        words = f"training images are copied: {words}"
+        words = f"training {samples} are copied: {words}"
     figures = {"generated": a.value, "test": b.value, "copies": copies, "threshold": threshold,
                "chance": chance}  # fmt: skip
     return Finding("memorisation", fault, words, figures)
@@ -172,7 +175,8 @@ def _classes(bench: Bench, subject: Subject) -> Finding:
         if made[k] < LOST * there[k] and binom.cdf(int(counts[0][k]), n, float(there[k])) < SELDOM
     ]
     shares = ", ".join(
-        f"{names[k]} {100 * float(made[k]):.1f}% ({100 * float(there[k]):.1f}%)" for k in lost
+        f"class {names[k]}: {100 * float(made[k]):.1f}% ({100 * float(there[k]):.1f}%)"
+        for k in lost
     )
     words = f"no class is lost beyond chance, by the neutral classifier ({len(names)} classes)"
     if lost:
@@ -216,7 +220,11 @@ def _sharpness(bench: Bench, subject: Subject) -> Finding:
         float(blockwise(metrics.sharpness, x).mean())
         for x in (bench.test, subject.x, stored(rebuilt).cpu())
     )
-    ratio, rebuilt_ratio = made / max(test, 1e-12), again / max(test, 1e-12)
+    if not test > 0:
+        return Finding(
+            "sharpness", False, "the test images have no edges to compare", {"test": 0.0}
+        )
+    ratio, rebuilt_ratio = made / test, again / test
     fault = not BLURRED <= ratio <= SHARP
     words = (
         f"generated images have {ratio:.2f} of the sharpness of test images, reconstructions "

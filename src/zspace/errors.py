@@ -23,6 +23,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     "unknown recipe 'flexea': did you mean 'flexae'? (known: ae, flexae)"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return InputError(f"unknown {kind} '{name}': {hint}(known: {', '.join(names)})")
+    # nearest in spelling, whatever the case
+    lower = {n.lower(): n for n in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    hint = f": did you mean '{lower[near[0]]}'?" if near else ""
+    return InputError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})")

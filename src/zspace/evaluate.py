@@ -8,13 +8,12 @@ training images. Generated images are rounded to the 256 levels in which they wo
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ import zspace
 from zspace import api, metrics
 from zspace.cache import fingerprint, key
 from zspace.core import LatentModel, Variational, as_float, blockwise, codes, stream
-from zspace.data import Images
+from zspace.data import NAMED, Images
 from zspace.errors import InputError, unknown
 from zspace.features import Extractor, Progress, extract, find_extractor
 from zspace.metrics import Figure, jackknife, mean_figure
@@ -34,7 +33,6 @@ from zspace.metrics.support import precision_recall_figures
 from zspace.neutral import ITERATIONS, Neutral, neutral_classifier
 from zspace.run import Run, comparable
 from zspace.samplers import SAMPLERS
-from zspace.storage import write_text
 
 LEAST = 20
 """Samples below which no evaluation is made."""
@@ -65,6 +63,7 @@ class Bench:
         test, labels: the n test images (the reference) and their labels.
         training: n training images, which may have been memorised.
         others: as many others, measured like something generated.
+        asked: the name that the features were asked for by.
     """
 
     run: Run
@@ -75,6 +74,7 @@ class Bench:
     training: Tensor
     others: Subject
     extractor: Extractor
+    asked: str
     seed: int
     progress: Progress | None
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
@@ -373,10 +373,10 @@ def bench_of(
         InputError: anything that was asked for can't be had.
     """
     if not 0 <= seed < 1 << 52:
-        raise InputError(f"--seed must be a whole number from 0, not {seed}")
+        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
     existing = Run(run)
     if data_dir is not None:
-        existing.config["data_dir"] = data_dir
+        existing.config |= _moved(existing.config["data"], data_dir)
     model = api.load(run, checkpoint=checkpoint, device=device)
     images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
     if images.shape != api.run_facts(existing).shape:
@@ -384,19 +384,32 @@ def bench_of(
             f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
         )
     count = _count(n, images)
-    judged = images.is_image and images.train.y is not None
+    judged = images.is_image and images.train.y is not None and len(images.classes) > 1
+    features = features or ("classifier" if judged else "pixels")
     extractor = find_extractor(
-        features or ("classifier" if judged else "pixels"),
+        features,
         lambda: _neutral(existing, images, data is None, device, progress, say),
         device,
     )
+    if not images.is_image and features == "pixels":
+        extractor = replace(extractor, name="vectors")
     test = images.test.take(_rows(len(images.test), count, seed))
     mine = min(count, len(images.train) // 2)
     order = _rows(len(images.train), 2 * mine, seed)
     others = Subject("training images", DATA, images.train.x[order[mine:]])
     memorised = images.train.x[order[:mine]]
     return Bench(
-        existing, model, images, test.x, test.y, memorised, others, extractor, seed, progress
+        existing,
+        model,
+        images,
+        test.x,
+        test.y,
+        memorised,
+        others,
+        extractor,
+        features,
+        seed,
+        progress,
     )
 
 
@@ -429,6 +442,13 @@ def evaluate(
     bench = bench_of(run, **options)
     names = _applicable(names, metrics is not None, bench.images, bench.extractor)
     chosen = own_samplers(bench) if samplers is None else list(dict.fromkeys(samplers))
+    # first of all: features that can't be had, or say nothing, spoil the whole
+    seen = any(METRICS[name].by_features for name in names)
+    if seen and not float(bench.features(bench.reference).std(0).max()) > 1e-12:
+        raise InputError(
+            f"the features {bench.extractor.name} are the same for all test samples: they tell "
+            "nothing apart"
+        )
     subjects = [
         Subject("reconstructions", RECONSTRUCTION, _reconstructed(bench.model, bench.test)),
         *(generated(bench, name) for name in chosen),
@@ -455,11 +475,14 @@ def evaluate(
         "configuration": _configuration(bench.run.config),
         "data": bench.images.name,
         "test": fingerprint(bench.images.test.x),
-        "reference": "test",
+        "reference": fingerprint(bench.test),
+        "reference_part": "test",
         "n": len(bench.test),
         "memorisation_n": len(bench.training),
         "seed": bench.seed,
+        "complete": metrics is None,
         "features": bench.extractor.name,
+        "features_asked": bench.asked,
         "features_identity": bench.extractor.identity,
         "model": api.weights_fingerprint(bench.model),
         "checkpoint": str(options.get("checkpoint", "last")),
@@ -548,6 +571,15 @@ def _rows(total: int, count: int, seed: int) -> Tensor:
     return torch.randperm(total, generator=generator)[:count]
 
 
+def _moved(data: Any, folder: str) -> dict[str, Any]:
+    """Where a run's data lie now: files of a named set in the folder; a file or folder, or one of
+    its old name in it."""
+    if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
+        return {"data_dir": folder}
+    inside = Path(folder) / Path(data).name
+    return {"data": str(inside if inside.exists() else folder)}
+
+
 def _neutral(
     existing: Run,
     images: Images,
@@ -620,64 +652,3 @@ def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
         z = drawn.sample(n or len(bench.test), generator=seeded)
         x = blockwise(lambda block: stored(bench.model.decode(block)).cpu(), z)
     return Subject(name, GENERATION, x, z.cpu())
-
-
-KEYS = (
-    "run", "recipe", "configuration", "data", "test", "n", "seed", "features", "features_identity",
-    "model", "notes", "versions",
-)  # fmt: skip
-
-
-def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
-    path = Path(run) / "evaluation.json"
-    write_text(path, json.dumps(evaluation, indent=1) + "\n")
-    return path
-
-
-def read_evaluation(run: str | Path) -> dict[str, Any] | None:
-    """A run's stored evaluation; None where there is none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    path = Path(run) / "evaluation.json"
-    if not path.is_file():
-        return None
-    try:
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
-        for row in evaluation["rows"]:
-            for figure in row["figures"].values():
-                _ = float(figure["value"] or 0) + float(figure["error"] or 0)
-            _ = str(row["subject"]) + str(row["kind"])
-        lacking = set(KEYS) - evaluation.keys()
-        if lacking:
-            raise KeyError(min(lacking))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}): remove it, and 'zspace evaluate {run}' makes it again"
-        ) from error
-    return evaluation
-
-
-def current_evaluation(
-    run: str | Path,
-    *,
-    features: str | None = None,
-    n: int | None = None,
-    checkpoint: str = "last",
-) -> dict[str, Any] | None:
-    """A run's stored evaluation, where it is one of its present weights and of what is asked.
-
-    Args:
-        features, n: unset: whatever they were.
-    """
-    evaluation = read_evaluation(run)
-    if evaluation is None or evaluation.get("checkpoint") != checkpoint:
-        return None
-    if n is not None and evaluation["n"] != n:
-        return None
-    held = str(evaluation["features"])
-    if features is not None and held != features and held.partition(" ")[0] != features:
-        return None
-    model = api.load(run, checkpoint=checkpoint)
-    return evaluation if evaluation["model"] == api.weights_fingerprint(model) else None

@@ -125,12 +125,13 @@ def _torchscript(path: Path) -> nn.Module:
             warnings.simplefilter("ignore")  # torch advises its exporter's files instead
             return torch.jit.load(str(path), map_location="cpu").eval()
     except (RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{path} is no TorchScript file: {error}") from error
+        first = str(error).strip().splitlines()[:1]
+        raise InputError(f"{path} is no TorchScript file: {' '.join(first)[:200]}") from error
 
 
 def _own_file(path: Path, where: torch.device) -> Extractor:
     if not path.is_file():
-        raise InputError(f"the feature network {path} is missing")
+        raise InputError(f"the feature network '{path}' is no file")
     name, identity = f"file {path.name}", file_sha256(path)[:16]
     if path.suffix != ".onnx":
         script = _torchscript(path).to(where)
@@ -204,28 +205,48 @@ def _computed(
     features: Tensor | None = None
     for start in range(0, len(x), extractor.block):
         block = as_float(x[start : start + extractor.block])
-        try:
-            with torch.no_grad():
-                found = compute(block)
-        except (RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            raise InputError(
-                f"the features {extractor.name} can't be computed of images "
-                f"{tuple(block.shape[1:])}: {last[0]}"
-            ) from error
-        except Exception as error:  # onnxruntime's errors share no class of their own
-            raise InputError(f"the features {extractor.name} can't be computed: {error}") from error
-        if not torch.is_tensor(found) or len(found) != len(block) or not found.is_floating_point():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"the features {extractor.name} give no vectors (N, D) of floats")
-        found = found.flatten(1).float().cpu()
-        if not bool(torch.isfinite(found).all()):
-            raise InputError(f"the features {extractor.name} hold NaN or infinite values")
+        found = _checked(compute, extractor.name, block)
         if features is None:
+            # one image alone, as often as the batch has room: the others must not matter
+            again = _checked(compute, extractor.name, block[:1].expand_as(block).contiguous())
+            if not torch.allclose(again[0], found[0], rtol=0.01, atol=0.01 * float(found.std())):
+                raise InputError(
+                    f"the features {extractor.name} of an image depend on chance, or on the images "
+                    "beside it: the network must be in eval mode"
+                )
             features = torch.from_numpy(allocate((len(x), found.shape[1]), np.float32))
+        if found.shape[1] != features.shape[1]:
+            raise InputError(
+                f"the features {extractor.name} have {features.shape[1]} numbers for some images, "
+                f"{found.shape[1]} for others"
+            )
         features[start : start + len(block)] = found
         if progress is not None:
             progress(f"{extractor.name} of {what}", start + len(block), len(x))
     assert features is not None
     return features
+
+
+def _checked(compute: Callable[[Tensor], Tensor], name: str, block: Tensor) -> Tensor:
+    """One block's features (N, D), or an `InputError`."""
+    try:
+        with torch.no_grad():
+            found = compute(block)
+    except InputError:
+        raise
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise InputError(
+            f"the features {name} can't be computed of images {tuple(block.shape[1:])}: {last[0]}"
+        ) from error
+    if not torch.is_tensor(found) or not found.is_floating_point() or found.ndim < 2:
+        raise InputError(f"the features {name} give no vectors (N, D) of floats")
+    found = found.flatten(1).float().cpu()
+    if len(found) != len(block) or not found.shape[1]:
+        raise InputError(
+            f"the features {name} give no vectors (N, D), but {tuple(found.shape)} for "
+            f"{len(block)} images"
+        )
+    if not bool(torch.isfinite(found).all()):
+        raise InputError(f"the features {name} hold NaN or infinite values")
+    return found

@@ -72,6 +72,8 @@ def neutral_classifier(
         raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
     if not images.is_image:
         raise InputError(f"{images.name} holds vectors: the classifiers take images")
+    if len(images.classes) < 2:
+        raise InputError(f"{images.name} has one class: there is nothing to tell apart")
     empty = [c for k, c in enumerate(images.classes) if not bool((y == k).any())]
     if empty:
         raise InputError(
@@ -86,6 +88,7 @@ def neutral_classifier(
     }  # fmt: skip
     folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
     build = cnn if arch == "cnn" else resnet56
+    build(images.shape, len(images.classes))  # images that it can't take are refused before all
     path = folder / "model.safetensors"
     if path.exists():
         try:

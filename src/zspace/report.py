@@ -38,6 +38,8 @@ def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np
     x = z.cpu().double().numpy()
     if x.shape[1] <= 2:
         return np.pad(x, ((0, 0), (0, 2 - x.shape[1])))
+    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # one point: there is nothing to embed
+        return np.zeros((len(x), 2))
     if method == "pca":
         return PCA(2, random_state=seed).fit_transform(x)
     return TSNE(perplexity=min(30, (len(x) - 1) / 3), random_state=seed).fit_transform(x)

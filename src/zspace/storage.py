@@ -33,13 +33,17 @@ def atomic(path: Path) -> Generator[Path]:
         try:
             yield partial
         except OSError as error:
-            if error.filename is None:  # a full disk: say where
+            # a full disk names no place, others the temporary one: say where
+            if error.filename is None or partial.name in str(error.filename):
                 raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         if partial.is_file():
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            partial.replace(path)
+        except OSError as error:  # a folder of that name
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -26,7 +26,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say("zspace: interrupted; 'zspace resume RUN' goes on from the last checkpoint")
+        say(
+            "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier' and "
+            "'reproduce' by the same command"
+        )
         status = 130
     except click.ClickException as error:
         status = _complain(error.format_message())

@@ -122,6 +122,15 @@ def quiet_say(quiet: bool) -> Callable[[str], None]:
     return (lambda message: None) if quiet or rank() > 0 else say
 
 
+def check_writable(path: Path) -> None:
+    """Refuse a file that can't be written before anything is computed for it."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder")
+    folder = next(p for p in path.resolve().parents if p.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{path} can't be written: {folder} is no folder that may be written to")
+
+
 def check_out(out: Path) -> None:
     """Refuse a place that can't be written to before anything is computed."""
     if out.suffix not in (".png", ".npz", ""):

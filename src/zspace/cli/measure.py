@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zspace.cli.base import CHECKPOINT, DEVICE, RUN, SEED, cli, click_option, positive, say
+from zspace.cli.base import (
+    CHECKPOINT,
+    DEVICE,
+    RUN,
+    SEED,
+    check_writable,
+    cli,
+    click_option,
+    positive,
+    say,
+)  # fmt: skip
 from zspace.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -82,24 +92,27 @@ def _print(tables: Any) -> None:
 
 
 @cli.command()
-@RUN
+@click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
 @click.option("--samplers", metavar="NAMES", help="with commas between: prior, normal, mixture  "
               "[default: the prior, and those that the run holds]")  # fmt: skip
 @_bench_options
-def evaluate(run: Path, metrics: str | None, samplers: str | None, **options: Any) -> None:
+def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
     """Measure a run: reconstructions, generations by each sampler, codes.
 
     Prints a table and writes evaluation.json into the run, each figure with its standard error.
     """
     from zspace.compare import evaluation_table
-    from zspace.evaluate import METRICS, write_evaluation
+    from zspace.evaluate import METRICS
     from zspace.evaluate import evaluate as measure
+    from zspace.evaluation import write_evaluation
 
     if metrics == "list":
         for name, metric in METRICS.items():
             click.echo(f"{name:10} {metric.about}")
         return
+    if run is None:
+        raise InputError("the run's folder is missing: zspace evaluate RUN")
     with _told(options.pop("quiet")) as told:
         result = measure(
             run, metrics=_names(metrics, "--metrics"), samplers=_names(samplers, "--samplers"),
@@ -137,13 +150,14 @@ def compare(
     """
     from zspace.compare import compare as side_by_side
     from zspace.compare import over_seeds as merge
-    from zspace.evaluate import current_evaluation, write_evaluation
     from zspace.evaluate import evaluate as measure
+    from zspace.evaluation import current_evaluation, write_evaluation
     from zspace.run import Run
     from zspace.tables import check_table_file, write_tables
 
     if out is not None:
         check_table_file(out)
+        check_writable(out)
     if len({run.resolve() for run in runs}) < len(runs):
         raise InputError("a run is named twice")
     for run in runs:  # all of them, before the first is evaluated
@@ -199,12 +213,22 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
 @RUN
 @click.option("--out", type=click.Path(path_type=Path), help="FILE.html  [default: in the run]")
 @click.option("--map", "kind", default="tsne", show_default=True, help="of the codes: tsne or pca")
-@_bench_options
+@FEATURES
+@N
+@click.option("--seed", type=int, metavar="N", help="[default: that of the run's evaluation, or 0]")
+@DATA_DIR
+@CHECKPOINT
+@DEVICE
+@QUIET
 def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
-    """One HTML file that tells all of a run, pictures included, and needs no network."""
+    """One HTML file that tells all of a run, pictures included, and needs no network.
+
+    It shows the run's evaluation where there is a whole one, and makes one where there is none.
+    """
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import bench_of, current_evaluation, generated, write_evaluation
+    from zspace.evaluate import bench_of, generated
     from zspace.evaluate import evaluate as measure
+    from zspace.evaluation import current_evaluation, write_evaluation
     from zspace.report import report as compose
     from zspace.storage import write_text
 
@@ -213,9 +237,16 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     path = out or run / "report.html"
     if path.suffix != ".html":
         raise InputError(f"--out must be an .html file, not {path}")
-    asked = {key: options[key] for key in ("features", "n", "checkpoint")}
+    check_writable(path)
+    quiet = options.pop("quiet")
+    asked = {key: options[key] for key in ("features", "n", "seed", "checkpoint")}
     evaluation = current_evaluation(run, **asked)
-    with _told(options.pop("quiet")) as told:
+    # one page, one measurement: what is not asked for is as it was
+    for key, stored in (("features", "features_asked"), ("n", "n"), ("seed", "seed")):
+        if options[key] is None and evaluation is not None:
+            options[key] = evaluation[stored]
+    options["seed"] = options["seed"] or 0
+    with _told(quiet) as told:
         if evaluation is None:
             evaluation = measure(run, **told, **options)
             write_evaluation(run, evaluation)
@@ -253,6 +284,7 @@ def neighbours(
     positive("k", k, most=1000)
     if out.suffix != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
+    check_writable(out)
     with _told(options.pop("quiet")) as told:
         bench = bench_of(run, **told, **options)
         if not bench.images.is_image:

@@ -91,8 +91,7 @@ Moments = tuple[Array, Array]
 def _moments(x: Tensor, which: str) -> Moments:
     # NumPy throughout: it halves the work of a product with itself, and PyTorch's threads, which
     # wait busily after every call, would take its cores
-    plain = x.detach().cpu()
-    stored = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    stored = real(x).detach().cpu().numpy()
     n, dim = stored.shape
     # one pass: around the first block's mean, which lies near enough to the whole's
     near = stored[:BLOCK].astype(np.float64).mean(0)
@@ -154,8 +153,8 @@ def kernel_inception_distance(
         warnings.simplefilter("ignore")  # that it keeps all features
         torch.manual_seed(seed)
         kid = KernelInceptionDistance(nn.Identity(), subsets=subsets, subset_size=size)
-        kid.update(reference.cpu(), real=True)
-        kid.update(generated.cpu(), real=False)
+        kid.update(real(reference).cpu().float(), real=True)
+        kid.update(real(generated).cpu().float(), real=False)
         mean, deviation = kid.compute()
     return float(mean), float(deviation)
 
@@ -178,25 +177,30 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
 
 
 def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
-    """W_1 between the marginals of two sets, exactly: (N, D), (M, D) to (D,), by SciPy.
+    """W_1 between the marginals of two sets, exactly: (N, D), (M, D) to (D,), float64.
+
+    The mean distance of sorted samples; of sets of unequal size, by SciPy.
 
     >>> wasserstein_distance_1d(torch.zeros(5, 2), torch.tensor([[1.0, -2.0]] * 3))
     tensor([1., 2.], dtype=torch.float64)
     """
     check_pair(x, y)
-    a, b = x.detach().cpu().double().numpy(), y.detach().cpu().double().numpy()
-    each = [scipy_wasserstein_distance(a[:, d], b[:, d]) for d in range(a.shape[1])]
-    return torch.tensor(each, dtype=torch.float64)
+    a, b = x.detach().cpu().double(), y.detach().cpu().double()
+    if len(a) == len(b):
+        return (a.sort(0).values - b.sort(0).values).abs().mean(0)
+    columns = zip(a.T.numpy(), b.T.numpy(), strict=True)
+    return torch.tensor([scipy_wasserstein_distance(*pair) for pair in columns]).double()
 
 
 def sliced_wasserstein_distance(
-    x: Tensor, y: Tensor, *, projections: int = 100, seed: int = 0
+    x: Tensor, y: Tensor, *, projections: int = 200, seed: int = 0
 ) -> float:
     """The mean over random directions u of W_1 between the sets' projections x.u and y.u.
 
     Args:
         x, y: (N, D), (M, D).
-        projections: directions, uniform on the sphere.
+        projections: directions, uniform on the sphere; the choice of 200 moves the result by
+            some 2%.
 
     Reference: Bonneel et al. (2015), section 3, with W_1 in place of W_2.
 
@@ -221,8 +225,18 @@ def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:
 
 
 def check_shapes(x: Tensor, y: Tensor, least: int = 2) -> None:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < least:
+    x, y = real(x), real(y)
+    alike = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1] > 0
+    if not alike or min(len(x), len(y)) < least:
         raise InputError(
             f"expected two sets (N, D) of {least} vectors or more, not {tuple(x.shape)} and "
             f"{tuple(y.shape)}"
         )
+
+
+def real(x: Tensor) -> Tensor:
+    """x as floats of 32 bits or more; `InputError` for what is no tensor of real numbers."""
+    if not isinstance(x, Tensor) or x.is_complex() or x.dtype == torch.bool:  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"expected a torch tensor of real numbers, not {kind}")
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -26,6 +26,8 @@ class Figure(NamedTuple):
         if not math.isfinite(self.error) or self.error <= 0:
             return f"{self.value:.4g}"
         digits = max(0, 1 - math.floor(math.log10(self.error)))
+        if digits > 7:
+            return f"{self.value:.3g} ± {self.error:.2g}"
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 

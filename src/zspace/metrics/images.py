@@ -96,11 +96,13 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
             f"an Inception Score over {splits} splits needs {2 * splits} logits (N, K) or more, "
             f"not {tuple(logits.shape)}"
         )
+    if not bool(torch.isfinite(logits).all()):
+        raise InputError("the logits hold NaN or infinite values: no Inception Score can be given")
     with torch.random.fork_rng([]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it keeps all logits
         torch.manual_seed(seed)
         score = InceptionScore(nn.Identity(), splits=splits)
-        score.update(logits.cpu())
+        score.update(logits.cpu().float())
         mean, deviation = score.compute()
     return float(mean), float(deviation)
 

@@ -30,7 +30,7 @@ def nearest(
             in [0, 1], or uint8 images, which are taken as such.
         itself: False where the two are one set, and a sample is no neighbour of itself.
     """
-    if queries.shape[1:] != reference.shape[1:]:
+    if queries.ndim < 2 or queries.shape[1:] != reference.shape[1:] or not len(queries):
         raise InputError(
             f"queries of shape {tuple(queries.shape[1:])} have no neighbours among samples of "
             f"shape {tuple(reference.shape[1:])}"
@@ -39,6 +39,8 @@ def nearest(
         raise InputError(f"there are no {k} neighbours among {len(reference)} samples")
     sums = [vectors(r).sum(0) for r in reference.split(REFERENCES)]
     mean = torch.stack(sums).sum(0) / len(reference)
+    if not bool(torch.isfinite(mean).all() & torch.isfinite(vectors(queries).sum())):
+        raise InputError("samples that hold NaN or infinite values have no neighbours")
     some = min(k + SPARE, len(reference) - (not itself))
     distances: list[Tensor] = []
     indices: list[Tensor] = []

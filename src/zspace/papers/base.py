@@ -254,8 +254,8 @@ def _table(
     notes = [
         experiment.about,
         f"Scale {scale}: {chosen.reductions or 'the settings of the paper'}.",
-        f"Seeds: {bench.settings.get('seeds', 1)}. This call took {seconds:g} s; finished runs "
-        "are reused.",
+        f"Number of seeds: {bench.settings.get('seeds', 1)}. This call took {seconds:g} s; "
+        "finished runs are reused.",
     ]
     header = ["", "measure", "ours", "ours is of", "published", "published is of", "difference"]
     return Table(header, rows, notes=notes)

@@ -120,6 +120,7 @@ def fig3(bench: Bench) -> list[Entry]:
     for axis, (title, z_test, prior) in zip(axes.flat, spaces, strict=True):
         if prior is not None:
             axis.scatter(*prior[:POINTS].T, s=4, c="black", linewidths=0, label="prior")
+            axis.legend(loc="lower right", fontsize=8, markerscale=2)
         axis.scatter(*z_test[::3].T, s=2, c=components["test"][::3], cmap="tab10", linewidths=0)
         axis.set_title(title, fontsize=10)
     plots.save_figure(bench.picture("fig3"), fig)
