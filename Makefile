@@ -40,6 +40,7 @@ test: .venv/installed-dev
 bench: .venv/installed-dev
 	$(PIP) --editable '.[bench]'
 	.venv/bin/python bench/bench.py
+	.venv/bin/python bench/metrics.py
 
 clean:
 	rm -rf .venv runs dist
