@@ -21,18 +21,11 @@ from torch import Tensor
 import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace import metrics
+from zspace.bench import Bench, Subject, bench_of, generated, posterior_codes
 from zspace.compare import compare, figure_of, over_seeds, tied
 from zspace.diagnose import Finding, closeness, diagnose
 from zspace.errors import InputError
-from zspace.evaluate import (
-    METRICS,
-    Bench,
-    Subject,
-    bench_of,
-    evaluate,
-    generated,
-    posterior_codes,
-)  # fmt: skip
+from zspace.evaluate import METRICS, evaluate
 from zspace.evaluation import current_evaluation, read_evaluation, write_evaluation
 from zspace.metrics import Figure
 from zspace.neighbourhood import neighbours

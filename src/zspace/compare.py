@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zspace.bench import CODES, DATA, GENERATION, RECONSTRUCTION
 from zspace.errors import InputError, unknown
-from zspace.evaluate import CODES, DATA, GENERATION, RECONSTRUCTION, better
+from zspace.evaluate import better
 from zspace.metrics import Figure
 from zspace.tables import Table
 

@@ -10,8 +10,8 @@ from scipy.stats import binom, fisher_exact
 from torch import Tensor
 
 from zspace import metrics, samplers
+from zspace.bench import Bench, Subject, posterior_codes, stored
 from zspace.core import Variational, as_float, blockwise, codes, stream
-from zspace.evaluate import Bench, Subject, posterior_codes, stored
 from zspace.metrics.latent import ACTIVE
 
 NEIGHBOURS = 10

@@ -13,8 +13,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,96 +22,35 @@ from torch import Tensor
 
 import zspace
 from zspace import api, metrics
+from zspace.bench import (
+    CODES,
+    DATA,
+    GENERATION,
+    MOST,
+    RECONSTRUCTION,
+    Bench,
+    Subject,
+    bench_of,
+    choose_rows,
+    generated,
+    own_samplers,
+    reconstructed,
+)  # fmt: skip
 from zspace.cache import fingerprint, key
-from zspace.core import LatentModel, Variational, as_float, blockwise, codes, stream
-from zspace.data import NAMED, Images
+from zspace.core import Variational, blockwise, codes
+from zspace.data import Images
 from zspace.errors import InputError, unknown
-from zspace.features import Extractor, Progress, extract, find_extractor
+from zspace.features import Extractor
 from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
-from zspace.neutral import ITERATIONS, Neutral, neutral_classifier
-from zspace.run import Run, comparable
+from zspace.run import comparable
 from zspace.samplers import SAMPLERS
 
-LEAST = 20
-"""Samples below which no evaluation is made."""
-
-MOST = 10_000
 MOST_CODES = 4000
 """Codes between which kernel densities are taken, whose cost is quadratic."""
 
 GROUPS, FEWER, WIDE = 20, 8, 512
 """Groups of a jackknife; fewer for distances in more than 512 dimensions."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured: stored images (or vectors), and the codes that they were decoded from."""
-
-    name: str
-    kind: str
-    x: Tensor
-    codes: Tensor | None = None
-
-
-@dataclass
-class Bench:
-    """What a run's subjects are measured against, and by.
-
-    Attributes:
-        test, labels: the n test images (the reference) and their labels.
-        training: n training images, which may have been memorised.
-        others: as many others, measured like something generated.
-        asked: the name that the features were asked for by.
-    """
-
-    run: Run
-    model: LatentModel
-    images: Images
-    test: Tensor
-    labels: Tensor | None
-    training: Tensor
-    others: Subject
-    extractor: Extractor
-    asked: str
-    seed: int
-    progress: Progress | None
-    _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
-
-    def features(self, subject: Subject, output: str = "features") -> Tensor:
-        """A subject's features or logits, computed once."""
-        entry = fingerprint(subject.x), output  # the images, whatever they are called
-        if entry not in self._seen:
-            self._seen[entry] = extract(
-                self.extractor, subject.x, output=output, keep=subject.kind == "data",
-                progress=self.progress, what=subject.name,
-            )  # fmt: skip
-        return self._seen[entry]
-
-    @cached_property
-    def reference(self) -> Subject:
-        return Subject("test images", "data", self.test)
-
-    @cached_property
-    def means(self) -> Tensor:
-        """The codes of the test images."""
-        return codes(self.model, self.test).cpu()
-
-    @cached_property
-    def draws(self) -> Tensor:
-        """What the prior has to meet: draws from the posteriors, or the codes."""
-        return posterior_codes(self.model, self.test, self.seed)
-
-
-def posterior_codes(model: LatentModel, x: Tensor, seed: int) -> Tensor:
-    """One code for each sample of stored data: drawn from its posterior where there is one."""
-    if not isinstance(model, Variational):
-        return codes(model, x).cpu()
-    device = next(model.parameters()).device
-    devices = [device] if device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices):
-        torch.manual_seed(stream(seed, 11))
-        return blockwise(lambda b: model.posterior(as_float(b.to(device))).sample(), x).cpu()
 
 
 Measure = Callable[[Bench, Subject], dict[str, Figure]]
@@ -145,7 +83,6 @@ class Metric:
         return [column.lstrip("+-") for column in self.columns.split()]
 
 
-RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data", "codes"
 IMAGES = frozenset({"images"})
 LOGITS = frozenset({"images", "logits"})
 EVERY = RECONSTRUCTION, GENERATION, DATA
@@ -271,7 +208,7 @@ def _active(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 
 def _probe(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    train = bench.images.train.take(_rows(len(bench.images.train), MOST, bench.seed))
+    train = bench.images.train.take(choose_rows(len(bench.images.train), MOST, bench.seed))
     assert train.y is not None
     assert bench.labels is not None
     z = codes(bench.model, train.x).cpu()
@@ -346,73 +283,6 @@ def better(column: str) -> str:
     return ""
 
 
-def bench_of(
-    run: str | Path,
-    *,
-    features: str | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    data: api.Data | None = None,
-    data_dir: str | None = None,
-    checkpoint: str | int = "last",
-    device: str = "auto",
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda message: None,
-) -> Bench:
-    """A run's model, and what it is measured against.
-
-    Args:
-        features: of `zspace.features.FEATURES`; unset: classifier where the data have labels and
-            are images, else pixels.
-        n: test images, and generated ones; unset: the smaller of 10,000 and the test set.
-        seed: of the choice of images, of what is drawn, and of every estimate.
-        data: what the run was trained on, where that was given as an array in Python.
-        data_dir: where the run's data lie now.
-
-    Raises:
-        InputError: anything that was asked for can't be had.
-    """
-    if not 0 <= seed < 1 << 52:
-        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
-    existing = Run(run)
-    if data_dir is not None:
-        existing.config |= _moved(existing.config["data"], data_dir)
-    model = api.load(run, checkpoint=checkpoint, device=device)
-    images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
-    if images.shape != api.run_facts(existing).shape:
-        raise InputError(
-            f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
-        )
-    count = _count(n, images)
-    judged = images.is_image and images.train.y is not None and len(images.classes) > 1
-    features = features or ("classifier" if judged else "pixels")
-    extractor = find_extractor(
-        features,
-        lambda: _neutral(existing, images, data is None, device, progress, say),
-        device,
-    )
-    if not images.is_image and features == "pixels":
-        extractor = replace(extractor, name="vectors")
-    test = images.test.take(_rows(len(images.test), count, seed))
-    mine = min(count, len(images.train) // 2)
-    order = _rows(len(images.train), 2 * mine, seed)
-    others = Subject("training images", DATA, images.train.x[order[mine:]])
-    memorised = images.train.x[order[:mine]]
-    return Bench(
-        existing,
-        model,
-        images,
-        test.x,
-        test.y,
-        memorised,
-        others,
-        extractor,
-        features,
-        seed,
-        progress,
-    )
-
-
 def evaluate(
     run: str | Path,
     *,
@@ -450,7 +320,7 @@ def evaluate(
             "nothing apart"
         )
     subjects = [
-        Subject("reconstructions", RECONSTRUCTION, _reconstructed(bench.model, bench.test)),
+        reconstructed(bench),
         *(generated(bench, name) for name in chosen),
         bench.others,
         bench.reference,
@@ -542,67 +412,6 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def own_samplers(bench: Bench) -> list[str]:
-    """The prior and the samplers that the run holds; normal and mixture where there is none."""
-    held = {p.stem for p in (bench.run.folder / "samplers").glob("*.safetensors")}
-    known = ([] if bench.model.prior is None else ["prior"]) + [s for s in SAMPLERS if s in held]
-    return known or ["normal", "mixture"]
-
-
-def _count(n: int | None, images: Images) -> int:
-    there = len(images.test)
-    count = min(MOST, there) if n is None else n
-    if count < LEAST:
-        raise InputError(
-            f"{count} samples are too few for an evaluation: {LEAST} at least "
-            f"(the test part of {images.name} has {there})"
-        )
-    if count > there:
-        raise InputError(f"--n {count}: the test part of {images.name} has {there} samples")
-    return count
-
-
-def _rows(total: int, count: int, seed: int) -> Tensor:
-    """A seeded choice of samples, in random order: data often lie sorted by class.
-
-    Where all are wanted the order is the same for every seed, so that the cache knows them.
-    """
-    generator = torch.Generator().manual_seed(seed if count < total else 0)
-    return torch.randperm(total, generator=generator)[:count]
-
-
-def _moved(data: Any, folder: str) -> dict[str, Any]:
-    """Where a run's data lie now: files of a named set in the folder; a file or folder, or one of
-    its old name in it."""
-    if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
-        return {"data_dir": folder}
-    inside = Path(folder) / Path(data).name
-    return {"data": str(inside if inside.exists() else folder)}
-
-
-def _neutral(
-    existing: Run,
-    images: Images,
-    whole: bool,
-    device: str,
-    progress: Progress | None,
-    say: Callable[[str], None],
-) -> Neutral:
-    """The neutral classifier of a run's data, whatever part of them the run was trained on."""
-
-    def report(iteration: int, losses: Mapping[str, float]) -> None:
-        if progress is not None:
-            progress("training the neutral classifier", iteration, ITERATIONS["cnn"])
-
-    config = {**existing.config, "train_size": None, "train_per_class": None}
-    source: Any = config["data"]
-    subset = config != existing.config
-    return neutral_classifier(
-        api.images_of(source, config) if whole and subset else images,
-        device=device, say=say, report=report,
-    )  # fmt: skip
-
-
 def _applicable(
     names: Sequence[str], asked: bool, images: Images, extractor: Extractor
 ) -> list[str]:
@@ -628,27 +437,3 @@ def _applicable(
         if not missing:
             left.append(name)
     return left
-
-
-def stored(x: Tensor) -> Tensor:
-    """Images as they would be stored: rounded to 256 levels; vectors as they are."""
-    return x.mul(255).round().clamp(0, 255).byte() if x.ndim == 4 else x
-
-
-def _reconstructed(model: LatentModel, x: Tensor) -> Tensor:
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        return blockwise(
-            lambda block: stored(model.decode(model.encode(as_float(block.to(device))))).cpu(), x
-        )
-
-
-def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
-    """What a sampler's codes are decoded to: as many as there are test images, unless told."""
-    drawn = api.sampler(bench.run.folder, name, bench.model, images=bench.images)
-    device = next(bench.model.parameters()).device
-    with torch.no_grad():
-        seeded = torch.Generator(device).manual_seed(stream(bench.seed, 12))
-        z = drawn.sample(n or len(bench.test), generator=seeded)
-        x = blockwise(lambda block: stored(bench.model.decode(block)).cpu(), z)
-    return Subject(name, GENERATION, x, z.cpu())

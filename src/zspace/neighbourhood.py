@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from zspace import metrics
+from zspace.bench import DATA, Bench, Subject, generated
 from zspace.core import as_float
-from zspace.evaluate import DATA, Bench, Subject, generated
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zspace import pictures, plots
+from zspace.bench import Bench, generated, own_samplers
 from zspace.compare import evaluation_table
 from zspace.core import as_float
 from zspace.diagnose import Finding
-from zspace.evaluate import Bench, generated, own_samplers
 from zspace.neighbourhood import neighbours
 from zspace.run import dump_config
 from zspace.tables import page

@@ -24,7 +24,7 @@ from zspace.cli.base import (
 from zspace.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from zspace.evaluate import Bench
+    from zspace.bench import Bench
 
 N = click.option(
     "--n", type=int, metavar="N", help="test images, and generated ones  [default: the smaller of "
@@ -60,7 +60,7 @@ def _told(quiet: bool) -> Generator[dict[str, Any]]:
 
 
 def _first_sampler(bench: Bench, name: str | None) -> str:
-    from zspace.evaluate import own_samplers
+    from zspace.bench import own_samplers
     from zspace.samplers import SAMPLERS
 
     if name is not None and name != "prior" and name not in SAMPLERS:
@@ -190,9 +190,9 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     Looks for codes that the prior misses, dead dimensions, copies of training images, lost
     classes, lost variety, and blur. Writes diagnosis.json into the run.
     """
+    from zspace.bench import bench_of, generated
     from zspace.diagnose import as_json
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import bench_of, generated
     from zspace.storage import write_text
 
     with _told(options.pop("quiet")) as told:
@@ -225,8 +225,8 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
 
     It shows the run's evaluation where there is a whole one, and makes one where there is none.
     """
+    from zspace.bench import bench_of, generated
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import bench_of, generated
     from zspace.evaluate import evaluate as measure
     from zspace.evaluation import current_evaluation, write_evaluation
     from zspace.report import report as compose
@@ -277,7 +277,7 @@ def neighbours(
     Each row: a generated image, the nearest by pixels; the image again, the nearest by features.
     """
     from zspace import plots
-    from zspace.evaluate import bench_of
+    from zspace.bench import bench_of
     from zspace.neighbourhood import neighbours as find
 
     positive("count", count, most=10_000)

@@ -98,13 +98,13 @@ class Experiment:
     name: str
     about: str
     scales: Mapping[str, Scale]
-    run: Callable[[Bench], list[Entry]]
+    run: Callable[[Workbench], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
 
 
 @dataclass
-class Bench:
+class Workbench:
     """What an experiment runs with: its folder, its settings, and trained models.
 
     Attributes:
@@ -197,7 +197,7 @@ def reproduce(
         raise InputError(f"--out {out} exists and holds no experiment")
     write_text(mark, json.dumps(whose) + "\n")
     began = time.monotonic()
-    bench = Bench(out, chosen.settings, data or next(iter(experiment.data), None), data_dir,
+    bench = Workbench(out, chosen.settings, data or next(iter(experiment.data), None), data_dir,
                   device, quiet)  # fmt: skip
     entries = experiment.run(bench)
     seconds = round(time.monotonic() - began, 1)
@@ -236,7 +236,7 @@ def _stored(entry: Entry) -> dict[str, Any]:
 
 
 def _table(
-    experiment: Experiment, scale: str, chosen: Scale, entries: list[Entry], bench: Bench,
+    experiment: Experiment, scale: str, chosen: Scale, entries: list[Entry], bench: Workbench,
     seconds: float,
 ) -> Table:  # fmt: skip
     rows: list[list[str]] = []

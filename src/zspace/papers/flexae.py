@@ -16,7 +16,7 @@ from zspace import api, plots
 from zspace.core import LatentModel, blockwise, codes
 from zspace.data.synthetic import true_latents
 from zspace.metrics import Figure, frechet_distance, jackknife, wasserstein_distance
-from zspace.papers.base import Bench, Entry, Experiment, Scale
+from zspace.papers.base import Entry, Experiment, Scale, Workbench
 
 POINTS = 1000
 """Codes of each kind between which the Wasserstein distance is taken."""
@@ -34,7 +34,7 @@ def generated(model: LatentModel, n: int) -> tuple[Tensor, Tensor]:
         return z.cpu(), blockwise(model.decode, z).cpu()
 
 
-def fig2(bench: Bench) -> list[Entry]:
+def fig2(bench: Workbench) -> list[Entry]:
     """Wasserstein distance between P_z and Q_z over training, and the Frechet distance.
 
     `mog5`, m = 50, Table 6's networks. W_1 is taken between 1,000 codes of the prior and of test
@@ -94,7 +94,7 @@ def fig2(bench: Bench) -> list[Entry]:
     ]  # fmt: skip
 
 
-def fig3(bench: Bench) -> list[Entry]:
+def fig3(bench: Workbench) -> list[Entry]:
     """The latent spaces of VAE and FlexAE beside the true one, and their Frechet distances.
 
     `mog2`, m = 2, Table 6's networks. The codes of the test vectors are drawn in the colour of
