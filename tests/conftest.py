@@ -97,3 +97,8 @@ def write_idx(path: Path, array: np.ndarray, *, zipped: bool = False) -> Path:
 
 def random_images(n: int, *shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: the others run beside it."""
+    items.sort(key=lambda item: "killed_at_random_times" not in item.name)
