@@ -57,6 +57,7 @@ def test_evaluate_writes_what_it_prints(run: Path, cli: Cli) -> None:
     assert stored["n"] == 200
     assert stored["seed"] == 3
     assert stored["reference_part"] == "test"
+    assert [n.split(" samples")[0] for n in stored["notes"]] == ["the Frechet distance of 200"]
     assert stored["features"] == "classifier cnn"
     assert set(stored["versions"]) == {"zspace", "torch", "python"}
     subjects = {row["subject"]: row["figures"] for row in stored["rows"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -73,9 +74,11 @@ def jackknife(
     if paired:
         orders = orders[:1] * len(sets)
     values: list[float] = []
-    for group in range(groups):
-        kept = [torch.cat([o[: len(o) * group // groups], o[len(o) * (group + 1) // groups :]])
-                for o in orders]  # fmt: skip
-        values.append(measure(*(x[k] for x, k in zip(sets, kept, strict=True))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what there is to warn of, the whole sets have said
+        for group in range(groups):
+            kept = [torch.cat([o[: len(o) * group // groups], o[len(o) * (group + 1) // groups :]])
+                    for o in orders]  # fmt: skip
+            values.append(measure(*(x[k] for x, k in zip(sets, kept, strict=True))))
     spread = torch.tensor(values, dtype=torch.float64).var(correction=0)
     return Figure(value, math.sqrt((groups - 1) * float(spread)))
