@@ -181,6 +181,16 @@ def test_what_nobody_asked_for_may_fail(tmp_path: Path, refused: Callable[..., s
     assert "two classes or more" in refused("evaluate", out, "--metrics=probe", *QUICK)
 
 
+def test_images_too_small_for_a_metric(tmp_path: Path, refused: Callable[..., str]) -> None:
+    np.savez(tmp_path / "s.npz", x=random_images(200, 4, 4))
+    zspace.train("ae", tmp_path / "s.npz", out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
+    result = evaluate(tmp_path / "r", samplers=["normal"], device="cpu")
+    words = "SSIM needs images of 5 pixels or more"
+    assert any(note.startswith("ssim of reconstructions") and words in note
+               for note in result["notes"])  # fmt: skip
+    assert words in refused("evaluate", tmp_path / "r", "--metrics=ssim", *QUICK)
+
+
 def test_large_images_are_averaged_for_their_pixels() -> None:
     from zspace.features import extract, find_extractor
 

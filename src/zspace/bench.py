@@ -13,7 +13,15 @@ from torch import Tensor
 
 from zspace import api
 from zspace.cache import fingerprint
-from zspace.core import LatentModel, Variational, as_float, blockwise, codes, stream
+from zspace.core import (
+    LatentModel,
+    Variational,
+    as_stored,
+    blockwise,
+    codes,
+    of_stored,
+    stream,
+)  # fmt: skip
 from zspace.data import NAMED, Images
 from zspace.errors import InputError
 from zspace.features import Extractor, Progress, extract, find_extractor
@@ -37,6 +45,11 @@ class Subject:
     x: Tensor
     codes: Tensor | None = None
 
+    @cached_property
+    def content(self) -> str:
+        """A checksum of what is measured, whatever it is called."""
+        return fingerprint(self.x)
+
 
 @dataclass
 class Bench:
@@ -47,6 +60,7 @@ class Bench:
         training: n training images, which may have been memorised.
         others: as many others, measured like something generated.
         asked: the name that the features were asked for by.
+        checkpoint: whose weights the model has.
     """
 
     run: Run
@@ -59,22 +73,27 @@ class Bench:
     extractor: Extractor
     asked: str
     seed: int
+    checkpoint: str
     progress: Progress | None
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def features(self, subject: Subject, output: str = "features") -> Tensor:
         """A subject's features or logits, computed once."""
-        entry = fingerprint(subject.x), output  # the images, whatever they are called
+        entry = subject.content, output
         if entry not in self._seen:
             self._seen[entry] = extract(
-                self.extractor, subject.x, output=output, keep=subject.kind == "data",
+                self.extractor, subject.x, output=output, keep=subject.kind == DATA,
                 progress=self.progress, what=subject.name,
             )  # fmt: skip
         return self._seen[entry]
 
     @cached_property
     def reference(self) -> Subject:
-        return Subject("test images", "data", self.test)
+        return Subject("test images", DATA, self.test)
+
+    @cached_property
+    def memorised(self) -> Subject:
+        return Subject("training images, the memorised", DATA, self.training)
 
     @cached_property
     def means(self) -> Tensor:
@@ -93,9 +112,9 @@ def posterior_codes(model: LatentModel, x: Tensor, seed: int) -> Tensor:
         return codes(model, x).cpu()
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices):
         torch.manual_seed(stream(seed, 11))
-        return blockwise(lambda b: model.posterior(as_float(b.to(device))).sample(), x).cpu()
+        return of_stored(lambda block: model.posterior(block).sample(), x, device).cpu()
 
 
 def bench_of(
@@ -161,6 +180,7 @@ def bench_of(
         extractor,
         features,
         seed,
+        str(checkpoint),
         progress,
     )
 
@@ -226,20 +246,14 @@ def _neutral(
     )  # fmt: skip
 
 
-def stored(x: Tensor) -> Tensor:
-    """Images as they would be stored: rounded to 256 levels; vectors as they are."""
-    return x.mul(255).round().clamp(0, 255).byte() if x.ndim == 4 else x
-
-
 def reconstructed(bench: Bench) -> Subject:
     """The reconstructions of the test images."""
     device = next(bench.model.parameters()).device
 
     def rebuilt(block: Tensor) -> Tensor:
-        return stored(bench.model.decode(bench.model.encode(as_float(block.to(device))))).cpu()
+        return as_stored(bench.model.decode(bench.model.encode(block))).cpu()
 
-    with torch.no_grad():
-        return Subject("reconstructions", RECONSTRUCTION, blockwise(rebuilt, bench.test))
+    return Subject("reconstructions", RECONSTRUCTION, of_stored(rebuilt, bench.test, device))
 
 
 def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
@@ -249,5 +263,5 @@ def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
     with torch.no_grad():
         seeded = torch.Generator(device).manual_seed(stream(bench.seed, 12))
         z = drawn.sample(n or len(bench.test), generator=seeded)
-        x = blockwise(lambda block: stored(bench.model.decode(block)).cpu(), z)
+        x = blockwise(lambda block: as_stored(bench.model.decode(block)).cpu(), z)
     return Subject(name, GENERATION, x, z.cpu())

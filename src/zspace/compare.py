@@ -41,9 +41,9 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> list[Table]:
         for name in names:
             held = [row["figures"].get(name) for row in subjects]
             by = next((h["features"] for h in held if h and "features" in h), "")
-            arrow = {"higher": " ↑", "lower": " ↓"}.get(better(name), "")
-            label = f"{name} ({by}){arrow}" if by else f"{name}{arrow}"
-            lines.append([label, *("" if h is None else str(figure_of(h)) for h in held)])
+            lines.append(
+                [_label(name, by), *("" if h is None else str(figure_of(h)) for h in held)]
+            )
         tables.append(Table(["figure", *(row["subject"] for row in subjects)], lines, title))
     return tables
 
@@ -187,12 +187,17 @@ def _features(evaluation: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
 
 def _header(key: tuple[str, str], keys: Sequence[tuple[str, str]]) -> str:
     name, features = key
-    arrow = {"higher": " ↑", "lower": " ↓"}.get(better(name), "")
     if not features:
-        return name + arrow
+        return _label(name)
     extractor, _, identity = features.rpartition(" ")
     same = [k for k in keys if k[1].rpartition(" ")[0] == extractor and k[1] != features]
-    return f"{name} ({extractor}{' ' + identity[:6] if same else ''}){arrow}"
+    return _label(name, f"{extractor} {identity[:6]}" if same else extractor)
+
+
+def _label(name: str, features: str = "") -> str:
+    """A figure's name, the features that it is of, and which way is better."""
+    arrow = {"higher": " ↑", "lower": " ↓"}.get(better(name), "")
+    return f"{name} ({features}){arrow}" if features else f"{name}{arrow}"
 
 
 def _order(figures: Mapping[tuple[str, str], Figure], name: str) -> float:

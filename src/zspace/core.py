@@ -140,6 +140,11 @@ def as_float(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
+def as_stored(x: Tensor) -> Tensor:
+    """`as_float`'s inverse: images in [0, 1] as the nearest of 256 levels, vectors as they are."""
+    return x.float().clamp(0, 1).mul(255).round().byte() if x.ndim == 4 else x
+
+
 class Method(nn.Module, ABC):
     """Something that trains."""
 
@@ -296,7 +301,11 @@ def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOC
 
 
 @torch.no_grad()
+def of_stored(function: Callable[[Tensor], Tensor], x: Tensor, device: torch.device) -> Tensor:
+    """function(x) of stored data, taken blockwise as floats on a device; no graph is kept."""
+    return blockwise(lambda block: function(as_float(block.to(device))), x)
+
+
 def codes(model: LatentModel, x: Tensor) -> Tensor:
     """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
-    device = next(model.parameters()).device
-    return blockwise(lambda block: model.encode(as_float(block.to(device))), x)
+    return of_stored(model.encode, x, next(model.parameters()).device)

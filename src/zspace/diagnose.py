@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,8 +10,8 @@ from scipy.stats import binom, fisher_exact
 from torch import Tensor
 
 from zspace import metrics, samplers
-from zspace.bench import Bench, Subject, posterior_codes, stored
-from zspace.core import Variational, as_float, blockwise, codes, stream
+from zspace.bench import Bench, Subject, posterior_codes
+from zspace.core import Variational, as_float, as_stored, blockwise, codes, stream
 from zspace.metrics.latent import ACTIVE
 
 NEIGHBOURS = 10
@@ -54,7 +54,7 @@ def diagnose(bench: Bench, subject: Subject) -> list[Finding]:
     """Every finding that applies, of a model and of one sampler's images.
 
     Args:
-        bench: what `zspace.evaluate.bench_of` made of a run.
+        bench: what `zspace.bench.bench_of` made of a run.
         subject: the sampler's images and codes.
     """
     found = [_prior(bench, subject), _dimensions(bench), _memorisation(bench, subject)]
@@ -218,7 +218,7 @@ def _sharpness(bench: Bench, subject: Subject) -> Finding:
     rebuilt = bench.model.reconstruct(as_float(bench.test[:1000].to(device)))
     test, made, again = (
         float(blockwise(metrics.sharpness, x).mean())
-        for x in (bench.test, subject.x, stored(rebuilt).cpu())
+        for x in (bench.test, subject.x, as_stored(rebuilt).cpu())
     )
     if not test > 0:
         return Finding(
@@ -235,7 +235,3 @@ def _sharpness(bench: Bench, subject: Subject) -> Finding:
         words = f"{blurred}: {words}"
     figures = {"generated": made, "reconstructed": again, "test": test}
     return Finding("sharpness", fault, words, figures)
-
-
-def as_json(findings: list[Finding]) -> list[dict[str, Any]]:
-    return [asdict(finding) for finding in findings]

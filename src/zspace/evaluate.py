@@ -44,7 +44,7 @@ from zspace.features import Extractor
 from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
 from zspace.run import comparable
-from zspace.samplers import SAMPLERS
+from zspace.samplers import check_drawn
 
 MOST_CODES = 4000
 """Codes between which kernel densities are taken, whose cost is quadratic."""
@@ -154,7 +154,7 @@ def _pms(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 
 def _ims(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    training = bench.features(Subject("training images, the memorised", DATA, bench.training))
+    training = bench.features(bench.memorised)
     return {"": mean_figure(metrics.memorisation_score(bench.features(subject), training))}
 
 
@@ -302,14 +302,24 @@ def evaluate(
         InputError: anything that was asked for can't be had.
     """
     began = time.monotonic()
-    names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
-    for name in names:
+    for name in metrics or ():
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
     for name in samplers or ():
-        if name != "prior" and name not in SAMPLERS:
-            raise unknown("sampler", name, ["prior", *SAMPLERS])
-    bench = bench_of(run, **options)
+        check_drawn(name)
+    result = measure(bench_of(run, **options), metrics=metrics, samplers=samplers)
+    return {**result, "seconds": round(time.monotonic() - began, 1)}
+
+
+def measure(
+    bench: Bench,
+    *,
+    metrics: Sequence[str] | None = None,
+    samplers: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """`evaluate` of a run whose bench is there already."""
+    began = time.monotonic()
+    names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
     names = _applicable(names, metrics is not None, bench.images, bench.extractor)
     chosen = own_samplers(bench) if samplers is None else list(dict.fromkeys(samplers))
     # first of all: features that can't be had, or say nothing, spoil the whole
@@ -355,14 +365,19 @@ def evaluate(
         "features_asked": bench.asked,
         "features_identity": bench.extractor.identity,
         "model": api.weights_fingerprint(bench.model),
-        "checkpoint": str(options.get("checkpoint", "last")),
+        "checkpoint": bench.checkpoint,
         "rows": rows,
         "notes": notes,
         "seconds": round(time.monotonic() - began, 1),
-        "versions": {
-            "zspace": zspace.__version__, "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of what a figure was computed with."""
+    return {
+        "zspace": zspace.__version__, "torch": torch.__version__,
+        "python": platform.python_version(),
     }  # fmt: skip
 
 
@@ -393,8 +408,7 @@ def _measured(
             continue
         for column, figure in measured.items():
             figures[column or name] = {
-                "value": _number(figure.value),
-                "error": _number(figure.error),
+                **figure.as_json(),
                 "uncertainty": metric.how,
                 **({"features": bench.extractor.name} if metric.by_features else {}),
             }
@@ -406,10 +420,6 @@ def _pointless(metric: str, subject: str) -> bool:
     if subject == "test images":
         return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
     return metric == "accuracy"
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _applicable(
@@ -430,8 +440,6 @@ def _applicable(
     left: list[str] = []
     for name in names:
         missing = [need for need in sorted(METRICS[name].needs) if not there[need]]
-        if name == "ssim" and images.is_image and min(images.shape[1:]) < 5:
-            missing.append("images")
         if missing and asked:
             raise InputError(f"the metric {name} needs {lacking[missing[0]]}")
         if not missing:

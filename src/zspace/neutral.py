@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import torch
 
 from zspace.cache import cache_folder, fingerprint, key
-from zspace.core import Batches, as_float, blockwise
+from zspace.core import Batches, of_stored
 from zspace.data import Images
 from zspace.errors import InputError
 from zspace.methods.classifier import Augment, Classifier
@@ -112,10 +112,8 @@ def neutral_classifier(
 
         fit(method, batches, total, rate=rate, run=run, fabric=fabric, report=report,
             checkpoint_every=max(1, min(1000, total // 4)), keep=1)  # fmt: skip
-    right = accuracy(
-        _logits(method.net.eval(), images.test.x, fabric.device), images.test.y
-    )  # fmt: skip
-    figure = mean_figure(right)
+    logits = of_stored(method.net.eval(), images.test.x, fabric.device)
+    figure = mean_figure(accuracy(logits, images.test.y))
     write_tensors(path, method.net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():
         checkpoint.unlink()
@@ -130,11 +128,6 @@ def _opened(folder: Path) -> Run | None:
     except InputError:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-
-
-def _logits(net: ClassifierNet, x: torch.Tensor, device: torch.device) -> torch.Tensor:
-    with torch.no_grad():
-        return blockwise(lambda block: net(as_float(block.to(device))), x).cpu()
 
 
 def _read(folder: Path, net: ClassifierNet, arch: str) -> Neutral:

@@ -88,6 +88,16 @@ class Option:
                 raise InputError(f"{self.flag} must be {words} {bound:g}, not {number:g}")
 
 
+def comma_names(flag: str, text: str | None) -> list[str] | None:
+    """The names that an option's text holds with commas between; None where it is unset."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"{flag} must be names with commas between them, not '{text}'")
+    return names
+
+
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
     """The options of a function or class: its parameters that are annotated with `About`.
 

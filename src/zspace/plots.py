@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
+from zspace.core import as_stored
 from zspace.storage import atomic
 
 CELL = 56
@@ -21,9 +22,7 @@ GAP = 2
 
 def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
     """Images (N, C, H, W) in [0, 1] as uint8 (N, H, W) for grey or (N, H, W, 3) for colour."""
-    array: npt.NDArray[np.uint8] = (
-        x.detach().float().clamp(0, 1).mul(255).round().byte().cpu().numpy().transpose(0, 2, 3, 1)
-    )
+    array: npt.NDArray[np.uint8] = as_stored(x.detach()).cpu().numpy().transpose(0, 2, 3, 1)
     return array[..., 0] if array.shape[3] == 1 else array
 
 

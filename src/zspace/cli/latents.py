@@ -47,12 +47,11 @@ def sample(
 
     from zspace import api
     from zspace.core import blockwise
-    from zspace.samplers import SAMPLERS
+    from zspace.samplers import check_drawn
 
     positive("n", n)
     check_out(out)
-    if sampler != "prior" and sampler not in SAMPLERS:
-        raise unknown("sampler", sampler, ["prior", *SAMPLERS])
+    check_drawn(sampler)
     model, where = load(run, checkpoint, device)
     generator = seeded(seed, where)
     drawn = api.sampler(run, sampler, model)

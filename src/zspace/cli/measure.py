@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from zspace.cli.base import (
     say,
 )  # fmt: skip
 from zspace.errors import InputError, unknown
+from zspace.options import comma_names
 
 if TYPE_CHECKING:
     from zspace.bench import Bench
@@ -61,20 +63,11 @@ def _told(quiet: bool) -> Generator[dict[str, Any]]:
 
 def _first_sampler(bench: Bench, name: str | None) -> str:
     from zspace.bench import own_samplers
-    from zspace.samplers import SAMPLERS
+    from zspace.samplers import check_drawn
 
-    if name is not None and name != "prior" and name not in SAMPLERS:
-        raise unknown("sampler", name, ["prior", *SAMPLERS])
+    if name is not None:
+        check_drawn(name)
     return name or own_samplers(bench)[0]
-
-
-def _names(text: str | None, option: str) -> list[str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise InputError(f"{option} must be names with commas between them, not '{text}'")
-    return names
 
 
 def _print(tables: Any) -> None:
@@ -115,8 +108,8 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
         raise InputError("the run's folder is missing: zspace evaluate RUN")
     with _told(options.pop("quiet")) as told:
         result = measure(
-            run, metrics=_names(metrics, "--metrics"), samplers=_names(samplers, "--samplers"),
-            **told, **options,
+            run, metrics=comma_names("--metrics", metrics),
+            samplers=comma_names("--samplers", samplers), **told, **options,
         )  # fmt: skip
     path = write_evaluation(run, result)
     _print(evaluation_table(result))
@@ -173,7 +166,7 @@ def compare(
     evaluations: list[Any] = [e for e in held if e is not None]
     if over_seeds:
         evaluations = merge(evaluations)
-    tables = side_by_side(evaluations, sort=sort, columns=_names(columns, "--columns"))
+    tables = side_by_side(evaluations, sort=sort, columns=comma_names("--columns", columns))
     _print(tables)
     if out is not None:
         write_tables(out, "Comparison", tables)
@@ -191,7 +184,6 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     classes, lost variety, and blur. Writes diagnosis.json into the run.
     """
     from zspace.bench import bench_of, generated
-    from zspace.diagnose import as_json
     from zspace.diagnose import diagnose as look
     from zspace.storage import write_text
 
@@ -199,7 +191,7 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
         bench = bench_of(run, **told, **options)
         name = _first_sampler(bench, sampler)
         findings = look(bench, generated(bench, name))
-    write_text(run / "diagnosis.json", json.dumps(as_json(findings), indent=1) + "\n")
+    write_text(run / "diagnosis.json", json.dumps([asdict(f) for f in findings], indent=1) + "\n")
     for finding in findings:
         click.echo(str(finding))
     faults = sum(f.fault for f in findings)
@@ -227,7 +219,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     """
     from zspace.bench import bench_of, generated
     from zspace.diagnose import diagnose as look
-    from zspace.evaluate import evaluate as measure
+    from zspace.evaluate import measure
     from zspace.evaluation import current_evaluation, write_evaluation
     from zspace.report import report as compose
     from zspace.storage import write_text
@@ -247,10 +239,10 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
             options[key] = evaluation[stored]
     options["seed"] = options["seed"] or 0
     with _told(quiet) as told:
-        if evaluation is None:
-            evaluation = measure(run, **told, **options)
-            write_evaluation(run, evaluation)
         bench = bench_of(run, **told, **options)
+        if evaluation is None:
+            evaluation = measure(bench)
+            write_evaluation(run, evaluation)
         findings = look(bench, generated(bench, _first_sampler(bench, None)))
         text = compose(bench, evaluation, findings, kind=kind)
     write_text(path, text)

@@ -20,6 +20,7 @@ from zspace.data.images import Images, Part, Raw, choose_classes, join, refit, s
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, unknown
+from zspace.options import comma_names
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def load(
         label_attribute, crop: CelebA's label and cut-out.
     """
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
-    return select(split(raw, data), _names(classes), train_size, train_per_class)
+    return select(split(raw, data), comma_names("--classes", classes), train_size, train_per_class)
 
 
 def load_whole(
@@ -200,19 +201,10 @@ def load_whole(
     """All samples of a data set in its own order, not split, and the names of their labels."""
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
     whole = join([part for part in raw.parts.values() if len(part)])
-    names = _names(classes)
+    names = comma_names("--classes", classes)
     if names:
         return choose_classes(whole, raw.classes, names)
     return whole, raw.classes
-
-
-def _names(classes: str | None) -> list[str] | None:
-    if classes is None:
-        return None
-    names = [c.strip() for c in classes.split(",")]
-    if not all(names):
-        raise InputError(f"--classes must be names with commas between them, not '{classes}'")
-    return names
 
 
 def _checked_raw(

@@ -31,6 +31,10 @@ class Figure(NamedTuple):
             return f"{self.value:.3g} ± {self.error:.2g}"
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
+    def as_json(self) -> dict[str, float | None]:
+        """Value and error; JSON knows no NaN: None in its place."""
+        return {k: v if math.isfinite(v) else None for k, v in self._asdict().items()}
+
 
 def mean_figure(values: Tensor) -> Figure:
     """The mean of independent values (N,) and its standard error, s / sqrt(N).

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-import zspace
 from zspace import api
 from zspace.cache import key
 from zspace.errors import InputError, unknown
+from zspace.evaluate import versions
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.progress import TrainingProgress
@@ -211,10 +207,7 @@ def reproduce(
         "entries": [_stored(entry) for entry in entries],
         "runs": bench.runs,
         "seconds": seconds,
-        "versions": {
-            "zspace": zspace.__version__, "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         **bench.more,
     }  # fmt: skip
     write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
@@ -223,12 +216,8 @@ def reproduce(
 
 def _stored(entry: Entry) -> dict[str, Any]:
     difference, reason = entry.difference()
-    finite = {
-        "value": entry.ours.value if math.isfinite(entry.ours.value) else None,
-        "error": entry.ours.error if math.isfinite(entry.ours.error) else None,
-    }
     return {
-        "what": entry.what, "measure": entry.measure, "ours": finite, "by": entry.by,
+        "what": entry.what, "measure": entry.measure, "ours": entry.ours.as_json(), "by": entry.by,
         "data": entry.data, "n": entry.n, "published": entry.published,
         "published_error": entry.published_error, "published_by": entry.published_by,
         "published_data": entry.published_data, "difference": difference, "reason": reason,

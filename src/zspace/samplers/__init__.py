@@ -27,6 +27,12 @@ def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampl
     return kind(dim, **checked(known, options or {}, f"option of the sampler {name}"))  # type: ignore[call-arg]
 
 
+def check_drawn(name: str) -> None:
+    """Refuse what is neither "prior", the model's own, nor the name of a sampler."""
+    if name != "prior" and name not in SAMPLERS:
+        raise unknown("sampler", name, ["prior", *SAMPLERS])
+
+
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
     """Store a fitted sampler; the header names its kind, dimension and options."""
     write_tensors(path, sampler.state_dict(), header)
@@ -44,4 +50,4 @@ def load(path: Path) -> Sampler:
     return sampler.eval()
 
 
-__all__ = ["SAMPLERS", "Mixture", "Normal", "Pushforward", "load", "make", "save"]
+__all__ = ["SAMPLERS", "Mixture", "Normal", "Pushforward", "check_drawn", "load", "make", "save"]
