@@ -24,20 +24,21 @@ SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 12, 2
 
 def plan(name: str, shape: tuple[int, ...] = (1, 8, 8), **options: object) -> Plan:
     torch.manual_seed(0)
-    return RECIPES[name](Facts(shape), **{**SMALL, **options})  # type: ignore[call-arg]
+    facts = Facts(shape, train_images=64)
+    return RECIPES[name](facts, **{**SMALL, **options})  # type: ignore[call-arg]
 
 
-def batches(shape: tuple[int, ...] = (1, 8, 8), n: int = 64, size: int = 8) -> Batches:
+def batches(of: Plan, shape: tuple[int, ...] = (1, 8, 8), n: int = 64) -> Batches:
     x = torch.randint(0, 256, (n, *shape), generator=torch.Generator().manual_seed(1))
-    return Batches(x.to(torch.uint8), torch.arange(n) % 3, size=size)
+    return Batches(x.to(torch.uint8), torch.arange(n) % 3, size=8, reserve=of.reserve)
 
 
 @RECIPE
 def test_terms_are_finite_and_named_by_optimisers(name: str) -> None:
-    model = plan(name).model
-    optimizers = model.optimizers()
+    of = plan(name)
+    optimizers = of.model.optimizers()
     seen = set()
-    for optimizer, terms in model.objectives(batches()):
+    for optimizer, terms in of.model.objectives(batches(of)):
         seen.add(optimizer)
         for term in terms.values():
             assert term.shape == ()
@@ -48,9 +49,9 @@ def test_terms_are_finite_and_named_by_optimisers(name: str) -> None:
 
 @RECIPE
 def test_an_update_moves_its_owners_parameters_and_no_others(name: str) -> None:
-    model = plan(name).model
-    optimizers = model.optimizers()
-    for optimizer, terms in model.objectives(batches()):
+    of = plan(name)
+    model, optimizers = of.model, of.model.optimizers()
+    for optimizer, terms in model.objectives(batches(of)):
         before = {k: p.clone() for k, p in model.named_parameters()}
         descend(optimizers[optimizer], terms)
         mine = {id(p) for p in owned(optimizers[optimizer])}
@@ -170,10 +171,10 @@ def test_a_few_iterations_lower_the_reconstruction_error(name: str) -> None:
 def test_bf16_trains(name: str) -> None:
     from zspace.training import make_fabric
 
-    model = plan(name).model
-    fit(model, batches(), 3, fabric=make_fabric("cpu", "bf16"))
-    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    of = plan(name)
+    fit(of.model, batches(of), 3, fabric=make_fabric("cpu", "bf16"))
+    assert all(bool(torch.isfinite(p).all()) for p in of.model.parameters())
+    assert {p.dtype for p in of.model.parameters()} == {torch.float32}
 
 
 def test_bf16_trains_a_bernoulli_vae() -> None:

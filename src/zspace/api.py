@@ -17,7 +17,7 @@ from zspace.cache import fingerprint
 from zspace.core import Batches, LatentModel, Sampler, codes
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data.images import Part, Raw, refit, select, split, to_float32
+from zspace.data.images import Part, Raw, refit, select, split, to_float32, withhold
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, find
@@ -175,18 +175,23 @@ def _train(
         torch.manual_seed(config["seed"])
         facts = _facts(images)
         plan = _plan(config, facts)
+        config |= plan.found
         model = plan.model.to(fabric.device)
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         messages = list(images.notes)
         continued = isinstance(out, Run) and bool(out.checkpoints())
         if config["init_from"] is not None and not continued:
             messages += _initialise(model, config["init_from"])
+        y = images.train.y
+        if plan.labelled is not None:
+            y = withhold(images.train, images.classes, plan.labelled)
         batches = Batches(
             _near(images.train.x, fabric.device),
-            images.train.y,
+            y,
             size=plan.batch_size,
             seed=config["seed"],
             replacement=plan.replacement,
+            reserve=plan.reserve,
             device=fabric.device,
             rank=fabric.global_rank,
             world=fabric.world_size,
@@ -199,7 +204,7 @@ def _train(
             run = Run(out)
         assert not isinstance(run, Path)
         if run is not None:
-            run.facts = {**asdict(facts), "train_images": len(images.train)}
+            run.facts = asdict(facts)
 
         def tell(iteration: int, losses: Mapping[str, float]) -> None:
             while messages:  # once training is under way: an error before that stands alone
@@ -234,7 +239,7 @@ def _plan(config: Mapping[str, Any], facts: Facts) -> Plan:
 def _facts(images: Images) -> Facts:
     x = images.train.x
     bounded = images.is_image or bool(x.abs().max() <= 1)
-    return Facts(images.shape, images.classes, bounded)
+    return Facts(images.shape, images.classes, bounded, len(images.train))
 
 
 def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
@@ -296,12 +301,17 @@ def run_facts(run: Run, path: Path | None = None) -> Facts:
     """What a run's model knows of its data: shape and class names."""
     header = read_header(path or run.weights_file())
     match header.get("facts"):
-        case {"shape": list(shape), "classes": list(classes), "bounded": bool(bounded)} if (
+        case {
+            "shape": list(shape),
+            "classes": list(classes),
+            "bounded": bool(bounded),
+            "train_images": int(count),
+        } if (
             len(shape) in (1, 3)
             and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
             and all(isinstance(c, str) for c in classes)
         ):
-            return Facts(tuple(shape), tuple(classes), bounded)
+            return Facts(tuple(shape), tuple(classes), bounded, count)
         case _:
             raise InputError(f"the weights of {run.folder} do not say what data they are for")
 
@@ -362,17 +372,19 @@ def sampler(
 ) -> Sampler:
     """The sampler `name` for a model that `load(run)` gave.
 
-    "prior" is the model's own. Others are read from the run; one that is not there yet, or that
-    was fitted to other weights than this model's, is fitted (with its stored options) and stored.
+    "prior" is the model's own, and so is GEN's "target". Others are read from the run; one that is
+    not there yet, or that was fitted to other weights than this model's, is fitted (with its stored
+    options) and stored.
 
     Args:
         images: the run's data, where they have been read.
     """
-    if name == "prior":
-        if model.prior is None:
-            known = ", ".join(samplers.SAMPLERS)
-            raise InputError(f"{run} has no prior of its own: choose a sampler ({known})")
-        return model.prior
+    if name in samplers.OWN:
+        own = model.samplers()
+        if name not in own:
+            known = ", ".join([*own, *samplers.SAMPLERS])
+            raise InputError(f"{run} has no {name} of its own: choose a sampler ({known})")
+        return own[name]
     existing = Run(run)
     path = _sampler_file(existing, name)
     options: dict[str, Any] = {}

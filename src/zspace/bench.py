@@ -186,9 +186,10 @@ def bench_of(
 
 
 def own_samplers(bench: Bench) -> list[str]:
-    """The prior and the samplers that the run holds; normal and mixture where there is none."""
+    """The model's own samplers and those that the run holds; normal and mixture where there are
+    none."""
     held = {p.stem for p in (bench.run.folder / "samplers").glob("*.safetensors")}
-    known = ([] if bench.model.prior is None else ["prior"]) + [s for s in SAMPLERS if s in held]
+    known = [*bench.model.samplers(), *(s for s in SAMPLERS if s in held)]
     return known or ["normal", "mixture"]
 
 

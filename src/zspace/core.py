@@ -43,6 +43,7 @@ class Batches:
         seed: of the order and of the noise, which are two streams.
         replacement: draw every batch anew from all images; else go through them epoch by epoch,
             each in a new order, leaving out what does not fill a last batch.
+        reserve: images that each epoch sets aside, others in each: no batch of it has them.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Batches:
         size: int,
         seed: int = 0,
         replacement: bool = False,
+        reserve: int = 0,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -64,10 +66,16 @@ class Batches:
                 f"{len(x)} training images are fewer than a batch of {size}: "
                 "lower --batch-size or give more images"
             )
+        if len(x) < size + reserve:
+            raise InputError(
+                f"{len(x)} training images are fewer than a batch of {size} and the {reserve} "
+                "that are set aside: lower --centres or --batch-size, or give more images"
+            )
         if size % world:
             raise InputError(f"a batch of {size} can't be divided among {world} processes")
         self.x, self.y, self.size, self.seed = x, y, size, seed
-        self.replacement, self.device = replacement, torch.device(device)
+        self.replacement, self.reserve = replacement, reserve
+        self.device = torch.device(device)
         self.rank, self.world = rank, world
         self.step = 0
         self.drawn = 0
@@ -87,8 +95,22 @@ class Batches:
 
     @property
     def epoch(self) -> int:
-        """How often the data set has been gone through."""
-        return self.drawn * self.size // len(self.x)
+        """How often the data set has been gone through: the number of the next batch's epoch."""
+        return self.drawn // self._per_epoch
+
+    @property
+    def begins(self) -> bool:
+        """Whether the next batch is the first of an epoch."""
+        return self.drawn % self._per_epoch == 0
+
+    def set_aside(self) -> tuple[Tensor, Tensor | None]:
+        """What the next batch's epoch sets aside: stored images, as `codes` takes them; labels."""
+        rows = self._order_of(self.epoch)[len(self.x) - self.reserve :].to(self.x.device)
+        return self.x[rows], None if self.y is None else self.y[rows]
+
+    @property
+    def _per_epoch(self) -> int:
+        return (len(self.x) - self.reserve) // self.size
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal noise (N, *shape) for the N images of this process's batch."""
@@ -98,20 +120,27 @@ class Batches:
         """Noise from U[0, 1] of shape (N, *shape), likewise."""
         return self._mine(torch.rand(self.size, *shape, generator=self._noise)).to(self.device)
 
+    @torch.no_grad()
+    def draw(self, sampler: Sampler) -> Tensor:
+        """Codes (N, D) of a sampler, by torch's global generator, which is saved with a run."""
+        return self._mine(sampler.sample(self.size))
+
     def _mine(self, whole: Tensor) -> Tensor:
         share = self.size // self.world
         return whole[self.rank * share : (self.rank + 1) * share]
 
     def _rows(self) -> Tensor:
-        n = len(self.x)
         if self.replacement:
-            return torch.randint(n, (self.size,), generator=self._order)
-        epoch, position = divmod(self.drawn, n // self.size)
+            return torch.randint(len(self.x), (self.size,), generator=self._order)
+        start = self.drawn % self._per_epoch * self.size
+        return self._order_of(self.epoch)[start : start + self.size]
+
+    def _order_of(self, epoch: int) -> Tensor:
         if self._permutation is None or self._permutation[0] != epoch:
             # the order of an epoch depends on its number alone: nothing of it need be saved
             generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
-            self._permutation = epoch, torch.randperm(n, generator=generator)
-        return self._permutation[1][position * self.size : (position + 1) * self.size]
+            self._permutation = epoch, torch.randperm(len(self.x), generator=generator)
+        return self._permutation[1]
 
     def state(self) -> dict[str, Tensor]:
         """Where the batches are: all that `load_state` needs to go on in the same way."""
@@ -211,6 +240,10 @@ class LatentModel(Method, ABC):
             raise InputError(f"codes must be (N, {self.latent_dim}), not {tuple(z.shape)}")
         data: Tensor = self.decoder(check_floats(z))
         return data
+
+    def samplers(self) -> dict[str, Sampler]:
+        """The samplers that come with the model: its prior, where it has one."""
+        return {} if self.prior is None else {"prior": self.prior}
 
     @torch.no_grad()
     def sample(

@@ -86,6 +86,12 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--data", metavar="TEXT", help="other data than the run's own")(command)
 
 
+def check_part(part: str) -> None:
+    parts = ["all", "train", "validation", "test"]
+    if part not in parts:
+        raise unknown("part", part, parts)
+
+
 def positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> None:
     if value < least:
         raise InputError(f"--{name} must be at least {least}, not {value}")

@@ -14,6 +14,7 @@ from zspace.cli.base import (
     RUN,
     SEED,
     check_out,
+    check_part,
     cli,
     click_option,
     data_options,
@@ -35,18 +36,23 @@ from zspace.errors import InputError, unknown
     default="prior",
     show_default=True,
     metavar="NAME",
-    help="prior (the model's own), or one fitted to its training codes: normal, mixture",
+    help="prior (the model's own), target (GEN's), or one fitted to its training codes: normal, "
+    "mixture, kde",
 )
+@click.option("--label", metavar="NAME", help="of one class, where the sampler knows classes")
 @CHECKPOINT
 @DEVICE
 def sample(
-    run: Path, n: int, out: Path, seed: int, sampler: str, checkpoint: str, device: str
+    run: Path, n: int, out: Path, seed: int, sampler: str, label: str | None, checkpoint: str,
+    device: str,
 ) -> None:  # fmt: skip
     """Draw images from a trained model."""
     import torch
 
     from zspace import api
     from zspace.core import blockwise
+    from zspace.data.images import class_numbers
+    from zspace.run import Run
     from zspace.samplers import check_drawn
 
     positive("n", n)
@@ -55,14 +61,15 @@ def sample(
     model, where = load(run, checkpoint, device)
     generator = seeded(seed, where)
     drawn = api.sampler(run, sampler, model)
+    number = None if label is None else class_numbers([label], api.run_facts(Run(run)).classes)[0]
     with torch.no_grad():
-        x = blockwise(model.decode, drawn.sample(n, generator=generator))
+        x = blockwise(model.decode, drawn.sample(n, number, generator=generator))
     write(out, x)
 
 
 @cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})
 @RUN
-@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture")
+@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture, kde")
 @CHECKPOINT
 @DEVICE
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -71,7 +78,8 @@ def fit_sampler(
 ) -> None:
     """Fit a sampler to a run's training codes and store it in the run.
 
-    Further options are the sampler's own: for mixture --components N and --seed S.
+    Further options are the sampler's own: for mixture --components N and --seed S; for kde
+    --centres N, --bandwidth X and --seed S.
     """
     from zspace import api
     from zspace.options import options_of
@@ -112,8 +120,7 @@ def encode(
 
     if out.suffix != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
-    if part not in ("all", "train", "validation", "test"):
-        raise unknown("part", part, ["all", "train", "validation", "test"])
+    check_part(part)
     model, _ = load(run, checkpoint, device)
     chosen, classes = api.data_for(run, data, data_dir, part)
     arrays: dict[str, Any] = {"codes": codes(model, chosen.x).cpu().numpy()}

@@ -164,6 +164,31 @@ def select(
     return replace(images, train=train)
 
 
+def withhold(part: Part, classes: Sequence[str], keep: int) -> Tensor:
+    """The labels (N,) of a seeded choice of `keep` samples; -1 for all others.
+
+    Of each class as many are kept as of any other, as far as there are so many.
+    """
+    if part.y is None:
+        raise InputError("--labelled needs data with labels")
+    if not len(classes) <= keep <= len(part):
+        raise InputError(
+            f"--labelled {keep}: expected one for each of the {len(classes)} classes at least, and "
+            f"{len(part)} training images at most"
+        )
+    counts = torch.bincount(part.y, minlength=len(classes))
+    if not bool(counts.all()):
+        empty = classes[int(counts.argmin())]
+        raise InputError(f"class {empty} has no training image: --classes can leave it out")
+    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(4))
+    # how many of its own class come before each sample, in that order
+    own = torch.nn.functional.one_hot(part.y[order]).cumsum(0).gather(1, part.y[order][:, None])
+    chosen = order[own[:, 0].argsort(stable=True)[:keep]]
+    y = torch.full_like(part.y, -1)
+    y[chosen] = part.y[chosen]
+    return y
+
+
 def _class_number(name: str, classes: Sequence[str]) -> int:
     if name in classes:
         return classes.index(name)
@@ -173,13 +198,18 @@ def _class_number(name: str, classes: Sequence[str]) -> int:
     raise unknown("class", name, classes)
 
 
+def class_numbers(chosen: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """The numbers of classes that are given by name (or by number)."""
+    return [_class_number(name, classes) for name in chosen]
+
+
 def choose_classes(
     part: Part, classes: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Part, tuple[str, ...]]:
     """The samples of the chosen classes, numbered anew in that order, and the classes' names."""
     if part.y is None:
         raise InputError("data without labels have no --classes")
-    numbers = [_class_number(c, classes) for c in chosen]
+    numbers = class_numbers(chosen, classes)
     if len(set(numbers)) < len(numbers):
         raise InputError(f"--classes names a class twice: {','.join(chosen)}")
     new = torch.full((max(int(part.y.max()) + 1, max(numbers) + 1),), -1)

@@ -8,40 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from zspace.errors import InputError
-from zspace.functional import kernel_log_density, whitening
+from zspace.functional import kernel_entropy, kernel_log_density, whitening
 from zspace.metrics.distances import check_pair, sliced_wasserstein_distance
 from zspace.metrics.figure import Figure, jackknife, mean_figure
+from zspace.samplers.kde import likeliest_bandwidth
 
 ACTIVE = 0.01
 """Variance (or share of the largest variance) above which a dimension of the code is in use."""
-
-
-def best_bandwidth(z: Tensor) -> float:
-    """The h that maximises the leave-one-out likelihood of codes (N, D), in the codes' unit.
-
-    The same h as the fixed point of GEN's supplement, Eq. 5: there the derivative in h is zero.
-
-    Raises:
-        InputError: the codes repeat one another: the likelihood grows without bound.
-    """
-    z = z.double()
-    scale = float(z.std(0).square().mean().sqrt())
-    if not scale > 0:
-        raise InputError("the codes are all the same: they have no density")
-
-    def entropy(log_h: float) -> float:
-        return -float(kernel_log_density(z, z, math.exp(log_h), leave_one_out=True).mean())
-
-    low, high = math.log(1e-4 * scale), math.log(2 * scale)
-    least: Any = minimize_scalar(entropy, bounds=(low, high), options={"xatol": 1e-3})
-    found = float(least.x)
-    if found < low + 0.1:
-        raise InputError("the codes repeat one another: a kernel density of them has no bandwidth")
-    return math.exp(found)
 
 
 def differential_entropy(
@@ -68,11 +44,10 @@ def differential_entropy(
         mean, matrix = whitening(z)
         return (z - mean) @ matrix
 
-    h = bandwidth or best_bandwidth(whitened(z))
+    h = bandwidth or likeliest_bandwidth(whitened(z))
 
     def entropy(z: Tensor) -> float:
-        z = whitened(z)
-        return -float(kernel_log_density(z, z, h, leave_one_out=True).mean())
+        return kernel_entropy(whitened(z), h)
 
     if len(z) < 20:
         return Figure(entropy(z), math.nan)
@@ -106,7 +81,7 @@ def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
     x, y = (x - mean) @ matrix, (y - mean) @ matrix
     half = n // 2
     queries = torch.cat([x[half:], y[half:]])
-    logs = [kernel_log_density(queries, c[:half], best_bandwidth(c[:half])) for c in (x, y)]
+    logs = [kernel_log_density(queries, c[:half], likeliest_bandwidth(c[:half])) for c in (x, y)]
     # densities whose kernels reach nowhere near have logarithms beyond all use
     features = torch.stack(logs, 1).clamp(min=-1e4).numpy()
     features = (features - features.mean(0)) / features.std(0).clip(1e-12)

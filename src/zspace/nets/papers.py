@@ -133,6 +133,37 @@ class FlexAENets:
         return nn.BatchNorm2d(features, momentum=self.momentum)
 
 
+@dataclass(frozen=True)
+class GENNets:
+    """GEN's FC-layers: three linear layers each way, batch norm in the hidden ones.
+
+    The paper names no widths, and no batch norm: without it the codes run away (see
+    `zspace.methods.gen`). Images (C, H, W) of any size, or vectors (D,).
+
+    Args:
+        shape: of one sample.
+        latent_dim: l, the size of a code.
+        hidden: units of each of the two hidden layers.
+    """
+
+    shape: tuple[int, ...]
+    latent_dim: int
+    hidden: int = 512
+
+    def encoder(self, outputs: int | None = None) -> nn.Sequential:
+        """E: data to `outputs` numbers (l unless told: twice that for a mean and a variance)."""
+        widths = [self.hidden, self.hidden]
+        return nn.Sequential(
+            nn.Flatten(), mlp(prod(self.shape), widths, outputs or self.latent_dim, norm=True)
+        )
+
+    def decoder(self) -> nn.Sequential:
+        """D: codes (N, l) to images in [0, 1] or to vectors."""
+        net = mlp(self.latent_dim, [self.hidden, self.hidden], prod(self.shape), norm=True)
+        last = [Sigmoid(), nn.Unflatten(1, self.shape)] if len(self.shape) == 3 else []
+        return nn.Sequential(net, *last)
+
+
 class Sigmoid(nn.Module):
     """1 / (1 + exp(-x)) in float32 under autocast, too: bfloat16 has few values near 1."""
 

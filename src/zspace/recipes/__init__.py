@@ -10,12 +10,16 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from zspace.errors import InputError, unknown
+from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
 from zspace.recipes.base import Facts, Plan, Recipe
 from zspace.recipes.flexae import flexae, flexae_sr
+from zspace.recipes.gen import gen
 from zspace.recipes.vae import vae
 
-RECIPES: dict[str, Recipe] = {"ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr}
+RECIPES: dict[str, Recipe] = {
+    "ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr, "gen": gen, "aae": aae,
+}  # fmt: skip
 
 
 def recipes() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zspace.methods.ae import AE
 from zspace.recipes.base import (
+    Architecture,
     BatchSize,
     Facts,
     Hidden,
@@ -12,7 +13,7 @@ from zspace.recipes.base import (
     LearningRate,
     Plan,
     Width,
-    flexae_nets,
+    networks,
 )  # fmt: skip
 
 
@@ -22,11 +23,12 @@ def ae(
     iterations: Iterations = 20_000,
     batch_size: BatchSize = 128,
     latent_dim: LatentDim = None,
+    arch: Architecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
 ) -> Plan:
-    """A plain autoencoder with the FlexAE paper's encoder and decoder (Tables 6 and 7)."""
-    nets = flexae_nets(facts, latent_dim, width, hidden)
+    """A plain autoencoder with the FlexAE paper's encoder and decoder, or GEN's."""
+    nets = networks(facts, arch, latent_dim, width, hidden)
     model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, rate=rate)
     return Plan(model, iterations, batch_size)

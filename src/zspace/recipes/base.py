@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
 
 from zspace.core import LatentModel
-from zspace.nets.papers import FlexAENets
+from zspace.nets.papers import FlexAENets, GENNets
 from zspace.options import About
 
 
@@ -18,11 +19,13 @@ class Facts:
         shape: of one sample: (C, H, W) of an image or (D,) of a vector.
         classes: names of the labels; empty without labels.
         bounded: every value lies in [-1, 1] (images always do).
+        train_images: how many samples there are to train on; 0 where that is not known.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     bounded: bool = True
+    train_images: int = 0
 
     @property
     def is_image(self) -> bool:
@@ -36,12 +39,19 @@ class Plan:
     Attributes:
         iterations, batch_size: of the training.
         replacement: every batch is drawn anew from all images, not epoch by epoch.
+        reserve: images that each epoch sets aside (see `Batches`).
+        labelled: how many training images the method sees with their labels; None: all. The
+            labels of the others are -1.
+        found: options that were left unset and are now known: the run's configuration keeps them.
     """
 
     model: LatentModel
     iterations: int
     batch_size: int
     replacement: bool = False
+    reserve: int = 0
+    labelled: int | None = None
+    found: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Recipe(Protocol):
@@ -59,7 +69,13 @@ LatentDim = Annotated[
 Width = Annotated[int, About("channels of the first convolution; the second has twice", least=1)]
 Hidden = Annotated[
     int | None,
-    About("units of a fully connected layer (unset: 1024 for images, 128 for vectors)", least=1),
+    About(
+        "units of a fully connected layer (unset: conv 1024 for images, 128 for vectors; fc 512)",
+        least=1,
+    ),
+]
+Architecture = Annotated[
+    Literal["conv", "fc"], About("the FlexAE paper's networks, or fully connected ones (GEN's)")
 ]
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 
@@ -68,8 +84,26 @@ def flexae_nets(
     facts: Facts, latent_dim: int | None, width: int, hidden: int | None, **more: Any
 ) -> FlexAENets:
     """The FlexAE paper's networks. Unset sizes are those of its Tables 6 (vectors) and 7."""
-    if facts.is_image:
-        dim, units = 20 if facts.shape[0] == 1 else 64, 1024
-    else:
-        dim, units = 2, 128
-    return FlexAENets(facts.shape, latent_dim or dim, width, hidden or units, facts.bounded, **more)
+    units = 1024 if facts.is_image else 128
+    dim = latent_dim or _code_size(facts)
+    return FlexAENets(facts.shape, dim, width, hidden or units, facts.bounded, **more)
+
+
+def networks(
+    facts: Facts,
+    arch: Literal["conv", "fc"],
+    latent_dim: int | None,
+    width: int,
+    hidden: int | None,
+) -> FlexAENets | GENNets:
+    """Encoder and decoder: the FlexAE paper's networks, or fully connected ones."""
+    if arch == "conv":
+        return flexae_nets(facts, latent_dim, width, hidden)
+    return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512)
+
+
+def _code_size(facts: Facts) -> int:
+    """The FlexAE paper's, for grey images, colour images and vectors."""
+    if not facts.is_image:
+        return 2
+    return 20 if facts.shape[0] == 1 else 64

@@ -8,6 +8,7 @@ from zspace.errors import InputError
 from zspace.methods.vae import VAE
 from zspace.options import About
 from zspace.recipes.base import (
+    Architecture,
     BatchSize,
     Facts,
     Hidden,
@@ -16,7 +17,7 @@ from zspace.recipes.base import (
     LearningRate,
     Plan,
     Width,
-    flexae_nets,
+    networks,
 )  # fmt: skip
 from zspace.samplers import Normal
 
@@ -31,14 +32,15 @@ def vae(
     likelihood: Annotated[
         Literal["squared-error", "bernoulli"], About("reconstruction term, summed over pixels")
     ] = "squared-error",
+    arch: Architecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
 ) -> Plan:
-    """A variational autoencoder with the FlexAE paper's encoder and decoder (Tables 6 and 7)."""
+    """A variational autoencoder with the FlexAE paper's encoder and decoder, or GEN's."""
     if likelihood == "bernoulli" and not facts.is_image:
         raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
-    nets = flexae_nets(facts, latent_dim, width, hidden)
+    nets = networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = VAE(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,

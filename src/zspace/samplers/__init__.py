@@ -9,13 +9,17 @@ from typing import Any
 from zspace.core import Sampler
 from zspace.errors import InputError, unknown
 from zspace.options import checked, options_of
+from zspace.samplers.kde import KDE
 from zspace.samplers.mixture import Mixture
 from zspace.samplers.normal import Normal
 from zspace.samplers.pushforward import Pushforward
 from zspace.storage import load_state, read_tensors, write_tensors
 
-SAMPLERS: dict[str, type[Sampler]] = {"normal": Normal, "mixture": Mixture}
+SAMPLERS: dict[str, type[Sampler]] = {"normal": Normal, "mixture": Mixture, "kde": KDE}
 """Samplers that can be fitted to the codes of any trained model, by name."""
+
+OWN = ("prior", "target")
+"""The names of samplers that come with a model (`LatentModel.samplers`)."""
 
 
 def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampler:
@@ -28,9 +32,9 @@ def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampl
 
 
 def check_drawn(name: str) -> None:
-    """Refuse what is neither "prior", the model's own, nor the name of a sampler."""
-    if name != "prior" and name not in SAMPLERS:
-        raise unknown("sampler", name, ["prior", *SAMPLERS])
+    """Refuse what is neither a model's own nor the name of a sampler that can be fitted."""
+    if name not in OWN and name not in SAMPLERS:
+        raise unknown("sampler", name, [*OWN, *SAMPLERS])
 
 
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
@@ -50,4 +54,7 @@ def load(path: Path) -> Sampler:
     return sampler.eval()
 
 
-__all__ = ["SAMPLERS", "Mixture", "Normal", "Pushforward", "check_drawn", "load", "make", "save"]
+__all__ = [
+    "KDE", "OWN", "SAMPLERS", "Mixture", "Normal", "Pushforward", "check_drawn", "load", "make",
+    "save",
+]  # fmt: skip

@@ -35,9 +35,62 @@ class Mixture(Density):
     ) -> None:
         super().__init__()
         self.seed = seed
+        self.labelled = False
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, dim))
         self.register_buffer("factors", torch.eye(dim).repeat(components, 1, 1))
+
+    @classmethod
+    def of(
+        cls, weights: Tensor, means: Tensor, covariances: Tensor, *, labelled: bool = False
+    ) -> Mixture:
+        """A known mixture: weights (K,) above 0, means (K, D), covariances (K, D, D).
+
+        Args:
+            labelled: component k is that of the label k, which can then be drawn by itself.
+        """
+        if not bool((weights > 0).all() and torch.isfinite(weights).all()):
+            raise InputError(
+                f"a mixture's weights must be above 0, not {weights.tolist()}: leave out those "
+                "components"
+            )
+        factors, failed = torch.linalg.cholesky_ex(covariances.double())
+        if bool(failed.any()):
+            raise InputError("a mixture's covariances must be positive definite")
+        mixture = cls(means.shape[1], components=len(weights))
+        mixture.labelled = labelled
+        mixture.weights.copy_(weights / weights.sum())
+        mixture.means.copy_(means)
+        mixture.factors.copy_(factors)
+        return mixture
+
+    def deconvolved(self, bandwidth: float) -> Mixture:
+        """The mixture that becomes this one where noise N(0, h^2 I) is added to its draws.
+
+        sum_k w_k N(mean_k, covariance_k - h^2 I): of N(0, I) it is N(0, (1 - h^2) I). It is where
+        GEN leads the codes to, whose kernel density is then the target (GEN, section 4; the
+        mixture's case is our own, by the same convolution).
+
+        Raises:
+            InputError: h is not below the least deviation of a component.
+        """
+        covariances = self.factors @ self.factors.mT
+        deviation = float(torch.linalg.eigvalsh(covariances).min().sqrt())
+        if not bandwidth < deviation:
+            raise InputError(
+                f"a bandwidth of {bandwidth:.4g} is not below {deviation:.4g}, the least deviation "
+                "of the target's Gaussians: codes matched so would be points"
+            )
+        eye = torch.eye(self.means.shape[1], device=self.means.device)
+        return Mixture.of(
+            self.weights, self.means, covariances - bandwidth**2 * eye, labelled=self.labelled
+        )
+
+    def deviation(self) -> Tensor:
+        """The standard deviation (D,) of each dimension, over all components."""
+        mean = self.weights @ self.means
+        within = self.factors.square().sum(2) + (self.means - mean).square()
+        return (self.weights @ within).sqrt()
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Expectation-maximisation from a k-means start on codes (N, D)."""
@@ -76,8 +129,14 @@ class Mixture(Density):
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        no_labels(label)
-        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        if not self.labelled:
+            no_labels(label)
+        if label is None:
+            k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        elif 0 <= label < len(self.weights):
+            k = torch.full((n,), label, device=self.means.device)
+        else:
+            raise InputError(f"label {label} is none of the mixture's {len(self.weights)}")
         noise = torch.randn(n, self.means.shape[1], generator=generator, device=self.means.device)
         z = torch.empty_like(noise)
         for component, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
@@ -85,10 +144,13 @@ class Mixture(Density):
         return z
 
     def log_prob(self, z: Tensor) -> Tensor:
+        return torch.logsumexp(self.component_log_probs(z) + self.weights.log()[:, None], 0)
+
+    def component_log_probs(self, z: Tensor) -> Tensor:
+        """log N(z_i; mean_k, covariance_k) (K, N) in nats, of codes (N, D)."""
         white = torch.linalg.solve_triangular(
             self.factors, (z - self.means[:, None]).mT, upper=False
         )
         volume = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = 0.5 * z.shape[1] * math.log(2 * math.pi)
-        each = -0.5 * white.square().sum(1) - (volume + constant)[:, None]
-        return torch.logsumexp(each + self.weights.log()[:, None], 0)
+        return -0.5 * white.square().sum(1) - (volume + constant)[:, None]

@@ -1,0 +1,128 @@
+"""zspace bandwidth, novelty: what kernel densities and latent densities are good for."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DEVICE,
+    RUN,
+    check_part,
+    check_writable,
+    cli,
+    data_options,
+    positive,
+    say,
+)  # fmt: skip
+from zspace.errors import InputError, unknown
+
+
+@cli.command()
+@click.option("--dim", type=int, required=True, metavar="N", help="l, the size of a code")
+@click.option("--samples", type=int, required=True, metavar="N", help="m, the number of kernels")
+@click.option("--trials", type=int, default=10, show_default=True, help="of independent draws")
+@click.option(
+    "--route", default="root", show_default=True, help="root or fixed-point (of the derivative)"
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
+def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> None:
+    """The bandwidth that tells two sets of normal codes apart best: h_opt of GEN (Table 1).
+
+    Codes that GEN matches with it have the variance 1 - h^2: where h reaches 1, nothing is left of
+    them. The fewest samples with which that does not happen are printed, too.
+    """
+    from zspace.samplers.kde import MOST_CENTRES, least_samples, optimal_bandwidths
+    from zspace.samplers.normal import Normal
+
+    positive("dim", dim, most=10_000)
+    positive("samples", samples, 2, MOST_CENTRES)
+    positive("trials", trials, most=10_000)
+    if route not in ("root", "fixed-point"):
+        raise unknown("route", route, ["root", "fixed-point"])
+    if not 0 <= seed < 1 << 52:
+        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
+    every = optimal_bandwidths(Normal(dim), dim, samples, trials=trials, route=route, seed=seed)  # type: ignore[arg-type]
+    found = every[~every.isnan()]
+    if len(found):
+        spread = f" ± {float(found.std()):.4f}" if len(found) > 1 else ""
+        click.echo(
+            f"h_opt({dim}, {samples}) = {float(found.mean()):.4f}{spread}"
+            f"  (mean and standard deviation of {len(found)} trials)"
+        )
+    if len(found) < trials:
+        why = "the fixed point did not settle" if route == "fixed-point" else "no maximum was found"
+        click.echo(f"{why} in {trials - len(found)} of {trials} trials")
+    least = least_samples(dim)
+    if len(found) and float(found.mean()) < 1:
+        left = (1 - float(found.mean()) ** 2) ** 0.5
+        click.echo(f"codes matched with it have the standard deviation {left:.3f}")
+    elif len(found):
+        click.echo(f"out of reach: in {dim} dimensions no h below 1 exists for {samples} samples")
+    if least is None:
+        click.echo(f"no number of samples up to {MOST_CENTRES:,} has an h below 1")
+    else:
+        click.echo(f"h is below 1 from about {least:,} samples on")
+
+
+@cli.command()
+@RUN
+@data_options
+@click.option("--part", default="test", show_default=True, help="train, validation, test or all")
+@click.option(
+    "--label", metavar="NAMES", help="what is no novelty, with commas between  [default: the "
+    "classes that the run was trained on, where it was trained on some]",
+)  # fmt: skip
+@click.option(
+    "--density", default="prior", show_default=True, metavar="NAME",
+    help="of the codes: prior, where the model's is a density, or one fitted to its training "
+    "codes: normal, mixture, kde",
+)  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.csv; a picture "
+              "goes beside it")  # fmt: skip
+@CHECKPOINT
+@DEVICE
+@click.option("--quiet", is_flag=True, help="no progress")
+def novelty(
+    run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any
+) -> None:  # fmt: skip
+    """Score how improbable images are: -log p(x), by the decoder's Jacobian (GEN, section 5.5).
+
+    Works for any trained model whose codes are smaller than the data. Where labels allow, the area
+    under the ROC curve is printed: images of --label against all others. The picture has the 100
+    most and the 100 least probable images (of --label, where there is one).
+    """
+    from zspace.novelty import novelty as score
+    from zspace.progress import Steps
+    from zspace.samplers import check_drawn
+
+    if out.suffix != ".csv":
+        raise InputError(f"--out must be a .csv file, not {out}")
+    check_writable(out)
+    check_drawn(density)
+    check_part(part)
+    with nullcontext() if quiet else Steps() as steps:
+        found = score(run, progress=steps, part=part, density=density, **options)
+    found.write(out)
+    ignored = found.latent_dim - found.scores.rank
+    if bool(ignored.any()):
+        say(
+            f"the decoder ignores up to {int(ignored.max())} of {found.latent_dim} directions at "
+            f"{int((ignored > 0).sum())} codes: their volume is held at its least"
+        )
+    click.echo(f"{out}: -log p(x) of {len(found.part)} samples, by the density {density}")
+    if found.part.x.ndim == 4:
+        found.draw(out.with_suffix(".png"))
+        click.echo(str(out.with_suffix(".png")))
+    if found.known is None:
+        return
+    area = found.auroc()
+    if area is None:
+        say("no AUROC: all samples are known, or none is (--data names others, --label the known)")
+    else:
+        inside = int(found.known.sum())
+        click.echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")

@@ -1,0 +1,80 @@
+"""The adversarial autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.optim import Optimizer
+
+from zspace.core import Batches, LatentModel, Sampler, Terms
+from zspace.functional import full_precision, squared_error
+from zspace.training import adam
+
+BETAS = (0.5, 0.999)
+
+
+class AAE(LatentModel):
+    """Makhzani et al., Adversarial Autoencoders (2016), section 2: codes matched to any prior.
+
+    Three updates in turn, each by its own Adam: encoder E and decoder D reconstruct; a
+    discriminator C tells draws of the prior from codes; E makes its codes pass for draws.
+
+        ae             min over E, D of (1/d) E||x - D(E(x))||^2
+        discriminator  min over C of -E_p log s(C(z)) - E_x log(1 - s(C(E(x))))
+        encoder        min over E of -E_x log s(C(E(x)))
+
+    with s the logistic function; the last is the form that does not saturate (Goodfellow et al.,
+    2014, section 3).
+
+    Args:
+        encoder: E, data to codes (N, l).
+        decoder: D, codes to data.
+        prior: what the codes are to look like.
+        discriminator: C, codes to (N, 1); no batch norm.
+        rate: of the three Adams.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Sampler,
+        discriminator: nn.Module,
+        latent_dim: int,
+        *,
+        rate: float = 2e-4,
+    ) -> None:
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.discriminator, self.rate = discriminator, rate
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        players = {
+            "ae": [*self.encoder.parameters(), *self.decoder.parameters()],
+            "discriminator": list(self.discriminator.parameters()),
+            "encoder": list(self.encoder.parameters()),
+        }
+        return {name: adam(p, self.rate, BETAS) for name, p in players.items()}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        x, _ = next(batches)
+        error = squared_error(self.decode(self.encode(x)), x) / x[0].numel()
+        yield "ae", {"reconstruction": error}
+
+        z = self.encode(x)
+        fake = full_precision(z)
+        real = batches.draw(self.prior)
+        # -log s(c) = softplus(-c), -log(1 - s(c)) = softplus(c)
+        on_real, on_fake = self._judge(torch.cat([real, fake.detach()])).chunk(2)
+        yield (
+            "discriminator",
+            {"prior": softplus(-on_real).mean(), "codes": softplus(on_fake).mean()},
+        )
+        yield "encoder", {"fooling": softplus(-self._judge(fake)).mean()}
+
+    def _judge(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(z)
+        return full_precision(logits)

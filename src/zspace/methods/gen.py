@@ -1,0 +1,140 @@
+"""GEN: an autoencoder whose codes are matched to a known density by kernel density estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zspace.core import Batches, LatentModel, Sampler, Terms, codes
+from zspace.errors import InputError
+from zspace.functional import full_precision, kernel_log_density, log_share, squared_error
+from zspace.samplers.mixture import Mixture
+from zspace.training import adam
+
+BETAS = (0.5, 0.999)
+"""Adam's decay rates (section 5.3 gives the first)."""
+
+RANGE = 5.0
+"""Times the target's deviation that the codes may lie from its mean before training stops."""
+
+
+class GEN(LatentModel):
+    """Algorithm 1 of Saha, Elhabian and Whitaker, GENs: Generative Encoding Networks.
+
+        min over E, D of  (1/d) E||x - D(E(x))||^2 + lambda E_x log[ p_e(z') / (p_t(z') + p_e(z')) ]
+
+    with z' = E(x), p_t the target and p_e a Gaussian kernel density of bandwidth h on m codes that
+    lag behind: of images which the epoch's gradient steps do not use, encoded anew every k_b
+    iterations (Eq. 3). Its line 1, h, is `zspace.samplers.kde.optimal_bandwidths`.
+
+    At the optimum the codes convolved with the kernel are the target: N(0, (1 - h^2) I) for N(0, I)
+    (Eq. 8). That is the prior from which codes are drawn; the target is at hand as well.
+
+    With labels for some images (semi-supervised, section 5.4) the codes of each class are matched
+    to the mixture's component of that class, too. [LABELLED]
+
+    Args:
+        encoder: E, data to codes (N, l). It needs batch norm in its hidden layers, see below.
+        decoder: D, codes to data.
+        target: p_t, a Gaussian mixture (of one component: a normal distribution).
+        centres: m, the number of lagged codes; their images come from `Batches.set_aside`.
+        bandwidth: h.
+        weight: lambda; 0.005 to 0.01 in the paper.
+        lag: k_b, 10 in the paper.
+        floor: hold p_e above the density that the target has at the edge of its innermost 99.9%.
+        rate: of Adam.
+
+    Departures: the reconstruction error is the mean over pixels (the paper's Eq. 3 has the sum, its
+    reported loss of 0.02 and its lambda are of the mean). When an epoch begins the centres are
+    encoded anew, too, so that none is ever of an image that the epoch uses. Without batch norm in
+    hidden layers the codes run away: log p_e - log(p_t + p_e) has no lower bound in the tails,
+    where the kernels decay faster than the target. Training stops with an error when they do.
+
+    Raises:
+        InputError: h is not below the least deviation of the target's components.
+    """
+
+    centres: Tensor
+    labels: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        target: Mixture,
+        latent_dim: int,
+        *,
+        centres: int,
+        bandwidth: float,
+        weight: float = 0.01,
+        lag: int = 10,
+        floor: bool = False,
+        rate: float = 2e-4,
+    ) -> None:
+        super().__init__(encoder, decoder, target.deconvolved(bandwidth), latent_dim)
+        self.target, self.bandwidth, self.weight = target, bandwidth, weight
+        self.lag, self.rate = lag, rate
+        self.floor = _edge(target) if floor else None
+        self.register_buffer("centres", torch.zeros(centres, latent_dim))
+        self.register_buffer("labels", torch.full((centres,), -1))
+
+    def samplers(self) -> dict[str, Sampler]:
+        return {**super().samplers(), "target": self.target}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"gen": adam(self.parameters(), self.rate, BETAS)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        if batches.step % self.lag == 0 or batches.begins:
+            self._encode_centres(batches)
+        x, y = next(batches)
+        z = self.encode(x)
+        log_e, log_t = self._log_density(z, self.centres), self.target.log_prob(full_precision(z))
+        terms = {
+            "reconstruction": squared_error(self.decode(z), x) / x[0].numel(),
+            "divergence": self.weight * log_share(log_e, log_t).mean(),
+        }
+        if y is not None and self.target.labelled:
+            terms["labelled"] = self.weight * self._labelled(z, y)
+        yield "gen", terms
+
+    def _log_density(self, z: Tensor, centres: Tensor) -> Tensor:
+        log_e = kernel_log_density(z, centres, self.bandwidth)
+        return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
+
+    def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
+        """The divergence of each class's codes from its own component, where labels are known."""
+        each = self.target.component_log_probs(full_precision(z))
+        parts = [z.new_zeros(0)]
+        for label in y[y >= 0].unique().tolist():
+            own, mine = y == label, self.labels == label
+            if bool(mine.any()):
+                log_e = self._log_density(z[own], self.centres[mine])
+                parts.append(log_share(log_e, each[label, own]))
+        return full_precision(torch.cat(parts)).sum() / max(1, len(y))
+
+    def _encode_centres(self, batches: Batches) -> None:
+        """Lines 3 and 13 of Algorithm 1: batch norm by its running statistics, no gradient."""
+        x, y = batches.set_aside()
+        self.eval()
+        self.centres.copy_(codes(self, x))
+        self.train()
+        if y is not None:
+            self.labels.copy_(y)
+        mean = self.target.weights @ self.target.means
+        reach = float(((self.centres - mean) / self.target.deviation()).square().mean().sqrt())
+        if not reach < RANGE:
+            raise InputError(
+                f"the codes ran away from the target at iteration {batches.step}: they lie "
+                f"{reach:.3g} of its deviations from its mean, on average (a lower --weight, "
+                "--floor, or batch norm in the encoder's hidden layers keeps them)"
+            )
+
+
+def _edge(target: Mixture) -> float:
+    """The log density below which 0.1% of the target's draws lie."""
+    drawn = target.sample(100_000, generator=torch.Generator().manual_seed(0))
+    return float(target.log_prob(drawn).quantile(0.001))

@@ -1,0 +1,36 @@
+"""`zspace train aae`."""
+
+from __future__ import annotations
+
+from zspace.methods.aae import AAE
+from zspace.nets.mlp import mlp
+from zspace.recipes.base import Facts, Hidden, Iterations, LearningRate, Plan, Width, networks
+from zspace.recipes.gen import (
+    GENArchitecture,
+    GENBatch,
+    GENLatentDim,
+    code_size,
+    default_architecture,
+)  # fmt: skip
+from zspace.samplers import Normal
+
+
+def aae(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: GENBatch = 100,
+    latent_dim: GENLatentDim = None,
+    arch: GENArchitecture = None,
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 2e-4,
+) -> Plan:
+    """An adversarial autoencoder (Makhzani et al., 2016) with GEN's networks and sizes."""
+    dim = latent_dim or code_size(facts)
+    nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
+    units = hidden or 512
+    model = AAE(
+        nets.encoder(), nets.decoder(), Normal(dim), mlp(dim, [units, units], 1), dim, rate=rate
+    )
+    return Plan(model, iterations, batch_size)

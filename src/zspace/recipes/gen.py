@@ -1,0 +1,162 @@
+"""`zspace train gen`."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+
+from zspace.errors import InputError
+from zspace.methods.gen import GEN
+from zspace.options import About
+from zspace.recipes.base import (
+    Facts,
+    Hidden,
+    Iterations,
+    LearningRate,
+    Plan,
+    Width,
+    networks,
+)  # fmt: skip
+from zspace.samplers.kde import least_samples, optimal_bandwidths
+from zspace.samplers.mixture import Mixture
+
+GENBatch = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
+GENLatentDim = Annotated[
+    int | None,
+    About(
+        "size of a code (unset: 8 for grey images, 25 for colour, 40 above 32 pixels, 2 for "
+        "vectors or a mixture)",
+        least=1,
+    ),
+]
+GENArchitecture = Annotated[
+    Literal["conv", "fc"] | None,
+    About("the FlexAE paper's networks, or fully connected ones (unset: fc, for colour conv)"),
+]
+
+
+def gen(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: GENBatch = 100,
+    latent_dim: GENLatentDim = None,
+    target: Annotated[
+        Literal["normal", "mixture"], About("what the codes are matched to: N(0, I), or a ring of "
+                                            "unit Gaussians")
+    ] = "normal",
+    components: Annotated[
+        int | None, About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2,
+                          most=1000)
+    ] = None,
+    separation: Annotated[
+        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0)
+    ] = 6.0,
+    labelled: Annotated[
+        int | None, About("training images whose labels are used: each class gets its own "
+                          "component of the mixture", least=1)
+    ] = None,
+    centres: Annotated[
+        int | None,
+        About("m, images set aside for the kernel density (unset: 10,000, above 32 pixels "
+              "20,000, or half of the training images)", least=2),
+    ] = None,
+    bandwidth: Annotated[
+        float | None, About("h of the kernel density (unset: the optimal one, estimated)", above=0)
+    ] = None,
+    weight: Annotated[
+        float, About("lambda, of the divergence against the mean error of a pixel", least=0)
+    ] = 0.01,
+    lag: Annotated[int, About("iterations between encodings of the centres", least=1)] = 10,
+    floor: Annotated[
+        bool, About("hold the kernel density above the target's at its 99.9% edge")
+    ] = False,
+    arch: GENArchitecture = None,
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 2e-4,
+) -> Plan:  # fmt: skip
+    """An autoencoder whose codes are matched to a known density (Saha et al., 2020)."""
+    if labelled is not None and target != "mixture":
+        raise InputError("--labelled gives each class a component of its own: --target mixture")
+    if labelled is not None and len(facts.classes) < 2:
+        raise InputError("--labelled needs data with labels, of two classes or more")
+    if labelled is not None and labelled < len(facts.classes):
+        raise InputError(
+            f"--labelled {labelled}: there are {len(facts.classes)} classes, each needs one"
+        )
+    if labelled is not None and components not in (None, len(facts.classes)):
+        raise InputError(
+            f"--labelled: the mixture has a component for each of the {len(facts.classes)} "
+            f"classes: leave out --components {components}"
+        )
+    if target == "mixture":
+        count = components or len(facts.classes) or 10
+        dim = latent_dim or 2
+        density = ring(count, dim, separation, labelled=labelled is not None)
+    else:
+        dim = latent_dim or code_size(facts)
+        density = Mixture(dim, components=1)
+    large = facts.is_image and facts.shape[0] == 3 and facts.shape[1] > 32
+    m = centres or max(2, min(20_000 if large else 10_000, facts.train_images // 2))
+    if m + batch_size > facts.train_images > 0:
+        raise InputError(
+            f"--centres {m}: they are set aside from the {facts.train_images} training images, "
+            f"which must leave a batch of {batch_size}"
+        )
+    h = bandwidth or find_bandwidth(density, dim, m)
+    nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
+    model = GEN(
+        nets.encoder(), nets.decoder(), density, dim,
+        centres=m, bandwidth=h, weight=weight, lag=lag, floor=floor, rate=rate,
+    )  # fmt: skip
+    return Plan(
+        model, iterations, batch_size, reserve=m, labelled=labelled,
+        found={"centres": m, "bandwidth": h, "latent_dim": dim},
+    )  # fmt: skip
+
+
+def code_size(facts: Facts) -> int:
+    """The paper's: 8 on MNIST, 25 on SVHN, 40 on CelebA (section 5.3)."""
+    if not facts.is_image:
+        return 2
+    if facts.shape[0] == 1:
+        return 8
+    return 25 if facts.shape[1] <= 32 else 40
+
+
+def default_architecture(facts: Facts) -> Literal["conv", "fc"]:
+    return "conv" if facts.is_image and facts.shape[0] == 3 else "fc"
+
+
+def ring(components: int, dim: int, separation: float, *, labelled: bool = False) -> Mixture:
+    """Unit Gaussians of equal weight, evenly on a circle in the first two dimensions, or a line."""
+    means = torch.zeros(components, dim)
+    if dim == 1:
+        means[:, 0] = separation * (torch.arange(components) - (components - 1) / 2)
+    else:
+        angle = torch.arange(components) * (2 * math.pi / components)
+        radius = separation / (2 * math.sin(math.pi / components))
+        means[:, 0], means[:, 1] = radius * angle.cos(), radius * angle.sin()
+    weights, covariances = torch.ones(components), torch.eye(dim).expand(components, dim, dim)
+    return Mixture.of(weights, means, covariances, labelled=labelled)
+
+
+def find_bandwidth(target: Mixture, dim: int, centres: int) -> float:
+    """h_opt, from three trials, to four digits."""
+    found = optimal_bandwidths(target, dim, centres, trials=3, queries=min(centres, 4000))
+    h = float(found.nanmean())
+    if h < 1:
+        return round(h, 4)
+    least = least_samples(dim)
+    more = (
+        f"--centres {least} would do for a normal target"
+        if least is not None and least > centres
+        else "no number of centres that can be had would do"
+    )
+    raise InputError(
+        f"--latent-dim {dim} is too large for {centres} centres: the optimal bandwidth is {h:.3g}, "
+        f"and only below 1 are codes more than a point ({more})"
+    )

@@ -1,0 +1,203 @@
+"""Kernel densities of codes, and the two ways to choose their bandwidth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from scipy.optimize import brentq, minimize_scalar
+from torch import Tensor
+
+from zspace.core import Density, stream
+from zspace.errors import InputError
+from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density
+from zspace.options import About
+from zspace.samplers.normal import Normal, moments, no_labels
+
+MOST_CENTRES = 100_000
+"""Centres up to which a bandwidth below 1 is looked for."""
+
+
+class KDE(Density):
+    """(1/m) sum_i N(c_i, h^2 S) over codes of size dim, S the codes' covariance.
+
+    Unfitted it is N(0, I). Codes are drawn as a centre, chosen at random, and noise of the kernel.
+
+    Reference: GEN, Eq. 1, whose kernels are isotropic: codes of other models than GEN have
+    directions of very different widths, and no single h would suit all.
+    """
+
+    mean: Tensor
+    factor: Tensor
+    centres: Tensor
+    count: Tensor
+    h: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        centres: Annotated[
+            int, About("codes that carry a kernel, chosen at random", least=2, most=1_000_000)
+        ] = 10_000,
+        bandwidth: Annotated[
+            float | None,
+            About("in units of the codes' deviation (unset: the likeliest)", above=0),
+        ] = None,
+        seed: Annotated[int, About("of the choice of centres", least=0, most=1 << 52)] = 0,
+    ) -> None:
+        super().__init__()
+        self.bandwidth, self.seed = bandwidth, seed
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("factor", torch.eye(dim))
+        self.register_buffer("centres", torch.zeros(centres, dim))
+        self.register_buffer("count", torch.tensor(1))
+        self.register_buffer("h", torch.tensor(1.0))
+
+    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+        """Kernels on codes (N, D); where there are fewer than `centres`, on all of them."""
+        mean, covariance = moments(z)
+        self.mean.copy_(mean)
+        self.factor.copy_(torch.linalg.cholesky(covariance))
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = z[torch.randperm(len(z), generator=generator)[: len(self.centres)]]
+        white = self._white(chosen.to(self.mean))
+        self.centres[: len(chosen)] = white
+        self.count.fill_(len(chosen))
+        self.h.fill_(self.bandwidth or likeliest_bandwidth(white))
+        return self
+
+    def _white(self, z: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        device = self.mean.device
+        rows = torch.randint(int(self.count), (n,), generator=generator, device=device)
+        noise = torch.randn(n, len(self.mean), generator=generator, device=device)
+        return self.mean + (self.centres[rows] + self.h * noise) @ self.factor.T
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        centres = self.centres[: int(self.count)]
+        volume = self.factor.diagonal().log().sum()
+        return kernel_log_density(self._white(z), centres, float(self.h)) - volume
+
+
+def likeliest_bandwidth(z: Tensor) -> float:
+    """The h that maximises the leave-one-out likelihood of codes (N, D), in the codes' unit.
+
+    The same h as the fixed point of GEN's supplement, Eq. 5: there the derivative in h is zero.
+
+    Raises:
+        InputError: the codes repeat one another: the likelihood grows without bound.
+    """
+    z = z.double()
+    scale = float(z.std(0).square().mean().sqrt())
+    if not scale > 0:
+        raise InputError("the codes are all the same: they have no density")
+    low, high = math.log(1e-4 * scale), math.log(2 * scale)
+    least: Any = minimize_scalar(
+        lambda log_h: kernel_entropy(z, math.exp(log_h)),
+        bounds=(low, high),
+        options={"xatol": 1e-3},
+    )
+    found = float(least.x)
+    if found < low + 0.1:
+        raise InputError("the codes repeat one another: a kernel density of them has no bandwidth")
+    return math.exp(found)
+
+
+def optimal_bandwidths(
+    target: Density,
+    dim: int,
+    samples: int,
+    *,
+    trials: int = 10,
+    queries: int | None = None,
+    route: Literal["root", "fixed-point"] = "root",
+    seed: int = 0,
+) -> Tensor:
+    """h_opt (trials,): the h that maximises `kernel_jsd` between two sample sets of a target.
+
+    Each trial draws the centres, z' and z'' afresh: three disjoint sets.
+
+    Args:
+        target: p_t over codes of size dim.
+        samples: m, the number of centres.
+        queries: of each of z' and z''; unset: m, but 10,000 at most.
+        route: a bracketed root of the derivative (Brent's method), or the fixed point, each step
+            of which goes half of the way.
+
+    NaN where a trial has none: the derivative changes no sign, or the fixed point does not settle.
+    Reference: Saha et al., GEN, section 3; supplement, Eq. 2 and 3.
+    """
+    if samples < 2 or trials < 1:
+        raise InputError(
+            f"a bandwidth needs 2 samples and 1 trial or more, not {samples} and {trials}"
+        )
+    n = queries or min(samples, 10_000)
+    find = _root if route == "root" else _fixed_point
+    found: list[float] = []
+    for trial in range(trials):
+        generator = torch.Generator().manual_seed(stream(seed, 21, dim, samples, trial))
+        centres, z, other = (target.sample(k, generator=generator) for k in (samples, n, n))
+        found.append(
+            find(lambda h: kernel_jsd_slope(z, other, centres, h, target.log_prob))  # noqa: B023
+        )
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _root(slope: Callable[[float], tuple[float, float]]) -> float:
+    """Where the derivative falls through 0: in [0.1, 1.6], widened where it has to be."""
+    low, high = 0.1, 1.6
+    while slope(low)[0] <= 0:
+        low /= 2
+        if low < 1e-4:
+            return math.nan
+    while slope(high)[0] >= 0:
+        high *= 2
+        if high > 1e4:
+            return math.nan
+    root: Any = brentq(lambda h: slope(h)[0], low, high, xtol=1e-4)
+    return float(root)
+
+
+def _fixed_point(slope: Callable[[float], tuple[float, float]]) -> float:
+    h = 1.0
+    for _ in range(100):
+        following = math.sqrt((h**2 + slope(h)[1] ** 2) / 2)
+        if not abs(following - h) > 1e-5:  # also where it is NaN
+            return following
+        h = following
+    return math.nan
+
+
+def least_samples(dim: int, *, seed: int = 0) -> int | None:
+    """The least m for which h_opt of N(0, I) in so many dimensions is below 1, to some 10%.
+
+    None where that is more than `MOST_CENTRES`. At h_opt = 1 the latents that GEN leads to are a
+    point (section 4): the paper reads its Table 1 so. Found by bisection in log m.
+    """
+
+    def beyond(m: int) -> bool:
+        found = optimal_bandwidths(Normal(dim), dim, m, trials=1, queries=2000, seed=seed)
+        return not float(found) < 1
+
+    low, high = 2, MOST_CENTRES
+    if not beyond(low):
+        return low
+    # upwards from where it is cheap
+    step = 16
+    while step < high and beyond(step):
+        low, step = step, 4 * step
+    high = min(step, high)
+    if high == MOST_CENTRES and beyond(high):
+        return None
+    while high > 1.1 * low and high > low + 1:
+        middle = round(math.sqrt(low * high))
+        low, high = (middle, high) if beyond(middle) else (low, middle)
+    return high
