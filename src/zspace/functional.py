@@ -107,10 +107,10 @@ def kernel_log_density(
     time, with a gradient and without.
     Reference: Saha et al., GEN, Eq. 1; supplement, Eq. 4, for the sum without i.
     """
+    h = bandwidth if isinstance(bandwidth, Tensor) else torch.tensor(bandwidth, dtype=torch.float64)
     value: Tensor = _KernelLogDensity.apply(  # pyright: ignore[reportAssignmentType]
-        full_precision(z), full_precision(centres.detach()), torch.as_tensor(bandwidth),
-        leave_one_out,
-    )  # fmt: skip
+        full_precision(z), full_precision(centres.detach()), h, leave_one_out
+    )
     return value
 
 

@@ -179,6 +179,7 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
     return max(float(errors.double().mean()), 1e-12)
 
 
+@torch.no_grad()
 def log_densities(
     model: LatentModel,
     x: Tensor,
@@ -211,15 +212,13 @@ def log_densities(
             "can't be inverted, and gives no density"
         )
     device = next(model.parameters()).device
-    model.requires_grad_(False)
     rows = max(1, min(256, ENTRIES // (dim * size)))
     parts: list[tuple[Tensor, ...]] = []
     for start in range(0, len(x), rows):
         block = as_float(x[start : start + rows].to(device))
-        with torch.no_grad():
-            z = model.encode(block)
-            error = (model.decode(z) - block).flatten(1).double().square().sum(1)
-            latent = density.log_prob(z).double()
+        z = model.encode(block)
+        error = (model.decode(z) - block).flatten(1).double().square().sum(1)
+        latent = density.log_prob(z).double()
         volume, rank = jacobian_log_determinant(model.decode, z)
         residual = -0.5 * (error / variance + size * math.log(2 * math.pi * variance))
         parts.append(tuple(t.cpu() for t in (latent, volume, residual, rank)))

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import update_bn
 
-from zspace.core import Batches, LatentModel, Sampler, Terms, codes
+from zspace.core import BLOCK, Batches, LatentModel, Sampler, Terms, as_float, codes
 from zspace.errors import InputError
 from zspace.functional import full_precision, kernel_log_density, log_share, squared_error
 from zspace.samplers.mixture import Mixture
@@ -16,6 +17,9 @@ from zspace.training import adam
 
 BETAS = (0.5, 0.999)
 """Adam's decay rates (section 5.3 gives the first)."""
+
+WARM_UP = 100
+"""Iterations after which the centres may lag by one iteration more."""
 
 RANGE = 5.0
 """Times the target's deviation that the codes may lie from its mean before training stops."""
@@ -33,8 +37,14 @@ class GEN(LatentModel):
     At the optimum the codes convolved with the kernel are the target: N(0, (1 - h^2) I) for N(0, I)
     (Eq. 8). That is the prior from which codes are drawn; the target is at hand as well.
 
-    With labels for some images (semi-supervised, section 5.4) the codes of each class are matched
-    to the mixture's component of that class, too. [LABELLED]
+    With labels for some images (semi-supervised, section 5.4) a third term matches the codes of
+    each class to the mixture's component of that class, p_t(z'|y), by the kernel density p_e(z'|y)
+    of the lagged codes whose label is known to be y:
+
+        lambda E_(x,y) -log[ p_t(z'|y) / (p_t(z'|y) + p_e(z'|y)) ]
+
+    (the paper does not say how). It has the same optimum as the form above, but its gradient does
+    not vanish where p_t does: a class that starts far from its mode would never find it.
 
     Args:
         encoder: E, data to codes (N, l). It needs batch norm in its hidden layers, see below.
@@ -88,7 +98,8 @@ class GEN(LatentModel):
         return {"gen": adam(self.parameters(), self.rate, BETAS)}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
-        if batches.step % self.lag == 0 or batches.begins:
+        lag = min(self.lag, 1 + batches.step // WARM_UP)
+        if batches.step % lag == 0 or batches.begins:
             self._encode_centres(batches)
         x, y = next(batches)
         z = self.encode(x)
@@ -106,19 +117,24 @@ class GEN(LatentModel):
         return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
 
     def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
-        """The divergence of each class's codes from its own component, where labels are known."""
+        """-log p_t(z'|y) / (p_t(z'|y) + p_e(z'|y)), mean over the images with a label y."""
         each = self.target.component_log_probs(full_precision(z))
         parts = [z.new_zeros(0)]
         for label in y[y >= 0].unique().tolist():
             own, mine = y == label, self.labels == label
             if bool(mine.any()):
                 log_e = self._log_density(z[own], self.centres[mine])
-                parts.append(log_share(log_e, each[label, own]))
-        return full_precision(torch.cat(parts)).sum() / max(1, len(y))
+                parts.append(-log_share(each[label, own], log_e))
+        terms = full_precision(torch.cat(parts))
+        return terms.sum() / max(1, len(terms))
 
     def _encode_centres(self, batches: Batches) -> None:
         """Lines 3 and 13 of Algorithm 1: batch norm by its running statistics, no gradient."""
         x, y = batches.set_aside()
+        if batches.step == 0:
+            # running statistics that have seen nothing would put the centres where no code is
+            device = self.centres.device
+            update_bn((as_float(block.to(device)) for block in x.split(BLOCK)), self.encoder)
         self.eval()
         self.centres.copy_(codes(self, x))
         self.train()

@@ -1,0 +1,426 @@
+"""GEN: kernel densities, bandwidths, the method, novelty - against independent implementations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KernelDensity
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
+
+from zspace import functional
+from zspace.core import Batches, codes
+from zspace.errors import InputError
+from zspace.functional import (
+    jacobian_log_determinant,
+    kernel_entropy,
+    kernel_jsd,
+    kernel_jsd_slope,
+    kernel_log_density,
+    log_share,
+)
+from zspace.methods.gen import GEN
+from zspace.nets.papers import GENNets
+from zspace.papers.base import published
+from zspace.recipes.gen import ring
+from zspace.samplers import KDE, Mixture, Normal
+from zspace.samplers.kde import least_samples, likeliest_bandwidth, optimal_bandwidths
+from zspace.training import fit
+
+DIM, M, N = 4, 60, 25
+
+
+@pytest.fixture
+def sets() -> tuple[Tensor, Tensor, Tensor]:
+    """z', z'' and centres, float64, away from the origin."""
+    generator = torch.Generator().manual_seed(0)
+    z, other, centres = (
+        torch.randn(k, DIM, generator=generator).double() + 0.3 for k in (N, N + 5, M)
+    )
+    return z, other, centres
+
+
+def plain_log_density(z: Tensor, centres: Tensor, h: float | Tensor) -> Tensor:
+    """Eq. 1 as it is written."""
+    h = torch.as_tensor(h, dtype=z.dtype)
+    squares = (z[:, None] - centres[None]).square().sum(2)
+    kernels = torch.exp(-squares / (2 * h**2)) / (2 * math.pi * h**2) ** (z.shape[1] / 2)
+    return kernels.mean(1).log()
+
+
+def test_kernel_density_against_sklearn_and_a_loop(sets: tuple[Tensor, Tensor, Tensor]) -> None:
+    z, _, centres = sets
+    ours = kernel_log_density(z, centres, 0.7)
+    theirs = KernelDensity(bandwidth=0.7).fit(centres.numpy()).score_samples(z.numpy())
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+    for i in range(3):
+        total = sum(math.exp(-float((z[i] - c).square().sum()) / (2 * 0.49)) for c in centres) / (
+            2 * math.pi * 0.49
+        ) ** (DIM / 2)
+        assert float(ours[i]) == pytest.approx(math.log(total / M), rel=1e-10)
+    normal = torch.stack(
+        [MultivariateNormal(c, 0.49 * torch.eye(DIM).double()).log_prob(z) for c in centres]
+    )
+    torch.testing.assert_close(ours, normal.logsumexp(0) - math.log(M))
+
+
+def test_kernel_density_far_away_and_far_from_the_origin() -> None:
+    """In log space nothing underflows; about the centres' mean, little cancels."""
+    far = kernel_log_density(torch.full((1, 3), 1e3), torch.zeros(5, 3), 0.1)
+    assert float(far) == pytest.approx(-3e6 / 0.02, rel=1e-6)
+    generator = torch.Generator().manual_seed(1)
+    z, centres = torch.randn(9, 3, generator=generator), torch.randn(50, 3, generator=generator)
+    near = kernel_log_density(z.double(), centres.double(), 0.5).float()
+    torch.testing.assert_close(kernel_log_density(z + 1000, centres + 1000, 0.5), near,
+                               rtol=1e-2, atol=1e-2)  # fmt: skip
+    torch.testing.assert_close(kernel_log_density(z, centres, 0.5), near, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_blocks_change_nothing(
+    sets: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    z, other, centres = sets
+    log_target = Normal(DIM).double().log_prob
+    whole = kernel_log_density(z, centres, 0.6), kernel_entropy(z, 0.6)
+    slope = kernel_jsd_slope(z, other, centres, 0.6, log_target)
+    monkeypatch.setattr(functional, "BLOCK", rows * M)
+    torch.testing.assert_close(kernel_log_density(z, centres, 0.6), whole[0])
+    assert kernel_entropy(z, 0.6) == pytest.approx(whole[1])
+    assert kernel_jsd_slope(z, other, centres, 0.6, log_target) == pytest.approx(slope)
+
+
+def test_jsd_gradients_against_autograd_and_finite_differences(
+    sets: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    z, other, centres = sets
+    log_target = Normal(DIM).double().log_prob
+
+    def plain(z: Tensor, h: float | Tensor) -> Tensor:
+        """Eq. 2 with its constants, as it is written."""
+        terms = []
+        for queries, sign in ((z, 1), (other, -1)):
+            p_e, p_t = plain_log_density(queries, centres, h).exp(), log_target(queries).exp()
+            terms.append(((p_e if sign > 0 else p_t) / (p_e + p_t)).log().mean())
+        return math.log(2) + sum(terms) / 2
+
+    z.requires_grad_()
+    h = torch.tensor(0.65, dtype=torch.float64, requires_grad=True)
+    ours, expected = kernel_jsd(z, other, centres, h, log_target), plain(z, h)
+    torch.testing.assert_close(ours, expected)
+    mine = torch.autograd.grad(ours, (z, h))
+    automatic = torch.autograd.grad(expected, (z, h))
+    for a, b in zip(mine, automatic, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+    step = 1e-5
+    with torch.no_grad():
+        for i, j in ((0, 0), (3, 2), (N - 1, DIM - 1)):
+            moved = [z.clone(), z.clone()]
+            moved[0][i, j] += step
+            moved[1][i, j] -= step
+            difference = (plain(moved[0], 0.65) - plain(moved[1], 0.65)) / (2 * step)
+            assert float(mine[0][i, j]) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
+        difference = (plain(z, 0.65 + step) - plain(z, 0.65 - step)) / (2 * step)
+    z = z.detach()
+    assert float(mine[1]) == pytest.approx(float(difference), rel=1e-6)
+    slope, _ = kernel_jsd_slope(z, other, centres, 0.65, log_target)
+    assert slope == pytest.approx(float(difference), rel=1e-6)
+
+
+def supplement_equation_2(z: Tensor, other: Tensor, centres: Tensor, h: float) -> float:
+    """The supplement's Eq. 2, term by term, with loops for its expectations."""
+    dim, m = z.shape[1], len(centres)
+
+    def parts(query: Tensor) -> tuple[float, float, float]:
+        squares = (query - centres).square().sum(1)
+        kernel = (-squares / (2 * h**2)).exp() / (2 * math.pi * h**2) ** (dim / 2)
+        p_t = math.exp(-0.5 * float(query.square().sum())) / (2 * math.pi) ** (dim / 2)
+        return float(kernel.sum()), float((kernel * squares / h**2).sum()), p_t
+
+    total = 0.0
+    for query in z:
+        g, gs, p_t = parts(query)
+        total += (gs / g / h - dim / h) / len(z)
+        total -= gs / (p_t + g / m) / (m * h) / len(z)
+        total += (g / m) / (p_t + g / m) * dim / h / len(z)
+    for query in other:
+        g, gs, p_t = parts(query)
+        total -= gs / (p_t + g / m) / (m * h) / len(other)
+        total += (g / m) / (p_t + g / m) * dim / h / len(other)
+    return total
+
+
+@pytest.mark.parametrize("h", [0.3, 0.8, 1.3])
+def test_slope_is_the_supplements_equation_2(sets: tuple[Tensor, Tensor, Tensor], h: float) -> None:
+    z, other, centres = sets
+    slope, _ = kernel_jsd_slope(z, other, centres, h, Normal(DIM).double().log_prob)
+    assert 2 * slope == pytest.approx(supplement_equation_2(z, other, centres, h), rel=1e-6)
+
+
+def test_entropy_against_a_loop_and_the_known_value() -> None:
+    z = torch.randn(40, 3, generator=torch.Generator().manual_seed(2)).double()
+    each = []
+    for i in range(40):
+        rest = torch.cat([z[:i], z[i + 1 :]])
+        each.append(float(plain_log_density(z[i : i + 1], rest, 0.5)))
+    assert kernel_entropy(z, 0.5) == pytest.approx(-np.mean(each), rel=1e-10)
+
+
+def test_likeliest_bandwidth_is_the_fixed_point_of_equation_5() -> None:
+    z = torch.randn(300, 3, generator=torch.Generator().manual_seed(3)).double()
+    h = likeliest_bandwidth(z)
+    squares = torch.cdist(z, z).square().fill_diagonal_(torch.inf)
+    weights = torch.softmax(squares / (-2 * h**2), 1)
+    update = (weights * squares.nan_to_num(posinf=0)).sum() / (3 * 300)
+    assert math.sqrt(float(update)) == pytest.approx(h, rel=5e-3)
+
+
+@pytest.mark.parametrize("dim, samples", [(5, 1000), (20, 1000)])
+def test_bandwidths_are_those_of_table_1(dim: int, samples: int) -> None:
+    column = (250, 500, 1000, 2000, 4000, 8000).index(samples)
+    theirs = published()["gen/table1"][str(dim)][column]
+    error = max(0.01, published()["gen/table1-sd"][str(dim)][column])
+    root = optimal_bandwidths(Normal(dim), dim, samples, trials=5)
+    assert abs(float(root.mean()) - theirs) <= error
+    fixed = optimal_bandwidths(Normal(dim), dim, samples, trials=5, route="fixed-point")
+    torch.testing.assert_close(fixed, root, rtol=0, atol=1e-3)
+
+
+def test_a_fixed_point_that_does_not_settle_is_none() -> None:
+    found = optimal_bandwidths(Normal(2), 2, 250, route="fixed-point")
+    assert 0 < int(found.isnan().sum()) < len(found)
+
+
+def test_bandwidth_scales_with_the_target() -> None:
+    """One Gaussian of deviation 3: three times the bandwidth; far components: those of each."""
+    wide = Mixture.of(torch.ones(1), torch.zeros(1, 3), 9 * torch.eye(3)[None])
+    a = optimal_bandwidths(wide, 3, 200, trials=4).mean()
+    b = optimal_bandwidths(Normal(3), 3, 200, trials=4).mean()
+    assert float(a) == pytest.approx(3 * float(b), rel=0.15)
+
+
+def test_least_samples_is_where_the_bandwidth_passes_1() -> None:
+    least = least_samples(20)
+    assert least is not None
+    above, below = (
+        float(optimal_bandwidths(Normal(20), 20, m, trials=5, queries=2000).mean())
+        for m in (round(least / 1.5), round(least * 1.5))
+    )
+    assert below < 1 < above
+
+
+@pytest.mark.parametrize("kind", ["net", "conv"])
+def test_jacobian_determinant_against_autograd(kind: str) -> None:
+    torch.manual_seed(0)
+    if kind == "net":
+        net: nn.Module = GENNets((1, 4, 4), 3, 16).decoder()
+    else:
+        from zspace.nets.papers import FlexAENets
+
+        net = FlexAENets((1, 8, 8), 3, 4, 16).decoder()
+    net = net.double().eval()
+    z = torch.randn(5, 3).double()
+    with torch.no_grad():
+        ours, rank = jacobian_log_determinant(net, z)
+    assert rank.tolist() == [3] * 5
+    for i in range(5):
+        jacobian = torch.autograd.functional.jacobian(lambda code: net(code[None]).flatten(), z[i])
+        expected = 0.5 * torch.linalg.slogdet(jacobian.T @ jacobian)[1]
+        assert float(ours[i]) == pytest.approx(float(expected), abs=1e-8)
+
+
+def test_a_singular_jacobian_has_its_least_volume() -> None:
+    torch.manual_seed(0)
+    net = nn.Linear(3, 6, bias=False).double()
+    with torch.no_grad():
+        net.weight[:, 2] = 0
+    volume, rank = jacobian_log_determinant(net, torch.randn(4, 3).double())
+    assert rank.tolist() == [2] * 4
+    values = torch.linalg.svdvals(net.weight.detach())
+    expected = values[0].log() * 2 + values[1].log() + math.log(1e-6)
+    torch.testing.assert_close(volume, expected.expand(4))
+    with torch.no_grad():
+        net.weight.zero_()
+    with pytest.raises(InputError, match="constant"):
+        jacobian_log_determinant(net, torch.randn(4, 3).double())
+
+
+# --- samplers
+
+
+def test_mixture_of_known_parameters() -> None:
+    weights = torch.tensor([1.0, 3.0])
+    means = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
+    covariances = torch.stack([torch.eye(2), torch.tensor([[2.0, 0.5], [0.5, 1.0]])])
+    mixture = Mixture.of(weights, means, covariances, labelled=True)
+    z = torch.randn(6, 2)
+    each = [MultivariateNormal(m, c).log_prob(z) for m, c in zip(means, covariances, strict=True)]
+    expected = torch.logsumexp(torch.stack(each) + torch.tensor([[0.25], [0.75]]).log(), 0)
+    torch.testing.assert_close(mixture.log_prob(z), expected)
+    drawn = mixture.sample(40_000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn.std(0), mixture.deviation(), rtol=0.02, atol=0)
+    one = mixture.sample(20_000, 1, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(one.mean(0), means[1], rtol=0, atol=0.05)
+    torch.testing.assert_close(one.T.cov(), covariances[1], rtol=0, atol=0.06)
+    with pytest.raises(InputError, match="label 2"):
+        mixture.sample(3, 2)
+    with pytest.raises(InputError, match="knows no labels"):
+        Mixture.of(weights, means, covariances).sample(3, 1)
+    with pytest.raises(InputError, match="weights must be above 0"):
+        Mixture.of(torch.tensor([1.0, 0.0]), means, covariances)
+    with pytest.raises(InputError, match="positive definite"):
+        Mixture.of(weights, means, torch.zeros(2, 2, 2))
+
+
+def test_a_deconvolved_mixture_and_the_kernel_make_the_mixture() -> None:
+    mixture = ring(5, 2, 4.0)
+    generator = torch.Generator().manual_seed(0)
+    drawn = mixture.deconvolved(0.6).sample(50_000, generator=generator)
+    noisy = drawn + 0.6 * torch.randn(50_000, 2, generator=generator)
+    both = [x.T.cov() for x in (noisy, mixture.sample(50_000, generator=generator))]
+    torch.testing.assert_close(both[0], both[1], rtol=0.02, atol=0.1)
+    of_one = noisy[(noisy - mixture.means[0]).norm(dim=1) < 1.5]
+    theirs = mixture.sample(50_000, generator=generator)
+    theirs = theirs[(theirs - mixture.means[0]).norm(dim=1) < 1.5]
+    assert len(of_one) == pytest.approx(len(theirs), rel=0.05)
+    with pytest.raises(InputError, match="not below 1"):
+        mixture.deconvolved(1.0)
+
+
+def test_kde_sampler_is_a_density_of_the_codes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(800, 3, generator=generator) @ torch.diag(torch.tensor([5.0, 1.0, 0.1])) + 2
+    kde = KDE(3).fit(z)
+    drawn = kde.sample(20_000, generator=generator)
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.2)
+    scale = drawn.std(0) / z.std(0)
+    widened = math.sqrt(1 + float(kde.h) ** 2)
+    torch.testing.assert_close(scale, torch.full((3,), widened), rtol=0.05, atol=0)
+    # in the white space: the plain kernel density, times the volume of the whitening
+    factor = torch.linalg.cholesky(torch.cov(z.T, correction=0).double())
+    white = torch.linalg.solve(factor, (z - z.mean(0)).double().T).T
+    queries = torch.linalg.solve(factor, (drawn[:9] - z.mean(0)).double().T).T
+    expected = plain_log_density(queries, white, float(kde.h)) - factor.diagonal().log().sum()
+    torch.testing.assert_close(kde.log_prob(drawn[:9]).double(), expected, rtol=1e-3, atol=1e-3)
+    assert len(KDE(3, centres=100).fit(z).centres) == 100
+    assert float(KDE(3, bandwidth=0.5).fit(z).h) == 0.5
+    with pytest.raises(InputError, match="no labels"):
+        kde.sample(3, 1)
+
+
+# --- the method
+
+
+def test_the_law_of_section_4() -> None:
+    """Codes that can match N(0, I) end as N(0, (1 - h^2) I), h at its optimum."""
+    torch.manual_seed(0)
+    dim, m = 2, 2000
+    h = float(optimal_bandwidths(Normal(dim), dim, m, trials=5).mean())
+    x = torch.randn(10_000, dim) @ torch.tensor([[1.0, 0.3], [0.0, 0.6]])
+    model = GEN(
+        nn.Linear(dim, dim), nn.Linear(dim, dim), Mixture(dim, components=1), dim, centres=m,
+        bandwidth=h, weight=1.0, rate=5e-3,
+    )  # fmt: skip
+    batches = Batches(x, size=500, reserve=m)
+    for factor in (1.0, 0.2, 0.04):
+        fit(model, batches, batches.step + 300, rate=lambda iteration, f=factor: f)
+    law = math.sqrt(1 - h**2)
+    assert 0.9 < law < 0.95
+    expected = torch.full((dim,), law)
+    torch.testing.assert_close(codes(model, x).std(0), expected, rtol=0.03, atol=0)
+    drawn = {name: s.sample(40_000) for name, s in model.samplers().items()}
+    torch.testing.assert_close(drawn["prior"].std(0), expected, rtol=0.02, atol=0)
+    torch.testing.assert_close(drawn["target"].std(0), torch.ones(dim), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("dim, m", [(2, 1000), (20, 1000)])
+def test_forces_balance_at_the_law(dim: int, m: int) -> None:
+    """Without any training: the gradient's pull on the codes' scale changes sign within 3%."""
+    h = float(optimal_bandwidths(Normal(dim), dim, m, trials=3).mean())
+    law = math.sqrt(1 - h**2)
+
+    def pull(scale: float) -> float:
+        total = 0.0
+        for seed in range(4):
+            generator = torch.Generator().manual_seed(seed)
+            centres, z = (scale * torch.randn(k, dim, generator=generator) for k in (m, 2000))
+            z.requires_grad_()
+            loss = log_share(kernel_log_density(z, centres, h), Normal(dim).log_prob(z)).mean()
+            (gradient,) = torch.autograd.grad(loss, z)
+            total += float((gradient * z.detach()).sum())
+        return total
+
+    assert pull(0.97 * law) < 0 < pull(1.03 * law)
+
+
+def test_centres_are_of_images_that_no_step_uses() -> None:
+    """Each epoch sets its own images aside; the centres are theirs, refreshed when it begins."""
+    x = torch.arange(40.0)[:, None].repeat(1, 2)
+    batches = Batches(x, torch.arange(40), size=5, reserve=12, seed=3)
+    aside: list[set[int]] = []
+    for _ in range(3):
+        assert batches.begins
+        rows, y = batches.set_aside()
+        assert y is not None
+        assert rows[:, 0].tolist() == y.tolist()
+        seen = [int(label) for _ in range(5) for label in next(batches)[1]]  # type: ignore[union-attr]
+        assert len(set(seen)) == 25
+        assert not set(seen) & set(y.tolist())
+        aside.append(set(y.tolist()))
+        assert len(aside[-1]) == 12
+    assert aside[0] != aside[1] != aside[2]
+    with pytest.raises(InputError, match="set aside"):
+        Batches(x, size=30, reserve=12)
+
+
+class Fixed(nn.Module):
+    """An encoder whose codes are its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.shift
+
+
+def test_one_iteration_against_a_transcription_of_equation_3() -> None:
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    encoder, decoder = Fixed(), nn.Linear(2, 2)
+    model = GEN(encoder, decoder, Mixture(2, components=1), 2, centres=20, bandwidth=0.5,
+                weight=0.07)  # fmt: skip
+    batches, same = (Batches(x, size=8, reserve=20, seed=1) for _ in "ab")
+    centres, _ = same.set_aside()
+    batch, _ = next(same)
+    p_e, p_t = plain_log_density(batch, centres, 0.5).exp(), Normal(2).log_prob(batch).exp()
+    divergence = 0.07 * (p_e / (p_t + p_e)).log().mean()
+    error = (decoder(batch) - batch).square().mean()
+    ((name, terms),) = model.objectives(batches)
+    assert name == "gen"
+    torch.testing.assert_close(terms["reconstruction"], error)
+    torch.testing.assert_close(terms["divergence"], divergence)
+    assert set(terms) == {"reconstruction", "divergence"}
+
+
+def test_labelled_codes_are_matched_to_their_own_mode() -> None:
+    """The extra term against its definition, over the labelled images alone."""
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(60) % 4 - 1
+    target = ring(3, 2, 3.0, labelled=True)
+    model = GEN(Fixed(), nn.Linear(2, 2), target, 2, centres=24, bandwidth=0.5, weight=0.07)
+    batches, same = (Batches(x, y, size=12, reserve=24, seed=1) for _ in "ab")
+    centres, labels = same.set_aside()
+    batch, own = next(same)
+    assert labels is not None
+    assert own is not None
+    parts = []
+    for z, label in zip(batch, own, strict=True):
+        if label >= 0:
+            p_e = plain_log_density(z[None], centres[labels == label], 0.5).exp()
+            p_t = MultivariateNormal(target.means[label], torch.eye(2)).log_prob(z).exp()
+            parts.append(-(p_t / (p_t + p_e)).log())
+    ((_, terms),) = model.objectives(batches)
+    torch.testing.assert_close(terms["labelled"], 0.07 * torch.cat(parts).mean())
