@@ -410,7 +410,8 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
     x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     y = torch.arange(60) % 4 - 1
     target = ring(3, 2, 3.0, labelled=True)
-    model = GEN(Fixed(), nn.Linear(2, 2), target, 2, centres=24, bandwidth=0.5, weight=0.07)
+    model = GEN(Fixed(), nn.Linear(2, 2), target, 2, centres=24, bandwidth=0.5, weight=0.07,
+                form="non-saturating")  # fmt: skip
     batches, same = (Batches(x, y, size=12, reserve=24, seed=1) for _ in "ab")
     centres, labels = same.set_aside()
     batch, own = next(same)

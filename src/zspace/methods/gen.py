@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +44,11 @@ class GEN(LatentModel):
 
         lambda E_(x,y) -log[ p_t(z'|y) / (p_t(z'|y) + p_e(z'|y)) ]
 
-    (the paper does not say how). It has the same optimum as the form above, but its gradient does
-    not vanish where p_t does: a class that starts far from its mode would never find it.
+    (the paper does not say how). That is the form "non-saturating", which can be had for the second
+    term, too. Both forms move a code along grad log p_e - grad log p_t, so both rest where p_e is
+    p_t; but Eq. 3's weighs it by p_t / (p_t + p_e), which vanishes for codes that the target does
+    not reach: between the modes of a mixture they are never found. Goodfellow et al. (2014,
+    section 3) have the same two forms for a generator.
 
     Args:
         encoder: E, data to codes (N, l). It needs batch norm in its hidden layers, see below.
@@ -53,15 +57,18 @@ class GEN(LatentModel):
         centres: m, the number of lagged codes; their images come from `Batches.set_aside`.
         bandwidth: h.
         weight: lambda; 0.005 to 0.01 in the paper.
+        form: "jsd", Eq. 3's, or "non-saturating".
         lag: k_b, 10 in the paper.
         floor: hold p_e above the density that the target has at the edge of its innermost 99.9%.
         rate: of Adam.
 
     Departures: the reconstruction error is the mean over pixels (the paper's Eq. 3 has the sum, its
     reported loss of 0.02 and its lambda are of the mean). When an epoch begins the centres are
-    encoded anew, too, so that none is ever of an image that the epoch uses. Without batch norm in
-    hidden layers the codes run away: log p_e - log(p_t + p_e) has no lower bound in the tails,
-    where the kernels decay faster than the target. Training stops with an error when they do.
+    encoded anew, too, so that none is ever of an image that the epoch uses; and while training
+    begins they lag by 1 iteration, by 2 after 100, and so on up to k_b: codes that move far in ten
+    iterations are pushed on by where they were. Codes may run away all the same: log p_e -
+    log(p_t + p_e) has no lower bound in the tails, where the kernels decay faster than the target.
+    Batch norm in hidden layers holds them back; where it does not, training stops with an error.
 
     Raises:
         InputError: h is not below the least deviation of the target's components.
@@ -80,13 +87,14 @@ class GEN(LatentModel):
         centres: int,
         bandwidth: float,
         weight: float = 0.01,
+        form: Literal["jsd", "non-saturating"] = "jsd",
         lag: int = 10,
         floor: bool = False,
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, target.deconvolved(bandwidth), latent_dim)
         self.target, self.bandwidth, self.weight = target, bandwidth, weight
-        self.lag, self.rate = lag, rate
+        self.form, self.lag, self.rate = form, lag, rate
         self.floor = _edge(target) if floor else None
         self.register_buffer("centres", torch.zeros(centres, latent_dim))
         self.register_buffer("labels", torch.full((centres,), -1))
@@ -106,25 +114,30 @@ class GEN(LatentModel):
         log_e, log_t = self._log_density(z, self.centres), self.target.log_prob(full_precision(z))
         terms = {
             "reconstruction": squared_error(self.decode(z), x) / x[0].numel(),
-            "divergence": self.weight * log_share(log_e, log_t).mean(),
+            "divergence": self.weight * self._mismatch(log_e, log_t).mean(),
         }
         if y is not None and self.target.labelled:
             terms["labelled"] = self.weight * self._labelled(z, y)
         yield "gen", terms
+
+    def _mismatch(self, log_e: Tensor, log_t: Tensor) -> Tensor:
+        if self.form == "jsd":
+            return log_share(log_e, log_t)
+        return -log_share(log_t, log_e)
 
     def _log_density(self, z: Tensor, centres: Tensor) -> Tensor:
         log_e = kernel_log_density(z, centres, self.bandwidth)
         return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
 
     def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
-        """-log p_t(z'|y) / (p_t(z'|y) + p_e(z'|y)), mean over the images with a label y."""
+        """The mismatch of p_e(z'|y) and p_t(z'|y), mean over the images whose label y is known."""
         each = self.target.component_log_probs(full_precision(z))
         parts = [z.new_zeros(0)]
         for label in y[y >= 0].unique().tolist():
             own, mine = y == label, self.labels == label
             if bool(mine.any()):
                 log_e = self._log_density(z[own], self.centres[mine])
-                parts.append(-log_share(each[label, own], log_e))
+                parts.append(self._mismatch(log_e, each[label, own]))
         terms = full_precision(torch.cat(parts))
         return terms.sum() / max(1, len(terms))
 

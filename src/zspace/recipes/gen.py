@@ -69,6 +69,11 @@ def gen(
     weight: Annotated[
         float, About("lambda, of the divergence against the mean error of a pixel", least=0)
     ] = 0.01,
+    form: Annotated[
+        Literal["jsd", "non-saturating"] | None,
+        About("of the divergence: the paper's, or one that also pulls codes from afar (unset: "
+              "non-saturating for a mixture)"),
+    ] = None,
     lag: Annotated[int, About("iterations between encodings of the centres", least=1)] = 10,
     floor: Annotated[
         bool, About("hold the kernel density above the target's at its 99.9% edge")
@@ -110,7 +115,8 @@ def gen(
     nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
     model = GEN(
         nets.encoder(), nets.decoder(), density, dim,
-        centres=m, bandwidth=h, weight=weight, lag=lag, floor=floor, rate=rate,
+        centres=m, bandwidth=h, weight=weight, lag=lag,
+        form=form or ("non-saturating" if target == "mixture" else "jsd"), floor=floor, rate=rate,
     )  # fmt: skip
     return Plan(
         model, iterations, batch_size, reserve=m, labelled=labelled,
