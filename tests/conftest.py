@@ -73,9 +73,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small finished run of some recipes on the digits. Tests must not change them."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("runs")
-    for recipe in ("ae", "vae", "flexae-sr"):
+    recipes = ("ae", "vae", "flexae-sr", "gen")
+    for recipe in recipes:
         zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
-    return {recipe: root / recipe for recipe in ("ae", "vae", "flexae-sr")}
+    return {recipe: root / recipe for recipe in recipes}
 
 
 @pytest.fixture(scope="session")

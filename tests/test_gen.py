@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from sklearn.neighbors import KernelDensity
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from zspace import functional
+import zspace
+from tests.conftest import SMALL, Cli
+from zspace import api, functional
 from zspace.core import Batches, codes
 from zspace.errors import InputError
 from zspace.functional import (
@@ -24,6 +29,7 @@ from zspace.functional import (
 )
 from zspace.methods.gen import GEN
 from zspace.nets.papers import GENNets
+from zspace.novelty import auroc, log_densities, novelty
 from zspace.papers.base import published
 from zspace.recipes.gen import ring
 from zspace.samplers import KDE, Mixture, Normal
@@ -391,7 +397,7 @@ def test_one_iteration_against_a_transcription_of_equation_3() -> None:
     x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
     encoder, decoder = Fixed(), nn.Linear(2, 2)
     model = GEN(encoder, decoder, Mixture(2, components=1), 2, centres=20, bandwidth=0.5,
-                weight=0.07)  # fmt: skip
+                weight=0.07, floor=False)  # fmt: skip
     batches, same = (Batches(x, size=8, reserve=20, seed=1) for _ in "ab")
     centres, _ = same.set_aside()
     batch, _ = next(same)
@@ -411,7 +417,7 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
     y = torch.arange(60) % 4 - 1
     target = ring(3, 2, 3.0, labelled=True)
     model = GEN(Fixed(), nn.Linear(2, 2), target, 2, centres=24, bandwidth=0.5, weight=0.07,
-                form="non-saturating")  # fmt: skip
+                form="non-saturating", floor=False)  # fmt: skip
     batches, same = (Batches(x, y, size=12, reserve=24, seed=1) for _ in "ab")
     centres, labels = same.set_aside()
     batch, own = next(same)
@@ -425,3 +431,213 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
             parts.append(-(p_t / (p_t + p_e)).log())
     ((_, terms),) = model.objectives(batches)
     torch.testing.assert_close(terms["labelled"], 0.07 * torch.cat(parts).mean())
+
+
+def test_between_two_refreshes_a_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    """The lagged centres are part of a checkpoint: they are of weights that are gone."""
+    options = {**SMALL, "target": "mixture", "labelled": 50, "lag": 4, "device": "cpu"}
+    whole = zspace.train("gen", "digits", out=tmp_path / "w", iterations=410, **options)
+    zspace.train("gen", "digits", out=tmp_path / "r", iterations=406, **options)
+    resumed = zspace.resume(tmp_path / "r", iterations=410)
+    for (k, a), (_, b) in zip(
+        whole.state_dict().items(), resumed.state_dict().items(), strict=True
+    ):
+        assert torch.equal(a, b), k
+    assert isinstance(resumed, GEN)
+    images = api.run_images(api.Run(tmp_path / "r"))
+    stale = (codes(resumed, images.train.x)[:, None, :1] - resumed.centres[None, :200, :1]).abs()
+    assert float(stale.amin(0).max()) > 0, "the centres are not lagged"
+
+
+def test_what_was_found_stands_in_the_configuration(tmp_path: Path) -> None:
+    model = zspace.train("gen", "digits", out=tmp_path / "r", iterations=1, device="cpu", **SMALL)
+    config = api.Run(tmp_path / "r").config
+    assert isinstance(model, GEN)
+    assert config["bandwidth"] == model.bandwidth
+    assert config["centres"] == len(model.centres) == 647
+    assert config["latent_dim"] == 3
+
+
+def test_codes_that_run_away_stop_the_training() -> None:
+    x = torch.randn(200, 2)
+    model = GEN(Fixed(), nn.Linear(2, 2), Mixture(2, components=1), 2, centres=50, bandwidth=0.5)
+    with torch.no_grad():
+        model.encoder.shift.fill_(20.0)  # type: ignore[operator]
+    with pytest.raises(InputError, match="ran away from the target at iteration 0"):
+        fit(model, Batches(x, size=8, reserve=50), 3)
+
+
+def test_floor_is_the_density_at_the_edge() -> None:
+    model = GEN(Fixed(), nn.Linear(2, 2), Mixture(2, components=1), 2, centres=50, bandwidth=0.5,
+                floor=True)  # fmt: skip
+    # of two dimensions exp(-r^2 / 2) lie beyond the radius r
+    edge = math.log(0.001) - math.log(2 * math.pi)
+    assert model.floor == pytest.approx(edge, abs=0.15)
+    far = model._log_density(torch.full((1, 2), 50.0), model.centres)
+    assert float(far) == pytest.approx(model.floor)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"latent_dim": 40, "centres": 100}, "--latent-dim 40 is too large for 100 centres"),
+        ({"bandwidth": 1.5}, "not below 1"),
+        ({"centres": 1290}, "--centres 1290: they are set aside from the 1295 training images"),
+        ({"labelled": 50}, "--target mixture"),
+        ({"labelled": 9, "target": "mixture"}, "there are 10 classes, each needs one"),
+        ({"labelled": 50, "target": "mixture", "components": 4}, "leave out --components"),
+        ({"labelled": 5000, "target": "mixture"}, "1295 training images at most"),
+        ({"labelled": 1, "target": "mixture", "classes": "3"}, "two classes or more"),
+    ],
+)
+def test_what_gen_refuses(
+    tmp_path: Path, refused: Callable[..., str], options: dict[str, object], words: str
+) -> None:
+    given = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+    assert words in refused("train", "gen", *given, "--out", tmp_path / "r", "--iterations=2")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_bandwidth_out_of_reach_says_how_many_samples_would_do(
+    cli: Cli, refused: Callable[..., str]
+) -> None:
+    status, out, _ = cli("bandwidth", "--dim=20", "--samples=30", "--trials=2")
+    assert status == 0
+    assert "out of reach" in out
+    assert "h is below 1 from about" in out
+    status, out, _ = cli("bandwidth", "--dim=2", "--samples=250", "--route=fixed-point")
+    assert status == 0
+    assert "did not settle in" in out
+    assert "--dim must be at least 1" in refused("bandwidth", "--dim=0", "--samples=30")
+    assert "--samples must be at least 2" in refused("bandwidth", "--dim=3", "--samples=1")
+    assert "unknown route" in refused("bandwidth", "--dim=3", "--samples=30", "--route=up")
+
+
+# --- novelty
+
+
+def test_scores_of_a_linear_model_are_known() -> None:
+    """x = W z: log p(x) in closed form."""
+    torch.manual_seed(0)
+    net = nn.Linear(2, 5)
+    model = GEN(Toy(), net, Mixture(2, components=1), 2, centres=5, bandwidth=0.5).eval()
+    x = torch.randn(7, 5)
+    found = log_densities(model, x, Normal(2), 0.3)
+    z = x[:, :2]
+    with torch.no_grad():
+        volume = 0.5 * torch.logdet(net.weight.T @ net.weight)
+        residual = MultivariateNormal(net(z), 0.3 * torch.eye(5)).log_prob(x)
+    expected = Normal(2).log_prob(z) - volume + residual
+    torch.testing.assert_close(-found.score.float(), expected)
+    with pytest.raises(InputError, match="codes of size 2 are larger than the data, which have 1"):
+        log_densities(model, x[:, :1], Normal(2), 0.3)
+
+
+class Toy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :2]
+
+
+def test_auroc_against_counting() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randint(0, 9, (k,), generator=generator).double() for k in (50, 70))
+    b += 1
+    wins = (b[None] > a[:, None]).double() + 0.5 * (b[None] == a[:, None])
+    figure = auroc(a, b)
+    assert figure.value == pytest.approx(float(wins.mean()))
+    assert 0 < figure.error < 0.1
+
+
+def test_novelty_of_a_run(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> None:
+    out = tmp_path / "scores.csv"
+    status, text, err = cli("novelty", runs["gen"], "--label=1", "--out", out)
+    assert status == 0, err
+    assert "AUROC 0." in text
+    assert out.with_suffix(".png").exists()
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    found = novelty(runs["gen"], label="1")
+    assert len(rows) == len(found.part) == 359
+    assert [r["label"] for r in rows[:3]] == [str(int(y)) for y in found.part.y[:3]]  # type: ignore[index]
+    scores = np.array([float(r["score"]) for r in rows])
+    np.testing.assert_allclose(scores, found.scores.score, atol=1e-5)
+    parts = np.array([[float(r[k]) for k in ("latent", "volume", "residual")] for r in rows])
+    np.testing.assert_allclose(scores, parts @ [-1, 1, -1], atol=1e-4)
+    # images one by one: batches change nothing
+    model = api.load(runs["gen"])
+    alone = log_densities(model, found.part.x[5:6], model.samplers()["prior"], found.variance)  # type: ignore[arg-type]
+    assert float(alone.score) == pytest.approx(float(found.scores.score[5]), rel=1e-4)
+
+
+def test_novelty_by_a_fitted_density(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> None:
+    for density in ("normal", "mixture", "kde"):
+        status, text, err = cli(
+            "novelty", runs["ae"], "--density", density, "--out", tmp_path / "s.csv", "--quiet"
+        )
+        assert status == 0, err
+        assert "AUROC" not in text
+
+
+def test_known_labels_are_those_of_the_training(tmp_path: Path, cli: Cli) -> None:
+    run = tmp_path / "r"
+    zspace.train("vae", "digits", out=run, iterations=10, classes="3,8", device="cpu", **SMALL)
+    out = tmp_path / "s.csv"
+    status, text, err = cli("novelty", run, "--out", out)
+    assert status == 0
+    assert "no AUROC" in err
+    status, text, err = cli("novelty", run, "--data=digits", "--out", out)
+    assert status == 0, err
+    assert "AUROC" in text
+    assert "known against 2" in text
+
+
+def test_what_novelty_refuses(
+    tmp_path: Path, runs: dict[str, Path], refused: Callable[..., str]
+) -> None:
+    out = f"--out={tmp_path / 's.csv'}"
+    assert "has no prior of its own" in refused("novelty", runs["ae"], out)
+    assert "has no known density" in refused("novelty", runs["flexae-sr"], out)
+    assert "must be a .csv file" in refused("novelty", runs["gen"], "--out=s.txt")
+    assert "unknown class 'x'" in refused("novelty", runs["gen"], "--label=x", out)
+    assert "unknown part" in refused("novelty", runs["gen"], "--part=some", out)
+    assert "unknown sampler" in refused("novelty", runs["gen"], "--density=flat", out)
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).normal(size=(200, 2)))
+    run = tmp_path / "r"
+    zspace.train("vae", str(tmp_path / "v.npy"), out=run, iterations=2, device="cpu", **SMALL)
+    assert "codes of size 3 are larger than the data" in refused("novelty", run, out)
+    assert "have no labels" in refused("novelty", run, "--label=1", out)
+    assert list(tmp_path.glob("s*")) == []
+
+
+def test_samples_of_the_target_and_of_one_mode(
+    tmp_path: Path, runs: dict[str, Path], cli: Cli, refused: Callable[..., str]
+) -> None:
+    run = tmp_path / "r"
+    zspace.train("gen", "digits", out=run, iterations=3, target="mixture", labelled=100,
+                 device="cpu", **SMALL)  # fmt: skip
+    for sampler in ("prior", "target"):
+        status, _, err = cli("sample", run, "--sampler", sampler, "--label=7", "--n=5", "--out",
+                             tmp_path / f"{sampler}.npz")  # fmt: skip
+        assert status == 0, err
+    out = f"--out={tmp_path / 's.png'}"
+    assert "unknown class" in refused("sample", run, "--label=12", out)
+    assert "knows no labels" in refused("sample", runs["gen"], "--label=1", out)
+    assert "has no target of its own" in refused("sample", runs["vae"], "--sampler=target", out)
+    status, text, err = cli("evaluate", run, "--metrics=mse,w1", "--features=pixels", "--n=100")
+    assert status == 0, err
+    assert "target" in text
+
+
+def test_labels_are_withheld_evenly() -> None:
+    from zspace.data.images import Part, withhold
+
+    y = torch.tensor([0] * 50 + [1] * 5 + [2] * 45)
+    part = Part(torch.zeros(100, 2), y)
+    kept = withhold(part, ("a", "b", "c"), 35)
+    assert torch.bincount(kept + 1).tolist() == [65, 15, 5, 15]
+    assert bool((kept[kept >= 0] == y[kept >= 0]).all())
+    assert torch.equal(kept, withhold(part, ("a", "b", "c"), 35))
+    with pytest.raises(InputError, match="class d has no training image"):
+        withhold(part, ("a", "b", "c", "d"), 35)
+    with pytest.raises(InputError, match="expected one for each of the 3"):
+        withhold(part, ("a", "b", "c"), 2)

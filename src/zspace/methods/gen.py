@@ -68,7 +68,9 @@ class GEN(LatentModel):
     begins they lag by 1 iteration, by 2 after 100, and so on up to k_b: codes that move far in ten
     iterations are pushed on by where they were. Codes may run away all the same: log p_e -
     log(p_t + p_e) has no lower bound in the tails, where the kernels decay faster than the target.
-    Batch norm in hidden layers holds them back; where it does not, training stops with an error.
+    Batch norm in hidden layers and a floor under p_e hold them back (without the floor, codes of
+    MNIST's ones alone ran away after 3,050 iterations); where they do not, training stops with an
+    error.
 
     Raises:
         InputError: h is not below the least deviation of the target's components.
@@ -89,7 +91,7 @@ class GEN(LatentModel):
         weight: float = 0.01,
         form: Literal["jsd", "non-saturating"] = "jsd",
         lag: int = 10,
-        floor: bool = False,
+        floor: bool = True,
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, target.deconvolved(bandwidth), latent_dim)

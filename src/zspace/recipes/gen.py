@@ -77,7 +77,7 @@ def gen(
     lag: Annotated[int, About("iterations between encodings of the centres", least=1)] = 10,
     floor: Annotated[
         bool, About("hold the kernel density above the target's at its 99.9% edge")
-    ] = False,
+    ] = True,
     arch: GENArchitecture = None,
     width: Width = 64,
     hidden: Hidden = None,
