@@ -1,4 +1,4 @@
-"""What the metrics cost: time, peak memory, and the Frechet distance against SciPy's matrix root.
+"""What metrics and densities cost: time, peak memory, and Frechet against SciPy's matrix root.
 
     python bench/metrics.py
 
@@ -19,7 +19,10 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from zspace import metrics
+from zspace import metrics, recipes
+from zspace.functional import kernel_log_density
+from zspace.novelty import log_densities
+from zspace.samplers import Normal
 
 warnings.simplefilter("ignore")
 
@@ -81,6 +84,27 @@ def neighbours() -> str:
     return f"{statistics.median(times):.1f} s (of 3: {min(times):.1f} to {max(times):.1f})"
 
 
+def kernel_density() -> str:
+    generator = torch.Generator().manual_seed(0)
+    centres, z = (torch.randn(n, 40, generator=generator) for n in (100_000, 10_000))
+    began = time.perf_counter()
+    z.requires_grad_()
+    kernel_log_density(z, centres, 0.9).sum().backward()
+    return f"{time.perf_counter() - began:.0f} s"
+
+
+def novelty(arch: str) -> str:
+    model = recipes.find("vae")(recipes.Facts((1, 28, 28)), arch=arch, latent_dim=8).model.eval()  # type: ignore[call-arg]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (2048, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    rates: list[float] = []
+    for _ in range(3):
+        began = time.perf_counter()
+        log_densities(model, x, Normal(8), 0.02)
+        rates.append(len(x) / (time.perf_counter() - began))
+    return f"{statistics.median(rates):.0f} images/s (of 3: {min(rates):.0f} to {max(rates):.0f})"
+
+
 TASKS = {
     "Frechet, 10,000 x 2048 against as many": frechet_2048,
     "Frechet, 50,000 x 2048 against as many": lambda: timed("frechet_distance"),
@@ -90,6 +114,11 @@ TASKS = {
         "improved_precision_recall", 10_000
     ),
     "nearest of 60,000 images of 784 pixels for 10,000": neighbours,
+    "kernel density of 100,000 centres at 10,000 codes of 40 dimensions, and its gradient": (
+        kernel_density
+    ),
+    "novelty scores, 28x28, l = 8, fully connected, 512 units": lambda: novelty("fc"),
+    "novelty scores, 28x28, l = 8, convolutions of 64 and 128 channels": lambda: novelty("conv"),
 }
 
 

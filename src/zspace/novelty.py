@@ -26,8 +26,8 @@ from zspace.storage import write_text
 SHOWN = 100
 """Images of either kind on the picture: Figure 4 has as many."""
 
-ENTRIES = 1 << 24
-"""Numbers of Jacobians that are held at a time."""
+ENTRIES = 1 << 17
+"""Numbers of Jacobians that are made at a time: few enough for the layers to stay in the cache."""
 
 
 @dataclass(frozen=True)
