@@ -253,7 +253,7 @@ class LatentModel(Method, ABC):
         if self.prior is None:
             raise InputError(
                 "this model has no prior of its own: fit a sampler to its codes "
-                "(--sampler normal, mixture)"
+                "(--sampler normal, mixture, kde)"
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"n must be at least 1, a whole number, not {n!r}")

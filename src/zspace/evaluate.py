@@ -294,8 +294,8 @@ def evaluate(
 
     Args:
         metrics: names of `METRICS`; unset: all that apply but fid-inf.
-        samplers: "prior" or names of samplers; unset: the prior where there is one, and those
-            stored in the run (normal and mixture, where there is neither).
+        samplers: names of samplers; unset: the model's own, and those stored in the run (normal and
+            mixture, where there are neither).
         options: those of `bench_of`.
 
     Raises:

@@ -275,8 +275,8 @@ def jacobian_log_determinant(
         z: (N, D).
 
     J comes from D forward-mode derivatives; eigenvalues are of float64. Where J is singular, its
-    eigenvalues below 1e-12 of the largest are raised to that: a code is then a little less than
-    26 nats lower for each direction that the function ignores. The second tensor counts the others.
+    eigenvalues below 1e-12 of the largest are raised to that: a direction that the function ignores
+    counts as 1e-6 of the widest one. The second tensor counts the others. Both are on the CPU.
 
     Raises:
         InputError: the function is constant about one of the codes.
@@ -288,7 +288,8 @@ def jacobian_log_determinant(
 
     columns = torch.func.vmap(column)(torch.eye(z.shape[1], dtype=z.dtype, device=z.device))  # pyright: ignore[reportPrivateImportUsage]
     jacobian = columns.movedim(0, 1)
-    values = torch.linalg.eigvalsh((jacobian @ jacobian.mT).double())
+    # on the CPU: not every device knows float64
+    values = torch.linalg.eigvalsh((jacobian @ jacobian.mT).cpu().double())
     largest = values[:, -1:]
     if not bool((largest > 0).all()):
         raise InputError("the decoder is constant about some of the codes: they have no density")

@@ -217,11 +217,11 @@ def log_densities(
     for start in range(0, len(x), rows):
         block = as_float(x[start : start + rows].to(device))
         z = model.encode(block)
-        error = (model.decode(z) - block).flatten(1).double().square().sum(1)
-        latent = density.log_prob(z).double()
+        error = (model.decode(z) - block).flatten(1).square().sum(1).cpu().double()
+        latent = density.log_prob(z).cpu().double()
         volume, rank = jacobian_log_determinant(model.decode, z)
         residual = -0.5 * (error / variance + size * math.log(2 * math.pi * variance))
-        parts.append(tuple(t.cpu() for t in (latent, volume, residual, rank)))
+        parts.append((latent, volume, residual, rank))
         if progress is not None:
             progress("scoring", min(start + rows, len(x)), len(x))
     return Scores(*(torch.cat(t) for t in zip(*parts, strict=True)))

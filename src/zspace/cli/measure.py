@@ -87,8 +87,8 @@ def _print(tables: Any) -> None:
 @cli.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
-@click.option("--samplers", metavar="NAMES", help="with commas between: prior, normal, mixture  "
-              "[default: the prior, and those that the run holds]")  # fmt: skip
+@click.option("--samplers", metavar="NAMES", help="with commas between: prior, target, normal, "
+              "mixture, kde  [default: the model's own, and those that the run holds]")  # fmt: skip
 @_bench_options
 def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
     """Measure a run: reconstructions, generations by each sampler, codes.
