@@ -26,6 +26,12 @@ SAMPLES = (250, 500, 1000, 2000, 4000, 8000)
 """Columns of Table 1."""
 
 
+def _spread(values: list[float]) -> Figure:
+    """Mean and standard deviation, as the paper has them behind its ±."""
+    each = torch.tensor(values, dtype=torch.float64)
+    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
+
+
 def table1(bench: Workbench) -> list[Entry]:
     """h_opt of N(0, I) by dimension and samples: by the root, and by the fixed point.
 
@@ -43,9 +49,7 @@ def table1(bench: Workbench) -> list[Entry]:
             for route in ("root", "fixed-point"):
                 found = optimal_bandwidths(Normal(dim), dim, m, trials=trials, route=route)
                 settled = found[~found.isnan()]
-                figure = Figure(math.nan, math.nan)
-                if len(settled):
-                    figure = Figure(float(settled.mean()), float(settled.std()))
+                figure = _spread(settled.tolist())
                 entries.append(
                     Entry(
                         f"l = {dim}, m = {m}", f"h_opt by the {route}, ± deviation", figure,
@@ -171,12 +175,6 @@ def whitened_entropy(z: Tensor) -> float:
     mean, matrix = whitening(z)
     white = (z.double() - mean) @ matrix
     return kernel_entropy(white, likeliest_bandwidth(white))
-
-
-def _spread(values: list[float]) -> Figure:
-    """Mean and standard deviation over models, as the paper has them."""
-    each = torch.tensor(values, dtype=torch.float64)
-    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
 
 
 TABLE2 = (1000, 2000, 5000, 10000)
