@@ -116,13 +116,15 @@ GEN: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name, rows", [("table1", 4), ("fig1", 2), ("table2", 7), ("fig3", 2),
                                         ("fig4", 3)])  # fmt: skip
 def test_gen(
-    tmp_path: Path, real_data: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str,
-    rows: int,
+    tmp_path: Path, request: pytest.FixtureRequest, cli: Cli, monkeypatch: pytest.MonkeyPatch,
+    name: str, rows: int,
 ) -> None:  # fmt: skip
     experiment = papers.find(f"gen/{name}")
     scale = {"smoke": Scale(GEN[name], "tiny", "")}
     monkeypatch.setitem(papers.EXPERIMENTS, f"gen/{name}", replace(experiment, scales=scale))
-    data = ("--data-dir", real_data / "mnist") if experiment.data else ()
+    data: tuple[object, ...] = ()
+    if experiment.data:
+        data = ("--data-dir", request.getfixturevalue("real_data") / "mnist")
     status, _, err = cli("reproduce", f"gen/{name}", "--scale=smoke", "--out", tmp_path / "o",
                          "--quiet", "--device=cpu", *data)  # fmt: skip
     assert status == 0, err
