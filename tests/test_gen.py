@@ -189,22 +189,22 @@ def test_bandwidths_are_those_of_table_1(dim: int, samples: int) -> None:
     column = (250, 500, 1000, 2000, 4000, 8000).index(samples)
     theirs = published()["gen/table1"][str(dim)][column]
     error = max(0.01, published()["gen/table1-sd"][str(dim)][column])
-    root = optimal_bandwidths(Normal(dim), dim, samples, trials=5)
+    root = optimal_bandwidths(Normal(dim), samples, trials=5)
     assert abs(float(root.mean()) - theirs) <= error
-    fixed = optimal_bandwidths(Normal(dim), dim, samples, trials=5, route="fixed-point")
+    fixed = optimal_bandwidths(Normal(dim), samples, trials=5, route="fixed-point")
     torch.testing.assert_close(fixed, root, rtol=0, atol=1e-3)
 
 
 def test_a_fixed_point_that_does_not_settle_is_none() -> None:
-    found = optimal_bandwidths(Normal(2), 2, 250, route="fixed-point")
+    found = optimal_bandwidths(Normal(2), 250, route="fixed-point")
     assert 0 < int(found.isnan().sum()) < len(found)
 
 
 def test_bandwidth_scales_with_the_target() -> None:
     """One Gaussian of deviation 3: three times the bandwidth; far components: those of each."""
     wide = Mixture.of(torch.ones(1), torch.zeros(1, 3), 9 * torch.eye(3)[None])
-    a = optimal_bandwidths(wide, 3, 200, trials=4).mean()
-    b = optimal_bandwidths(Normal(3), 3, 200, trials=4).mean()
+    a = optimal_bandwidths(wide, 200, trials=4).mean()
+    b = optimal_bandwidths(Normal(3), 200, trials=4).mean()
     assert float(a) == pytest.approx(3 * float(b), rel=0.15)
 
 
@@ -212,7 +212,7 @@ def test_least_samples_is_where_the_bandwidth_passes_1() -> None:
     least = least_samples(20)
     assert least is not None
     above, below = (
-        float(optimal_bandwidths(Normal(20), 20, m, trials=5, queries=2000).mean())
+        float(optimal_bandwidths(Normal(20), m, trials=5, queries=2000).mean())
         for m in (round(least / 1.5), round(least * 1.5))
     )
     assert below < 1 < above
@@ -292,7 +292,7 @@ def test_a_deconvolved_mixture_and_the_kernel_make_the_mixture() -> None:
     theirs = mixture.sample(50_000, generator=generator)
     theirs = theirs[(theirs - mixture.means[0]).norm(dim=1) < 1.5]
     assert len(of_one) == pytest.approx(len(theirs), rel=0.05)
-    with pytest.raises(InputError, match="not below 1"):
+    with pytest.raises(InputError, match="below 1"):
         mixture.deconvolved(1.0)
 
 
@@ -324,7 +324,7 @@ def test_the_law_of_section_4() -> None:
     """Codes that can match N(0, I) end as N(0, (1 - h^2) I), h at its optimum."""
     torch.manual_seed(0)
     dim, m = 2, 2000
-    h = float(optimal_bandwidths(Normal(dim), dim, m, trials=5).mean())
+    h = float(optimal_bandwidths(Normal(dim), m, trials=5).mean())
     x = torch.randn(10_000, dim) @ torch.tensor([[1.0, 0.3], [0.0, 0.6]])
     model = GEN(
         nn.Linear(dim, dim), nn.Linear(dim, dim), Mixture(dim, components=1), dim, centres=m,
@@ -345,7 +345,7 @@ def test_the_law_of_section_4() -> None:
 @pytest.mark.parametrize("dim, m", [(2, 1000), (20, 1000)])
 def test_forces_balance_at_the_law(dim: int, m: int) -> None:
     """Without any training: the gradient's pull on the codes' scale changes sign within 3%."""
-    h = float(optimal_bandwidths(Normal(dim), dim, m, trials=3).mean())
+    h = float(optimal_bandwidths(Normal(dim), m, trials=3).mean())
     law = math.sqrt(1 - h**2)
 
     def pull(scale: float) -> float:
@@ -481,8 +481,10 @@ def test_floor_is_the_density_at_the_edge() -> None:
     "options, words",
     [
         ({"latent_dim": 40, "centres": 100}, "--latent-dim 40 is too large for 100 centres"),
-        ({"bandwidth": 1.5}, "not below 1"),
-        ({"centres": 1290}, "--centres 1290: they are set aside from the 1295 training images"),
+        ({"bandwidth": 1.5}, "below 1, the least"),
+        ({"centres": 1290}, "1295 training images are too few to set 1290 aside"),
+        ({"components": 900, "target": "mixture"}, "raise --centres, or lower --components"),
+        ({"separation": 1e9, "target": "mixture"}, "--separation must be"),
         ({"labelled": 50}, "--target mixture"),
         ({"labelled": 9, "target": "mixture"}, "there are 10 classes, each needs one"),
         ({"labelled": 50, "target": "mixture", "components": 4}, "leave out --components"),
@@ -641,3 +643,34 @@ def test_labels_are_withheld_evenly() -> None:
         withhold(part, ("a", "b", "c", "d"), 35)
     with pytest.raises(InputError, match="expected one for each of the 3"):
         withhold(part, ("a", "b", "c"), 2)
+
+
+def test_small_bandwidths_are_exact_in_single_precision() -> None:
+    """Far apart codes, small kernels: products of float32 would be wrong by nats."""
+    generator = torch.Generator().manual_seed(0)
+    clusters = 100 * torch.randn(5, 2, generator=generator).repeat_interleave(40, 0)
+    z = clusters + 1e-2 * torch.randn(200, 2, generator=generator)
+    ours = kernel_log_density(z, z, 5e-3, leave_one_out=True)
+    squares = (z.double()[:, None] - z.double()[None]).square().sum(2).fill_diagonal_(torch.inf)
+    expected = torch.logsumexp(squares / (-2 * 5e-3**2), 1)
+    expected -= math.log(199) + math.log(2 * math.pi * 5e-3**2)
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("h", [0.0, -1.0, math.nan, math.inf, 1e-170])
+def test_a_bandwidth_that_is_none_is_refused(h: float) -> None:
+    with pytest.raises(InputError, match="bandwidth"):
+        kernel_log_density(torch.randn(3, 2), torch.randn(4, 2), h)
+    with pytest.raises(InputError, match="0 centres for 3 codes"):
+        kernel_log_density(torch.randn(3, 2), torch.randn(0, 2), 1.0)
+    with pytest.raises(InputError, match="own kernel"):
+        kernel_log_density(torch.randn(3, 2), torch.randn(4, 2), 1.0, leave_one_out=True)
+
+
+def test_a_label_is_no_index_where_names_are_numbers() -> None:
+    from zspace.data.images import class_numbers
+
+    assert class_numbers(["5", "1"], ("1", "5", "9")) == [1, 0]
+    assert class_numbers(["0"], ("cat", "dog")) == [0]
+    with pytest.raises(InputError, match="unknown class '0'"):
+        class_numbers(["0"], ("1", "5", "9"))

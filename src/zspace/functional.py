@@ -17,6 +17,13 @@ BLOCK = 1 << 24
 """Distances that are held at a time: 64 MiB in single precision."""
 
 
+SINGLE = 1e4
+"""Squared distances, in units of h^2, up to which float32 products give kernels to 0.1%."""
+
+LIMIT = 1e12
+"""Likewise for float64."""
+
+
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """(1/N) sum_i ||x_i - y_i||^2, summed over what a sample consists of, mean over the batch.
 
@@ -103,13 +110,23 @@ def kernel_log_density(
         leave_one_out: queries and centres are one set; a query's own kernel is left out, and the
             mean is over m - 1.
 
-    Computed in log space, in the queries' precision (float32 at least), `BLOCK` distances at a
-    time, with a gradient and without.
+    Computed in log space, in float32 or, where the queries are or the bandwidth is too small for
+    that, float64; `BLOCK` distances at a time, with a gradient and without.
+
+    Raises:
+        InputError: h is not above 0, or too small for double precision and codes so far apart;
+            there are no centres, or of one set two.
+
     Reference: Saha et al., GEN, Eq. 1; supplement, Eq. 4, for the sum without i.
     """
+    if len(centres) <= leave_one_out or (leave_one_out and len(z) != len(centres)):
+        raise InputError(
+            f"{len(centres)} centres for {len(z)} codes: expected one or more, and the codes "
+            "themselves, two or more, where each one's own kernel is left out"
+        )
     h = bandwidth if isinstance(bandwidth, Tensor) else torch.tensor(bandwidth, dtype=torch.float64)
     value: Tensor = _KernelLogDensity.apply(  # pyright: ignore[reportAssignmentType]
-        full_precision(z), full_precision(centres.detach()), h, leave_one_out
+        full_precision(z), centres.detach(), h, leave_one_out
     )
     return value
 
@@ -143,19 +160,28 @@ def _kernel_moments(
     """log p(z) (N,), and with w_i the share of centre i in it: sum_i w_i c_i (N, D) and
     sum_i w_i ||z - c_i||^2 (N,), which are empty where no moments are wanted."""
     # about the centres' mean, where squares and products cancel least
-    middle = centres.mean(0)
-    queries, centres = z - middle, centres - middle
-    norms = centres.square().sum(1)
-    held = torch.cat([centres, norms[:, None]], 1)
-    count = len(centres) - leave_one_out
+    middle = centres.mean(0).to(z)
+    queries, points = z - middle, centres.to(z) - middle
+    norms = points.square().sum(1)
+    spread = float(torch.maximum(norms.max(), queries.square().sum(1).max()))
+    if not 0 < h < math.inf or spread > LIMIT * h * h:
+        raise InputError(
+            f"a bandwidth of {h:.3g} can't be used for codes of up to {math.sqrt(spread):.3g} from "
+            "their mean: expected a number above 0 that is not so small"
+        )
+    if z.dtype == torch.float32 and spread > SINGLE * h**2:
+        found = _kernel_moments(z.double(), centres.double(), h, leave_one_out, moments)
+        return found[0].float(), found[1].float(), found[2].float()
+    held = torch.cat([points, norms[:, None]], 1)
+    count = len(points) - leave_one_out
     constant = 0.5 * z.shape[1] * math.log(2 * math.pi * h**2) + math.log(count)
     logs: list[Tensor] = []
     sums: list[Tensor] = []
     start = 0
     # products in full precision under autocast, too
     with torch.autocast(z.device.type, enabled=False):
-        for block in queries.split(max(1, BLOCK // len(centres))):
-            weights = torch.addmm(norms, block, centres.T, beta=-0.5 / h**2, alpha=1 / h**2)
+        for block in queries.split(max(1, BLOCK // len(points))):
+            weights = torch.addmm(norms, block, points.T, beta=-0.5 / h**2, alpha=1 / h**2)
             if leave_one_out:
                 own = torch.arange(len(block), device=z.device)
                 weights[own, own + start] = -torch.inf
@@ -288,6 +314,8 @@ def jacobian_log_determinant(
 
     columns = torch.func.vmap(column)(torch.eye(z.shape[1], dtype=z.dtype, device=z.device))  # pyright: ignore[reportPrivateImportUsage]
     jacobian = columns.movedim(0, 1)
+    if not bool(torch.isfinite(jacobian).all()):
+        raise InputError("the decoder's derivatives are NaN or infinite about some of the codes")
     # on the CPU: not every device knows float64
     values = torch.linalg.eigvalsh((jacobian @ jacobian.mT).cpu().double())
     largest = values[:, -1:]

@@ -155,8 +155,8 @@ def novelty(
         raise InputError("these data have no labels: leave out --label")
     if chosen.y is not None:
         if names is None and config["classes"] is not None:
-            trained = comma_names("--classes", str(config["classes"])) or []
-            names = trained if all(name in classes for name in trained) else None
+            trained = api.run_facts(Run(run)).classes
+            names = list(trained) if all(name in classes for name in trained) else None
         if names is not None:
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))
     # the run's own validation part says how well its model reconstructs what it was made for

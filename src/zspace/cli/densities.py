@@ -46,7 +46,7 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
         raise unknown("route", route, ["root", "fixed-point"])
     if not 0 <= seed < 1 << 52:
         raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
-    every = optimal_bandwidths(Normal(dim), dim, samples, trials=trials, route=route, seed=seed)  # type: ignore[arg-type]
+    every = optimal_bandwidths(Normal(dim), samples, trials=trials, route=route, seed=seed)  # type: ignore[arg-type]
     found = every[~every.isnan()]
     if len(found):
         spread = f" ± {float(found.std()):.4f}" if len(found) > 1 else ""
@@ -62,7 +62,7 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
         left = (1 - float(found.mean()) ** 2) ** 0.5
         click.echo(f"codes matched with it have the standard deviation {left:.3f}")
     elif len(found):
-        click.echo(f"out of reach: in {dim} dimensions no h below 1 exists for {samples} samples")
+        click.echo(f"out of reach: in {dim} dimensions h is not below 1 for {samples} samples")
     if least is None:
         click.echo(f"no number of samples up to {MOST_CENTRES:,} has an h below 1")
     else:
@@ -79,8 +79,8 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
 )  # fmt: skip
 @click.option(
     "--density", default="prior", show_default=True, metavar="NAME",
-    help="of the codes: prior, where the model's is a density, or one fitted to its training "
-    "codes: normal, mixture, kde",
+    help="of the codes: prior (or target), where the model's is a density, or one fitted to its "
+    "training codes: normal, mixture, kde",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.csv; a picture "
               "goes beside it")  # fmt: skip
@@ -103,6 +103,7 @@ def novelty(
     if out.suffix != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")
     check_writable(out)
+    check_writable(out.with_suffix(".png"))
     check_drawn(density)
     check_part(part)
     with nullcontext() if quiet else Steps() as steps:
@@ -122,7 +123,8 @@ def novelty(
         return
     area = found.auroc()
     if area is None:
-        say("no AUROC: all samples are known, or none is (--data names others, --label the known)")
+        which = "all of the samples have" if bool(found.known.any()) else "no sample has"
+        say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
     else:
         inside = int(found.known.sum())
         click.echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")

@@ -193,7 +193,9 @@ def _class_number(name: str, classes: Sequence[str]) -> int:
     if name in classes:
         return classes.index(name)
     number = whole_number(name)
-    if number is not None and number < len(classes):
+    # names that are numbers themselves leave no room for another meaning
+    named = any(whole_number(known) is not None for known in classes)
+    if number is not None and number < len(classes) and not named:
         return number
     raise unknown("class", name, classes)
 

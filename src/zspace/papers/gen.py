@@ -47,7 +47,7 @@ def table1(bench: Workbench) -> list[Entry]:
         for m in bench.settings["samples"]:
             column = SAMPLES.index(m)
             for route in ("root", "fixed-point"):
-                found = optimal_bandwidths(Normal(dim), dim, m, trials=trials, route=route)
+                found = optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
                 settled = found[~found.isnan()]
                 figure = _spread(settled.tolist())
                 entries.append(
@@ -120,7 +120,7 @@ def fig1(bench: Workbench) -> list[Entry]:
     for dim in bench.settings["dims"]:
         for m in bench.settings["samples"]:
             target = Normal(dim)
-            h = float(optimal_bandwidths(target, dim, m, trials=3).nanmean())
+            h = float(optimal_bandwidths(target, m, trials=3).nanmean())
             values: dict[str, list[list[float]]] = {"KDE": [], "NN": []}
             for s in SEPARATIONS:
                 mixture = separated(dim, s)

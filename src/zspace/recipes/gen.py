@@ -52,7 +52,8 @@ def gen(
                           most=1000)
     ] = None,
     separation: Annotated[
-        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0)
+        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0,
+                         most=1000)
     ] = 6.0,
     labelled: Annotated[
         int | None, About("training images whose labels are used: each class gets its own "
@@ -64,7 +65,8 @@ def gen(
               "20,000, or half of the training images)", least=2),
     ] = None,
     bandwidth: Annotated[
-        float | None, About("h of the kernel density (unset: the optimal one, estimated)", above=0)
+        float | None, About("h of the kernel density, below 1 (unset: the optimal one, estimated)",
+                            least=0.001)
     ] = None,
     weight: Annotated[
         float, About("lambda, of the divergence against the mean error of a pixel", least=0)
@@ -108,10 +110,10 @@ def gen(
     m = centres or max(2, min(20_000 if large else 10_000, facts.train_images // 2))
     if m + batch_size > facts.train_images > 0:
         raise InputError(
-            f"--centres {m}: they are set aside from the {facts.train_images} training images, "
-            f"which must leave a batch of {batch_size}"
+            f"{facts.train_images} training images are too few to set {m} aside for the kernel "
+            f"density (--centres) and leave a batch of {batch_size} (--batch-size)"
         )
-    h = bandwidth or find_bandwidth(density, dim, m)
+    h = bandwidth or find_bandwidth(density, m)
     nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
     model = GEN(
         nets.encoder(), nets.decoder(), density, dim,
@@ -150,19 +152,22 @@ def ring(components: int, dim: int, separation: float, *, labelled: bool = False
     return Mixture.of(weights, means, covariances, labelled=labelled)
 
 
-def find_bandwidth(target: Mixture, dim: int, centres: int) -> float:
+def find_bandwidth(target: Mixture, centres: int) -> float:
     """h_opt, from three trials, to four digits."""
-    found = optimal_bandwidths(target, dim, centres, trials=3, queries=min(centres, 4000))
+    components, dim = target.means.shape
+    found = optimal_bandwidths(target, centres, trials=3, queries=min(centres, 4000))
     h = float(found.nanmean())
     if h < 1:
         return round(h, 4)
+    if components > 1:
+        raise InputError(
+            f"{centres} centres are too few for {components} Gaussians in {dim} dimensions: the "
+            f"optimal bandwidth is {h:.3g}, and only below 1 are codes more than points: raise "
+            "--centres, or lower --components or --latent-dim"
+        )
     least = least_samples(dim)
-    more = (
-        f"--centres {least} would do for a normal target"
-        if least is not None and least > centres
-        else "no number of centres that can be had would do"
-    )
+    more = "no number that can be had" if least is None else f"--centres {least}"
     raise InputError(
         f"--latent-dim {dim} is too large for {centres} centres: the optimal bandwidth is {h:.3g}, "
-        f"and only below 1 are codes more than a point ({more})"
+        f"and only below 1 are codes more than a point: {more} would do"
     )

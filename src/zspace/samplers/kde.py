@@ -14,7 +14,7 @@ from zspace.core import Density, stream
 from zspace.errors import InputError
 from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density
 from zspace.options import About
-from zspace.samplers.normal import Normal, moments, no_labels
+from zspace.samplers.normal import Normal, check_codes, moments, no_labels
 
 MOST_CENTRES = 100_000
 """Centres up to which a bandwidth below 1 is looked for."""
@@ -40,11 +40,11 @@ class KDE(Density):
         dim: int,
         *,
         centres: Annotated[
-            int, About("codes that carry a kernel, chosen at random", least=2, most=1_000_000)
+            int, About("codes that carry a kernel, chosen at random", least=2, most=100_000)
         ] = 10_000,
         bandwidth: Annotated[
             float | None,
-            About("in units of the codes' deviation (unset: the likeliest)", above=0),
+            About("in units of the codes' deviation (unset: the likeliest)", least=1e-4, most=1e4),
         ] = None,
         seed: Annotated[int, About("of the choice of centres", least=0, most=1 << 52)] = 0,
     ) -> None:
@@ -95,6 +95,7 @@ def likeliest_bandwidth(z: Tensor) -> float:
     Raises:
         InputError: the codes repeat one another: the likelihood grows without bound.
     """
+    check_codes(z)
     z = z.double()
     scale = float(z.std(0).square().mean().sqrt())
     if not scale > 0:
@@ -113,7 +114,6 @@ def likeliest_bandwidth(z: Tensor) -> float:
 
 def optimal_bandwidths(
     target: Density,
-    dim: int,
     samples: int,
     *,
     trials: int = 10,
@@ -126,7 +126,7 @@ def optimal_bandwidths(
     Each trial draws the centres, z' and z'' afresh: three disjoint sets.
 
     Args:
-        target: p_t over codes of size dim.
+        target: p_t.
         samples: m, the number of centres.
         queries: of each of z' and z''; unset: m, but 10,000 at most.
         route: a bracketed root of the derivative (Brent's method), or the fixed point, each step
@@ -140,6 +140,7 @@ def optimal_bandwidths(
             f"a bandwidth needs 2 samples and 1 trial or more, not {samples} and {trials}"
         )
     n = queries or min(samples, 10_000)
+    dim = target.sample(1).shape[1]
     find = _root if route == "root" else _fixed_point
     found: list[float] = []
     for trial in range(trials):
@@ -183,8 +184,11 @@ def least_samples(dim: int, *, seed: int = 0) -> int | None:
     point (section 4): the paper reads its Table 1 so. Found by bisection in log m.
     """
 
+    # h_opt grows with the dimension: 100 are beyond reach, so are more
+    dim = min(dim, 100)
+
     def beyond(m: int) -> bool:
-        found = optimal_bandwidths(Normal(dim), dim, m, trials=1, queries=2000, seed=seed)
+        found = optimal_bandwidths(Normal(dim), m, trials=1, queries=2000, seed=seed)
         return not float(found) < 1
 
     low, high = 2, MOST_CENTRES

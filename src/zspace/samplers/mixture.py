@@ -31,7 +31,7 @@ class Mixture(Density):
         dim: int,
         *,
         components: Annotated[int, About("number of Gaussians", least=1, most=10_000)] = 10,
-        seed: Annotated[int, About("of the fit's initialisation", least=0)] = 0,
+        seed: Annotated[int, About("of the fit's initialisation", least=0, most=(1 << 32) - 1)] = 0,
     ) -> None:
         super().__init__()
         self.seed = seed
@@ -54,10 +54,19 @@ class Mixture(Density):
                 f"a mixture's weights must be above 0, not {weights.tolist()}: leave out those "
                 "components"
             )
+        count, dim = means.shape
+        if weights.shape != (count,) or covariances.shape != (count, dim, dim):
+            raise InputError(
+                f"a mixture of {count} means of {dim} dimensions needs as many weights, not "
+                f"{tuple(weights.shape)}, and covariances, not {tuple(covariances.shape)}"
+            )
         factors, failed = torch.linalg.cholesky_ex(covariances.double())
-        if bool(failed.any()):
-            raise InputError("a mixture's covariances must be positive definite")
-        mixture = cls(means.shape[1], components=len(weights))
+        symmetric = torch.allclose(covariances, covariances.mT)
+        if bool(failed.any()) or not symmetric or not bool(torch.isfinite(means).all()):
+            raise InputError(
+                "a mixture's means must be finite, its covariances symmetric and positive definite"
+            )
+        mixture = cls(dim, components=count)
         mixture.labelled = labelled
         mixture.weights.copy_(weights / weights.sum())
         mixture.means.copy_(means)
@@ -76,10 +85,10 @@ class Mixture(Density):
         """
         covariances = self.factors @ self.factors.mT
         deviation = float(torch.linalg.eigvalsh(covariances).min().sqrt())
-        if not bandwidth < deviation:
+        if not 0 < bandwidth < 0.9999 * deviation:
             raise InputError(
-                f"a bandwidth of {bandwidth:.4g} is not below {deviation:.4g}, the least deviation "
-                "of the target's Gaussians: codes matched so would be points"
+                f"a bandwidth of {bandwidth:.4g} is not above 0 and below {deviation:.4g}, the "
+                "least deviation of the target's Gaussians: codes matched so would be points"
             )
         eye = torch.eye(self.means.shape[1], device=self.means.device)
         return Mixture.of(
