@@ -102,9 +102,11 @@ def adversary_jsd(x: Tensor, y: Tensor, fresh_x: Tensor, fresh_y: Tensor, seed: 
         (10 * dim, 5 * dim, 2 * dim), early_stopping=True, max_iter=200, random_state=seed
     )
     net.fit(torch.cat([x, y]).numpy(), np.repeat([0, 1], [len(x), len(y)]))
-    log_x: Any = net.predict_log_proba(fresh_x.numpy())
-    log_y: Any = net.predict_log_proba(fresh_y.numpy())
-    return math.log(2) + float(log_x[:, 0].mean() + log_y[:, 1].mean()) / 2
+    on_x: Any = net.predict_proba(fresh_x.numpy())
+    on_y: Any = net.predict_proba(fresh_y.numpy())
+    # a network may be certain, and wrong: its logarithm would be infinite
+    right = [np.log(p.clip(1e-12)).mean() for p in (on_x[:, 0], on_y[:, 1])]
+    return math.log(2) + float(sum(right)) / 2
 
 
 def fig1(bench: Workbench) -> list[Entry]:
