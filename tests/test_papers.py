@@ -107,7 +107,7 @@ def test_the_list_names_every_experiment(cli: Cli) -> None:
 GEN: dict[str, dict[str, object]] = {
     "table1": {"dims": (2,), "samples": (250, 500), "trials": 2},
     "fig1": {"dims": (2,), "samples": (250,), "trials": 2},
-    "table2": {"samples": (1000,), "seeds": 1, "iterations": 3},
+    "table2": {"drawn": (1000,), "samples": (1000,), "seeds": 1, "iterations": 3},
     "fig3": {"labelled": 100, "iterations": 3, "options": {"centres": 200, "hidden": 16}},
     "fig4": {"digits": (1,), "iterations": 3},
 }
