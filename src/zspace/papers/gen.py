@@ -68,6 +68,8 @@ def table1(bench: Workbench) -> list[Entry]:
         )  # fmt: skip
     axes[0, 0].axhline(1, color="grey", linewidth=0.8)
     axes[0, 0].set_xscale("log")
+    axes[0, 0].set_xticks(bench.settings["samples"], bench.settings["samples"])
+    axes[0, 0].minorticks_off()
     axes[0, 0].set_xlabel("samples m")
     axes[0, 0].set_title("h_opt: ours (dots) and the paper's (crosses)", fontsize=9)
     axes[0, 0].legend(fontsize=8)
