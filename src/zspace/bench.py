@@ -26,6 +26,7 @@ from zspace.data import NAMED, Images
 from zspace.errors import InputError
 from zspace.features import Extractor, Progress, extract, find_extractor
 from zspace.neutral import ITERATIONS, Neutral, neutral_classifier
+from zspace.options import check_seed
 from zspace.run import Run
 from zspace.samplers import SAMPLERS
 
@@ -143,8 +144,7 @@ def bench_of(
     Raises:
         InputError: anything that was asked for can't be had.
     """
-    if not 0 <= seed < 1 << 52:
-        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
+    check_seed(seed)
     existing = Run(run)
     if data_dir is not None:
         existing.config |= _moved(existing.config["data"], data_dir)

@@ -285,6 +285,12 @@ def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
     return z.mean(0), vectors / values.sqrt()
 
 
+def whitened(z: Tensor) -> Tensor:
+    """Codes (N, D) centred and whitened by their own moments, float64. Errors: `whitening`'s."""
+    mean, matrix = whitening(z)
+    return (z.double() - mean) @ matrix
+
+
 FLAT = 1e-12
 """Eigenvalue of J^T J, in units of the largest, below which float32 knows no direction."""
 

@@ -148,14 +148,15 @@ def novelty(
             "one to its training codes"
         )
     chosen, classes = api.data_for(run, data, data_dir, part)
-    config = Run(run).config
+    existing = Run(run)
+    config = existing.config
     known = None
     names = comma_names("--label", label)
     if names is not None and chosen.y is None:
         raise InputError("these data have no labels: leave out --label")
     if chosen.y is not None:
-        if names is None and config["classes"] is not None:
-            trained = api.run_facts(Run(run)).classes
+        if names is None and config.get("classes") is not None:
+            trained = api.run_facts(existing).classes
             names = list(trained) if all(name in classes for name in trained) else None
         if names is not None:
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))

@@ -98,6 +98,12 @@ def comma_names(flag: str, text: str | None) -> list[str] | None:
     return names
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that the options of that name would refuse."""
+    if not 0 <= seed < 1 << 52:
+        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
+
+
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
     """The options of a function or class: its parameters that are annotated with `About`.
 

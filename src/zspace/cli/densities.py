@@ -20,6 +20,7 @@ from zspace.cli.base import (
     say,
 )  # fmt: skip
 from zspace.errors import InputError, unknown
+from zspace.options import check_seed
 
 
 @cli.command()
@@ -44,8 +45,7 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
     positive("trials", trials, most=10_000)
     if route not in ("root", "fixed-point"):
         raise unknown("route", route, ["root", "fixed-point"])
-    if not 0 <= seed < 1 << 52:
-        raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
+    check_seed(seed)
     every = optimal_bandwidths(Normal(dim), samples, trials=trials, route=route, seed=seed)  # type: ignore[arg-type]
     found = every[~every.isnan()]
     if len(found):

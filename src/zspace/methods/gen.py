@@ -155,8 +155,8 @@ class GEN(LatentModel):
         self.train()
         if y is not None:
             self.labels.copy_(y)
-        mean = self.target.weights @ self.target.means
-        reach = float(((self.centres - mean) / self.target.deviation()).square().mean().sqrt())
+        off = (self.centres - self.target.mean()) / self.target.deviation()
+        reach = float(off.square().mean().sqrt())
         if not reach < RANGE:
             raise InputError(
                 f"the codes ran away from the target at iteration {batches.step}: they lie "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zspace.errors import InputError
-from zspace.functional import kernel_entropy, kernel_log_density, whitening
+from zspace.functional import kernel_entropy, kernel_log_density, whitened, whitening
 from zspace.metrics.distances import check_pair, sliced_wasserstein_distance
 from zspace.metrics.figure import Figure, jackknife, mean_figure
 from zspace.samplers.kde import likeliest_bandwidth
@@ -38,16 +38,11 @@ def differential_entropy(
     """
     z = _codes(z)
 
-    def whitened(z: Tensor) -> Tensor:
-        if not whiten:
-            return z
-        mean, matrix = whitening(z)
-        return (z - mean) @ matrix
-
-    h = bandwidth or likeliest_bandwidth(whitened(z))
+    prepared = whitened if whiten else _codes
+    h = bandwidth or likeliest_bandwidth(prepared(z))
 
     def entropy(z: Tensor) -> float:
-        return kernel_entropy(whitened(z), h)
+        return kernel_entropy(prepared(z), h)
 
     if len(z) < 20:
         return Figure(entropy(z), math.nan)

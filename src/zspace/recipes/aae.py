@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from zspace.methods.aae import AAE
 from zspace.nets.mlp import mlp
-from zspace.recipes.base import Facts, Hidden, Iterations, LearningRate, Plan, Width, networks
+from zspace.recipes.base import (
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LearningRate,
+    Plan,
+    Width,
+    networks,
+)  # fmt: skip
 from zspace.recipes.gen import (
     GENArchitecture,
-    GENBatch,
     GENLatentDim,
     code_size,
     default_architecture,
@@ -19,7 +27,7 @@ def aae(
     facts: Facts,
     *,
     iterations: Iterations = 20_000,
-    batch_size: GENBatch = 100,
+    batch_size: BatchSize = 100,
     latent_dim: GENLatentDim = None,
     arch: GENArchitecture = None,
     width: Width = 64,

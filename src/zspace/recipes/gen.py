@@ -11,6 +11,7 @@ from zspace.errors import InputError
 from zspace.methods.gen import GEN
 from zspace.options import About
 from zspace.recipes.base import (
+    BatchSize,
     Facts,
     Hidden,
     Iterations,
@@ -22,7 +23,6 @@ from zspace.recipes.base import (
 from zspace.samplers.kde import least_samples, optimal_bandwidths
 from zspace.samplers.mixture import Mixture
 
-GENBatch = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
 GENLatentDim = Annotated[
     int | None,
     About(
@@ -41,7 +41,7 @@ def gen(
     facts: Facts,
     *,
     iterations: Iterations = 20_000,
-    batch_size: GENBatch = 100,
+    batch_size: BatchSize = 100,
     latent_dim: GENLatentDim = None,
     target: Annotated[
         Literal["normal", "mixture"], About("what the codes are matched to: N(0, I), or a ring of "

@@ -95,10 +95,13 @@ class Mixture(Density):
             self.weights, self.means, covariances - bandwidth**2 * eye, labelled=self.labelled
         )
 
+    def mean(self) -> Tensor:
+        """The mean (D,) over all components."""
+        return self.weights @ self.means
+
     def deviation(self) -> Tensor:
         """The standard deviation (D,) of each dimension, over all components."""
-        mean = self.weights @ self.means
-        within = self.factors.square().sum(2) + (self.means - mean).square()
+        within = self.factors.square().sum(2) + (self.means - self.mean()).square()
         return (self.weights @ within).sqrt()
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
