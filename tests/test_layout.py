@@ -16,7 +16,7 @@ ORDER = [
     "errors", "options", "storage", "cache", "core", "functional", "nets", "data", "run",
     "training", "samplers", "methods", "metrics", "neutral", "weights", "features", "tables",
     "plots", "recipes", "pictures", "api", "bench", "evaluate", "evaluation", "compare", "diagnose",
-    "neighbourhood", "novelty", "report", "progress",
+    "neighbourhood", "novelty", "generations", "gallery", "report", "progress",
     "papers", "cli", "__main__",
 ]  # fmt: skip
 """Lowest first. Within a package, files import one another."""

@@ -54,7 +54,7 @@ def vectors(n: int = 8, size: int = 4) -> Batches:
 def test_updates_follow_one_another_and_do_not_mix() -> None:
     players = TwoPlayers()
     seen: list[dict[str, float]] = []
-    fit(players, vectors(), 1, report=lambda i, losses: seen.append(dict(losses)))
+    fit(players, vectors(), 1, report=lambda i, n, losses: seen.append(dict(losses)))
     a = 1.0 - 0.1 * (2.0 + 2 * 1.0)
     b = 2.0 + 0.1 * a  # the second loss sees the first player's new place
     assert players.a.item() == pytest.approx(a)
@@ -123,7 +123,7 @@ def test_log_has_the_means_since_the_last_line(tmp_path: Path) -> None:
         TwoPlayers(),
         vectors(),
         6,
-        report=lambda i, losses: each.append(losses["a.square"]),
+        report=lambda i, n, losses: each.append(losses["a.square"]),
         log_every=1,
     )
     fit(TwoPlayers(), vectors(), 6, run=run, log_every=3, checkpoint_every=100)

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from zspace import pictures, samplers
 from zspace.cache import fingerprint
-from zspace.core import Batches, LatentModel, Sampler, codes
+from zspace.core import Batches, Classifying, LatentModel, Sampler, codes
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data.images import Part, Raw, refit, select, split, to_float32, withhold
+from zspace.data.images import Part, Raw, refit, select, split, to_float32
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
-from zspace.recipes import Facts, Plan, find
+from zspace.recipes import Facts, Plan, Stage, find
 from zspace.run import Run
 from zspace.storage import load_state, read_header, write_tensors
 from zspace.training import Report, find_device, fit, leave, make_fabric
@@ -176,26 +176,40 @@ def _train(
         facts = _facts(images)
         plan = _plan(config, facts)
         config |= plan.found
+        done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0
+        if plan.begin is not None and not done:
+            plan.begin()
         model = plan.model.to(fabric.device)
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         messages = list(images.notes)
-        continued = isinstance(out, Run) and bool(out.checkpoints())
-        if config["init_from"] is not None and not continued:
+        if config["init_from"] is not None and not done:
             messages += _initialise(model, config["init_from"])
-        y = images.train.y
-        if plan.labelled is not None:
-            y = withhold(images.train, images.classes, plan.labelled)
-        batches = Batches(
-            _near(images.train.x, fabric.device),
-            y,
-            size=plan.batch_size,
-            seed=config["seed"],
-            replacement=plan.replacement,
-            reserve=plan.reserve,
-            device=fabric.device,
-            rank=fabric.global_rank,
-            world=fabric.world_size,
-        )
+        if isinstance(out, Run) and done:
+            path = out.checkpoints()[done]
+            load_state(model, out.weights(path), path)
+
+        def batches_of(stage: Stage) -> Batches:
+            data = stage.data(images)
+            return Batches(
+                _near(data.x, fabric.device),
+                data.y,
+                size=stage.batch_size,
+                seed=config["seed"],
+                replacement=stage.replacement,
+                reserve=stage.reserve,
+                device=fabric.device,
+                rank=fabric.global_rank,
+                world=fabric.world_size,
+            )
+
+        def tell(iteration: int, total: int, losses: Mapping[str, float]) -> None:
+            while messages:  # once training is under way: an error before that stands alone
+                say(messages.pop(0))
+            if report is not None:
+                report(iteration, plan.iterations, losses)
+
+        left = plan.left(done)
+        batches = batches_of(left[0][1])  # data that it can't use leave no folder
         run = out
         if isinstance(out, Path):
             if fabric.is_global_zero:
@@ -205,24 +219,24 @@ def _train(
         assert not isinstance(run, Path)
         if run is not None:
             run.facts = asdict(facts)
-
-        def tell(iteration: int, losses: Mapping[str, float]) -> None:
-            while messages:  # once training is under way: an error before that stands alone
-                say(messages.pop(0))
-            if report is not None:
-                report(iteration, losses)
-
-        fit(
-            model,
-            batches,
-            plan.iterations,
-            run=run,
-            fabric=fabric,
-            report=tell if fabric.is_global_zero else None,
-            log_every=config["log_every"],
-            checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
-            keep=config["keep"],
-        )
+        for before, stage in left:
+            if stage is not left[0][1]:
+                batches = batches_of(stage)
+            fit(
+                stage.method,
+                batches,
+                stage.iterations,
+                rate=stage.rate,
+                stored=model,
+                before=before,
+                run=run,
+                fabric=fabric,
+                report=tell if fabric.is_global_zero else None,
+                log_every=config["log_every"],
+                checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
+                keep=config["keep"],
+            )
+    model.eval()
     if run is not None and fabric.is_global_zero:
         header = {**run.header(), "iteration": plan.iterations}
         write_tensors(run.model_file, model.state_dict(), header)
@@ -360,10 +374,18 @@ def _fit_sampler(
     header = {
         "sampler": name,
         "dim": model.latent_dim,
-        "options": chosen,
+        "options": {**chosen, **fitted.found},
         "model": weights_fingerprint(model),
     }
     samplers.save(fitted, _sampler_file(existing, name), header)
+    return _placed(fitted, model, existing)
+
+
+def _placed(fitted: Sampler, model: LatentModel, run: Run) -> Sampler:
+    """A sampler where the model is; convex combinations with the judges that the model is."""
+    if isinstance(fitted, samplers.Convex):
+        fitted.names = run_facts(run).classes
+        fitted.judges = model.judges() if isinstance(model, Classifying) else {}
     return fitted.to(next(model.parameters()).device)
 
 
@@ -391,7 +413,7 @@ def sampler(
     if path.exists():
         header = read_header(path)
         if header.get("model") == weights_fingerprint(model):
-            return samplers.load(path).to(next(model.parameters()).device)
+            return _placed(samplers.load(path), model, existing)
         options = header.get("options", {})
     return _fit_sampler(existing, name, _sampler_options(name, options), model, images)
 

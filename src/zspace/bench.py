@@ -15,6 +15,7 @@ from zspace import api
 from zspace.cache import fingerprint
 from zspace.core import (
     LatentModel,
+    Sampler,
     Variational,
     as_stored,
     blockwise,
@@ -25,7 +26,7 @@ from zspace.core import (
 from zspace.data import NAMED, Images
 from zspace.errors import InputError
 from zspace.features import Extractor, Progress, extract, find_extractor
-from zspace.neutral import ITERATIONS, Neutral, neutral_classifier
+from zspace.neutral import Neutral, neutral_classifier
 from zspace.options import check_seed
 from zspace.run import Run
 from zspace.samplers import SAMPLERS
@@ -39,12 +40,17 @@ RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: stored images (or vectors), and the codes that they were decoded from."""
+    """What is measured: stored images (or vectors), and the codes that they were decoded from.
+
+    Attributes:
+        labels: what generated images were meant to be, where their sampler knows labels.
+    """
 
     name: str
     kind: str
     x: Tensor
     codes: Tensor | None = None
+    labels: Tensor | None = None
 
     @cached_property
     def content(self) -> str:
@@ -186,11 +192,10 @@ def bench_of(
 
 
 def own_samplers(bench: Bench) -> list[str]:
-    """The model's own samplers and those that the run holds; normal and mixture where there are
-    none."""
+    """The model's own samplers and the run's; its usual ones where there are none."""
     held = {p.stem for p in (bench.run.folder / "samplers").glob("*.safetensors")}
     known = [*bench.model.samplers(), *(s for s in SAMPLERS if s in held)]
-    return known or ["normal", "mixture"]
+    return known or list(bench.model.usual)
 
 
 def _count(n: int | None, images: Images) -> int:
@@ -234,9 +239,9 @@ def _neutral(
 ) -> Neutral:
     """The neutral classifier of a run's data, whatever part of them the run was trained on."""
 
-    def report(iteration: int, losses: Mapping[str, float]) -> None:
+    def report(iteration: int, total: int, losses: Mapping[str, float]) -> None:
         if progress is not None:
-            progress("training the neutral classifier", iteration, ITERATIONS["cnn"])
+            progress("training the neutral classifier", iteration, total)
 
     config = {**existing.config, "train_size": None, "train_per_class": None}
     source: Any = config["data"]
@@ -257,12 +262,29 @@ def reconstructed(bench: Bench) -> Subject:
     return Subject("reconstructions", RECONSTRUCTION, of_stored(rebuilt, bench.test, device))
 
 
-def generated(bench: Bench, name: str, n: int | None = None) -> Subject:
-    """What a sampler's codes are decoded to: as many as there are test images, unless told."""
-    drawn = api.sampler(bench.run.folder, name, bench.model, images=bench.images)
+def generated(
+    bench: Bench, name: str, n: int | None = None, sampler: Sampler | None = None
+) -> Subject:
+    """What a sampler's codes are decoded to: as many as there are test images, unless told.
+
+    A sampler that knows labels is asked for those of the test images.
+
+    Args:
+        sampler: unset: the run's of that name.
+    """
+    drawn = sampler or api.sampler(bench.run.folder, name, bench.model, images=bench.images)
     device = next(bench.model.parameters()).device
+    count = n or len(bench.test)
+    labels = None
     with torch.no_grad():
         seeded = torch.Generator(device).manual_seed(stream(bench.seed, 12))
-        z = drawn.sample(n or len(bench.test), generator=seeded)
+        if drawn.labels and bench.labels is not None:
+            labels = bench.labels[torch.arange(count) % len(bench.labels)]
+            z = torch.empty(count, bench.model.latent_dim, device=device)
+            for label in labels.unique().tolist():
+                own = labels == label
+                z[own.to(device)] = drawn.sample(int(own.sum()), label, generator=seeded)
+        else:
+            z = drawn.sample(count, generator=seeded)
         x = blockwise(lambda block: as_stored(bench.model.decode(block)).cpu(), z)
-    return Subject(name, GENERATION, x, z.cpu())
+    return Subject(name, GENERATION, x, z.cpu(), labels)

@@ -9,7 +9,7 @@ others; the generator resumes with the new weights and its own local variables.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -31,14 +31,16 @@ class Batches:
     """Endless seeded batches of a data set, and the randomness that goes with them.
 
     `next(batches)` gives `(x, y)`: float32 images (N, C, H, W) in [0, 1], or vectors (N, D) as
-    they are, and int64 labels (N,) or None. `normal` and `uniform` draw noise for a batch.
+    they are, and what goes with them: int64 labels (N,), mostly, or None. `normal` and `uniform`
+    draw noise for a batch.
 
     A run in W processes draws each batch and its noise whole in every process and keeps its own
     W-th of it, so that W processes see together what one would see.
 
     Args:
         x: uint8 (N, C, H, W) or float32 (N, D), on any device or memory-mapped.
-        y: int64 (N,) or None.
+        y: what goes with each sample, or None: labels, int64 (N,); or, for a decoder that is
+            trained on codes x, the stored images.
         size: images of a batch, over all processes.
         seed: of the order and of the noise, which are two streams.
         replacement: draw every batch anew from all images; else go through them epoch by epoch,
@@ -191,7 +193,18 @@ class Method(nn.Module, ABC):
 
 
 class Sampler(nn.Module, ABC):
-    """A distribution of latent codes that can be drawn from."""
+    """A distribution of latent codes that can be drawn from.
+
+    Attributes:
+        found: options that were left unset and that fitting has found: stored with the sampler.
+    """
+
+    found: Mapping[str, Any] = {}
+
+    @property
+    def labels(self) -> int:
+        """How many labels codes can be asked for by; 0: it knows none."""
+        return 0
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Fit to codes (N, D) and, where it uses them, their labels (N,)."""
@@ -212,6 +225,10 @@ class Density(Sampler, ABC):
         """log p(z) in nats: codes (N, D) to (N,)."""
 
 
+Judge = Callable[[Tensor, int], Tensor]
+"""Codes (N, D), and the label that they are meant to have, to whether they pass: (N,), bool."""
+
+
 class LatentModel(Method, ABC):
     """A method that ends in an encoder, a decoder and a latent space between them.
 
@@ -221,6 +238,9 @@ class LatentModel(Method, ABC):
         prior: what the paper samples codes from; None where it has no such thing.
         latent_dim: D, the size of a code.
     """
+
+    usual: tuple[str, ...] = ("normal", "mixture")
+    """Samplers to fit to its codes where it has no prior and nobody names one."""
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, prior: Sampler | None, latent_dim: int
@@ -283,6 +303,36 @@ class LatentModel(Method, ABC):
         return x.unflatten(0, (len(a), steps))
 
 
+class Classifying(LatentModel, ABC):
+    """A latent model that tells classes apart by its codes.
+
+    Attributes:
+        thresholds: (K,), the confidence that a generated image of each class must have.
+    """
+
+    thresholds: Tensor
+
+    @abstractmethod
+    def probabilities(self, z: Tensor) -> Tensor:
+        """p(y | z): codes (N, D) to (N, K)."""
+
+    def judges(self) -> dict[str, Judge]:
+        """The two judges of ReGene (section 6.2) of a code z that is meant for class c.
+
+        latent space: argmax_y p(y | z) = c. image space: p(c | encode(decode(z))) >= tau_c, the
+        class's threshold.
+        """
+
+        def latent(z: Tensor, label: int) -> Tensor:
+            return self.probabilities(z).argmax(1) == label
+
+        def image(z: Tensor, label: int) -> Tensor:
+            again = self.encode(self.decode(z))
+            return self.probabilities(again)[:, label] >= self.thresholds[label]
+
+        return {"latent space": latent, "image space": image}
+
+
 class Variational(LatentModel, ABC):
     """A latent model whose encoder gives a distribution of codes."""
 
@@ -298,6 +348,9 @@ class Variational(LatentModel, ABC):
 
 class Frozen(nn.Module):
     """A trained module for another method to use: no gradients, always in eval mode.
+
+    Where an earlier stage of the same plan trains it, `fit` has its parameters take gradients again
+    as long as that stage's optimisers own them.
 
     >>> frozen = Frozen(nn.Linear(2, 1))
     >>> frozen.train().module.training, any(p.requires_grad for p in frozen.parameters())

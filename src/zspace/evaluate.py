@@ -37,10 +37,8 @@ from zspace.bench import (
     reconstructed,
 )  # fmt: skip
 from zspace.cache import fingerprint, key
-from zspace.core import Variational, blockwise, codes
-from zspace.data import Images
+from zspace.core import Classifying, Variational, blockwise, codes
 from zspace.errors import InputError, unknown
-from zspace.features import Extractor
 from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
 from zspace.run import comparable
@@ -163,9 +161,19 @@ def _sharpness(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 
 def _accuracy(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    labels = subject.labels if subject.kind == GENERATION else bench.labels
+    if labels is None:  # a sampler that knows none
+        return {}
+    return {"": mean_figure(metrics.accuracy(bench.features(subject, "logits"), labels))}
+
+
+def _classified(bench: Bench, subject: Subject) -> dict[str, Figure]:
+    assert isinstance(bench.model, Classifying)
     assert bench.labels is not None
-    logits = bench.features(subject, "logits")
-    return {"": mean_figure(metrics.accuracy(logits, bench.labels))}
+    device = next(bench.model.parameters()).device
+    with torch.no_grad():
+        p = blockwise(lambda z: bench.model.probabilities(z.to(device)), bench.means)  # type: ignore[attr-defined]
+    return {"": mean_figure(metrics.accuracy(p, bench.labels))}
 
 
 def _met(bench: Bench, subject: Subject) -> tuple[Tensor, Tensor]:
@@ -235,8 +243,9 @@ METRICS: dict[str, Metric] = {
                    _pairwise(metrics.structural_similarity), MEAN, IMAGES),
     "sharpness": Metric("sharpness (best near that of the test images)", "sharpness", EVERY,
                         _sharpness, MEAN, IMAGES),
-    "accuracy": Metric("neutral classifier's accuracy", "+accuracy", (RECONSTRUCTION, DATA),
-                       _accuracy, MEAN, LOGITS | {"labels"}, True),
+    "accuracy": Metric("neutral classifier's accuracy (of generated images, where their sampler "
+                       "knows labels)", "+accuracy", EVERY, _accuracy, MEAN, LOGITS | {"labels"},
+                       True),
     "fid": Metric("Frechet distance", "-fid", EVERY, _fid, JACKKNIFE, by_features=True),
     "fid-inf": Metric("Frechet distance in the limit of many samples", "-fid-inf", EVERY,
                       _fid_inf, JACKKNIFE, by_features=True),
@@ -266,6 +275,8 @@ METRICS: dict[str, Metric] = {
     "active": Metric("dimensions of the code in use", "active", (CODES,), _active, "none"),
     "probe": Metric("linear probe's accuracy", "+probe", (CODES,), _probe, MEAN,
                     frozenset({"classes"})),
+    "classified": Metric("accuracy of the model's own classifier on the test images", "+classified",
+                         (CODES,), _classified, MEAN, frozenset({"labels", "classifying"})),
     "cosine": Metric("cosine of codes of a class", "cosine", (CODES,), _cosine,
                      JACKKNIFE, frozenset({"labels"})),
 }  # fmt: skip
@@ -320,7 +331,7 @@ def measure(
     """`evaluate` of a run whose bench is there already."""
     began = time.monotonic()
     names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
-    names = _applicable(names, metrics is not None, bench.images, bench.extractor)
+    names = _applicable(names, metrics is not None, bench)
     chosen = own_samplers(bench) if samplers is None else list(dict.fromkeys(samplers))
     # first of all: features that can't be had, or say nothing, spoil the whole
     seen = any(METRICS[name].by_features for name in names)
@@ -422,10 +433,10 @@ def _pointless(metric: str, subject: str) -> bool:
     return metric == "accuracy"
 
 
-def _applicable(
-    names: Sequence[str], asked: bool, images: Images, extractor: Extractor
-) -> list[str]:
+def _applicable(names: Sequence[str], asked: bool, bench: Bench) -> list[str]:
+    images, extractor = bench.images, bench.extractor
     there = {
+        "classifying": isinstance(bench.model, Classifying),
         "images": images.is_image,
         "labels": images.test.y is not None,
         "logits": extractor.logits is not None,
@@ -433,6 +444,7 @@ def _applicable(
     }
     lacking = {
         "images": "images, and these are vectors",
+        "classifying": "a model with a classifier of its own, such as regene",
         "labels": "labels, and these data have none",
         "classes": "two classes or more",
         "logits": f"a classifier's logits, and the features {extractor.name} have none",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import binary_cross_entropy, logsigmoid
+from torch.nn.functional import binary_cross_entropy, cross_entropy, logsigmoid, one_hot
 
 from zspace.errors import InputError
 
@@ -36,6 +36,90 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
     tensor(3.)
     """
     return (full_precision(x) - full_precision(y)).square().flatten(1).sum(1).mean()
+
+
+def absolute_error(x: Tensor, y: Tensor) -> Tensor:
+    """The mean of |x - y| over samples and what they consist of; in float32 at least.
+
+    Reference: ReGene, Eq. 6, MAE.
+    """
+    return (full_precision(x) - full_precision(y)).abs().mean()
+
+
+def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: float = 1.5) -> Tensor:
+    """SSIM of pairs of images (N, C, H, W) in [0, 1]: (N,), 1 for equal images.
+
+        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
+
+    with means m, variances s^2 and covariance s_xy under a Gaussian window, c1 = 0.01^2 and
+    c2 = 0.03^2; the mean over channels and over all places where the window lies within the image.
+    Can be differentiated.
+
+    Args:
+        window: its side in pixels, odd.
+        deviation: of the Gaussian, in pixels.
+
+    Raises:
+        InputError: the window is larger than the image, or even.
+
+    Reference: Wang et al. (2004), Eq. 13.
+    """
+    height, width = x.shape[2:]
+    if window % 2 == 0 or not 1 <= window <= min(height, width):
+        raise InputError(
+            f"SSIM's window must be odd and have no more pixels than the image's {height}x{width} "
+            f"sides, not {window} (--ssim-window)"
+        )
+    # a convolution with the window is a product with a banded matrix from either side
+    rows, columns = (_band(side, window, deviation, x.device) for side in (height, width))
+
+    def blur(image: Tensor) -> Tensor:
+        return rows @ image @ columns.mT
+
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = full_precision(x), full_precision(y)
+        rows, columns = rows.to(x), columns.to(x)
+        mean_x, mean_y = blur(x), blur(y)
+        xx, yy, xy = mean_x.square(), mean_y.square(), mean_x * mean_y
+        deviations = blur(x.square()) - xx + blur(y.square()) - yy + 0.03**2
+        similarity = (2 * xy + 0.01**2) * (2 * (blur(x * y) - xy) + 0.03**2)
+        return (similarity / ((xx + yy + 0.01**2) * deviations)).flatten(1).mean(1)
+
+
+def _band(side: int, window: int, deviation: float, device: torch.device) -> Tensor:
+    """(side - window + 1, side): a Gaussian window at each place that has room for it."""
+    places = torch.arange(side - window + 1, device=device)[:, None]
+    offset = torch.arange(side, device=device) - places - window // 2
+    weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+ClassLoss = Literal["cross-entropy", "hinge", "cosine", "mse"]
+
+
+def classification_error(logits: Tensor, y: Tensor, loss: ClassLoss = "cross-entropy") -> Tensor:
+    """The mean over a batch of an error of p = softmax(logits), (N, K), at labels y (N,).
+
+        cross-entropy  -log p_y
+        hinge          max(0, 1 + max_(j != y) p_j - p_y)
+        cosine         1 - p_y / ||p||
+        mse            (1/K) ||p - e_y||^2
+
+    Reference: ReGene, Eq. 3 and section 6.7. The paper's networks end in a softmax whatever the
+    loss (its Tables A.5 to A.7), and so the multi-class hinge is taken of probabilities, too, as
+    the common libraries' losses of that name do.
+    """
+    logits = full_precision(logits)
+    if loss == "cross-entropy":
+        return cross_entropy(logits, y)
+    p = logits.softmax(1)
+    truth = one_hot(y, p.shape[1]).to(p)
+    right = (p * truth).sum(1)
+    if loss == "hinge":
+        return (1 + (p - 2 * truth).max(1).values - right).clamp(min=0).mean()
+    if loss == "cosine":
+        return (1 - right / p.norm(dim=1)).mean()
+    return (p - truth).square().mean()
 
 
 def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:

@@ -112,9 +112,9 @@ def neutral_classifier(
 
         fit(method, batches, total, rate=rate, run=run, fabric=fabric, report=report,
             checkpoint_every=max(1, min(1000, total // 4)), keep=1)  # fmt: skip
-    logits = of_stored(method.net.eval(), images.test.x, fabric.device)
+    logits = of_stored(net.eval(), images.test.x, fabric.device)
     figure = mean_figure(accuracy(logits, images.test.y))
-    write_tensors(path, method.net.state_dict(), {"accuracy": list(figure), "config": config})
+    write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():
         checkpoint.unlink()
     say(f"its test accuracy: {figure}")

@@ -10,6 +10,9 @@ from zspace.core import LatentModel, Sampler, as_float, blockwise, codes
 from zspace.data import Images
 from zspace.run import Run
 
+ENCODED = 10_000
+"""Training images, chosen at random, that a sampler is fitted to for the sake of a picture."""
+
 
 def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
     """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run."""
@@ -20,8 +23,10 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
     plots.losses(paths["losses"], run.losses())
     generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
     if model.prior is None:
-        fitted = samplers.make("normal", model.latent_dim)
-        fitted.fit(codes(model, images.train.x).cpu(), images.train.y)
+        fitted = samplers.make(model.usual[0], model.latent_dim)
+        order = torch.randperm(len(images.train), generator=torch.Generator().manual_seed(0))
+        some = images.train.take(order[:ENCODED])
+        fitted.fit(codes(model, some.x).cpu(), some.y)
         model_sampler: Sampler = fitted.to(generator.device)
     else:
         model_sampler = model.prior

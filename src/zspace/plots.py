@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -21,30 +22,47 @@ GAP = 2
 
 
 def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
-    """Images (N, C, H, W) in [0, 1] as uint8 (N, H, W) for grey or (N, H, W, 3) for colour."""
-    array: npt.NDArray[np.uint8] = as_stored(x.detach()).cpu().numpy().transpose(0, 2, 3, 1)
+    """Images (N, C, H, W), in [0, 1] or stored, as uint8 (N, H, W), or (N, H, W, 3) for colour."""
+    stored = x if x.dtype == torch.uint8 else as_stored(x.detach())
+    array: npt.NDArray[np.uint8] = stored.cpu().numpy().transpose(0, 2, 3, 1)
     return array[..., 0] if array.shape[3] == 1 else array
 
 
-def sheet(x: Tensor, columns: int | None = None) -> Image.Image:
-    """Images (N, C, H, W) in rows of `columns` (unset: as many as make the sheet square)."""
+PAPER, FRAME = (96, 96, 96), (255, 140, 0)
+"""Colours of a sheet, and of a frame about an image."""
+
+
+def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -> Image.Image:
+    """Images (N, C, H, W) in rows of `columns` (unset: as many as make the sheet square).
+
+    Args:
+        framed: numbers of images that get an orange frame.
+    """
     images = to_uint8(x)
     columns = columns or math.ceil(math.sqrt(len(images)))
     factor = max(1, math.ceil(CELL / max(images.shape[1:3])))
     images = images.repeat(factor, 1).repeat(factor, 2)
     height, width = (side + GAP for side in images.shape[1:3])
     rows = math.ceil(len(images) / columns)
-    shape = rows * height + GAP, columns * width + GAP, *images.shape[3:]
-    paper = np.full(shape, 96, np.uint8)
+    colour = images.ndim == 4 or len(framed) > 0
+    if colour and images.ndim == 3:
+        images = images[..., None].repeat(3, 3)
+    paper = np.full((rows * height + GAP, columns * width + GAP, 3), PAPER, np.uint8)
+    if not colour:
+        paper = paper[..., 0]
     for i, image in enumerate(images):
         top, left = i // columns * height + GAP, i % columns * width + GAP
+        if i in framed:
+            paper[top - GAP : top + height, left - GAP : left + width] = FRAME
         paper[top : top + image.shape[0], left : left + image.shape[1]] = image
     return Image.fromarray(paper)
 
 
-def save_sheet(path: Path, x: Tensor, columns: int | None = None) -> None:
+def save_sheet(
+    path: Path, x: Tensor, columns: int | None = None, framed: Collection[int] = ()
+) -> None:
     with atomic(path) as partial:
-        sheet(x, columns).save(partial, format="PNG")
+        sheet(x, columns, framed).save(partial, format="PNG")
 
 
 def figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5, 4)) -> tuple[Any, Any]:

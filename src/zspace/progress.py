@@ -25,8 +25,8 @@ EVERY = 10.0
 class TrainingProgress:
     """A `zspace.training.Report`, used as a context."""
 
-    def __init__(self, iterations: int, *, quiet: bool = False, start: int = 0) -> None:
-        self.iterations, self.quiet, self.start = iterations, quiet, start
+    def __init__(self, *, quiet: bool = False, start: int = 0) -> None:
+        self.quiet, self.start = quiet, start
         self.began = self.spoke = time.monotonic()
         self.bar: Progress | None = None
 
@@ -40,9 +40,7 @@ class TrainingProgress:
                 TextColumn("{task.fields[losses]}"),
                 console=Console(stderr=True),
             )
-            self.task = self.bar.add_task(
-                "", total=self.iterations, completed=self.start, rate="-", losses=""
-            )
+            self.task = self.bar.add_task("", total=None, completed=self.start, rate="-", losses="")
             self.bar.start()
         return self
 
@@ -50,19 +48,20 @@ class TrainingProgress:
         if self.bar is not None:
             self.bar.stop()
 
-    def __call__(self, iteration: int, losses: Mapping[str, float]) -> None:
+    def __call__(self, iteration: int, total: int, losses: Mapping[str, float]) -> None:
         now = time.monotonic()
         rate = (iteration - self.start) / max(now - self.began, 1e-9)
         words = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
         if self.bar is not None:
-            self.bar.update(self.task, completed=iteration, rate=f"{rate:.3g}", losses=words)
-        elif not self.quiet and (now - self.spoke >= EVERY or iteration == self.iterations):
+            self.bar.update(
+                self.task, total=total, completed=iteration, rate=f"{rate:.3g}", losses=words
+            )
+        elif not self.quiet and (now - self.spoke >= EVERY or iteration == total):
             self.spoke = now
-            left = (self.iterations - iteration) / max(rate, 1e-9)
+            left = (total - iteration) / max(rate, 1e-9)
             minutes, seconds = divmod(round(left), 60)
             print(
-                f"{iteration}/{self.iterations}  {rate:.3g} it/s  {minutes}:{seconds:02d} left  "
-                f"{words}",
+                f"{iteration}/{total}  {rate:.3g} it/s  {minutes}:{seconds:02d} left  {words}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -123,7 +123,13 @@ class Run:
         return lines
 
     def checkpoint(
-        self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, *, keep: int
+        self,
+        method: Method,
+        optimizers: Mapping[str, Optimizer],
+        batches: Batches,
+        iteration: int,
+        *,
+        keep: int,
     ) -> None:
         """Store all that the next iteration depends on, then drop the oldest checkpoints."""
         tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
@@ -135,16 +141,25 @@ class Run:
         tensors["random.cpu"] = torch.get_rng_state()
         if batches.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(batches.device)
-        path = self.folder / "checkpoints" / f"{batches.step:09d}.safetensors"
-        write_tensors(path, tensors, {**self.header(), "iteration": batches.step})
+        path = self.folder / "checkpoints" / f"{iteration:09d}.safetensors"
+        write_tensors(path, tensors, {**self.header(), "iteration": iteration})
         if keep:
             for old in list(self.checkpoints().values())[:-keep]:
                 old.unlink()
 
     def restore(
-        self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches
+        self,
+        method: Method,
+        optimizers: Mapping[str, Optimizer],
+        batches: Batches,
+        before: int = 0,
     ) -> None:
-        """Continue exactly where the last checkpoint was made; without one, from the start."""
+        """Continue exactly where the last checkpoint was made; without one, from the start.
+
+        Args:
+            before: iterations of earlier stages. Of a checkpoint that the last of these made, the
+                random state is taken alone: a stage begins, and has got ready what it needs.
+        """
         stored = list(self.checkpoints().values())
         if not stored:
             return
@@ -157,6 +172,11 @@ class Run:
                 f"{header.get('facts')} then"
             )
         try:
+            torch.set_rng_state(tensors["random.cpu"])
+            if batches.device.type == "cuda" and "random.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
+            if header.get("iteration") == before > 0:
+                return
             load_state(method, _model_part(tensors), where)
             for name, optimizer in optimizers.items():
                 for i, p in enumerate(owned(optimizer)):
@@ -164,11 +184,9 @@ class Run:
                         tensors, f"optimizer.{name}.{i}.", p, isinstance(optimizer, Adam)
                     )
             batches.load_state({k: tensors[f"batches.{k}"] for k in batches.state()})
-            torch.set_rng_state(tensors["random.cpu"])
-            if batches.device.type == "cuda" and "random.cuda" in tensors:
-                torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
-            if batches.step < 1 or batches.drawn < 1 or batches.step != header.get("iteration"):
-                raise ValueError(f"it says to be of iteration {batches.step}")
+            step = before + batches.step
+            if batches.step < 1 or batches.drawn < 1 or step != header["iteration"]:
+                raise ValueError(f"it says to be of iteration {step}")
         except InputError:
             raise
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:

@@ -62,7 +62,7 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
 class Report(Protocol):
     """What tells people how a training run goes."""
 
-    def __call__(self, iteration: int, losses: Mapping[str, float]) -> None: ...
+    def __call__(self, iteration: int, total: int, losses: Mapping[str, float]) -> None: ...
 
 
 def fit(
@@ -71,6 +71,8 @@ def fit(
     iterations: int,
     *,
     rate: Rate = constant,
+    stored: Method | None = None,
+    before: int = 0,
     run: Run | None = None,
     fabric: Fabric | None = None,
     report: Report | None = None,
@@ -80,10 +82,15 @@ def fit(
 ) -> Method:
     """Train a method for `iterations` iterations, from a run's last checkpoint where it has one.
 
+    What its optimisers own takes gradients, and nothing else of it does.
+
     Args:
+        stored: what a checkpoint holds, where the method is a stage of something larger.
+        before: iterations of the earlier stages: those of this one are counted on from there.
         run: the folder that gets the losses (each the mean since the last line) and checkpoints.
         fabric: device, precision and processes; one CPU process in float32 without.
-        report: called with the iteration and the mean losses whenever they are logged.
+        report: called with the iteration, the last one and the mean losses whenever they are
+            logged.
         log_every: iterations between two lines of the log.
         checkpoint_every: iterations between two checkpoints; the last iteration has one too.
         keep: how many of the latest checkpoints stay; 0 keeps all.
@@ -94,10 +101,15 @@ def fit(
     fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()
     rates = {name: [g["lr"] for g in o.param_groups] for name, o in optimizers.items()}
+    whole = stored or method
+    method.requires_grad_(False)
+    for optimizer in optimizers.values():
+        for p in owned(optimizer):
+            p.requires_grad_(True)
     if run is not None:
-        run.restore(method, optimizers, batches)
+        run.restore(whole, optimizers, batches, before)
         if fabric.is_global_zero:
-            run.begin(batches.step)
+            run.begin(before + batches.step)
     losses = _Losses()
     method.train()
     while batches.step < iterations:
@@ -111,24 +123,25 @@ def fit(
             if update is None:
                 break
             name, terms = update
-            losses.add(batches.step, name, terms)
+            losses.add(before + batches.step, name, terms)
             descend(optimizers[name], terms, fabric)
         batches.step += 1
+        done = before + batches.step
         last = batches.step == iterations
-        save = run is not None and (last or batches.step % checkpoint_every == 0)
+        save = run is not None and (last or done % checkpoint_every == 0)
         if fabric.device.type == "cpu":
             losses.check()
-        if save or last or batches.step % log_every == 0:
+        if save or last or done % log_every == 0:
             means = losses.means()
             if run is not None and fabric.is_global_zero:
-                run.log(batches.step, means)
+                run.log(done, means)
             if report is not None:
-                report(batches.step, means)
+                report(done, before + iterations, means)
         if save or last:
-            _check_weights(method, batches.step)
+            _check_weights(method, done)
             _average_buffers(method, fabric)
         if save and run is not None and fabric.is_global_zero:
-            run.checkpoint(method, optimizers, batches, keep=keep)
+            run.checkpoint(whole, optimizers, batches, done, keep=keep)
     method.eval()
     return method
 

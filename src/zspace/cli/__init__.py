@@ -12,7 +12,7 @@ from zspace.cli.base import cli, say
 from zspace.errors import InputError
 
 # each adds its commands to the group
-for _part in ("train", "latents", "densities", "measure", "datasets"):
+for _part in ("train", "latents", "generate", "densities", "measure", "datasets"):
     import_module(f"zspace.cli.{_part}")
 
 

@@ -46,6 +46,35 @@ def click_option(option: Option) -> click.Option:
     return click.Option([option.flag, option.name], metavar=metavar, help=text)
 
 
+class ConvexCommand(click.Command):
+    """A command with the options of convex combinations, which come from their signature."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from zspace.options import options_of
+        from zspace.samplers import Convex
+
+        # what is fitted, and not drawn, belongs to fit-sampler
+        own = [o for n, o in options_of(Convex).items() if n not in ("sources", "seed")]
+        given = [*self.params]
+        for option in own:
+            made = click_option(option)
+            made.help = f"convex: {made.help}"
+            given.append(made)
+        return [*given, *filter(None, [self.get_help_option(ctx)])]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from zspace.options import options_of
+        from zspace.samplers import Convex
+
+        known = options_of(Convex)
+        for name in [n for n in ctx.params if n in known and n != "seed"]:
+            if ctx.params[name] is None:
+                del ctx.params[name]
+            else:
+                ctx.params[name] = known[name].check(ctx.params[name])
+        return super().invoke(ctx)
+
+
 def say(message: str) -> None:
     with suppress(OSError):  # a closed or full standard error is no reason to stop
         click.echo(message, err=True)
@@ -114,10 +143,10 @@ def seeded(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def progress(iterations: int, quiet: bool, start: int = 0) -> Any:
+def progress(quiet: bool, start: int = 0) -> Any:
     from zspace.progress import TrainingProgress
 
-    return TrainingProgress(iterations, quiet=quiet or rank() > 0, start=start)
+    return TrainingProgress(quiet=quiet or rank() > 0, start=start)
 
 
 def rank() -> int:
@@ -137,10 +166,11 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path} can't be written: {folder} is no folder that may be written to")
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, *, sheet: bool = True) -> None:
     """Refuse a place that can't be written to before anything is computed."""
-    if out.suffix not in (".png", ".npz", ""):
-        raise InputError(f"--out must be FILE.png, FILE.npz or a folder, not {out}")
+    if out.suffix not in (*([".png"] if sheet else []), ".npz", ""):
+        kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
+        raise InputError(f"--out must be {kinds} or a folder, not {out}")
     if out.suffix and out.is_dir():
         raise InputError(f"--out {out} is a folder")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):

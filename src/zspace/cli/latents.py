@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from zspace.cli.base import (
     OUT,
     RUN,
     SEED,
+    ConvexCommand,
     check_out,
     check_part,
     cli,
@@ -25,11 +26,19 @@ from zspace.cli.base import (
 )  # fmt: skip
 from zspace.errors import InputError, unknown
 
+if TYPE_CHECKING:
+    import torch
 
-@cli.command()
+    from zspace.core import LatentModel
+
+
+@cli.command(cls=ConvexCommand)
 @RUN
 @click.option("--n", type=int, default=64, show_default=True, help="how many")
-@OUT
+@click.option(
+    "--out", type=click.Path(path_type=Path),
+    help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files; convex may do without",
+)  # fmt: skip
 @SEED
 @click.option(
     "--sampler",
@@ -37,16 +46,25 @@ from zspace.errors import InputError, unknown
     show_default=True,
     metavar="NAME",
     help="prior (the model's own), target (GEN's), or one fitted to its training codes: normal, "
-    "mixture, kde",
+    "mixture, kde, convex",
 )
 @click.option("--label", metavar="NAME", help="of one class, where the sampler knows classes")
+@click.option("--generations", type=int, metavar="N", help="convex: combine what was generated, "
+              "and so on to this generation  [default: 1]")  # fmt: skip
+@click.option("--from", "origin", metavar="latents|images", help="convex: what a further "
+              "generation combines: the last one's codes, or its images, encoded again  "
+              "[default: latents]")  # fmt: skip
 @CHECKPOINT
 @DEVICE
 def sample(
-    run: Path, n: int, out: Path, seed: int, sampler: str, label: str | None, checkpoint: str,
-    device: str,
+    run: Path, n: int, out: Path | None, seed: int, sampler: str, label: str | None,
+    generations: int | None, origin: str | None, checkpoint: str, device: str, **options: Any,
 ) -> None:  # fmt: skip
-    """Draw images from a trained model."""
+    """Draw images from a trained model.
+
+    --sampler convex combines the codes of training images of one class, prints how many trials its
+    judges took (of a model with a classifier, such as regene), and writes labels and sources, too.
+    """
     import torch
 
     from zspace import api
@@ -56,15 +74,85 @@ def sample(
     from zspace.samplers import check_drawn
 
     positive("n", n)
-    check_out(out)
     check_drawn(sampler)
+    if out is not None:
+        check_out(out)
+    if sampler != "convex":
+        more = {**options, "generations": generations, "from": origin}
+        given = [name for name, value in more.items() if value is not None]
+        if given:
+            raise InputError(f"--{given[0].replace('_', '-')} belongs to --sampler convex")
+        if out is None:
+            raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
+    if origin not in (None, "latents", "images"):
+        raise unknown("origin", origin, ["latents", "images"])
+    positive("generations", generations or 1, most=100)
     model, where = load(run, checkpoint, device)
     generator = seeded(seed, where)
+    classes = api.run_facts(Run(run)).classes
+    number = None if label is None else class_numbers([label], classes)[0]
+    if sampler == "convex":
+        _combine(run, model, n, number, generations or 1, origin or "latents", generator, out,
+                 options)  # fmt: skip
+        return
     drawn = api.sampler(run, sampler, model)
-    number = None if label is None else class_numbers([label], api.run_facts(Run(run)).classes)[0]
+    assert out is not None
     with torch.no_grad():
         x = blockwise(model.decode, drawn.sample(n, number, generator=generator))
     write(out, x)
+
+
+def _combine(
+    run: Path, model: LatentModel, n: int, label: int | None, depth: int, origin: Any,
+    generator: torch.Generator, out: Path | None, options: dict[str, Any],
+) -> None:  # fmt: skip
+    """`zspace sample --sampler convex`: generate, print the trials, write."""
+    import torch
+
+    from zspace import api
+    from zspace.core import as_float
+    from zspace.data.images import Part
+    from zspace.generations import convex_of, generate, shares, write_labelled
+    from zspace.run import Run
+
+    classes = api.run_facts(Run(run)).classes
+    convex = convex_of(run, model, options)
+    counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
+    made = [
+        generate(model, convex, count, number, generations=depth, origin=origin,
+                 generator=generator)
+        for number, count in counts.items() if count
+    ]  # fmt: skip
+    for line in made:
+        for depth, one in enumerate(line, 1):
+            trials = ", ".join(f"{judge} {took}" for judge, took in one.combined.trials.items())
+            which = "" if len(line) == 1 else f", generation {depth}"
+            click.echo(
+                f"class {classes[one.label]}{which}: {len(one.x)} combinations of "
+                f"{convex.combine}; trials: {trials or 'all taken, this model has no judges'}"
+            )
+    if out is None:
+        return
+    x, y, sources, weights = (
+        torch.cat(parts)
+        for parts in zip(
+            *((m[-1].x, torch.full((len(m[-1].x),), m[-1].label), m[-1].combined.sources.cpu(),
+               m[-1].combined.weights.cpu()) for m in made), strict=True,
+        )
+    )  # fmt: skip
+    if out.suffix == ".png":
+        write(out, as_float(x))
+    else:
+        more = {"sources": sources, "weights": weights}
+        for earlier in range(len(made[0]) - 1):
+            for what in ("x", "sources"):
+                name = {"x": "images", "sources": "sources"}[what]
+                parts = [m[earlier].x if what == "x" else m[earlier].combined.sources.cpu()
+                         for m in made]  # fmt: skip
+                if out.suffix == ".npz" or what == "sources":
+                    more[f"{name}_{earlier + 1}"] = torch.cat(parts)
+        write_labelled(out, {"train": Part(x, y)}, classes, more)
+        click.echo(str(out))
 
 
 @cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})

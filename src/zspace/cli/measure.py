@@ -322,7 +322,7 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     It is trained once and kept in the cache; its test accuracy is printed.
     """
     from zspace import api
-    from zspace.neutral import ITERATIONS, neutral_classifier
+    from zspace.neutral import neutral_classifier
     from zspace.options import checked, options_of
     from zspace.progress import TrainingProgress
 
@@ -331,8 +331,7 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     settings = checked(own, {k: v for k, v in given.items() if k in own})
     known = {k: o for k, o in options_of(api.train).items() if k in api.DATA_OPTIONS}
     images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
-    total = settings["iterations"] or ITERATIONS[settings["arch"]]
-    with TrainingProgress(total, quiet=quiet) as follow:
+    with TrainingProgress(quiet=quiet) as follow:
         speak = (lambda message: None) if quiet else say
         found = neutral_classifier(images, **settings, device=device, report=follow, say=speak)
     click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
@@ -375,11 +374,13 @@ def weights(name: str | None) -> None:
 @click.option("--data-dir", metavar="TEXT", help="folder of its original files")
 @click.option("--out", type=click.Path(path_type=Path),
               help="its folder  [default: reproductions/NAME-SCALE]")  # fmt: skip
+@click.option("--runs", type=click.Path(path_type=Path), help="where trained runs are kept and "
+              "looked for, which experiments may share  [default: OUT/runs]")  # fmt: skip
 @DEVICE
 @QUIET
 def reproduce(
     name: str | None, listed: bool, scale: str, data: str | None, data_dir: str | None,
-    out: Path | None, device: Any, quiet: bool,
+    out: Path | None, runs: Path | None, device: Any, quiet: bool,
 ) -> None:  # fmt: skip
     """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
 
@@ -403,9 +404,10 @@ def reproduce(
     parts = [name.replace("/", "-"), *([data] if data else []), scale]
     where = out or Path("reproductions") / "-".join(parts)
     table = perform(
-        experiment, scale, where, data=data, data_dir=data_dir, device=device, quiet=quiet
-    )
+        experiment, scale, where, data=data, data_dir=data_dir, device=device, quiet=quiet,
+        shelf=runs,
+    )  # fmt: skip
     _print([table])
-    click.echo(f"{where}: table.md, table.json, runs/")
+    click.echo(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}")
     for picture in sorted(where.glob("*.png")):
         click.echo(f"  {picture}")

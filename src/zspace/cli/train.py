@@ -96,7 +96,7 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     if not isinstance(data, str) or not data or own["out"] == "":
         raise InputError("--data and --out must be texts that are not empty")
     out = Path("runs") / f"{recipe}-{_label(data)}" if own["out"] is None else Path(own["out"])
-    with progress(settings["iterations"], own["quiet"]) as report:
+    with progress(own["quiet"]) as report:
         api.train(
             recipe,
             data,
@@ -134,8 +134,6 @@ def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     from zspace.run import Run
 
     existing = Run(run)
-    configured = existing.config.get("iterations")
-    total = iterations or (configured if isinstance(configured, int) else 1)
-    with progress(total, quiet, max(existing.checkpoints(), default=0)) as report:
+    with progress(quiet, max(existing.checkpoints(), default=0)) as report:
         api.resume(run, iterations=iterations, report=report, say=quiet_say(quiet))
     _show_run(run, quiet)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from torch import nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import squared_error
+from zspace.functional import absolute_error, squared_error
 from zspace.training import adam
 
 
 class AE(LatentModel):
-    """min over E, D of mean ||x - D(E(x))||^2. It has no prior: samplers are fitted to its codes.
+    """min over E, D of mean ||x - D(E(x))||^2, or of the mean |x - D(E(x))| of a pixel.
+
+    It has no prior: samplers are fitted to its codes.
 
     Args:
         encoder: data to codes (N, latent_dim).
         decoder: codes to data.
+        loss: "squared-error" or "absolute-error".
         rate: of Adam.
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, latent_dim: int, *, rate: float = 2e-4
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_dim: int,
+        *,
+        loss: Literal["squared-error", "absolute-error"] = "squared-error",
+        rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, None, latent_dim)
+        self.error = squared_error if loss == "squared-error" else absolute_error
         self.rate = rate
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -32,4 +43,4 @@ class AE(LatentModel):
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
-        yield "ae", {"reconstruction": squared_error(self.decode(self.encode(x)), x)}
+        yield "ae", {"reconstruction": self.error(self.decode(self.encode(x)), x)}

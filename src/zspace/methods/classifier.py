@@ -1,4 +1,4 @@
-"""A classifier, trained by cross-entropy: the judge that evaluation uses."""
+"""A classifier: the judge that evaluation uses, and the first stage of ReGene."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.optim import SGD, Optimizer
 
 from zspace.core import Batches, Method, Terms
 from zspace.errors import InputError
-from zspace.functional import full_precision
-from zspace.nets.classifiers import ClassifierNet
+from zspace.functional import ClassLoss, classification_error
 from zspace.training import adam
 
 Augment = Literal["none", "crop", "crop-flip"]
@@ -22,25 +21,32 @@ SHIFT = 4
 
 
 class Classifier(Method):
-    """-(1/N) sum_i log p(y_i | x_i), minimised by Adam, or by SGD as for residual networks.
+    """-(1/N) sum_i log p(y_i | x_i) (or another loss), minimised by Adam, or by SGD as for
+    residual networks.
 
     Args:
         net: images to logits.
-        optimizer: "adam", with rate 1e-3; "sgd", with rate 0.1, momentum 0.9 and weight decay
-            1e-4 (He et al., 2016, section 4.2).
+        optimizer: "adam"; "sgd", with momentum 0.9 and weight decay 1e-4 (He et al., 2016,
+            section 4.2).
+        rate: unset: Adam's 1e-3, SGD's 0.1.
+        loss: of `zspace.functional.classification_error`.
         augment: what happens to training images: "crop" shifts them by up to 4 pixels, filling
             with zeros; "crop-flip" mirrors half of them, too (ibid.).
     """
 
     def __init__(
         self,
-        net: ClassifierNet,
+        net: nn.Module,
         *,
         optimizer: Literal["adam", "sgd"] = "adam",
+        rate: float | None = None,
+        loss: ClassLoss = "cross-entropy",
         augment: Augment = "none",
     ) -> None:
         super().__init__()
         self.net, self.optimizer, self.augment = net, optimizer, augment
+        self.rate = rate or (1e-3 if optimizer == "adam" else 0.1)
+        self.loss: ClassLoss = loss
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of images (N, C, H, W) in [0, 1]."""
@@ -49,8 +55,9 @@ class Classifier(Method):
 
     def optimizers(self) -> dict[str, Optimizer]:
         if self.optimizer == "adam":
-            return {"classifier": adam(self.net.parameters(), 1e-3)}
-        return {"classifier": SGD(self.net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)}
+            return {"classifier": adam(self.net.parameters(), self.rate)}
+        sgd = SGD(self.net.parameters(), self.rate, momentum=0.9, weight_decay=1e-4)
+        return {"classifier": sgd}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, y = next(batches)
@@ -60,7 +67,7 @@ class Classifier(Method):
             x = shifted(x, batches.uniform(2))
         if self.augment == "crop-flip":
             x = torch.where(batches.uniform(1)[..., None, None] < 0.5, x, x.flip(3))
-        yield "classifier", {"cross-entropy": cross_entropy(full_precision(self.net(x)), y)}
+        yield "classifier", {self.loss: classification_error(self.net(x), y, self.loss)}
 
 
 def shifted(x: Tensor, where: Tensor) -> Tensor:

@@ -93,6 +93,50 @@ def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     return net
 
 
+class Dense(nn.Module):
+    """A layer of a dense block: its input beside what it adds to it (Huang et al., 2017, Eq. 2).
+
+    Batch norm, ReLU and a convolution, of 1 by 1 to four times as many channels as it adds, then
+    of 3 by 3 (a bottleneck, DenseNet-B).
+    """
+
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        self.f = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, 4 * growth, 1, bias=False),
+            nn.BatchNorm2d(4 * growth), nn.ReLU(),
+            nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.f(x)], 1)
+
+
+def densenet(
+    shape: tuple[int, ...], depth: int = 100, growth: int = 12
+) -> tuple[nn.Sequential, int]:
+    """DenseNet-BC for small images without its last layer: images to features, and their number.
+
+    Three dense blocks of (depth - 4) / 6 layers; between two, a 1 by 1 convolution halves the
+    channels and an average pooling the image; all pixels are averaged at the end. 342 features for
+    DenseNet-BC-100 of growth 12.
+    Reference: Huang et al., Densely Connected Convolutional Networks (2017), section 3.
+    """
+    _check(shape, least=8)
+    channels = 2 * growth
+    layers: list[nn.Module] = [nn.Conv2d(shape[0], channels, 3, padding=1, bias=False)]
+    for block in range(3):
+        for _ in range((depth - 4) // 6):
+            layers.append(Dense(channels, growth))
+            channels += growth
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+        if block < 2:
+            layers += [nn.Conv2d(channels, channels // 2, 1, bias=False), nn.AvgPool2d(2)]
+            channels //= 2
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
+
+
 def _check(shape: tuple[int, ...], least: int) -> None:
     if len(shape) != 3 or min(shape[1:]) < least:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -162,6 +163,113 @@ class GENNets:
         net = mlp(self.latent_dim, [self.hidden, self.hidden], prod(self.shape), norm=True)
         last = [Sigmoid(), nn.Unflatten(1, self.shape)] if len(self.shape) == 3 else []
         return nn.Sequential(net, *last)
+
+
+@dataclass(frozen=True)
+class ReGeneNets:
+    """The networks of ReGene's Tables A.5 (28 pixels), A.6 (64) and A.7 (32), and their family.
+
+    Encoder: blocks of 3 by 3 convolutions, each with batch norm and LeakyReLU(0.3); a pooling that
+    halves the image between two blocks; the first and the last block have one convolution more. The
+    latent is the last block's flattened activation. Decoder: that reshaped, three convolutions of
+    `decoder_width` channels, and for each pooling an enlargement (nearest pixels) and three
+    convolutions of half as many, each with LeakyReLU(0.3) and batch norm; a last convolution and a
+    sigmoid.
+
+    The paper's sizes follow from the image's: 3 poolings at 28 and 32 pixels, 4 at 64. From there:
+    5 at 128, 2 at 8. Its transposed convolutions have stride 1: with 'same' padding they are
+    convolutions, with none (3 to 5 to 7 pixels, Table A.5) they are convolutions padded by 2, and
+    are built so. The last layer has as many channels as the images (Table A.5 says 3 for grey ones,
+    a slip).
+
+    Args:
+        shape: (C, H, W) of an image.
+        width: channels of the encoder, 128 in the paper.
+        decoder_width: channels of the decoder's first three convolutions, 512 in the paper.
+        blocks: the poolings and one; None: by the image's size.
+        convolutions: of a block in the middle (Table 1 has 1 and 3).
+        last_kernels: sides of the encoder's last two convolutions, (9, 11) in Table A.7.
+
+    Initialisation is Glorot's, uniform, with biases of zero, as in the library that the tables'
+    terms are of; batch norm is PyTorch's (epsilon 1e-5).
+
+    Raises:
+        InputError: no images, or too small for so many poolings.
+    """
+
+    shape: tuple[int, ...]
+    width: int = 128
+    decoder_width: int = 512
+    blocks: int | None = None
+    convolutions: int = 1
+    last_kernels: tuple[int, int] = (3, 3)
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3:
+            raise InputError("ReGene's networks take images, not vectors")
+        if min(self.sides[-1]) < 1:
+            least = 2 ** (len(self.sides) - 1)
+            raise InputError(
+                f"images of {self.shape[1]}x{self.shape[2]} pixels are too small to be halved "
+                f"{len(self.sides) - 1} times: expected {least} or more (--image-size resizes, "
+                "--blocks takes poolings out)"
+            )
+
+    @property
+    def sides(self) -> list[tuple[int, int]]:
+        """Height and width of the image in each block of the encoder."""
+        height, width = self.shape[1:]
+        count = self.blocks or 1 + max(2, int(math.log2(max(min(height, width), 3) / 3)))
+        return [(height >> i, width >> i) for i in range(count)]
+
+    @property
+    def latent_dim(self) -> int:
+        return self.width * prod(self.sides[-1])
+
+    def encoder(self) -> nn.Sequential:
+        """Images (N, C, H, W) in [0, 1] to latents (N, latent_dim)."""
+        layers: list[nn.Module] = []
+        channels, last = self.shape[0], len(self.sides) - 1
+        for i in range(last + 1):
+            kernels = [3] * (self.convolutions + (i in (0, last)))
+            if i == last:
+                kernels[-2:] = self.last_kernels
+            for kernel in kernels:
+                layers += [
+                    nn.Conv2d(channels, self.width, kernel, padding=kernel // 2, bias=False),
+                    nn.BatchNorm2d(self.width), nn.LeakyReLU(0.3),
+                ]  # fmt: skip
+                channels = self.width
+            if i < last:
+                layers.append(nn.MaxPool2d(2))
+        return _initialised(nn.Sequential(*layers, nn.Flatten()))
+
+    def decoder(self, inputs: int | None = None) -> nn.Sequential:
+        """Latents to images in [0, 1].
+
+        Args:
+            inputs: size of another encoder's latents, which a linear layer makes ones of these.
+        """
+        base, *larger = reversed(self.sides)
+        layers: list[nn.Module] = []
+        if inputs is not None:
+            layers.append(nn.Linear(inputs, self.latent_dim))
+        layers.append(nn.Unflatten(1, (self.width, *base)))
+        padding = [1, 1, 1]
+        if larger and base == (3, 3) and larger[0] == (7, 7):
+            padding, larger = [2, 2, 1], larger[1:]
+        channels, out = self.width, self.decoder_width
+        for i, side in enumerate((base, *larger)):
+            if i:
+                layers.append(nn.Upsample(side))
+                padding, out = [1, 1, 1], max(1, self.decoder_width // 2)
+            for p in padding:
+                layers += [
+                    nn.Conv2d(channels, out, 3, padding=p), nn.LeakyReLU(0.3), nn.BatchNorm2d(out)
+                ]  # fmt: skip
+                channels = out
+        layers += [nn.Conv2d(channels, self.shape[0], 3, padding=1), Sigmoid()]
+        return _initialised(nn.Sequential(*layers))
 
 
 class Sigmoid(nn.Module):

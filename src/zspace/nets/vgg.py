@@ -44,6 +44,31 @@ class VGG16(nn.Module):
         return torch.relu(self.fc2(torch.relu(self.fc1(x))))
 
 
+class FirstConvolution(nn.Module):
+    """VGG16's first convolution and its ReLU: images (N, 1 or 3, H, W) in [0, 1] to (N, 64, H, W).
+
+    Images keep their size; grey ones are copied to three channels.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 64, 3, padding=1)
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv((x.expand(-1, 3, -1, -1) - self.mean) / self.deviation))
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """The published tensors of that layer."""
+        self.conv.weight.data.copy_(tensors["features.0.weight"])
+        assert self.conv.bias is not None
+        self.conv.bias.data.copy_(tensors["features.0.bias"])
+
+
 def published_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Published tensors under this module's names; what its features do not use is left out.
 

@@ -7,10 +7,12 @@ cores; its reductions are stated) and `paper` (the paper's settings, for a GPU).
 from __future__ import annotations
 
 from zspace.errors import unknown
-from zspace.papers import flexae, gen
+from zspace.papers import flexae, gen, regene
 from zspace.papers.base import Experiment, reproduce
 
-EXPERIMENTS: dict[str, Experiment] = {e.name: e for e in (*flexae.EXPERIMENTS, *gen.EXPERIMENTS)}
+EXPERIMENTS: dict[str, Experiment] = {
+    e.name: e for e in (*flexae.EXPERIMENTS, *gen.EXPERIMENTS, *regene.EXPERIMENTS)
+}
 
 
 def find(name: str) -> Experiment:

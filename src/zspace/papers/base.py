@@ -109,6 +109,7 @@ class Workbench:
         data, data_dir: the named set, and where its files lie.
         device: to compute on.
         quiet: no progress.
+        shelf: where trained runs lie, which several experiments may share; unset: in `out`.
         more: further things for table.json, such as a curve.
     """
 
@@ -118,6 +119,7 @@ class Workbench:
     data_dir: str | None = None
     device: Device = "auto"
     quiet: bool = False
+    shelf: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
 
@@ -126,20 +128,21 @@ class Workbench:
         own = options_of(find(recipe))
         rest = {name: value for name, value in options.items() if name not in own}
         settings = {**rest, **checked(own, {k: v for k, v in options.items() if k in own})}
-        folder = self.out / "runs" / f"{recipe}-{data}-{key([recipe, data, settings])[:8]}"
-        total = settings["iterations"]
+        name = f"{recipe}-{Path(data).stem}-{key([recipe, data, settings])[:8]}"
+        folder = (self.shelf or self.out / "runs") / name
         self.runs.append(folder.name)
         if folder.exists():
             run = Run(folder)
             if run.model_file.exists():
-                if read_header(run.model_file).get("iteration") == total:
+                wanted = settings["iterations"] or run.config["iterations"]
+                if read_header(run.model_file).get("iteration") == wanted:
                     return run
                 raise InputError(f"{folder} is not what it was trained to be: remove it")
             start = max(run.checkpoints(), default=0)
-            with TrainingProgress(total, quiet=self.quiet, start=start) as report:
+            with TrainingProgress(quiet=self.quiet, start=start) as report:
                 api.resume(folder, report=report)
             return Run(folder)
-        with TrainingProgress(total, quiet=self.quiet) as report:
+        with TrainingProgress(quiet=self.quiet) as report:
             api.train(
                 recipe, data, out=folder, report=report, device=self.device,
                 data_dir=self.data_dir, **options,
@@ -167,8 +170,10 @@ def reproduce(
     data_dir: str | None = None,
     device: Device = "auto",
     quiet: bool = False,
+    shelf: Path | None = None,
 ) -> Table:
-    """Run an experiment: table.md, table.json and pictures in `out`; runs there are reused.
+    """Run an experiment: table.md, table.json and pictures in `out`; runs there, or on the shelf,
+    are reused.
 
     Raises:
         InputError: unknown scale, data that the experiment is not about, or a folder with
@@ -194,7 +199,7 @@ def reproduce(
     write_text(mark, json.dumps(whose) + "\n")
     began = time.monotonic()
     bench = Workbench(out, chosen.settings, data or next(iter(experiment.data), None), data_dir,
-                  device, quiet)  # fmt: skip
+                  device, quiet, shelf)  # fmt: skip
     entries = experiment.run(bench)
     seconds = round(time.monotonic() - began, 1)
     table = _table(experiment, scale, chosen, entries, bench, seconds)

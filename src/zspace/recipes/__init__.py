@@ -12,13 +12,15 @@ from importlib.metadata import entry_points
 from zspace.errors import InputError, unknown
 from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
-from zspace.recipes.base import Facts, Plan, Recipe
+from zspace.recipes.base import Facts, Plan, Recipe, Stage
 from zspace.recipes.flexae import flexae, flexae_sr
 from zspace.recipes.gen import gen
+from zspace.recipes.regene import regene
 from zspace.recipes.vae import vae
 
 RECIPES: dict[str, Recipe] = {
     "ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr, "gen": gen, "aae": aae,
+    "regene": regene,
 }  # fmt: skip
 
 
@@ -44,4 +46,4 @@ def find(name: str) -> Recipe:
     raise unknown("recipe", name, recipes())
 
 
-__all__ = ["RECIPES", "Facts", "Plan", "Recipe", "find", "recipes"]
+__all__ = ["RECIPES", "Facts", "Plan", "Recipe", "Stage", "find", "recipes"]

@@ -13,6 +13,7 @@ from zspace.recipes.base import (
     Plan,
     Width,
     networks,
+    one_stage,
 )  # fmt: skip
 from zspace.recipes.gen import (
     GENArchitecture,
@@ -41,4 +42,4 @@ def aae(
     model = AAE(
         nets.encoder(), nets.decoder(), Normal(dim), mlp(dim, [units, units], 1), dim, rate=rate
     )
-    return Plan(model, iterations, batch_size)
+    return one_stage(model, iterations, batch_size)

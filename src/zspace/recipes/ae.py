@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from zspace.errors import InputError
 from zspace.methods.ae import AE
+from zspace.nets.papers import ReGeneNets
+from zspace.options import About
 from zspace.recipes.base import (
-    Architecture,
     BatchSize,
     Facts,
     Hidden,
@@ -14,6 +18,7 @@ from zspace.recipes.base import (
     Plan,
     Width,
     networks,
+    one_stage,
 )  # fmt: skip
 
 
@@ -23,12 +28,30 @@ def ae(
     iterations: Iterations = 20_000,
     batch_size: BatchSize = 128,
     latent_dim: LatentDim = None,
-    arch: Architecture = "conv",
+    loss: Annotated[
+        Literal["squared-error", "absolute-error"],
+        About("reconstruction term: summed over pixels, or (ReGene's section 4) their mean"),
+    ] = "squared-error",
+    arch: Annotated[
+        Literal["conv", "fc", "regene"],
+        About("the FlexAE paper's networks, fully connected ones (GEN's), or ReGene's, whose codes "
+              "have the size that their widths give"),
+    ] = "conv",
     width: Width = 64,
+    decoder_width: Annotated[
+        int | None, About("regene: channels of the decoder's first convolutions (unset: four times "
+                          "the width)", least=1)
+    ] = None,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
-) -> Plan:
-    """A plain autoencoder with the FlexAE paper's encoder and decoder, or GEN's."""
-    nets = networks(facts, arch, latent_dim, width, hidden)
-    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, rate=rate)
-    return Plan(model, iterations, batch_size)
+) -> Plan:  # fmt: skip
+    """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's."""
+    if arch == "regene":
+        if latent_dim is not None:
+            raise InputError("--arch regene: its codes have the size that --width gives: leave out "
+                             "--latent-dim")  # fmt: skip
+        nets = ReGeneNets(facts.shape, width, decoder_width or 4 * width)
+    else:
+        nets = networks(facts, arch, latent_dim, width, hidden)
+    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=rate)
+    return one_stage(model, iterations, batch_size)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol
 
-from zspace.core import LatentModel
+from zspace.core import LatentModel, Method
+from zspace.data.images import Images, Part
 from zspace.nets.papers import FlexAENets, GENNets
 from zspace.options import About
+from zspace.training import Rate, constant
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,67 @@ class Facts:
         return len(self.shape) == 3
 
 
+def all_training(images: Images) -> Part:
+    """The training images and their labels."""
+    return images.train
+
+
 @dataclass(frozen=True)
-class Plan:
-    """A model that is not trained yet, and how it is to be trained.
+class Stage:
+    """A method that is to be trained, and how.
 
     Attributes:
         iterations, batch_size: of the training.
         replacement: every batch is drawn anew from all images, not epoch by epoch.
         reserve: images that each epoch sets aside (see `Batches`).
-        labelled: how many training images the method sees with their labels; None: all. The
-            labels of the others are -1.
-        found: options that were left unset and are now known: the run's configuration keeps them.
+        rate: of all optimisers, by the stage's own iteration.
+        data: what the batches are of, asked for when the stage begins: earlier ones are done.
     """
 
-    model: LatentModel
+    method: Method
     iterations: int
     batch_size: int
     replacement: bool = False
     reserve: int = 0
-    labelled: int | None = None
+    rate: Rate = constant
+    data: Callable[[Images], Part] = all_training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model that is not trained yet, and how it is to be trained.
+
+    Attributes:
+        stages: trained one after the other; the model holds all that they train.
+        found: options that were left unset and are now known: the run's configuration keeps them.
+        begin: called before a training begins, but not where a run is gone on with or read: takes
+            what must be there from elsewhere, such as published weights.
+    """
+
+    model: LatentModel
+    stages: tuple[Stage, ...]
     found: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    begin: Callable[[], None] | None = None
+
+    @property
+    def iterations(self) -> int:
+        return sum(stage.iterations for stage in self.stages)
+
+    def left(self, done: int) -> list[tuple[int, Stage]]:
+        """The stages that are not finished after `done` iterations, or else the last one, each with
+        the number of iterations before it."""
+        before = 0
+        left: list[tuple[int, Stage]] = []
+        for stage in self.stages:
+            if done < before + stage.iterations or stage is self.stages[-1]:
+                left.append((before, stage))
+            before += stage.iterations
+        return left
+
+
+def one_stage(model: LatentModel, iterations: int, batch_size: int, **more: Any) -> Plan:
+    """The plan of a model that trains all at once; more: of `Stage`."""
+    return Plan(model, (Stage(model, iterations, batch_size, **more),))
 
 
 class Recipe(Protocol):

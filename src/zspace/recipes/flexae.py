@@ -16,6 +16,7 @@ from zspace.recipes.base import (
     Plan,
     Width,
     flexae_nets,
+    one_stage,
 )  # fmt: skip
 from zspace.samplers import Pushforward
 
@@ -75,7 +76,7 @@ def flexae(
             "ae_reg": ae_reg_rate, "generator": generator_rate, "encoder": encoder_rate,
         },
     )  # fmt: skip
-    return Plan(model, iterations, batch_size, replacement=True)
+    return one_stage(model, iterations, batch_size, replacement=True)
 
 
 flexae_sr = partial(flexae, smoothing=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import torch
 
+from zspace.data.images import Images, Part, withhold
 from zspace.errors import InputError
 from zspace.methods.gen import GEN
 from zspace.options import About
@@ -17,6 +18,7 @@ from zspace.recipes.base import (
     Iterations,
     LearningRate,
     Plan,
+    Stage,
     Width,
     networks,
 )  # fmt: skip
@@ -120,10 +122,13 @@ def gen(
         centres=m, bandwidth=h, weight=weight, lag=lag,
         form=form or ("non-saturating" if target == "mixture" else "jsd"), floor=floor, rate=rate,
     )  # fmt: skip
-    return Plan(
-        model, iterations, batch_size, reserve=m, labelled=labelled,
-        found={"centres": m, "bandwidth": h, "latent_dim": dim},
-    )  # fmt: skip
+
+    def partly_labelled(images: Images) -> Part:
+        y = withhold(images.train, images.classes, labelled) if labelled else images.train.y
+        return Part(images.train.x, y)
+
+    stage = Stage(model, iterations, batch_size, reserve=m, data=partly_labelled)
+    return Plan(model, (stage,), found={"centres": m, "bandwidth": h, "latent_dim": dim})
 
 
 def code_size(facts: Facts) -> int:

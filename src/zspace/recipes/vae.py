@@ -18,6 +18,7 @@ from zspace.recipes.base import (
     Plan,
     Width,
     networks,
+    one_stage,
 )  # fmt: skip
 from zspace.samplers import Normal
 
@@ -46,4 +47,4 @@ def vae(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
         beta=beta, likelihood=likelihood, rate=rate,
     )  # fmt: skip
-    return Plan(model, iterations, batch_size)
+    return one_stage(model, iterations, batch_size)

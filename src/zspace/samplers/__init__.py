@@ -9,13 +9,16 @@ from typing import Any
 from zspace.core import Sampler
 from zspace.errors import InputError, unknown
 from zspace.options import checked, options_of
+from zspace.samplers.convex import Convex
 from zspace.samplers.kde import KDE
 from zspace.samplers.mixture import Mixture
 from zspace.samplers.normal import Normal
 from zspace.samplers.pushforward import Pushforward
 from zspace.storage import load_state, read_tensors, write_tensors
 
-SAMPLERS: dict[str, type[Sampler]] = {"normal": Normal, "mixture": Mixture, "kde": KDE}
+SAMPLERS: dict[str, type[Sampler]] = {
+    "normal": Normal, "mixture": Mixture, "kde": KDE, "convex": Convex,
+}  # fmt: skip
 """Samplers that can be fitted to the codes of any trained model, by name."""
 
 OWN = ("prior", "target")
@@ -55,6 +58,6 @@ def load(path: Path) -> Sampler:
 
 
 __all__ = [
-    "KDE", "OWN", "SAMPLERS", "Mixture", "Normal", "Pushforward", "check_drawn", "load", "make",
-    "save",
+    "KDE", "OWN", "SAMPLERS", "Convex", "Mixture", "Normal", "Pushforward", "check_drawn", "load",
+    "make", "save",
 ]  # fmt: skip

@@ -104,6 +104,10 @@ class Mixture(Density):
         within = self.factors.square().sum(2) + (self.means - self.mean()).square()
         return (self.weights @ within).sqrt()
 
+    @property
+    def labels(self) -> int:
+        return len(self.weights) if self.labelled else 0
+
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Expectation-maximisation from a k-means start on codes (N, D)."""
         from sklearn.exceptions import ConvergenceWarning

@@ -1,0 +1,118 @@
+"""zspace augment, gallery: convex combinations of a class's codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DEVICE,
+    RUN,
+    SEED,
+    ConvexCommand,
+    check_out,
+    check_writable,
+    cli,
+    load,
+    positive,
+    seeded,
+)  # fmt: skip
+from zspace.errors import InputError, unknown
+
+
+@cli.command(cls=ConvexCommand)
+@RUN
+@click.option("--per-class", type=int, required=True, metavar="N", help="images of each class")
+@click.option("--originals", is_flag=True, help="the run's data, too: generated images behind the "
+              "training images, validation and test parts as they are")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path),
+              help="FILE.npz, or a new folder of a folder for each class")  # fmt: skip
+@SEED
+@CHECKPOINT
+@DEVICE
+def augment(
+    run: Path, per_class: int, originals: bool, out: Path, seed: int, checkpoint: str, device: str,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Write a labelled data set of generated images, which --data reads back.
+
+    Each image is decoded from a convex combination of the codes of training images of its class;
+    those of a model with a classifier (regene) must pass its judges.
+    """
+    from zspace import api
+    from zspace.generations import augmented, beside, convex_of, write_labelled
+    from zspace.run import Run
+
+    positive("per-class", per_class)
+    check_out(out, sheet=False)
+    model, where = load(run, checkpoint, device)
+    convex = convex_of(run, model, options)
+    images = api.run_images(Run(run))
+    made = augmented(model, convex, per_class, images.classes, generator=seeded(seed, where))
+    parts = beside(images, made) if originals else {"train": made}
+    write_labelled(out, parts, images.classes)
+    more = f", behind {len(images.train)} originals" if originals else ""
+    click.echo(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}")
+
+
+@cli.command(cls=ConvexCommand)
+@RUN
+@click.argument("kind")
+@click.option("--label", metavar="NAMES", help="of these classes, with commas between  [default: "
+              "all]")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.png")
+@SEED
+@CHECKPOINT
+@DEVICE
+def gallery(
+    run: Path, kind: str, label: str | None, out: Path, seed: int, checkpoint: str, device: str,
+    **options: Any,
+) -> None:  # fmt: skip
+    """A picture of latents and their convex combinations.
+
+    KIND: collage, matrix, interpolation, overlay, family, closest, closest-generations (sheets of
+    images), barcodes or tsne (of the codes).
+    """
+    from zspace import api, plots
+    from zspace.data.images import class_numbers
+    from zspace.features import find_extractor
+    from zspace.gallery import MAPS, SHEETS, Gallery, closest, some_codes
+    from zspace.generations import convex_of
+    from zspace.options import comma_names
+    from zspace.run import Run
+    from zspace.weights import find_weights
+
+    if kind not in SHEETS and kind not in MAPS:
+        raise unknown("picture", kind, [*SHEETS, *MAPS])
+    if out.suffix != ".png":
+        raise InputError(f"--out must be a .png file, not {out}")
+    check_writable(out)
+    model, where = load(run, checkpoint, device)
+    images = api.run_images(Run(run))
+    if images.train.y is None:
+        raise InputError(f"{images.name} has no labels: there are no classes to show")
+    names = comma_names("--label", label)
+    labels = list(range(len(images.classes))) if names is None else class_numbers(
+        names, images.classes
+    )  # fmt: skip
+    if kind in MAPS:
+        MAPS[kind][0](out, {run.name: some_codes(model, images.train)}, images.classes)
+    elif not images.is_image:
+        raise InputError(f"{images.name} holds vectors: there are no images to show")
+    else:
+        of = Gallery(model, convex_of(run, model, options), images.train, images.classes,
+                     seeded(seed, where))  # fmt: skip
+        if kind == "closest" and find_weights("vgg16") is not None:
+            vgg = find_extractor("vgg16", _no_classifier, device)
+            sheet, _ = closest(of, labels, vgg.compute)
+        else:
+            sheet = SHEETS[kind][0](of, labels)
+        plots.save_sheet(out, sheet.x, sheet.columns, sheet.framed)
+    click.echo(str(out))
+
+
+def _no_classifier() -> Any:
+    raise AssertionError

@@ -1,0 +1,132 @@
+"""ReGene: a decoder trained on the latents of a frozen classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zspace.core import Batches, Classifying, Frozen, Terms, as_float, codes
+from zspace.data.images import Images, Part
+from zspace.functional import absolute_error, structural_similarity
+from zspace.training import adam
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the decoder's training.
+
+    Attributes:
+        length: in any unit, the same for all phases.
+        mae, ssim, perceptual: k1, k2 and k3 of Eq. 6.
+        rate: of Adam.
+    """
+
+    length: int
+    mae: float
+    ssim: float
+    perceptual: float
+    rate: float
+
+
+class ReGene(Classifying):
+    """Gopalakrishnan et al., Classify and generate (2021): the decoder's stage.
+
+        min over D of  k1 MAE(D(z), x) + k2 (1 - SSIM(D(z), x)) + k3 |V(D(z)) - V(x)|    (Eq. 6)
+
+    z = E(x) is the latent of a classifier that is trained before, by cross-entropy (Eq. 3; see
+    `zspace.methods.classifier`), and stays as it is: the latents are computed once, and the batches
+    of this stage are of latents, with the images that they are of. MAE and SSIM are means over
+    pixels; V is the first convolution of VGG16, and |.| the mean absolute difference.
+
+    It has no prior: codes of a class are convex combinations of the latents of its training images
+    (`zspace.samplers.convex`), which stay in the class by Lemma 1, and pass two judges
+    (`zspace.core.Classifying.judges`).
+
+    Args:
+        encoder: E, images (N, C, H, W) in [0, 1] to latents (N, latent_dim); already trained.
+        head: latents to logits (N, K): the classifier's last layer.
+        decoder: D, latents to images in [0, 1].
+        phases: the weights and rates, one phase after the other, `length` in iterations; after the
+            last, its weights and rate stay.
+        window: of SSIM, in pixels.
+        features: V; None where no phase has k3 above 0.
+
+    The paper's name for V, InceptionV3's block1_conv1, is that of a layer of VGG16.
+    """
+
+    usual = ("convex",)
+    thresholds: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Linear,
+        decoder: nn.Module,
+        latent_dim: int,
+        phases: Sequence[Phase],
+        *,
+        window: int = 11,
+        features: nn.Module | None = None,
+    ) -> None:
+        super().__init__(Frozen(encoder), decoder, None, latent_dim)
+        self.head = Frozen(head)
+        self.phases, self.window = tuple(phases), window
+        self.features = None if features is None else Frozen(features)
+        self.register_buffer("thresholds", torch.zeros(head.out_features))
+
+    def probabilities(self, z: Tensor) -> Tensor:
+        """softmax(W z + b): latents (N, D) to (N, K)."""
+        logits: Tensor = self.head(z)
+        return logits.float().softmax(1)
+
+    def phase(self, iteration: int) -> Phase:
+        """The phase of an iteration of this stage, from 0."""
+        for phase in self.phases:
+            if iteration < phase.length:
+                return phase
+            iteration -= phase.length
+        return self.phases[-1]
+
+    def rate(self, iteration: int) -> float:
+        """The phase's rate over the first one's: `fit`'s schedule."""
+        return self.phase(iteration).rate / self.phases[0].rate
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"decoder": adam(self.decoder.parameters(), self.phases[0].rate)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        z, stored = next(batches)
+        assert stored is not None
+        x = as_float(stored)
+        k = self.phase(batches.step)
+        rebuilt = self.decode(z)
+        terms = {"mae": k.mae * absolute_error(rebuilt, x)}
+        if k.ssim:
+            similarity = structural_similarity(rebuilt, x, self.window)
+            terms["ssim"] = k.ssim * (1 - similarity).mean()
+        if k.perceptual:
+            assert self.features is not None
+            difference = absolute_error(self.features(rebuilt), self.features(x))
+            terms["perceptual"] = k.perceptual * difference
+        yield "decoder", terms
+
+    def latents(self, images: Images) -> Part:
+        """What the decoder is trained on: the training images' latents, with these images.
+
+        On the way the thresholds are found: tau_c, the mean confidence p(c | x) over the held-out
+        (validation) images of class c; over its training images where none are held out.
+        """
+        z = codes(self, images.train.x).cpu()
+        for part, latents in (
+            (images.train, z), (images.validation, codes(self, images.validation.x).cpu())
+        ):  # fmt: skip
+            assert part.y is not None
+            for label in part.y.unique().tolist():
+                own = latents[part.y == label].to(self.thresholds.device)
+                with torch.no_grad():
+                    self.thresholds[label] = self.probabilities(own)[:, label].mean()
+        return Part(z, images.train.x)

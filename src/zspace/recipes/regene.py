@@ -1,0 +1,214 @@
+"""`zspace train regene`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from torch import nn
+
+from zspace.errors import InputError
+from zspace.functional import ClassLoss
+from zspace.methods.classifier import Classifier
+from zspace.methods.regene import Phase, ReGene
+from zspace.nets.classifiers import densenet
+from zspace.nets.papers import ReGeneNets
+from zspace.nets.vgg import FirstConvolution
+from zspace.options import About
+from zspace.recipes.base import Facts, Plan, Stage
+from zspace.weights import checked_weights, read_state
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the paper trains on a data set: epochs, batches and rates.
+
+    Attributes:
+        epochs, batch_size: of the classifier, whose rate is multiplied by 0.99 after each `drop`
+            epochs.
+        phases: of the decoder, their lengths in epochs.
+        decoder_batch_size: its batches.
+        last_kernels: of the encoder's last two convolutions.
+    """
+
+    epochs: int
+    batch_size: int
+    drop: int
+    phases: tuple[Phase, ...]
+    decoder_batch_size: int
+    last_kernels: tuple[int, int] = (3, 3)
+
+
+SCHEDULES = {
+    "mnist": Schedule(
+        50, 512, 20, (Phase(200, 1, 1, 0, 1e-3), Phase(100, 1, 0, 0, 1e-4)), 512,
+    ),
+    "cifar10": Schedule(
+        100, 512, 20,
+        (Phase(100, 1, 1, 1, 1e-3), Phase(100, 1, 0, 1, 1e-3), Phase(100, 1, 0, 0, 1e-4)),
+        512, (9, 11),
+    ),
+    "celeba": Schedule(
+        50, 256, 5,
+        (Phase(300, 1, 1, 1, 5e-4), Phase(300, 1, 0, 1, 5e-4), Phase(100, 1, 0, 0, 5e-4)), 128,
+    ),
+}  # fmt: skip
+"""Appendices A.1.1 to A.1.4 (Fashion-MNIST is trained like MNIST)."""
+
+DROP = 0.99
+BATCHES = 20
+"""Batches that an epoch has at least, unless told: the paper's smallest data set has 98."""
+
+
+def regene(
+    facts: Facts,
+    *,
+    iterations: Annotated[
+        int | None, About("of the classifier and the decoder together (unset: the paper's epochs)",
+                          least=2)
+    ] = None,
+    classifier_iterations: Annotated[
+        int | None, About("of the classifier alone (unset: its share of the paper's epochs)",
+                          least=1)
+    ] = None,
+    schedule_iterations: Annotated[
+        int | None, About("of the decoder, over which its weights and rates change (unset: all)",
+                          least=1)
+    ] = None,
+    batch_size: Annotated[
+        int | None, About("images of a batch (unset: the paper's, or a twentieth of the training "
+                          "images)", least=2)
+    ] = None,
+    schedule: Annotated[
+        Literal["mnist", "cifar10", "celeba"] | None,
+        About("the paper's epochs, loss weights and rates on that set (unset: mnist for grey "
+              "images, for colour cifar10, above 32 pixels celeba)"),
+    ] = None,
+    loss: Annotated[ClassLoss, About("of the classifier")] = "cross-entropy",
+    ssim: Annotated[
+        float | None, About("weight of 1 - SSIM in the decoder's first phase (unset: the "
+                            "schedule's)", least=0)
+    ] = None,
+    ssim_window: Annotated[
+        int | None, About("side of SSIM's window, odd (unset: 11, or as large as the image allows)",
+                          least=1)
+    ] = None,
+    perceptual: Annotated[
+        float | None, About("weight of the difference in VGG16's first convolution in all phases "
+                            "but the last (unset: the schedule's)", least=0)
+    ] = None,
+    encoder: Annotated[
+        Literal["regene", "densenet"], About("the paper's convolutions, or a DenseNet (Figure 5)")
+    ] = "regene",
+    depth: Annotated[int, About("layers of the DenseNet", least=10)] = 100,
+    blocks: Annotated[
+        int | None, About("blocks of the encoder, one more than its poolings (unset: 4 at 28 and "
+                          "32 pixels, 5 at 64)", least=1)
+    ] = None,
+    convolutions: Annotated[int, About("of each block in the middle", least=1)] = 1,
+    width: Annotated[int, About("channels of the encoder", least=1)] = 128,
+    decoder_width: Annotated[
+        int, About("channels of the decoder's first convolutions; the others have half", least=1)
+    ] = 512,
+    classifier_rate: Annotated[float, About("Adam's rate for the classifier", above=0)] = 5e-3,
+    rate: Annotated[
+        float | None, About("Adam's rate for the decoder's first phase, the others in proportion "
+                            "(unset: the schedule's)", above=0)
+    ] = None,
+) -> Plan:  # fmt: skip
+    """A decoder for a classifier's latents, which are combined (Gopalakrishnan et al., 2021)."""
+    if len(facts.classes) < 2:
+        raise InputError("regene learns from labels: it needs labelled data of two classes or more")
+    if not facts.is_image:
+        raise InputError("regene takes images, not vectors")
+    name = schedule or _schedule(facts)
+    paper = SCHEDULES[name]
+    n = facts.train_images
+    own = max(2, n // BATCHES)
+    first_batch = batch_size or min(paper.batch_size, own)
+    second_batch = batch_size or min(paper.decoder_batch_size, own)
+    per_epoch = max(1, n // first_batch)
+    first = paper.epochs * per_epoch
+    second = sum(p.length for p in paper.phases) * max(1, n // second_batch)
+    if iterations is not None and classifier_iterations is None:
+        first = max(1, round(iterations * first / (first + second)))
+    first = classifier_iterations or first
+    total = iterations or first + second
+    if total <= first:
+        raise InputError(
+            f"--iterations {total} counts the classifier's {first} and leaves none for the decoder"
+        )
+    laid = schedule_iterations or total - first
+    phases = _phases(paper.phases, laid, ssim, perceptual, rate)
+    window = ssim_window or min(11, (min(facts.shape[1:]) + 1) // 2 * 2 - 1)
+    if any(p.ssim for p in phases) and (window % 2 == 0 or window > min(facts.shape[1:])):
+        raise InputError(
+            f"--ssim-window {window} must be odd, and no larger than the images of "
+            f"{facts.shape[1]}x{facts.shape[2]} pixels"
+        )
+    nets = ReGeneNets(facts.shape, width, decoder_width, blocks, convolutions, paper.last_kernels)
+    if encoder == "densenet":
+        body, dim = densenet(facts.shape, depth)
+        decoder = nets.decoder(dim)
+    else:
+        body, dim = nets.encoder(), nets.latent_dim
+        decoder = nets.decoder()
+    head = nn.Linear(dim, len(facts.classes))
+    vgg = FirstConvolution() if any(p.perceptual for p in phases) else None
+    model = ReGene(body, head, decoder, dim, phases, window=window, features=vgg)
+    classifier = Classifier(nn.Sequential(body, head), rate=classifier_rate, loss=loss)
+
+    def drops(iteration: int) -> float:
+        return DROP ** (iteration // (per_epoch * paper.drop))
+
+    def begin() -> None:
+        if vgg is not None:
+            try:
+                path, _ = checked_weights("vgg16")
+            except InputError as error:
+                raise InputError(f"{error}; --perceptual 0 leaves that term out") from error
+            vgg.take(read_state(path))
+
+    return Plan(
+        model,
+        (
+            Stage(classifier, first, first_batch, rate=drops),
+            Stage(model, total - first, second_batch, rate=model.rate, data=model.latents),
+        ),
+        found={
+            "iterations": total, "classifier_iterations": first, "schedule_iterations": laid,
+            "schedule": name, "blocks": len(nets.sides), "ssim_window": window,
+        },
+        begin=begin,
+    )  # fmt: skip
+
+
+def _schedule(facts: Facts) -> Literal["mnist", "cifar10", "celeba"]:
+    if facts.shape[0] == 1:
+        return "mnist"
+    return "cifar10" if max(facts.shape[1:]) <= 32 else "celeba"
+
+
+def _phases(
+    phases: tuple[Phase, ...],
+    iterations: int,
+    ssim: float | None,
+    perceptual: float | None,
+    rate: float | None,
+) -> list[Phase]:
+    """The phases, their lengths shares of so many iterations, with what was asked for."""
+    epochs = [sum(p.length for p in phases[:i]) for i in range(len(phases) + 1)]
+    starts = [round(iterations * done / epochs[-1]) for done in epochs]
+    laid: list[Phase] = []
+    for i, p in enumerate(phases):
+        last = i == len(phases) - 1
+        laid.append(
+            Phase(
+                starts[i + 1] - starts[i],
+                p.mae,
+                p.ssim if ssim is None or i else ssim,
+                p.perceptual if perceptual is None or last else perceptual,
+                p.rate if rate is None else rate * p.rate / phases[0].rate,
+            )
+        )
+    return laid

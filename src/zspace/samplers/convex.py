@@ -1,0 +1,265 @@
+"""Convex combinations of the codes of one class (ReGene, section 3.3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zspace.core import Judge, Sampler
+from zspace.errors import InputError
+from zspace.options import About
+from zspace.samplers.normal import check_codes
+
+CANDIDATES = 256
+"""Combinations that are judged at a time."""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Codes of one class that passed every judge.
+
+    Attributes:
+        codes: (n, D).
+        sources: (n, k), the rows of the codes that each was combined from.
+        weights: (n, k), from 0, each row's sum 1.
+        trials: by judge: the candidates that it took until n had passed it and those before it
+            (ReGene, Table 2: `latent space`, `image space`).
+        drawn: the candidates that it took in all: the last judge's trials; n without judges.
+    """
+
+    codes: Tensor
+    sources: Tensor
+    weights: Tensor
+    trials: Mapping[str, int]
+    drawn: int
+
+
+class Convex(Sampler):
+    """z = sum_i w_i z_i over k codes of different images of one class, w_i >= 0 and sum_i w_i = 1.
+
+    Whatever half-space contains the z_i contains z (Lemma 1): where a linear layer takes all z_i
+    for the class, it takes z for it, too. What else z must be, `judges` say: callables, by name,
+    that a candidate must pass one after the other. No combination comes twice.
+
+    Unfitted it has no codes; fitting keeps codes and labels.
+
+    Args:
+        combine: k; unset: as many as there are weights, or 2.
+        weights: "uniform" (1/k each), "dirichlet" (drawn anew for each combination), or k numbers.
+        concentration: of the symmetric Dirichlet distribution; 1 is uniform on the simplex.
+        most_trials: candidates, for each code that is asked for, after which drawing is given up.
+        sources: codes that are kept, chosen at random; unset: all.
+
+    Raises:
+        InputError: weights that are negative or do not sum to 1, or are not k.
+
+    Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
+    """
+
+    codes: Tensor
+    owners: Tensor
+    rows: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        combine: Annotated[
+            int | None, About("codes of a combination (unset: 2, or as many as weights)", least=2)
+        ] = None,
+        weights: Annotated[
+            str, About("uniform, dirichlet, or numbers that sum to 1, with commas between")
+        ] = "uniform",
+        concentration: Annotated[
+            float, About("of the Dirichlet distribution of weights", above=0, most=1e6)
+        ] = 1.0,
+        most_trials: Annotated[
+            int, About("candidates for each code asked for, before it is given up", least=1)
+        ] = 100,
+        sources: Annotated[
+            int | None, About("training codes that are kept, chosen at random (unset: all)",
+                              least=2, most=10_000_000)
+        ] = None,
+        seed: Annotated[int, About("of that choice", least=0, most=1 << 52)] = 0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.options: dict[str, Any] = {
+            "combine": combine, "weights": weights, "concentration": concentration,
+            "most_trials": most_trials, "seed": seed,
+        }  # fmt: skip
+        self.given = _given(weights)
+        self.combine = combine or (2 if self.given is None else len(self.given))
+        if self.given is not None and len(self.given) != self.combine:
+            raise InputError(
+                f"--weights has {len(self.given)} numbers, --combine is {self.combine}: give as "
+                "many weights as codes are combined"
+            )
+        self.concentration = concentration if weights == "dirichlet" else None
+        self.most_trials, self.sources, self.seed = most_trials, sources, seed
+        self.judges: Mapping[str, Judge] = {}
+        self.names: Sequence[str] = ()
+        self.register_buffer("codes", torch.zeros(sources or 0, dim))
+        self.register_buffer("owners", torch.zeros(sources or 0, dtype=torch.int64))
+        self.register_buffer("rows", torch.zeros(sources or 0, dtype=torch.int64))
+
+    @property
+    def labels(self) -> int:
+        return max(len(self.names), int(self.owners.max()) + 1 if len(self.owners) else 0)
+
+    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+        """Keep the codes (N, D) of images whose labels (N,) are known: -1 stands for unknown."""
+        check_codes(z)
+        if y is None:
+            raise InputError("convex combinations are of codes of one class: the data have none")
+        rows = (y >= 0).nonzero()[:, 0]
+        if self.sources is not None:
+            generator = torch.Generator().manual_seed(self.seed)
+            rows = rows[torch.randperm(len(rows), generator=generator)[: self.sources]]
+            rows = rows.sort().values
+        self.codes, self.owners, self.rows = z[rows], y[rows], rows
+        self.found = {"sources": len(rows)}
+        return self
+
+    def changed(self, **options: Any) -> Convex:
+        """The same codes and judges under other options."""
+        other = Convex(self.codes.shape[1], **{**self.options, **options})
+        other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
+        other.judges, other.names = self.judges, self.names
+        return other
+
+    def over(self, z: Tensor, y: Tensor) -> Convex:
+        """The same sampler over other codes: generations of generations."""
+        return self.changed().fit(z, y)
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n codes; without a label each is of a class drawn by the classes' shares of the codes."""
+        if label is not None:
+            return self.combined(n, label, generator=generator).codes
+        chosen = torch.randint(
+            len(self.owners), (n,), generator=generator, device=self.codes.device
+        )
+        y = self.owners[chosen]
+        z = torch.empty(n, self.codes.shape[1], device=self.codes.device)
+        for own in y.unique().tolist():
+            z[y == own] = self.combined(int((y == own).sum()), own, generator=generator).codes
+        return z
+
+    @torch.no_grad()
+    def combined(self, n: int, label: int, *, generator: torch.Generator | None = None) -> Combined:
+        """n codes of a class that passed every judge, and what it took.
+
+        Raises:
+            InputError: a label out of range; a class with fewer codes than are combined; fewer
+                than n candidates passed, or are left, before `most_trials` candidates for each.
+        """
+        name = self._name(label)
+        own = (self.owners == label).nonzero()[:, 0]
+        if len(own) < self.combine:
+            raise InputError(
+                f"{name} has {len(own)} images: too few to combine {self.combine} (--combine)"
+            )
+        passed = dict.fromkeys(self.judges, 0)
+        trials: dict[str, int] = {}
+        kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        count = drawn = 0
+        seen: set[tuple[int, ...]] = set()
+        possible = self._possible(len(own))
+        while count < n:
+            room = min(self.most_trials * n - drawn, possible - len(seen))
+            if room <= 0:
+                raise InputError(self._too_few(name, n, drawn, passed, len(own), possible))
+            size = int(min(CANDIDATES, room, 2 * (n - count) + 8))
+            picks = self._draw(len(own), size, generator, seen)
+            weights = self._weights(len(picks), generator)
+            z = (weights[:, :, None] * self.codes[own[picks]]).sum(1)
+            good = torch.arange(len(picks), device=z.device)
+            for judge, passes in self.judges.items():
+                good = good[passes(z[good], label)]
+                if passed[judge] < n <= passed[judge] + len(good):
+                    trials[judge] = drawn + int(good[n - passed[judge] - 1]) + 1
+                passed[judge] += len(good)
+            kept.append((z[good], self.rows[own[picks[good]]], weights[good]))
+            count += len(good)
+            drawn += len(picks)
+        codes, sources, used = (torch.cat(parts)[:n] for parts in zip(*kept, strict=True))
+        last = list(self.judges)[-1:]
+        return Combined(codes, sources, used, trials, trials[last[0]] if last else n)
+
+    def _name(self, label: int) -> str:
+        if not 0 <= label < self.labels:
+            raise InputError(f"label {label} is none of the {self.labels} of these codes")
+        return f"class {self.names[label] if label < len(self.names) else label}"
+
+    def _draw(
+        self, codes: int, size: int, generator: torch.Generator | None, seen: set[tuple[int, ...]]
+    ) -> Tensor:
+        """Up to `size` candidates (., k), k different codes each out of so many, none of them seen
+        before (unless weights are drawn anew for each); they are seen then."""
+        block = max(1, min(size, (1 << 24) // codes))
+        chance = torch.rand(block, codes, generator=generator, device=self.codes.device)
+        picks = chance.topk(self.combine).indices
+        if self.concentration is not None:
+            return picks
+        # which code has which weight matters only where the weights differ
+        new: list[int] = []
+        for i, pick in enumerate((picks if self.given else picks.sort(1).values).tolist()):
+            if (one := tuple(pick)) not in seen:
+                seen.add(one)
+                new.append(i)
+        return picks[new]
+
+    def _possible(self, codes: int) -> float:
+        if self.concentration is not None:
+            return math.inf
+        return (math.perm if self.given else math.comb)(codes, self.combine)
+
+    def _weights(self, n: int, generator: torch.Generator | None) -> Tensor:
+        shape, device = (n, self.combine), self.codes.device
+        if self.given is not None:
+            return torch.tensor(self.given, device=device).expand(shape)
+        if self.concentration is None:
+            return torch.full(shape, 1 / self.combine, device=device)
+        # PyTorch's own draws of it take no generator
+        seed = int(torch.randint(1 << 62, (), generator=generator, device=device))
+        drawn = np.random.default_rng(seed).dirichlet([self.concentration] * self.combine, n)
+        return torch.from_numpy(drawn).to(device, torch.float32)
+
+    def _too_few(
+        self, name: str, n: int, drawn: int, passed: Mapping[str, int], codes: int, possible: float
+    ) -> str:
+        judged = ", ".join(f"{count} passed in {judge}" for judge, count in passed.items())
+        what = f"{name}: {n} combinations of {self.combine} were wanted, {drawn} tried"
+        if drawn == possible:
+            why = f"there are no more of its {codes} images (--weights dirichlet has no such end)"
+        else:
+            why = (
+                f"given up after {self.most_trials} for each (--most-trials): what the decoder "
+                "makes of them is not as surely of the class as its images are"
+            )
+        return f"{what}, {judged}; {why}" if judged else f"{what}; {why}"
+
+
+def _given(weights: str) -> tuple[float, ...] | None:
+    """Weights that are given as numbers; None where they are named."""
+    if weights in ("uniform", "dirichlet"):
+        return None
+    try:
+        numbers = tuple(float(w) for w in weights.split(","))
+    except ValueError:
+        raise InputError(
+            f"--weights must be uniform, dirichlet or numbers with commas between, not '{weights}'"
+        ) from None
+    if not all(0 <= w <= 1 for w in numbers) or abs(sum(numbers) - 1) > 1e-6:
+        raise InputError(
+            f"--weights must be numbers from 0 that sum to 1, not {weights} (their sum is "
+            f"{sum(numbers):g})"
+        )
+    return numbers
