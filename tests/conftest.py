@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,15 @@ from zspace import neutral
 from zspace.cli import main
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
-"""Hyper-parameters that make any recipe quick."""
+"""Hyper-parameters that make the autoencoders' recipes quick."""
+
+
+def small(recipe: str) -> dict[str, Any]:
+    """Hyper-parameters that make any recipe quick."""
+    if recipe == "regene":
+        return {"width": 4, "decoder_width": 4, "batch_size": 16, "perceptual": 0.0}
+    return SMALL
+
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -76,7 +85,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     recipes = ("ae", "vae", "flexae-sr", "gen")
     for recipe in recipes:
         zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
-    return {recipe: root / recipe for recipe in recipes}
+    options = {"width": 16, "decoder_width": 16, "batch_size": 32, "iterations": 900}
+    zspace.train("regene", "digits", out=root / "regene", device="cpu", ssim=0.2,
+                 classifier_iterations=200, **options)  # fmt: skip
+    return {recipe: root / recipe for recipe in (*recipes, "regene")}
 
 
 @pytest.fixture(scope="session")

@@ -308,6 +308,8 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     tensors = existing.weights(path)
     model = _plan(config, run_facts(existing, path)).model
     load_state(model, tensors, path)
+    # laid out as in training: other convolutions would be computed, with other last digits
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.to(find_device(device)).eval()
 
 

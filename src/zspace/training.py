@@ -59,6 +59,14 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
         p.grad = None
 
 
+def owners_alone(method: Method, optimizers: Mapping[str, Optimizer]) -> None:
+    """Let what the optimisers own take gradients, and nothing else of the method."""
+    method.requires_grad_(False)
+    for optimizer in optimizers.values():
+        for p in owned(optimizer):
+            p.requires_grad_(True)
+
+
 class Report(Protocol):
     """What tells people how a training run goes."""
 
@@ -102,10 +110,7 @@ def fit(
     optimizers = method.optimizers()
     rates = {name: [g["lr"] for g in o.param_groups] for name, o in optimizers.items()}
     whole = stored or method
-    method.requires_grad_(False)
-    for optimizer in optimizers.values():
-        for p in owned(optimizer):
-            p.requires_grad_(True)
+    owners_alone(method, optimizers)
     if run is not None:
         run.restore(whole, optimizers, batches, before)
         if fabric.is_global_zero:

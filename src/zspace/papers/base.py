@@ -250,6 +250,7 @@ def _table(
         f"Scale {scale}: {chosen.reductions or 'the settings of the paper'}.",
         f"Number of seeds: {bench.settings.get('seeds', 1)}. This call took {seconds:g} s; "
         "finished runs are reused.",
+        *bench.more.get("notes", []),
     ]
     header = ["", "measure", "ours", "ours is of", "published", "published is of", "difference"]
     return Table(header, rows, notes=notes)
