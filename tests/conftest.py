@@ -85,9 +85,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     recipes = ("ae", "vae", "flexae-sr", "gen")
     for recipe in recipes:
         zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
-    options = {"width": 16, "decoder_width": 16, "batch_size": 32, "iterations": 900}
-    zspace.train("regene", "digits", out=root / "regene", device="cpu", ssim=0.2,
-                 classifier_iterations=200, **options)  # fmt: skip
+    options = {"width": 16, "decoder_width": 32, "batch_size": 32, "iterations": 500}
+    zspace.train("regene", "digits", out=root / "regene", device="cpu", rate=4e-3,
+                 classifier_iterations=100, **options)  # fmt: skip
     return {recipe: root / recipe for recipe in (*recipes, "regene")}
 
 

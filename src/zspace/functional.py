@@ -71,7 +71,7 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
             f"sides, not {window} (--ssim-window)"
         )
     # a convolution with the window is a product with a banded matrix from either side
-    rows, columns = (_band(side, window, deviation, x.device) for side in (height, width))
+    rows, columns = (_band(side, window, deviation) for side in (height, width))
 
     def blur(image: Tensor) -> Tensor:
         return rows @ image @ columns.mT
@@ -86,10 +86,10 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
         return (similarity / ((xx + yy + 0.01**2) * deviations)).flatten(1).mean(1)
 
 
-def _band(side: int, window: int, deviation: float, device: torch.device) -> Tensor:
-    """(side - window + 1, side): a Gaussian window at each place that has room for it."""
-    places = torch.arange(side - window + 1, device=device)[:, None]
-    offset = torch.arange(side, device=device) - places - window // 2
+def _band(side: int, window: int, deviation: float) -> Tensor:
+    """(side - window + 1, side), float64: a Gaussian window at each place that has room for it."""
+    places = torch.arange(side - window + 1, dtype=torch.float64)[:, None]
+    offset = torch.arange(side) - places - window // 2
     weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)
     return weights / weights.sum(1, keepdim=True)
 

@@ -132,7 +132,10 @@ def overlay(of: Gallery, labels: Sequence[int], combine: Sequence[int] = (2, 3, 
 
 def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
     """Three rows for each class: Gen-1, its siblings (framed: from its latents), and its children
-    (from its images, encoded again) (Figure 14)."""
+    (from its images, encoded again) (Figure 14).
+
+    A further generation combines four times as many of the first as are shown.
+    """
     rows: list[Tensor] = []
     framed: list[int] = []
     for label in labels:
@@ -140,13 +143,13 @@ def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
         for origin in ("latents", "images"):
             of.generator.set_state(state)  # both of the same first generation
             first, second = generate(
-                of.model, of.convex, count, label, generations=2, origin=origin,
+                of.model, of.convex, 4 * count, label, generations=2, origin=origin,
                 generator=of.generator,
             )  # fmt: skip
             if origin == "latents":
-                rows.append(as_float(first.x))
+                rows.append(as_float(first.x[:count]))
                 framed += [len(rows) * count + i for i in range(count)]
-            rows.append(as_float(second.x))
+            rows.append(as_float(second.x[:count]))
     return Sheet(torch.cat(rows), count, framed)
 
 
