@@ -717,7 +717,7 @@ def test_closest_matches_are_the_closest(pictures: gallery.Gallery) -> None:
     ]
     assert similar.indices[1].tolist() == np.argsort(each)[::-1][:3].tolist()
     assert int(similar.indices[1, 0]) == 17
-    sheet, values_by = gallery.closest(pictures, [2], lambda im: im.flatten(1), 2)
+    sheet, values_by = gallery.closest(replace(pictures, features=lambda im: im.flatten(1)), [2], 2)
     assert sheet.columns == 9
     assert len(sheet.x) == 27
     assert values_by["MSE, original"] == pytest.approx(values_by["features, original"], rel=1e-4)

@@ -236,6 +236,7 @@ def _train(
                 checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
                 keep=config["keep"],
             )
+            fabric.barrier()  # the next stage begins at the checkpoint that one of them writes
     model.eval()
     if run is not None and fabric.is_global_zero:
         header = {**run.header(), "iteration": plan.iterations}

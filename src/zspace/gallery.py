@@ -14,11 +14,17 @@ from zspace import plots
 from zspace.core import LatentModel, as_float, blockwise, codes
 from zspace.data.images import Part
 from zspace.errors import InputError
+from zspace.features import find_extractor
 from zspace.functional import structural_similarity
 from zspace.generations import generate
 from zspace.metrics import nearest
+from zspace.neutral import Neutral
 from zspace.pictures import interpolation_rows
 from zspace.samplers import Convex
+from zspace.weights import find_weights
+
+FEATURES_BLOCK = 32
+"""Images whose features are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Gallery:
     Attributes:
         convex: fitted to the codes of these training images.
         generator: on the model's device.
+        features: images in [0, 1] to vectors, to match by; None: not by features.
     """
 
     model: LatentModel
@@ -47,6 +54,7 @@ class Gallery:
     train: Part
     classes: Sequence[str]
     generator: torch.Generator
+    features: Callable[[Tensor], Tensor] | None = None
 
     def decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():
@@ -153,6 +161,17 @@ def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
     return Sheet(torch.cat(rows), count, framed)
 
 
+def vgg16_features(device: str = "auto") -> Callable[[Tensor], Tensor] | None:
+    """VGG16's, where its weights are there."""
+
+    def no_classifier() -> Neutral:
+        raise AssertionError("VGG16 is no classifier of the data")
+
+    if find_weights("vgg16") is None:
+        return None
+    return find_extractor("vgg16", no_classifier, device).compute
+
+
 @dataclass(frozen=True)
 class Matches:
     """The nearest to each of N generations, in one way: numbers (N, k), and how near (N, k)."""
@@ -182,25 +201,22 @@ def by_similarity(queries: Tensor, reference: Tensor, k: int) -> Matches:
     return Matches(*(torch.stack(part) for part in zip(*found, strict=True)))
 
 
-def closest(
-    of: Gallery, labels: Sequence[int], features: Callable[[Tensor], Tensor] | None, k: int = 3
-) -> tuple[Sheet, dict[str, list[float]]]:
+def closest(of: Gallery, labels: Sequence[int], k: int = 3) -> tuple[Sheet, dict[str, list[float]]]:
     """A generation of each class and the nearest of the class's training images (Figure 12, E.1).
 
     Three rows for each class. First: image 1, the generation (framed), image 2, and the k nearest
     originals by MSE, by SSIM, and by features where there are some. Second: likewise, among the
     reconstructions of the training images. Third: the k whose latents are nearest.
 
-    Args:
-        features: images in [0, 1] to vectors, such as VGG16's; None leaves them out.
-
     Returns the sheet, and by way of matching the nearest value for each class.
     """
     ways: dict[str, Callable[[Tensor, Tensor, int], Matches]] = {
         "MSE": by_squares, "SSIM": by_similarity,
     }  # fmt: skip
-    if features is not None:
-        ways["features"] = lambda x, y, k: by_squares(features(x), features(y), k)
+    if (features := of.features) is not None:
+        ways["features"] = lambda x, y, k: by_squares(
+            features(x), blockwise(features, y, FEATURES_BLOCK), k
+        )
     columns = 3 + k * len(ways)
     rows: list[Tensor] = []
     framed: list[int] = []
@@ -319,7 +335,7 @@ SHEETS: dict[str, tuple[Callable[[Gallery, Sequence[int]], Sheet], str]] = {
     "interpolation": (interpolation, "between two images of a class, at 0.1 to 0.9"),
     "overlay": (overlay, "sources, generation, and the sources laid over one another"),
     "family": (family, "generations, their siblings, their children"),
-    "closest": (lambda of, labels: closest(of, labels, None)[0],
+    "closest": (lambda of, labels: closest(of, labels)[0],
                 "the nearest training images, reconstructions and latents"),
     "closest-generations": (lambda of, labels: closest_generations(of, labels)[0],
                             "the nearest of other generations"),

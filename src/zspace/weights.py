@@ -49,8 +49,8 @@ WEIGHTS: dict[str, Weights] = {
         ),
     ),
     "vgg16": Weights(
-        "VGG16 trained on ImageNet by torchvision, from torchvision itself or in timm's copy: features, "
-        "and the perceptual loss of regene",
+        "VGG16 trained on ImageNet by torchvision, from torchvision itself or in timm's copy, for "
+        "features, and for regene's perceptual loss",
         (
             WeightFile(
                 "vgg16.tv_in1k.safetensors",

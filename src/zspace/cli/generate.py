@@ -76,14 +76,12 @@ def gallery(
     KIND: collage, matrix, interpolation, overlay, family, closest, closest-generations (sheets of
     images), barcodes or tsne (of the codes).
     """
-    from zspace import api, plots
+    from zspace import api
     from zspace.data.images import class_numbers
-    from zspace.features import find_extractor
-    from zspace.gallery import MAPS, SHEETS, Gallery, closest, some_codes
+    from zspace.gallery import MAPS, SHEETS, Gallery, some_codes, vgg16_features
     from zspace.generations import convex_of
     from zspace.options import comma_names
     from zspace.run import Run
-    from zspace.weights import find_weights
 
     if kind not in SHEETS and kind not in MAPS:
         raise unknown("picture", kind, [*SHEETS, *MAPS])
@@ -104,15 +102,6 @@ def gallery(
         raise InputError(f"{images.name} holds vectors: there are no images to show")
     else:
         of = Gallery(model, convex_of(run, model, options), images.train, images.classes,
-                     seeded(seed, where))  # fmt: skip
-        if kind == "closest" and find_weights("vgg16") is not None:
-            vgg = find_extractor("vgg16", _no_classifier, device)
-            sheet, _ = closest(of, labels, vgg.compute)
-        else:
-            sheet = SHEETS[kind][0](of, labels)
-        plots.save_sheet(out, sheet.x, sheet.columns, sheet.framed)
+                     seeded(seed, where), vgg16_features(device))  # fmt: skip
+        SHEETS[kind][0](of, labels).save(out)
     click.echo(str(out))
-
-
-def _no_classifier() -> Any:
-    raise AssertionError

@@ -80,9 +80,10 @@ class Trained:
         """Of the reconstructions of the test images."""
         return _mae(self.model, self.test)
 
-    def gallery(self, seed: int = 0) -> Gallery:
-        generator = torch.Generator(self.convex.codes.device).manual_seed(seed)
-        return Gallery(self.model, self.convex, self.images.train, self.images.classes, generator)
+    def gallery(self, device: str = "auto") -> Gallery:
+        generator = torch.Generator(self.convex.codes.device).manual_seed(0)
+        return Gallery(self.model, self.convex, self.images.train, self.images.classes, generator,
+                       gallery.vgg16_features(device))  # fmt: skip
 
 
 def _trained(bench: Workbench, data: str | None = None, **options: Any) -> Trained:
@@ -625,7 +626,7 @@ def _sheet(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = 
         of = _trained(bench)
         classes = of.images.classes
         chosen = range(len(classes)) if labels is None else labels(classes)
-        gallery.SHEETS[kind][0](of.gallery(), list(chosen)).save(bench.picture(kind))
+        gallery.SHEETS[kind][0](of.gallery(bench.device), list(chosen)).save(bench.picture(kind))
         return _both(of, "ReGene")
 
     draw.__doc__ = gallery.SHEETS[kind][1]
@@ -641,8 +642,8 @@ def fig7(bench: Workbench) -> list[Entry]:
     """Generations of 2, 3 and 5 with their sources, these laid over one another; interpolations."""
     of = _trained(bench)
     labels = range(len(of.images.classes))
-    gallery.overlay(of.gallery(), labels).save(bench.picture("overlay"))
-    gallery.interpolation(of.gallery(), labels).save(bench.picture("interpolation"))
+    gallery.overlay(of.gallery(bench.device), labels).save(bench.picture("overlay"))
+    gallery.interpolation(of.gallery(bench.device), labels).save(bench.picture("interpolation"))
     return _both(of, "ReGene")
 
 
@@ -654,7 +655,9 @@ def fig11(bench: Workbench) -> list[Entry]:
             "them named anime"
         )
     of = _trained(replace(bench, data_dir=None), bench.data_dir)
-    gallery.matrix(of.gallery(), _one("anime")(of.images.classes)).save(bench.picture("matrix"))
+    gallery.matrix(of.gallery(bench.device), _one("anime")(of.images.classes)).save(
+        bench.picture("matrix")
+    )
     return _both(of, "ReGene")
 
 
@@ -667,16 +670,11 @@ def closest(bench: Workbench) -> list[Entry]:
     """
     of = _trained(bench)
     labels = list(range(len(of.images.classes)))
-    features = None
-    if find_weights("vgg16") is not None:
-
-        def no_classifier() -> Any:
-            raise AssertionError
-
-        features = find_extractor("vgg16", no_classifier, bench.device).compute
-    sheet, among = gallery.closest(of.gallery(), labels, features)
+    sheet, among = gallery.closest(of.gallery(bench.device), labels)
     sheet.save(bench.picture("closest-training"))
-    sheet, others = gallery.closest_generations(of.gallery(), labels, bench.settings["generations"])
+    sheet, others = gallery.closest_generations(
+        of.gallery(bench.device), labels, bench.settings["generations"]
+    )
     sheet.save(bench.picture("closest-generations"))
     entries: list[Entry] = []
     for where, values in (("training images", among), ("other generations", others)):
