@@ -29,6 +29,7 @@ from zspace.generations import Generation, augmented, convex_of, generate
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
 from zspace.nets.papers import ReGeneNets
+from zspace.options import checked, options_of
 from zspace.recipes import Facts, find
 from zspace.recipes.regene import SCHEDULES
 from zspace.run import Run
@@ -905,6 +906,15 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
     assert status == 0, err
     assert (tmp_path / "o" / "table.md").is_file()
     assert "ours is of" in out
+
+
+@pytest.mark.parametrize("name", REGENE)
+def test_every_scale_asks_for_what_there_is(name: str) -> None:
+    known = options_of(find("regene")) | options_of(zspace.train)
+    for scale in papers.find(name).scales.values():
+        given = scale.settings["options"]
+        assert checked(known, given).items() >= given.items()
+    assert papers.find(name).scales["paper"].reductions == ""
 
 
 def test_faces_and_folders(cli: Cli, refused: Callable[..., str], real_data: Path,

@@ -100,6 +100,8 @@ class Convex(Sampler):
                 f"--weights has {len(self.given)} numbers, --combine is {self.combine}: give as "
                 "many weights as codes are combined"
             )
+        # which code has which weight matters only where the weights differ
+        self.ordered = self.given is not None and len(set(self.given)) > 1
         self.concentration = concentration if weights == "dirichlet" else None
         self.most_trials, self.sources, self.seed = most_trials, sources, seed
         self.judges: Mapping[str, Judge] = {}
@@ -182,6 +184,8 @@ class Convex(Sampler):
             z = (weights[:, :, None] * self.codes[own[picks]]).sum(1)
             good = torch.arange(len(picks), device=z.device)
             for judge, passes in self.judges.items():
+                if not len(good):
+                    break
                 good = good[passes(z[good], label)]
                 if passed[judge] < n <= passed[judge] + len(good):
                     trials[judge] = drawn + int(good[n - passed[judge] - 1]) + 1
@@ -208,9 +212,8 @@ class Convex(Sampler):
         picks = chance.topk(self.combine).indices
         if self.concentration is not None:
             return picks
-        # which code has which weight matters only where the weights differ
         new: list[int] = []
-        for i, pick in enumerate((picks if self.given else picks.sort(1).values).tolist()):
+        for i, pick in enumerate((picks if self.ordered else picks.sort(1).values).tolist()):
             if (one := tuple(pick)) not in seen:
                 seen.add(one)
                 new.append(i)
@@ -219,7 +222,7 @@ class Convex(Sampler):
     def _possible(self, codes: int) -> float:
         if self.concentration is not None:
             return math.inf
-        return (math.perm if self.given else math.comb)(codes, self.combine)
+        return (math.perm if self.ordered else math.comb)(codes, self.combine)
 
     def _weights(self, n: int, generator: torch.Generator | None) -> Tensor:
         shape, device = (n, self.combine), self.codes.device
