@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -492,11 +493,38 @@ def test_it_gives_up_and_says_why() -> None:
     assert "class dog: 20 combinations of 2 were wanted, 200 tried" in text
     assert "0 passed in image space" in text
     assert "given up after 10 for each" in text
+    assert "not as surely of the class" in text
     # 30 images have 435 pairs
     with pytest.raises(InputError, match="435 tried; there are no more of its 30 images"):
         replace_judges(convex).combined(436, 0)
     assert replace_judges(convex).combined(435, 0).drawn == 435
     assert replace_judges(convex).changed(weights="dirichlet").combined(436, 0).drawn == 436
+
+
+def test_weights_that_are_equal_make_no_new_combination() -> None:
+    z, y = labelled(8, 2, 1)
+    for weights_of, possible in (("0.5,0.5", 28), ("0.25,0.5,0.25", 168), ("0.7,0.3", 56)):
+        convex = Convex(2, weights=weights_of).fit(z, y)
+        made = convex.combined(possible, 0, generator=torch.Generator().manual_seed(0)).codes
+        assert len({tuple(c) for c in made.mul(1e4).round().tolist()}) == possible
+        with pytest.raises(InputError, match=f"{possible} tried; there are no more"):
+            convex.combined(possible + 1, 0)
+    # weights say how many are combined, whatever was stored
+    assert Convex(2, combine=5).fit(z, y).changed(weights="0.2,0.8").combine == 2
+    with pytest.raises(InputError, match="class 0 has 8 generated images: too few to combine 9"):
+        Convex(2, combine=9).fit(z, y).over(z, y).combined(1, 0)
+
+
+def test_rare_classes_are_left_out_where_no_label_is_asked_for() -> None:
+    z, y = labelled(31, 2, 3)
+    y[y == 2] = 1
+    y[5] = 2
+    convex = Convex(2).fit(z, y)
+    assert convex.sample(50).shape == (50, 2)
+    with pytest.raises(InputError, match="class 2 has 1 image: too few"):
+        convex.sample(1, 2)
+    with pytest.raises(InputError, match="no class has 40 images"):
+        convex.changed(combine=40).sample(1)
 
 
 def replace_judges(convex: Convex) -> Convex:
@@ -515,11 +543,13 @@ def test_what_the_convex_sampler_refuses() -> None:
             convex.combined(1, label)
     with pytest.raises(InputError, match="the data have none"):
         Convex(3).fit(z)
-    for given_weights in ("0.5,0.6", "-0.5,1.5", "0.5", "nan,1"):
-        with pytest.raises(InputError, match=r"sum to 1, not|as many weights"):
+    for given_weights in ("0.5,0.6", "-0.5,1.5", "0.5", "nan,1", "1,0"):
+        with pytest.raises(InputError, match=r"above 0 that sum to 1, not"):
             Convex(3, weights=given_weights, combine=2)
     with pytest.raises(InputError, match="--weights has 2 numbers, --combine is 3"):
         Convex(3, weights="0.5,0.5", combine=3)
+    with pytest.raises(InputError, match="one number: 2 codes or more"):
+        Convex(3, weights="1")
     with pytest.raises(InputError, match="uniform, dirichlet or numbers"):
         Convex(3, weights="even")
     assert Convex(3, weights="0.2,0.3,0.5").combine == 3
@@ -820,7 +850,6 @@ def test_what_regene_refuses(
     assert "leaves none for the decoder" in train("--iterations=10", "--classifier-iterations=10")
     assert "--loss must be one of" in train("--loss=l1")
     assert "needs labelled data" in train("--classes=3")
-    assert not (tmp_path / "r").exists()
     run = runs["regene"]
 
     def sample(*more: object) -> str:
@@ -833,7 +862,14 @@ def test_what_regene_refuses(
     assert "too few to combine 500" in sample("--combine=500", "--label=3")
     assert "unknown origin 'pixels'" in sample("--generations=2", "--from=pixels")
     assert "--generations must be at least 1" in sample("--generations=-1")
-    assert "of these codes" not in sample("--n=0")
+    assert "--n must be at least 1" in sample("--n=0")
+    assert "a multiple of 6, not 15" in train("--encoder=densenet", "--depth=15")
+    broken = tmp_path / "broken"
+    shutil.copytree(run, broken)
+    (broken / "samplers").mkdir(exist_ok=True)
+    (broken / "samplers" / "convex.safetensors").write_bytes(b"x" * 40)
+    text = refused("sample", broken, "--sampler=convex", "--label=1")
+    assert "--sampler convex' makes it again" in text
     assert "belongs to --sampler convex" in refused("sample", runs["vae"], "--combine=3",
                                                     "--out", tmp_path / "x.png")  # fmt: skip
     assert "--out is missing" in refused("sample", runs["vae"])
@@ -853,6 +889,7 @@ def test_what_regene_refuses(
     assert "has no labels" in refused("gallery", tmp_path / "a", "collage",
                                       "--out", tmp_path / "x.png")  # fmt: skip
     assert "--arch regene" in refused("train", "ae", *out, "--arch=regene", "--latent-dim=3")
+    assert not (tmp_path / "r").exists()
 
 
 # measuring

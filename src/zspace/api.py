@@ -414,9 +414,14 @@ def sampler(
     path = _sampler_file(existing, name)
     options: dict[str, Any] = {}
     if path.exists():
-        header = read_header(path)
-        if header.get("model") == weights_fingerprint(model):
-            return _placed(samplers.load(path), model, existing)
+        try:
+            header = read_header(path)
+            if header.get("model") == weights_fingerprint(model):
+                return _placed(samplers.load(path), model, existing)
+        except InputError as error:
+            raise InputError(
+                f"{error}: 'zspace fit-sampler {run} --sampler {name}' makes it again"
+            ) from error
         options = header.get("options", {})
     return _fit_sampler(existing, name, _sampler_options(name, options), model, images)
 

@@ -226,6 +226,11 @@ def closest(of: Gallery, labels: Sequence[int], k: int = 3) -> tuple[Sheet, dict
         image = of.decoded(made.codes)
         sources = of.originals(made.sources[0, :2])
         own = (of.convex.owners == label).nonzero()[:, 0]
+        if len(own) < k:
+            raise InputError(
+                f"class {of.classes[label]} has {len(own)} images: its {k} nearest can't be shown "
+                "(--label leaves it out)"
+            )
         z = of.convex.codes[own]
         originals, rebuilt = of.originals(of.convex.rows[own]), of.decoded(z)
         framed.append(len(rows) * columns + 1)

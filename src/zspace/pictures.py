@@ -15,7 +15,10 @@ ENCODED = 10_000
 
 
 def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
-    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run."""
+    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run.
+
+    Samples are the prior's; without one, of the model's usual sampler, unjudged.
+    """
     names = ("samples", "reconstructions", "interpolation", "losses")
     paths = {name: run.folder / f"{name}.png" for name in names}
     if missing and all(path.exists() for path in paths.values()):

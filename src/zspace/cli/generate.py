@@ -92,7 +92,7 @@ def gallery(
     images = api.run_images(Run(run))
     if images.train.y is None:
         raise InputError(f"{images.name} has no labels: there are no classes to show")
-    names = comma_names("--label", label)
+    names = [label] if label in images.classes else comma_names("--label", label)
     labels = list(range(len(images.classes))) if names is None else class_numbers(
         names, images.classes
     )  # fmt: skip

@@ -125,8 +125,9 @@ class ReGene(Classifying):
             (images.train, z), (images.validation, codes(self, images.validation.x).cpu())
         ):  # fmt: skip
             assert part.y is not None
-            for label in part.y.unique().tolist():
+            for label in range(len(images.classes)):
                 own = latents[part.y == label].to(self.thresholds.device)
-                with torch.no_grad():
-                    self.thresholds[label] = self.probabilities(own)[:, label].mean()
+                if len(own):
+                    with torch.no_grad():
+                        self.thresholds[label] = self.probabilities(own)[:, label].mean()
         return Part(z, images.train.x)

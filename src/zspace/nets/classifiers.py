@@ -124,6 +124,8 @@ def densenet(
     Reference: Huang et al., Densely Connected Convolutional Networks (2017), section 3.
     """
     _check(shape, least=8)
+    if depth < 10 or (depth - 4) % 6:
+        raise InputError(f"a DenseNet's depth is 4 more than a multiple of 6, not {depth}")
     channels = 2 * growth
     layers: list[nn.Module] = [nn.Conv2d(shape[0], channels, 3, padding=1, bias=False)]
     for block in range(3):

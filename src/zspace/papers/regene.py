@@ -376,7 +376,7 @@ def table4(bench: Workbench) -> list[Entry]:
         ):  # fmt: skip
             mean, deviation = inception_score(held.features(subject, "logits"))
             theirs = (None, None) if column is None else (table[row][column], spread[row][column])
-            published_by = "inception" if row == "ReGene" else held.extractor.name
+            published_by = "inception" if row == "ReGene" else "a classifier of the data"
             entries.append(
                 Entry(what, "Inception Score", Figure(mean, deviation / math.sqrt(10)),
                       held.extractor.name, of.data, len(subject.x), *theirs, published_by,

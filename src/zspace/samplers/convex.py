@@ -27,7 +27,7 @@ class Combined:
     Attributes:
         codes: (n, D).
         sources: (n, k), the rows of the codes that each was combined from.
-        weights: (n, k), from 0, each row's sum 1.
+        weights: (n, k), not below 0, each row's sum 1.
         trials: by judge: the candidates that it took until n had passed it and those before it
             (ReGene, Table 2: `latent space`, `image space`).
         drawn: the candidates that it took in all: the last judge's trials; n without judges.
@@ -45,7 +45,8 @@ class Convex(Sampler):
 
     Whatever half-space contains the z_i contains z (Lemma 1): where a linear layer takes all z_i
     for the class, it takes z for it, too. What else z must be, `judges` say: callables, by name,
-    that a candidate must pass one after the other. No combination comes twice.
+    that a candidate must pass one after the other. Unless the weights are drawn anew for each, no
+    combination comes twice.
 
     Unfitted it has no codes; fitting keeps codes and labels.
 
@@ -57,7 +58,7 @@ class Convex(Sampler):
         sources: codes that are kept, chosen at random; unset: all.
 
     Raises:
-        InputError: weights that are negative or do not sum to 1, or are not k.
+        InputError: weights that are not above 0 or do not sum to 1, or are not k.
 
     Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
     """
@@ -100,12 +101,16 @@ class Convex(Sampler):
                 f"--weights has {len(self.given)} numbers, --combine is {self.combine}: give as "
                 "many weights as codes are combined"
             )
+        if self.combine < 2:
+            raise InputError(f"--weights {weights} has one number: 2 codes or more are combined")
         # which code has which weight matters only where the weights differ
-        self.ordered = self.given is not None and len(set(self.given)) > 1
+        equal = self.given or (1.0,) * self.combine
+        self.groups = [[i for i, w in enumerate(equal) if w == own] for own in sorted(set(equal))]
         self.concentration = concentration if weights == "dirichlet" else None
         self.most_trials, self.sources, self.seed = most_trials, sources, seed
         self.judges: Mapping[str, Judge] = {}
         self.names: Sequence[str] = ()
+        self.what = "image"
         self.register_buffer("codes", torch.zeros(sources or 0, dim))
         self.register_buffer("owners", torch.zeros(sources or 0, dtype=torch.int64))
         self.register_buffer("rows", torch.zeros(sources or 0, dtype=torch.int64))
@@ -129,27 +134,36 @@ class Convex(Sampler):
         return self
 
     def changed(self, **options: Any) -> Convex:
-        """The same codes and judges under other options."""
+        """The same codes and judges under other options; weights say how many are combined."""
+        if _given(options.get("weights", "uniform")) is not None:
+            options = {"combine": None, **options}
         other = Convex(self.codes.shape[1], **{**self.options, **options})
         other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
-        other.judges, other.names = self.judges, self.names
+        other.judges, other.names, other.what = self.judges, self.names, self.what
         return other
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
         """The same sampler over other codes: generations of generations."""
-        return self.changed().fit(z, y)
+        other = self.changed().fit(z, y)
+        other.what = "generated image"
+        return other
 
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n codes; without a label each is of a class drawn by the classes' shares of the codes."""
+        """n codes; without a label each is of a class drawn by the classes' shares of the codes.
+
+        Classes with fewer codes than are combined are then left out.
+        """
         if label is not None:
             return self.combined(n, label, generator=generator).codes
-        chosen = torch.randint(
-            len(self.owners), (n,), generator=generator, device=self.codes.device
-        )
-        y = self.owners[chosen]
-        z = torch.empty(n, self.codes.shape[1], device=self.codes.device)
+        device = self.codes.device
+        enough = (torch.bincount(self.owners) >= self.combine)[self.owners].nonzero()[:, 0]
+        if not len(enough):
+            raise InputError(f"no class has {self.combine} images to combine (--combine)")
+        chosen = torch.randint(len(enough), (n,), generator=generator, device=device)
+        y = self.owners[enough[chosen]]
+        z = torch.empty(n, self.codes.shape[1], device=device)
         for own in y.unique().tolist():
             z[y == own] = self.combined(int((y == own).sum()), own, generator=generator).codes
         return z
@@ -166,7 +180,8 @@ class Convex(Sampler):
         own = (self.owners == label).nonzero()[:, 0]
         if len(own) < self.combine:
             raise InputError(
-                f"{name} has {len(own)} images: too few to combine {self.combine} (--combine)"
+                f"{name} has {self._counted(len(own))}: too few to combine {self.combine} "
+                "(--combine)"
             )
         passed = dict.fromkeys(self.judges, 0)
         trials: dict[str, int] = {}
@@ -213,7 +228,9 @@ class Convex(Sampler):
         if self.concentration is not None:
             return picks
         new: list[int] = []
-        for i, pick in enumerate((picks if self.ordered else picks.sort(1).values).tolist()):
+        for positions in self.groups:
+            picks[:, positions] = picks[:, positions].sort(1).values
+        for i, pick in enumerate(picks.tolist()):
             if (one := tuple(pick)) not in seen:
                 seen.add(one)
                 new.append(i)
@@ -222,7 +239,11 @@ class Convex(Sampler):
     def _possible(self, codes: int) -> float:
         if self.concentration is not None:
             return math.inf
-        return (math.perm if self.ordered else math.comb)(codes, self.combine)
+        alike = math.prod(math.factorial(len(group)) for group in self.groups)
+        return math.perm(codes, self.combine) // alike
+
+    def _counted(self, n: int) -> str:
+        return f"{n} {self.what}{'' if n == 1 else 's'}"
 
     def _weights(self, n: int, generator: torch.Generator | None) -> Tensor:
         shape, device = (n, self.combine), self.codes.device
@@ -241,12 +262,15 @@ class Convex(Sampler):
         judged = ", ".join(f"{count} passed in {judge}" for judge, count in passed.items())
         what = f"{name}: {n} combinations of {self.combine} were wanted, {drawn} tried"
         if drawn == possible:
-            why = f"there are no more of its {codes} images (--weights dirichlet has no such end)"
+            why = f"there are no more of its {self._counted(codes)}"
         else:
-            why = (
-                f"given up after {self.most_trials} for each (--most-trials): what the decoder "
-                "makes of them is not as surely of the class as its images are"
+            why = f"given up after {self.most_trials} for each (--most-trials)"
+        if 2 * min(passed.values(), default=drawn) < drawn:
+            why += (
+                ": what the decoder makes of them is not as surely of the class as its images are"
             )
+        elif drawn == possible:
+            why += " (--weights dirichlet has no such end)"
         return f"{what}, {judged}; {why}" if judged else f"{what}; {why}"
 
 
@@ -260,9 +284,9 @@ def _given(weights: str) -> tuple[float, ...] | None:
         raise InputError(
             f"--weights must be uniform, dirichlet or numbers with commas between, not '{weights}'"
         ) from None
-    if not all(0 <= w <= 1 for w in numbers) or abs(sum(numbers) - 1) > 1e-6:
+    if not all(0 < w <= 1 for w in numbers) or abs(sum(numbers) - 1) > 1e-6:
         raise InputError(
-            f"--weights must be numbers from 0 that sum to 1, not {weights} (their sum is "
+            f"--weights must be numbers above 0 that sum to 1, not {weights} (their sum is "
             f"{sum(numbers):g})"
         )
     return numbers
