@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
 
 from zspace import api
 from zspace.cache import key
@@ -151,6 +154,12 @@ class Workbench:
 
     def picture(self, name: str) -> Path:
         return self.out / f"{name}.png"
+
+
+def spread(values: list[float]) -> Figure:
+    """Mean and standard deviation, as the paper has them behind its ±."""
+    each = torch.tensor(values, dtype=torch.float64)
+    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
 
 
 @cache

@@ -26,12 +26,6 @@ SAMPLES = (250, 500, 1000, 2000, 4000, 8000)
 """Columns of Table 1."""
 
 
-def _spread(values: list[float]) -> Figure:
-    """Mean and standard deviation, as the paper has them behind its ±."""
-    each = torch.tensor(values, dtype=torch.float64)
-    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
-
-
 def table1(bench: Workbench) -> list[Entry]:
     """h_opt of N(0, I) by dimension and samples: by the root, and by the fixed point.
 
@@ -49,7 +43,7 @@ def table1(bench: Workbench) -> list[Entry]:
             for route in ("root", "fixed-point"):
                 found = optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
                 settled = found[~found.isnan()]
-                figure = _spread(settled.tolist())
+                figure = spread(settled.tolist())
                 entries.append(
                     Entry(
                         f"l = {dim}, m = {m}", f"h_opt by the {route}, ± deviation", figure,
@@ -204,7 +198,7 @@ def table2(bench: Workbench) -> list[Entry]:
         column = TABLE2.index(n)
         entries.append(
             Entry(
-                f"{name}, n = {n}", "entropy, nats (± deviation)", _spread(values),
+                f"{name}, n = {n}", "entropy, nats (± deviation)", spread(values),
                 "leave-one-out KDE", of, len(values), theirs[name][column], spread[name][column],
                 "leave-one-out KDE", of,
             )
@@ -233,7 +227,7 @@ def table2(bench: Workbench) -> list[Entry]:
             compare(name, n, "whitened codes of MNIST", values)
             entries.append(
                 Entry(
-                    f"{name}, n = {n}", "mean squared error (± deviation)", _spread(errors),
+                    f"{name}, n = {n}", "mean squared error (± deviation)", spread(errors),
                     "pixels", "MNIST test", len(errors), published()["gen/text"]["loss"], None,
                     "pixels", "MNIST test",
                 )

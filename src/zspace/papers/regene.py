@@ -38,7 +38,7 @@ from zspace.metrics import (
 )  # fmt: skip
 from zspace.nets.papers import ReGeneNets
 from zspace.neutral import neutral_classifier
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
+from zspace.papers.base import Entry, Experiment, Scale, Workbench, published, spread
 from zspace.run import Run
 from zspace.samplers import Convex
 from zspace.storage import write_text
@@ -68,17 +68,14 @@ class Trained:
     @property
     def data(self) -> str:
         """The data's name; with how many images it was trained on, where those are not all."""
-        name, n = self.images.name, len(self.images.train)
-        whole = SIZES.get(name, n) == n
-        return f"{name} test" if whole else f"{name} test, {n:,} training images"
+        n = len(self.images.train)
+        whole = SIZES.get(self.images.name, n) == n
+        return self.published if whole else f"{self.published}, {n:,} training images"
 
-    def accuracy(self) -> Figure:
-        """Of its own classifier, on the test images."""
-        return _own_accuracy(self.model, self.test)
-
-    def mae(self) -> Figure:
-        """Of the reconstructions of the test images."""
-        return _mae(self.model, self.test)
+    @property
+    def published(self) -> str:
+        """What the paper's numbers are of."""
+        return f"{self.images.name} test"
 
     def gallery(self, device: str = "auto") -> Gallery:
         generator = torch.Generator(self.convex.codes.device).manual_seed(0)
@@ -115,14 +112,23 @@ def _mae(model: Any, part: Part) -> Figure:
 
 def _both(of: Trained, what: str, theirs: Sequence[float | None] = (None, None)) -> list[Entry]:
     """Accuracy and reconstruction error beside the paper's."""
-    data = of.data
-    whole = data.split(",")[0]
+    n = len(of.test)
     return [
-        Entry(what, "accuracy of its classifier", of.accuracy(), "its classifier", data,
-              len(of.test), theirs[0], None, "its classifier", whole),
-        Entry(what, "MAE of reconstructions", of.mae(), "pixels", data, len(of.test), theirs[1],
-              None, "pixels", whole),
+        Entry(what, "accuracy of its classifier", _own_accuracy(of.model, of.test),
+              "its classifier", of.data, n, theirs[0], None, "its classifier", of.published),
+        Entry(what, "MAE of reconstructions", _mae(of.model, of.test), "pixels", of.data, n,
+              theirs[1], None, "pixels", of.published),
     ]  # fmt: skip
+
+
+Spaces = dict[str, tuple[Tensor, Tensor]]
+"""Codes and labels, by title."""
+
+
+def _sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
+    """The share of latent dimensions near 0, of 2,000 test latents, which join the spaces."""
+    z, y = spaces[what] = gallery.some_codes(of.model, of.test)
+    return Entry(what, "near 0", Figure(gallery.sparsity(z), math.nan), "latents", of.data, len(y))
 
 
 def table1(bench: Workbench) -> list[Entry]:
@@ -134,7 +140,7 @@ def table1(bench: Workbench) -> list[Entry]:
     largest: a number for the sparsity that the paper shows by barcodes.
     """
     entries: list[Entry] = []
-    spaces: dict[str, tuple[Tensor, Tensor]] = {}
+    spaces: Spaces = {}
     theirs = {(b, k): (a, m) for b, _, k, a, m in published()["regene/table1"]["rows"]}
     classes: Sequence[str] = ()
     for blocks in bench.settings["blocks"]:
@@ -143,9 +149,7 @@ def table1(bench: Workbench) -> list[Entry]:
             what = f"{blocks} blocks, {convolutions} a block, latent {of.model.latent_dim}"
             paper = theirs.get((blocks, convolutions), (None, None))
             entries += _both(of, what, paper if bench.data == "cifar10" else (None, None))
-            spaces[what] = gallery.some_codes(of.model, of.test)
-            near = Figure(gallery.sparsity(spaces[what][0]), math.nan)
-            entries.append(Entry(what, "near 0", near, "latents", of.data, len(spaces[what][1])))
+            entries.append(_sparse(of, what, spaces))
             classes = of.images.classes
     gallery.barcodes(bench.picture("fig4-barcodes"), spaces, classes)
     gallery.tsne(bench.picture("fig4-tsne"), spaces, classes)
@@ -172,14 +176,13 @@ def fig3(bench: Workbench) -> list[Entry]:
     z_test = codes(ae, of.test.x).cpu()
     probe = mean_figure(linear_probe(z, y, z_test, of.test.y))
     theirs = published()["regene/fig3"] if bench.data == "mnist" else {}
-    whole = of.data.split(",")[0]
     entries = _both(of, "ReGene", theirs.get("regene", (None, None)))
     accuracy_of, error_of = theirs.get("ae", (None, None))
     entries += [
         Entry("autoencoder", "accuracy of a linear probe", probe, "linear probe", of.data,
-              len(of.test), accuracy_of, None, "linear probe", whole),
+              len(of.test), accuracy_of, None, "linear probe", of.published),
         Entry("autoencoder", "MAE of reconstructions", _mae(ae, of.test), "pixels", of.data,
-              len(of.test), error_of, None, "pixels", whole),
+              len(of.test), error_of, None, "pixels", of.published),
     ]  # fmt: skip
     gallery.tsne(
         bench.picture("fig3-tsne"),
@@ -199,7 +202,7 @@ def fig3(bench: Workbench) -> list[Entry]:
 def fig5(bench: Workbench) -> list[Entry]:
     """The latents of a DenseNet (the average of its last maps) against ReGene's own classifier."""
     entries: list[Entry] = []
-    spaces: dict[str, tuple[Tensor, Tensor]] = {}
+    spaces: Spaces = {}
     shown: list[Tensor] = []
     classes: Sequence[str] = ()
     for encoder in ("densenet", "regene"):
@@ -209,9 +212,7 @@ def fig5(bench: Workbench) -> list[Entry]:
         theirs = published()["regene/text"]["DenseNet100 CIFAR-10 accuracy"]
         known = bench.data == "cifar10" and own.get("depth") == 100
         entries += _both(of, what, (theirs if known else None, None))
-        spaces[what] = gallery.some_codes(of.model, of.test)
-        near = Figure(gallery.sparsity(spaces[what][0]), math.nan)
-        entries.append(Entry(what, "near 0", near, "latents", of.data, len(spaces[what][1])))
+        entries.append(_sparse(of, what, spaces))
         x = as_float(of.test.x[:10])
         shown += [x] if not shown else []
         shown.append(of.model.reconstruct(x.to(of.convex.codes.device)).cpu())
@@ -230,7 +231,6 @@ def table2(bench: Workbench) -> list[Entry]:
     n = bench.settings["per_class"]
     theirs = published()["regene/table2"].get(str(bench.data).split("-")[0]) if n == 500 else None
     entries = _both(of, "ReGene")
-    whole = of.data.split(",")[0]
     totals = dict.fromkeys(of.convex.judges, 0)
     for label, name in enumerate(of.images.classes):
         trials = _trials(of, n, label)
@@ -240,13 +240,14 @@ def table2(bench: Workbench) -> list[Entry]:
             paper = theirs[label][column] if theirs else None
             entries.append(
                 Entry(f"class {name}", f"trials, {judge}", ours, "combinations of 2", of.data, n,
-                      paper, None, "combinations of 2", whole)
+                      paper, None, "combinations of 2", of.published)
             )  # fmt: skip
     for column, (judge, total) in enumerate(totals.items()):
         paper = sum(row[column] for row in theirs) if theirs else None
         entries.append(
             Entry("all classes", f"trials, {judge}", Figure(total, math.nan), "combinations of 2",
-                  of.data, n * len(of.images.classes), paper, None, "combinations of 2", whole)
+                  of.data, n * len(of.images.classes), paper, None, "combinations of 2",
+                  of.published)
         )  # fmt: skip
     bench.more["thresholds"] = of.model.thresholds.tolist()
     return entries
@@ -277,10 +278,9 @@ def fig6(bench: Workbench) -> list[Entry]:
     judge.extractor = extractor
     published_by = "classifier resnet56"
     known = published()["regene/fig6"] if bench.data == "cifar10" else {}
-    whole = of.data.split(",")[0]
     entries = [
         Entry("test images", "accuracy", neutral.accuracy, extractor.name, of.data, len(of.test),
-              known.get("real"), None, published_by, whole)
+              known.get("real"), None, published_by, of.published)
     ]  # fmt: skip
     for n in bench.settings["combine"]:
         for what in ("judged", "raw"):
@@ -297,7 +297,7 @@ def fig6(bench: Workbench) -> list[Entry]:
             paper = known.get("regene") if n == 2 and what == "judged" else None
             entries.append(
                 Entry(f"n = {n}, {what}", "accuracy", right, extractor.name, of.data, len(made.x),
-                      paper, None, published_by, whole)
+                      paper, None, published_by, of.published)
             )  # fmt: skip
     return entries
 
@@ -352,7 +352,7 @@ def table3(bench: Workbench) -> list[Entry]:
             error = spread.get(f"ReGene ({row})", [None] * 4)[column or 0]
             entries.append(
                 Entry(what, "Frechet distance", distance, held.extractor.name, of.data,
-                      len(made.x), theirs, error, "inception", of.data.split(",")[0])
+                      len(made.x), theirs, error, "inception", of.published)
             )  # fmt: skip
     return entries
 
@@ -380,7 +380,7 @@ def table4(bench: Workbench) -> list[Entry]:
             entries.append(
                 Entry(what, "Inception Score", Figure(mean, deviation / math.sqrt(10)),
                       held.extractor.name, of.data, len(subject.x), *theirs, published_by,
-                      of.data.split(",")[0])
+                      of.published)
             )  # fmt: skip
     return entries
 
@@ -449,7 +449,7 @@ def fig16(bench: Workbench) -> list[Entry]:
     n = bench.settings["per_class"]
     theirs = published()["regene/fig16"] if bench.data == "cifar10" else {}
     entries: list[Entry] = []
-    spaces: dict[str, tuple[Tensor, Tensor]] = {}
+    spaces: Spaces = {}
     tries: dict[str, int] = {}
     classes: Sequence[str] = ()
     for loss in LOSSES:
@@ -472,7 +472,7 @@ def fig16(bench: Workbench) -> list[Entry]:
             relative = Figure(tries[loss] / tries["cross-entropy"], math.nan)
             entries.append(
                 Entry(loss, "tries, relative", relative, what, of.data, count, theirs.get(loss),
-                      None, what, of.data.split(",")[0])
+                      None, what, of.published)
             )  # fmt: skip
         try:
             held = _judged(of, bench, None)
@@ -515,14 +515,13 @@ def fig17(bench: Workbench) -> list[Entry]:
                 results.setdefault(what, []).append(value)
             size = int(results.pop("originals", [size])[0]) or size
         for what, values in results.items():
-            each = torch.tensor(values, dtype=torch.float64)
-            figure = Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
             paper = {"originals alone": theirs.get("original"),
                      "+100% generations": theirs.get("augmented")}.get(what)  # fmt: skip
             count = "all" if per_class is None else per_class
             entries.append(
-                Entry(f"{count} originals per class: {what}", "accuracy (± deviation)", figure,
-                      "Table A.5-A.7's classifier", f"{data} test, {size:,} originals",
+                Entry(f"{count} originals per class: {what}", "accuracy (± deviation)",
+                      spread(values), "Table A.5-A.7's classifier",
+                      f"{data} test, {size:,} originals",
                       len(values), paper, None, "Table A.5-A.7's classifier",
                       f"{data} test, 50,000 originals")
             )  # fmt: skip
