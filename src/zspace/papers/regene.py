@@ -231,11 +231,11 @@ def table2(bench: Workbench) -> list[Entry]:
     n = bench.settings["per_class"]
     theirs = published()["regene/table2"].get(str(bench.data).split("-")[0]) if n == 500 else None
     entries = _both(of, "ReGene")
-    totals = dict.fromkeys(of.convex.judges, 0)
+    totals = dict.fromkeys(of.convex.judges, 0.0)
     for label, name in enumerate(of.images.classes):
-        trials = _trials(of, n, label)
+        trials = _trials(bench, of, n, label)
         for column, judge in enumerate(of.convex.judges):
-            totals[judge] += trials.get(judge, 0)
+            totals[judge] += trials.get(judge, math.nan)
             ours = Figure(trials.get(judge, math.nan), math.nan)
             paper = theirs[label][column] if theirs else None
             entries.append(
@@ -253,12 +253,13 @@ def table2(bench: Workbench) -> list[Entry]:
     return entries
 
 
-def _trials(of: Trained, n: int, label: int) -> Mapping[str, int]:
-    """Trials by judge; empty where too few candidates passed."""
+def _trials(bench: Workbench, of: Trained, n: int, label: int) -> Mapping[str, int]:
+    """Trials by judge; empty where too few candidates passed, which becomes a note."""
     generator = torch.Generator(of.convex.codes.device).manual_seed(label)
     try:
         return of.convex.combined(n, label, generator=generator).trials
-    except InputError:
+    except InputError as error:
+        bench.more.setdefault("notes", []).append(str(error))
         return {}
 
 
@@ -457,14 +458,9 @@ def fig16(bench: Workbench) -> list[Entry]:
         classes = of.images.classes
         entries += _both(of, loss)
         tries[loss] = 0
-        for label, name in enumerate(classes):
+        for label in range(len(classes)):
             limit = n * of.convex.most_trials
-            took = _trials(of, n, label).get("image space")
-            tries[loss] += limit if took is None else took
-            if took is None:
-                bench.more.setdefault("notes", []).append(
-                    f"{loss}, class {name}: fewer than {n} of {limit} candidates passed"
-                )
+            tries[loss] += _trials(bench, of, n, label).get("image space", limit)
         count = n * len(classes)
         what = "combinations of 2"
         entries.append(Entry(loss, "tries", Figure(tries[loss], math.nan), what, of.data, count))
