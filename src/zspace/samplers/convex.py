@@ -260,15 +260,19 @@ class Convex(Sampler):
         self, name: str, n: int, drawn: int, passed: Mapping[str, int], codes: int, possible: float
     ) -> str:
         judged = ", ".join(f"{count} passed in {judge}" for judge, count in passed.items())
+        seen = [drawn, *passed.values()]
+        rates = [
+            (passed[judge] / max(1, given), judge)
+            for judge, given in zip(passed, seen, strict=False)
+        ]
+        rate, strictest = min(rates, default=(1.0, ""))
         what = f"{name}: {n} combinations of {self.combine} were wanted, {drawn} tried"
         if drawn == possible:
             why = f"there are no more of its {self._counted(codes)}"
         else:
             why = f"given up after {self.most_trials} for each (--most-trials)"
-        if 2 * min(passed.values(), default=drawn) < drawn:
-            why += (
-                ": what the decoder makes of them is not as surely of the class as its images are"
-            )
+        if rate < 0.5:
+            why += f": the judge of the {strictest} passes {rate:.2g} of what it sees"
         elif drawn == possible:
             why += " (--weights dirichlet has no such end)"
         return f"{what}, {judged}; {why}" if judged else f"{what}; {why}"
