@@ -156,7 +156,7 @@ class Workbench:
         return self.out / f"{name}.png"
 
 
-def spread(values: list[float]) -> Figure:
+def mean_and_deviation(values: list[float]) -> Figure:
     """Mean and standard deviation, as the paper has them behind its ±."""
     each = torch.tensor(values, dtype=torch.float64)
     return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)

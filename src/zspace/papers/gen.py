@@ -18,7 +18,14 @@ from zspace.functional import kernel_entropy, kernel_jsd, whitened
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure
 from zspace.novelty import auroc, error_variance, novelty
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
+from zspace.papers.base import (
+    Entry,
+    Experiment,
+    Scale,
+    Workbench,
+    mean_and_deviation,
+    published,
+)  # fmt: skip
 from zspace.samplers import Mixture, Normal
 from zspace.samplers.kde import likeliest_bandwidth, optimal_bandwidths
 
@@ -43,7 +50,7 @@ def table1(bench: Workbench) -> list[Entry]:
             for route in ("root", "fixed-point"):
                 found = optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
                 settled = found[~found.isnan()]
-                figure = spread(settled.tolist())
+                figure = mean_and_deviation(settled.tolist())
                 entries.append(
                     Entry(
                         f"l = {dim}, m = {m}", f"h_opt by the {route}, ± deviation", figure,
@@ -198,7 +205,7 @@ def table2(bench: Workbench) -> list[Entry]:
         column = TABLE2.index(n)
         entries.append(
             Entry(
-                f"{name}, n = {n}", "entropy, nats (± deviation)", spread(values),
+                f"{name}, n = {n}", "entropy, nats (± deviation)", mean_and_deviation(values),
                 "leave-one-out KDE", of, len(values), theirs[name][column], spread[name][column],
                 "leave-one-out KDE", of,
             )
@@ -227,7 +234,8 @@ def table2(bench: Workbench) -> list[Entry]:
             compare(name, n, "whitened codes of MNIST", values)
             entries.append(
                 Entry(
-                    f"{name}, n = {n}", "mean squared error (± deviation)", spread(errors),
+                    f"{name}, n = {n}", "mean squared error (± deviation)",
+                    mean_and_deviation(errors),
                     "pixels", "MNIST test", len(errors), published()["gen/text"]["loss"], None,
                     "pixels", "MNIST test",
                 )

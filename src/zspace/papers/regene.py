@@ -38,7 +38,14 @@ from zspace.metrics import (
 )  # fmt: skip
 from zspace.nets.papers import ReGeneNets
 from zspace.neutral import neutral_classifier
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, published, spread
+from zspace.papers.base import (
+    Entry,
+    Experiment,
+    Scale,
+    Workbench,
+    mean_and_deviation,
+    published,
+)  # fmt: skip
 from zspace.run import Run
 from zspace.samplers import Convex
 from zspace.storage import write_text
@@ -516,7 +523,7 @@ def fig17(bench: Workbench) -> list[Entry]:
             count = "all" if per_class is None else per_class
             entries.append(
                 Entry(f"{count} originals per class: {what}", "accuracy (± deviation)",
-                      spread(values), "Table A.5-A.7's classifier",
+                      mean_and_deviation(values), "Table A.5-A.7's classifier",
                       f"{data} test, {size:,} originals",
                       len(values), paper, None, "Table A.5-A.7's classifier",
                       f"{data} test, 50,000 originals")
