@@ -184,7 +184,8 @@ def _train(
         messages = list(images.notes)
         if config["init_from"] is not None and not done:
             messages += _initialise(model, config["init_from"])
-        if isinstance(out, Run) and done:
+        left = plan.left(done)
+        if isinstance(out, Run) and left[0][0]:  # what earlier stages learned, to get ready by
             path = out.checkpoints()[done]
             load_state(model, out.weights(path), path)
 
@@ -208,7 +209,6 @@ def _train(
             if report is not None:
                 report(iteration, plan.iterations, losses)
 
-        left = plan.left(done)
         batches = batches_of(left[0][1])  # data that it can't use leave no folder
         run = out
         if isinstance(out, Path):

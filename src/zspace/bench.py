@@ -252,14 +252,18 @@ def _neutral(
     )  # fmt: skip
 
 
-def reconstructed(bench: Bench) -> Subject:
-    """The reconstructions of the test images."""
+def reconstructed(bench: Bench, x: Tensor | None = None) -> Subject:
+    """The reconstructions of the test images, or of other stored data."""
     device = next(bench.model.parameters()).device
 
     def rebuilt(block: Tensor) -> Tensor:
         return as_stored(bench.model.decode(bench.model.encode(block))).cpu()
 
-    return Subject("reconstructions", RECONSTRUCTION, of_stored(rebuilt, bench.test, device))
+    return Subject(
+        "reconstructions",
+        RECONSTRUCTION,
+        of_stored(rebuilt, bench.test if x is None else x, device),
+    )
 
 
 def generated(

@@ -168,11 +168,12 @@ def _accuracy(bench: Bench, subject: Subject) -> dict[str, Figure]:
 
 
 def _classified(bench: Bench, subject: Subject) -> dict[str, Figure]:
-    assert isinstance(bench.model, Classifying)
+    model = bench.model
+    assert isinstance(model, Classifying)
     assert bench.labels is not None
-    device = next(bench.model.parameters()).device
+    device = next(model.parameters()).device
     with torch.no_grad():
-        p = blockwise(lambda z: bench.model.probabilities(z.to(device)), bench.means)  # type: ignore[attr-defined]
+        p = blockwise(lambda z: model.probabilities(z.to(device)), bench.means)
     return {"": mean_figure(metrics.accuracy(p, bench.labels))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -84,6 +84,15 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
         deviations = blur(x.square()) - xx + blur(y.square()) - yy + 0.03**2
         similarity = (2 * xy + 0.01**2) * (2 * (blur(x * y) - xy) + 0.03**2)
         return (similarity / ((xx + yy + 0.01**2) * deviations)).flatten(1).mean(1)
+
+
+def similarity_window(shape: Sequence[int]) -> int:
+    """SSIM's window for images (..., H, W): 11 pixels, or the largest odd number that fits.
+
+    >>> similarity_window((3, 32, 32)), similarity_window((1, 8, 9))
+    (11, 7)
+    """
+    return min(11, (min(shape[-2:]) + 1) // 2 * 2 - 1)
 
 
 def _band(side: int, window: int, deviation: float) -> Tensor:

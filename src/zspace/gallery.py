@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from zspace.core import LatentModel, as_float, blockwise, codes
 from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.features import find_extractor
-from zspace.functional import structural_similarity
+from zspace.functional import similarity_window, structural_similarity
 from zspace.generations import generate
 from zspace.metrics import nearest
 from zspace.neutral import Neutral
@@ -162,14 +163,16 @@ def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
 
 
 def vgg16_features(device: str = "auto") -> Callable[[Tensor], Tensor] | None:
-    """VGG16's, where its weights are there."""
+    """VGG16's, where its weights are there; these are read when features are first asked for."""
 
     def no_classifier() -> Neutral:
         raise AssertionError("VGG16 is no classifier of the data")
 
-    if find_weights("vgg16") is None:
-        return None
-    return find_extractor("vgg16", no_classifier, device).compute
+    @cache
+    def compute() -> Callable[[Tensor], Tensor]:
+        return find_extractor("vgg16", no_classifier, device).compute
+
+    return None if find_weights("vgg16") is None else lambda x: compute()(x)
 
 
 @dataclass(frozen=True)
@@ -188,8 +191,7 @@ def by_squares(queries: Tensor, reference: Tensor, k: int) -> Matches:
 
 def by_similarity(queries: Tensor, reference: Tensor, k: int) -> Matches:
     """By decreasing SSIM; all images (., C, H, W) in [0, 1]."""
-    side = min(queries.shape[2:])
-    window = min(11, (side + 1) // 2 * 2 - 1)
+    window = similarity_window(queries.shape)
     found: list[tuple[Tensor, Tensor]] = []
     for image in queries:
         each = [

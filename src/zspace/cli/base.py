@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,31 +48,30 @@ def click_option(option: Option) -> click.Option:
 
 
 class ConvexCommand(click.Command):
-    """A command with the options of convex combinations, which come from their signature."""
+    """A command with the options by which convex combinations are drawn: those that are given
+    reach it, checked. They come from the sampler's signature."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+    @cached_property
+    def drawing(self) -> dict[str, Option]:
         from zspace.options import options_of
         from zspace.samplers import Convex
 
         # what is fitted, and not drawn, belongs to fit-sampler
-        own = [o for n, o in options_of(Convex).items() if n not in ("sources", "seed")]
+        return {n: o for n, o in options_of(Convex).items() if n not in ("sources", "seed")}
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         given = [*self.params]
-        for option in own:
+        for option in self.drawing.values():
             made = click_option(option)
             made.help = f"convex: {made.help}"
             given.append(made)
         return [*given, *filter(None, [self.get_help_option(ctx)])]
 
     def invoke(self, ctx: click.Context) -> Any:
-        from zspace.options import options_of
-        from zspace.samplers import Convex
-
-        known = options_of(Convex)
-        for name in [n for n in ctx.params if n in known and n != "seed"]:
-            if ctx.params[name] is None:
-                del ctx.params[name]
-            else:
-                ctx.params[name] = known[name].check(ctx.params[name])
+        for name, option in self.drawing.items():
+            value = ctx.params.pop(name)
+            if value is not None:
+                ctx.params[name] = option.check(value)
         return super().invoke(ctx)
 
 

@@ -93,7 +93,7 @@ def sample(
     number = None if label is None else class_numbers([label], classes)[0]
     if sampler == "convex":
         _combine(run, model, n, number, generations or 1, origin or "latents", generator, out,
-                 options)  # fmt: skip
+                 classes, options)  # fmt: skip
         return
     drawn = api.sampler(run, sampler, model)
     assert out is not None
@@ -103,56 +103,51 @@ def sample(
 
 
 def _combine(
-    run: Path, model: LatentModel, n: int, label: int | None, depth: int, origin: Any,
-    generator: torch.Generator, out: Path | None, options: dict[str, Any],
+    run: Path, model: LatentModel, n: int, label: int | None, generations: int, origin: Any,
+    generator: torch.Generator, out: Path | None, classes: tuple[str, ...],
+    options: dict[str, Any],
 ) -> None:  # fmt: skip
     """`zspace sample --sampler convex`: generate, print the trials, write."""
     import torch
 
-    from zspace import api
     from zspace.core import as_float
     from zspace.data.images import Part
     from zspace.generations import convex_of, generate, shares, write_labelled
-    from zspace.run import Run
 
-    classes = api.run_facts(Run(run)).classes
     convex = convex_of(run, model, options)
     counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
     made = [
-        generate(model, convex, count, number, generations=depth, origin=origin,
+        generate(model, convex, count, number, generations=generations, origin=origin,
                  generator=generator)
         for number, count in counts.items() if count
     ]  # fmt: skip
     for line in made:
-        for depth, one in enumerate(line, 1):
+        for number, one in enumerate(line, 1):
             trials = ", ".join(f"{judge} {took}" for judge, took in one.combined.trials.items())
-            which = "" if len(line) == 1 else f", generation {depth}"
+            which = "" if generations == 1 else f", generation {number}"
             click.echo(
                 f"class {classes[one.label]}{which}: {len(one.x)} combinations of "
                 f"{convex.combine}; trials: {trials or 'all taken, this model has no judges'}"
             )
     if out is None:
         return
-    x, y, sources, weights = (
-        torch.cat(parts)
-        for parts in zip(
-            *((m[-1].x, torch.full((len(m[-1].x),), m[-1].label), m[-1].combined.sources.cpu(),
-               m[-1].combined.weights.cpu()) for m in made), strict=True,
-        )
-    )  # fmt: skip
+    # the generations, each over all classes
+    *earlier, last = zip(*made, strict=True)
+    x = torch.cat([one.x for one in last])
     if out.suffix == ".png":
         write(out, as_float(x))
-    else:
-        more = {"sources": sources, "weights": weights}
-        for earlier in range(len(made[0]) - 1):
-            for what in ("x", "sources"):
-                name = {"x": "images", "sources": "sources"}[what]
-                parts = [m[earlier].x if what == "x" else m[earlier].combined.sources.cpu()
-                         for m in made]  # fmt: skip
-                if out.suffix == ".npz" or what == "sources":
-                    more[f"{name}_{earlier + 1}"] = torch.cat(parts)
-        write_labelled(out, {"train": Part(x, y)}, classes, more)
-        click.echo(str(out))
+        return
+    y = torch.cat([torch.full((len(one.x),), one.label) for one in last])
+    more = {
+        "sources": torch.cat([one.combined.sources for one in last]),
+        "weights": torch.cat([one.combined.weights for one in last]),
+    }
+    for number, generation in enumerate(earlier, 1):
+        more[f"sources_{number}"] = torch.cat([one.combined.sources for one in generation])
+        if out.suffix == ".npz":
+            more[f"images_{number}"] = torch.cat([one.x for one in generation])
+    write_labelled(out, {"train": Part(x, y)}, classes, more)
+    click.echo(str(out))
 
 
 @cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})

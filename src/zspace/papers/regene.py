@@ -46,14 +46,15 @@ from zspace.papers.base import (
     mean_and_deviation,
     published,
 )  # fmt: skip
+from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
 from zspace.run import Run
 from zspace.samplers import Convex
 from zspace.storage import write_text
 from zspace.training import fit, make_fabric
 from zspace.weights import find_weights
 
-TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion", "cifar10": "CIFAR-10", "celeba": "CelebA"}
-"""The paper's names of the data sets."""
+COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
+"""Of Table 3."""
 
 SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000}
 """Training images of a whole set, a tenth being the validation part."""
@@ -282,7 +283,7 @@ def fig6(bench: Workbench) -> list[Entry]:
         iterations=bench.settings.get("neutral_iterations"),
     )  # fmt: skip
     extractor = find_extractor("classifier", lambda: neutral, bench.device)
-    judge = bench_of(of.run.folder, device=bench.device)
+    judge = _judged(of, bench, "pixels")  # whose own classifier would be another one
     judge.extractor = extractor
     published_by = "classifier resnet56"
     known = published()["regene/fig6"] if bench.data == "cifar10" else {}
@@ -333,17 +334,12 @@ def table3(bench: Workbench) -> list[Entry]:
     data = str(bench.data)
     of = _trained(bench)
     table, spread = published()["regene/table3"], published()["regene/table3-sd"]
-    column = list(TITLES).index(data) if data in TITLES else None
+    column = COLUMNS.index(data) if data in COLUMNS else None
     entries: list[Entry] = []
     for features in bench.settings["features"]:
         held = _judged(of, bench, features)
         made = generated(held, "generations", sampler=of.convex)
-        rebuilt = reconstructed(held)
-        device = next(of.model.parameters()).device
-        again = of_stored(
-            lambda x: as_stored(of.model.decode(of.model.encode(x))).cpu(), held.others.x, device
-        )
-        rebuilt_train = Subject("reconstructions of training images", GENERATION, again)
+        rebuilt, rebuilt_train = reconstructed(held), reconstructed(held, held.others.x)
         for what, x, y, row in (
             ("original (test) vs generated", held.reference, made, "original vs generated"),
             ("original (training) vs generated", held.others, made, "original vs generated"),
@@ -599,22 +595,22 @@ def _classifier_accuracy(
     bench: Workbench, train: Part, test: Part, classes: int, seed: int
 ) -> float:
     """Test accuracy of the paper's classifier, trained from scratch."""
-    where, options = bench.settings, bench.settings["options"]
+    options = bench.settings["options"]
     shape = tuple(train.x.shape[1:])
-    kernels = (9, 11) if shape[0] == 3 else (3, 3)
+    paper = SCHEDULES[schedule_for(shape)]
     fabric = make_fabric(bench.device, options.get("precision", "32"))
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        nets = ReGeneNets(shape, options.get("width", 128), last_kernels=kernels)
+        nets = ReGeneNets(shape, options.get("width", 128), last_kernels=paper.last_kernels)
         net = nn.Sequential(nets.encoder(), nn.Linear(nets.latent_dim, classes))
         net.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        size = min(options.get("batch_size") or 512, len(train))
-        iterations = where["judge_iterations"] or 100 * (len(train) // size)
+        size = min(options.get("batch_size", paper.batch_size), len(train))
+        per_epoch = len(train) // size
         batches = Batches(train.x, train.y, size=size, seed=seed, device=fabric.device)
-        per_epoch = max(1, len(train) // size)
         fit(
-            Classifier(net, rate=5e-3), batches, iterations, fabric=fabric,
-            rate=lambda i: 0.99 ** (i // (20 * per_epoch)),
+            Classifier(net, rate=CLASSIFIER_RATE), batches,
+            bench.settings["judge_iterations"] or paper.epochs * per_epoch,
+            rate=paper.rate(per_epoch), fabric=fabric,
         )  # fmt: skip
     assert test.y is not None
     logits = of_stored(lambda x: net.eval()(x).cpu(), test.x, fabric.device)

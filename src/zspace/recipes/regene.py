@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from zspace.errors import InputError
-from zspace.functional import ClassLoss
+from zspace.functional import ClassLoss, similarity_window
 from zspace.methods.classifier import Classifier
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
@@ -16,6 +16,7 @@ from zspace.nets.papers import ReGeneNets
 from zspace.nets.vgg import FirstConvolution
 from zspace.options import About
 from zspace.recipes.base import Facts, Plan, Stage
+from zspace.training import Rate
 from zspace.weights import checked_weights, read_state
 
 
@@ -38,6 +39,10 @@ class Schedule:
     decoder_batch_size: int
     last_kernels: tuple[int, int] = (3, 3)
 
+    def rate(self, per_epoch: int) -> Rate:
+        """The classifier's, over its first one, where an epoch has so many iterations."""
+        return lambda iteration: DROP ** (iteration // (per_epoch * self.drop))
+
 
 SCHEDULES = {
     "mnist": Schedule(
@@ -56,6 +61,7 @@ SCHEDULES = {
 """Appendices A.1.1 to A.1.4 (Fashion-MNIST is trained like MNIST)."""
 
 DROP = 0.99
+CLASSIFIER_RATE = 5e-3
 BATCHES = 20
 """Batches that an epoch has at least, unless told: the paper's smallest data set has 98."""
 
@@ -110,7 +116,9 @@ def regene(
     decoder_width: Annotated[
         int, About("channels of the decoder's first convolutions; the others have half", least=1)
     ] = 512,
-    classifier_rate: Annotated[float, About("Adam's rate for the classifier", above=0)] = 5e-3,
+    classifier_rate: Annotated[float, About("Adam's rate for the classifier", above=0)] = (
+        CLASSIFIER_RATE
+    ),
     rate: Annotated[
         float | None, About("Adam's rate for the decoder's first phase, the others in proportion "
                             "(unset: the schedule's)", above=0)
@@ -121,7 +129,7 @@ def regene(
         raise InputError("regene learns from labels: it needs labelled data of two classes or more")
     if not facts.is_image:
         raise InputError("regene takes images, not vectors")
-    name = schedule or _schedule(facts)
+    name = schedule or schedule_for(facts.shape)
     paper = SCHEDULES[name]
     n = facts.train_images
     own = max(2, n // BATCHES)
@@ -140,7 +148,7 @@ def regene(
         )
     laid = schedule_iterations or total - first
     phases = _phases(paper.phases, laid, ssim, perceptual, rate)
-    window = ssim_window or min(11, (min(facts.shape[1:]) + 1) // 2 * 2 - 1)
+    window = ssim_window or similarity_window(facts.shape)
     if any(p.ssim for p in phases) and (window % 2 == 0 or window > min(facts.shape[1:])):
         raise InputError(
             f"--ssim-window {window} must be odd, and no larger than the images of "
@@ -158,9 +166,6 @@ def regene(
     model = ReGene(body, head, decoder, dim, phases, window=window, features=vgg)
     classifier = Classifier(nn.Sequential(body, head), rate=classifier_rate, loss=loss)
 
-    def drops(iteration: int) -> float:
-        return DROP ** (iteration // (per_epoch * paper.drop))
-
     def begin() -> None:
         if vgg is not None:
             try:
@@ -172,7 +177,7 @@ def regene(
     return Plan(
         model,
         (
-            Stage(classifier, first, first_batch, rate=drops),
+            Stage(classifier, first, first_batch, rate=paper.rate(per_epoch)),
             Stage(model, total - first, second_batch, rate=model.rate, data=model.latents),
         ),
         found={
@@ -183,10 +188,11 @@ def regene(
     )  # fmt: skip
 
 
-def _schedule(facts: Facts) -> Literal["mnist", "cifar10", "celeba"]:
-    if facts.shape[0] == 1:
+def schedule_for(shape: tuple[int, ...]) -> Literal["mnist", "cifar10", "celeba"]:
+    """The key of `SCHEDULES` that images (C, H, W) of a shape are trained by, unless told."""
+    if shape[0] == 1:
         return "mnist"
-    return "cifar10" if max(facts.shape[1:]) <= 32 else "celeba"
+    return "cifar10" if max(shape[1:]) <= 32 else "celeba"
 
 
 def _phases(

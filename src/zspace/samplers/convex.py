@@ -30,14 +30,17 @@ class Combined:
         weights: (n, k), not below 0, each row's sum 1.
         trials: by judge: the candidates that it took until n had passed it and those before it
             (ReGene, Table 2: `latent space`, `image space`).
-        drawn: the candidates that it took in all: the last judge's trials; n without judges.
     """
 
     codes: Tensor
     sources: Tensor
     weights: Tensor
     trials: Mapping[str, int]
-    drawn: int
+
+    @property
+    def drawn(self) -> int:
+        """The candidates that it took in all: the last judge's trials; n without judges."""
+        return max(self.trials.values(), default=len(self.codes))
 
 
 class Convex(Sampler):
@@ -209,8 +212,7 @@ class Convex(Sampler):
             count += len(good)
             drawn += len(picks)
         codes, sources, used = (torch.cat(parts)[:n] for parts in zip(*kept, strict=True))
-        last = list(self.judges)[-1:]
-        return Combined(codes, sources, used, trials, trials[last[0]] if last else n)
+        return Combined(codes, sources, used, trials)
 
     def _name(self, label: int) -> str:
         if not 0 <= label < self.labels:
