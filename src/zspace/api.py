@@ -20,7 +20,8 @@ from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
-from zspace.recipes import Facts, Plan, Stage, find
+from zspace.recipes import Facts, Stage, find, plan_of
+from zspace.recipes.base import run_facts
 from zspace.run import Run
 from zspace.storage import load_state, read_header, write_tensors
 from zspace.training import Report, find_device, fit, leave, make_fabric
@@ -174,7 +175,7 @@ def _train(
     with torch.random.fork_rng(devices):
         torch.manual_seed(config["seed"])
         facts = _facts(images)
-        plan = _plan(config, facts)
+        plan = plan_of(config, facts)
         config |= plan.found
         done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0
         if plan.begin is not None and not done:
@@ -246,11 +247,6 @@ def _train(
     return model
 
 
-def _plan(config: Mapping[str, Any], facts: Facts) -> Plan:
-    build = find(config["recipe"])
-    return build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
-
-
 def _facts(images: Images) -> Facts:
     x = images.train.x
     bounded = images.is_image or bool(x.abs().max() <= 1)
@@ -307,30 +303,11 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
     tensors = existing.weights(path)
-    model = _plan(config, run_facts(existing, path)).model
+    model = plan_of(config, run_facts(existing, path)).model
     load_state(model, tensors, path)
     # laid out as in training: other convolutions would be computed, with other last digits
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.to(find_device(device)).eval()
-
-
-def run_facts(run: Run, path: Path | None = None) -> Facts:
-    """What a run's model knows of its data: shape and class names."""
-    header = read_header(path or run.weights_file())
-    match header.get("facts"):
-        case {
-            "shape": list(shape),
-            "classes": list(classes),
-            "bounded": bool(bounded),
-            "train_images": int(count),
-        } if (
-            len(shape) in (1, 3)
-            and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
-            and all(isinstance(c, str) for c in classes)
-        ):
-            return Facts(tuple(shape), tuple(classes), bounded, count)
-        case _:
-            raise InputError(f"the weights of {run.folder} do not say what data they are for")
 
 
 def run_images(run: Run) -> Images:

@@ -265,6 +265,10 @@ class LatentModel(Method, ABC):
         """The samplers that come with the model: its prior, where it has one."""
         return {} if self.prior is None else {"prior": self.prior}
 
+    def decoders(self) -> dict[str, LatentModel]:
+        """The models of this latent space by the name of their decoder: itself alone, mostly."""
+        return {"decoder": self}
+
     @torch.no_grad()
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None

@@ -166,6 +166,35 @@ class GENNets:
 
 
 @dataclass(frozen=True)
+class CategoricalNets:
+    """The fully connected networks of the categorical-generation paper's Tables 1 and 2.
+
+    Two layers of 500 softplus units each way, for images (C, H, W) of any size; 784 pixels there.
+
+    Args:
+        shape: of an image.
+        latent_dim: D, 2, 10 or 20 in the paper.
+        hidden: units of each hidden layer.
+    """
+
+    shape: tuple[int, ...]
+    latent_dim: int
+    hidden: int = 500
+
+    def encoder(self) -> nn.Sequential:
+        """Images to (N, 2 D): means, then log variances."""
+        widths = [self.hidden, self.hidden]
+        return nn.Sequential(
+            nn.Flatten(), mlp(prod(self.shape), widths, 2 * self.latent_dim, nn.Softplus)
+        )
+
+    def decoder(self) -> nn.Sequential:
+        """Codes (N, D) to images in [0, 1]."""
+        net = mlp(self.latent_dim, [self.hidden, self.hidden], prod(self.shape), nn.Softplus)
+        return nn.Sequential(net, Sigmoid(), nn.Unflatten(1, self.shape))
+
+
+@dataclass(frozen=True)
 class ReGeneNets:
     """The networks of ReGene's Tables A.5 (28 pixels), A.6 (64) and A.7 (32), and their family.
 

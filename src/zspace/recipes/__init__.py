@@ -7,20 +7,24 @@ through the entry-point group `zspace.recipes`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
+from typing import Any
 
 from zspace.errors import InputError, unknown
+from zspace.options import options_of
 from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
 from zspace.recipes.base import Facts, Plan, Recipe, Stage
 from zspace.recipes.flexae import flexae, flexae_sr
 from zspace.recipes.gen import gen
+from zspace.recipes.lsrgan import lsrgan
 from zspace.recipes.regene import regene
-from zspace.recipes.vae import vae
+from zspace.recipes.vae import vae, vae_mlp
 
 RECIPES: dict[str, Recipe] = {
     "ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr, "gen": gen, "aae": aae,
-    "regene": regene,
+    "regene": regene, "vae-mlp": vae_mlp, "lsrgan": lsrgan,
 }  # fmt: skip
 
 
@@ -46,4 +50,10 @@ def find(name: str) -> Recipe:
     raise unknown("recipe", name, recipes())
 
 
-__all__ = ["RECIPES", "Facts", "Plan", "Recipe", "Stage", "find", "recipes"]
+def plan_of(config: Mapping[str, Any], facts: Facts) -> Plan:
+    """The plan of a run's configuration, all of whose options are there."""
+    build = find(config["recipe"])
+    return build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
+
+
+__all__ = ["RECIPES", "Facts", "Plan", "Recipe", "Stage", "find", "plan_of", "recipes"]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from zspace.core import LatentModel, Method
 from zspace.data.images import Images, Part
+from zspace.errors import InputError
+from zspace.methods.vae import Likelihood
 from zspace.nets.papers import FlexAENets, GENNets
+from zspace.nets.resnet import LSRGANNets
 from zspace.options import About
+from zspace.run import Run
+from zspace.storage import read_header
 from zspace.training import Rate, constant
 
 
@@ -32,6 +38,25 @@ class Facts:
     @property
     def is_image(self) -> bool:
         return len(self.shape) == 3
+
+
+def run_facts(run: Run, path: Path | None = None) -> Facts:
+    """What a run's model knows of its data: shape and class names."""
+    header = read_header(path or run.weights_file())
+    match header.get("facts"):
+        case {
+            "shape": list(shape),
+            "classes": list(classes),
+            "bounded": bool(bounded),
+            "train_images": int(count),
+        } if (
+            len(shape) in (1, 3)
+            and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
+            and all(isinstance(c, str) for c in classes)
+        ):
+            return Facts(tuple(shape), tuple(classes), bounded, count)
+        case _:
+            raise InputError(f"the weights of {run.folder} do not say what data they are for")
 
 
 def all_training(images: Images) -> Part:
@@ -107,7 +132,10 @@ Iterations = Annotated[int, About("training iterations", least=1)]
 BatchSize = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
 LatentDim = Annotated[
     int | None,
-    About("size of a code (unset: 20 for grey images, 64 for colour, 2 for vectors)", least=1),
+    About(
+        "size of a code (unset: 20 for grey images, 64 for colour, 2 for vectors; resnet 128)",
+        least=1,
+    ),
 ]
 Width = Annotated[int, About("channels of the first convolution; the second has twice", least=1)]
 Hidden = Annotated[
@@ -117,8 +145,14 @@ Hidden = Annotated[
         least=1,
     ),
 ]
+VAELikelihood = Annotated[
+    Likelihood,
+    About("reconstruction term, summed over pixels; log-mse: a Gaussian of the likeliest variance"),
+]
+Beta = Annotated[float, About("weight of the KL divergence", least=0)]
 Architecture = Annotated[
-    Literal["conv", "fc"], About("the FlexAE paper's networks, or fully connected ones (GEN's)")
+    Literal["conv", "fc", "resnet"],
+    About("the FlexAE paper's networks, fully connected ones (GEN's), or LSR-GAN's residual ones"),
 ]
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 
@@ -134,14 +168,16 @@ def flexae_nets(
 
 def networks(
     facts: Facts,
-    arch: Literal["conv", "fc"],
+    arch: Literal["conv", "fc", "resnet"],
     latent_dim: int | None,
     width: int,
     hidden: int | None,
-) -> FlexAENets | GENNets:
-    """Encoder and decoder: the FlexAE paper's networks, or fully connected ones."""
+) -> FlexAENets | GENNets | LSRGANNets:
+    """Encoder and decoder: the FlexAE paper's networks, fully connected ones, or residual ones."""
     if arch == "conv":
         return flexae_nets(facts, latent_dim, width, hidden)
+    if arch == "resnet":
+        return LSRGANNets(facts.shape, latent_dim or 128, width)
     return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512)
 
 

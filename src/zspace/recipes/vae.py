@@ -1,4 +1,4 @@
-"""`zspace train vae`."""
+"""`zspace train vae` and `vae-mlp`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ from typing import Annotated, Literal
 
 from zspace.errors import InputError
 from zspace.methods.vae import VAE
+from zspace.nets.papers import CategoricalNets
 from zspace.options import About
 from zspace.recipes.base import (
     Architecture,
     BatchSize,
+    Beta,
     Facts,
     Hidden,
     Iterations,
     LatentDim,
     LearningRate,
     Plan,
+    VAELikelihood,
     Width,
     networks,
     one_stage,
 )  # fmt: skip
 from zspace.samplers import Normal
+
+MMD_WEIGHT = 1000.0
 
 
 def vae(
@@ -29,16 +34,14 @@ def vae(
     iterations: Iterations = 20_000,
     batch_size: BatchSize = 128,
     latent_dim: LatentDim = None,
-    beta: Annotated[float, About("weight of the KL divergence", least=0)] = 1.0,
-    likelihood: Annotated[
-        Literal["squared-error", "bernoulli"], About("reconstruction term, summed over pixels")
-    ] = "squared-error",
+    beta: Beta = 1.0,
+    likelihood: VAELikelihood = "squared-error",
     arch: Architecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
 ) -> Plan:
-    """A variational autoencoder with the FlexAE paper's encoder and decoder, or GEN's."""
+    """A variational autoencoder with the FlexAE paper's encoder and decoder, GEN's or LSR-GAN's."""
     if likelihood == "bernoulli" and not facts.is_image:
         raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
     nets = networks(facts, arch, latent_dim, width, hidden)
@@ -46,5 +49,33 @@ def vae(
     model = VAE(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
         beta=beta, likelihood=likelihood, rate=rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)
+
+
+def vae_mlp(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: Annotated[int, About("size of a code", least=1)] = 20,
+    prior_loss: Annotated[
+        Literal["elbo", "mmd"],
+        About("what brings codes to the prior: the KL divergence, or an MMD"),
+    ] = "elbo",
+    beta: Annotated[
+        float | None, About("weight of that (unset: 1 for elbo, 1000 for mmd)", least=0)
+    ] = None,
+    hidden: Annotated[int, About("units of each hidden layer", least=1)] = 500,
+    rate: LearningRate = 1e-3,
+) -> Plan:
+    """The categorical-generation paper's fully connected VAE, with a KL or an MMD."""
+    if not facts.is_image:
+        raise InputError("vae-mlp takes images, not vectors: its pixels are Bernoulli's")
+    nets = CategoricalNets(facts.shape, latent_dim, hidden)
+    weight = (1.0 if prior_loss == "elbo" else MMD_WEIGHT) if beta is None else beta
+    model = VAE(
+        nets.encoder(), nets.decoder(), Normal(latent_dim), latent_dim,
+        beta=weight, likelihood="bernoulli", prior_loss=prior_loss, rate=rate,
     )  # fmt: skip
     return one_stage(model, iterations, batch_size)

@@ -1,0 +1,118 @@
+"""LSR-GAN: a generator that renders what a frozen encoder knows."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import softplus
+from torch.optim import Optimizer
+
+from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational
+from zspace.data.images import Images, Part
+from zspace.functional import full_precision
+from zspace.samplers import Normal
+from zspace.training import adam
+
+BETAS = (0.5, 0.999)
+
+
+class LSRGAN(Variational):
+    """Imagining the latent space of a VAE (2020): its second stage.
+
+    Two updates in turn, each by its own Adam. The encoder's q(z | x) stays as it is, in eval mode;
+    z is drawn from the prior, N(0, I) for a VAE:
+
+        discriminator  min over d of -E_x log s(d(x)) - E_z log(1 - s(d(g(z))))            (Eq. 3)
+        renderer       min over g of -E_z log s(d(g(z))) - lambda E_z log q(z | g(z))      (Eq. 4)
+
+    with s the logistic function; d gives a map of logits, over whose places means are taken.
+    Equation 4 is printed for maximisation in part; these are the signs that train.
+
+    The autoencoder's own decoder stays beside the renderer (`decoders`), for comparison.
+
+    Args:
+        vae: any trained model with a posterior; it is frozen.
+        renderer: g, codes to images in [0, 1]; None: begins as a copy of the model's decoder.
+        discriminator: d, images to logits (N, ...).
+        weight: lambda.
+        reduction: of log q(z | g(z)) over the D dimensions of a code: "mean", as in the authors'
+            code, or "sum", as in the paper's formula, whose lambda is D times as strong.
+        rate: of both Adams.
+    """
+
+    def __init__(
+        self,
+        vae: Variational,
+        renderer: nn.Module | None,
+        discriminator: nn.Module,
+        *,
+        weight: float = 1.0,
+        reduction: Literal["mean", "sum"] = "mean",
+        rate: float = 2e-4,
+    ) -> None:
+        copied = renderer is None
+        renderer = copy.deepcopy(vae.decoder) if renderer is None else renderer
+        prior = Normal(vae.latent_dim) if vae.prior is None else copy.deepcopy(vae.prior)
+        super().__init__(Frozen(vae), renderer, prior, vae.latent_dim)
+        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.copied, self.discriminator = copied, discriminator
+        self.weight = weight / (vae.latent_dim if reduction == "mean" else 1)
+        self.rate = rate
+
+    @property
+    def vae(self) -> Variational:
+        """The frozen model, with the decoder that it was trained with."""
+        assert isinstance(self.encoder.module, Variational)
+        return self.encoder.module
+
+    def decoders(self) -> dict[str, LatentModel]:
+        return {"renderer": self, "vae": self.vae}
+
+    def posterior(self, x: Tensor) -> Distribution:
+        return self.vae.posterior(x)
+
+    def begin(self) -> None:
+        """Take over what the trained model has learned: its prior, and a copied decoder."""
+        if self.vae.prior is not None:
+            self.prior.load_state_dict(self.vae.prior.state_dict())
+        if self.copied:
+            self.decoder.load_state_dict(self.vae.decoder.state_dict())
+
+    def begun(self, images: Images) -> Part:
+        """The training images, once an autoencoder that a stage before has trained is copied."""
+        self.begin()
+        return images.train
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {
+            "discriminator": adam(self.discriminator.parameters(), self.rate, BETAS),
+            "renderer": adam(self.decoder.parameters(), self.rate, BETAS),
+        }
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        x, _ = next(batches)
+        z = batches.draw(self.prior)
+        fake = self.decode(z)
+        # -log s(d) = softplus(-d), -log(1 - s(d)) = softplus(d)
+        yield (
+            "discriminator",
+            {
+                "real": softplus(-self._judge(x)).mean(),
+                "fake": softplus(self._judge(fake.detach())).mean(),
+            },
+        )
+        yield (
+            "renderer",
+            {
+                "fooling": softplus(-self._judge(fake)).mean(),
+                "latent": -self.weight * self.posterior(fake).log_prob(z).mean(),
+            },
+        )
+
+    def _judge(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(x)
+        return full_precision(logits)

@@ -1,0 +1,153 @@
+"""`zspace train lsrgan`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from zspace.core import LatentModel, Variational
+from zspace.errors import InputError
+from zspace.methods.lsrgan import BETAS, LSRGAN
+from zspace.methods.vae import VAE, Likelihood
+from zspace.nets.resnet import LSRGANNets
+from zspace.options import About, checked, options_of
+from zspace.recipes.base import Facts, LearningRate, Plan, Stage, run_facts
+from zspace.run import Run
+from zspace.samplers import Normal
+from zspace.storage import load_state
+
+VAE_EPOCHS, GAN_EPOCHS = 100, 500
+"""Of the paper, on CIFAR-10."""
+
+
+def lsrgan(
+    facts: Facts,
+    *,
+    encoder: Annotated[
+        str | None, About("a run whose model has a posterior: its encoder is frozen and rendered "
+                          "(unset: a VAE is trained first)")
+    ] = None,
+    encoder_config: Annotated[
+        str | None, About("recipe and options of that run, as JSON (unset: read from the run)")
+    ] = None,
+    iterations: Annotated[
+        int | None, About("of the VAE and the GAN together (unset: the paper's 100 and 500 epochs)",
+                          least=2)
+    ] = None,
+    vae_iterations: Annotated[
+        int | None, About("of the VAE alone (unset: a sixth)", least=1)
+    ] = None,
+    batch_size: Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)] = 32,
+    latent_dim: Annotated[int | None, About("size of the VAE's code (unset: 128)", least=1)] = None,
+    beta: Annotated[
+        float | None, About("weight of the VAE's KL divergence (unset: 1)", least=0)
+    ] = None,
+    likelihood: Annotated[
+        Likelihood | None, About("the VAE's reconstruction term, summed over pixels (unset: "
+                                 "log-mse, a Gaussian of the likeliest variance)")
+    ] = None,
+    renderer: Annotated[
+        Literal["copy", "resnet"], About("begins as a copy of the autoencoder's decoder, or is a "
+                                         "residual network of its own")
+    ] = "copy",
+    weight: Annotated[
+        float, About("lambda, of -log q(z | g(z)) against the GAN's loss", least=0)
+    ] = 1.0,
+    reduction: Annotated[
+        Literal["mean", "sum"], About("of log q over a code's dimensions: as in the authors' "
+                                      "code, or in the formula")
+    ] = "mean",
+    width: Annotated[
+        int, About("channels of the residual networks' first block, even", least=2)
+    ] = 64,
+    rate: LearningRate = 2e-4,
+) -> Plan:  # fmt: skip
+    """A GAN that renders what a frozen VAE encoder knows (LSR-GAN, 2020)."""
+    # the table of recipes, of which this is one
+    from zspace.recipes import plan_of
+
+    nets = LSRGANNets(facts.shape, latent_dim or 128, width)
+    own = {"latent_dim": latent_dim, "beta": beta, "likelihood": likelihood,
+           "vae_iterations": vae_iterations}  # fmt: skip
+    per_epoch = max(1, facts.train_images // batch_size)
+    if encoder is None:
+        if encoder_config is not None:
+            raise InputError("--encoder-config belongs to --encoder, which is not given")
+        first = VAE_EPOCHS * per_epoch
+        if iterations is not None:
+            first = max(1, iterations * VAE_EPOCHS // (VAE_EPOCHS + GAN_EPOCHS))
+        first = vae_iterations or first
+        total = iterations or first + GAN_EPOCHS * per_epoch
+        if total <= first:
+            raise InputError(
+                f"--iterations {total} counts the VAE's {first} and leaves none for the renderer"
+            )
+        found: dict[str, Any] = {
+            "latent_dim": nets.latent_dim, "beta": 1.0 if beta is None else beta,
+            "likelihood": likelihood or "log-mse", "iterations": total, "vae_iterations": first,
+        }  # fmt: skip
+        dim = nets.latent_dim
+        trained: LatentModel = VAE(
+            nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
+            beta=found["beta"], likelihood=found["likelihood"], rate=rate, betas=BETAS,
+        )  # fmt: skip
+    else:
+        for name, value in own.items():
+            if value is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} {value} belongs to the VAE that lsrgan trains "
+                    f"itself: with --encoder {encoder} leave it out"
+                )
+        described = _described(encoder, encoder_config, facts)
+        trained = plan_of(described, facts).model
+        first, total = 0, iterations or GAN_EPOCHS * per_epoch
+        found = {"iterations": total, "encoder_config": json.dumps(described, sort_keys=True)}
+        nets = LSRGANNets(facts.shape, trained.latent_dim, width)
+    if not isinstance(trained, Variational):
+        raise InputError(
+            f"the model of {encoder} has no posterior q(z | x): lsrgan renders the encoder of a "
+            "run such as vae or vae-mlp"
+        )
+    model = LSRGAN(
+        trained, None if renderer == "copy" else nets.decoder(), nets.discriminator(),
+        weight=weight, reduction=reduction, rate=rate,
+    )  # fmt: skip
+    if encoder is None:
+        stages = (
+            Stage(trained, first, batch_size),
+            Stage(model, total - first, batch_size, data=model.begun),
+        )
+        return Plan(model, stages, found)
+
+    def begin() -> None:
+        run = Run(encoder)
+        path = run.weights_file()
+        load_state(trained, run.weights(path), path)
+        model.begin()
+
+    return Plan(model, (Stage(model, total, batch_size),), found, begin)
+
+
+def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]:
+    """Recipe and options of the encoder's run: as they are noted, or as the run has them."""
+    if config is None:
+        run = Run(encoder)
+        theirs = run_facts(run)
+        if theirs.shape != facts.shape:
+            raise InputError(
+                f"the encoder of {encoder} takes samples of shape {theirs.shape}, these data have "
+                f"{facts.shape}"
+            )
+        described: Any = run.config
+    else:
+        try:
+            described = json.loads(config)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"--encoder-config is no JSON ({error})") from error
+    if not isinstance(described, dict) or not isinstance(described.get("recipe"), str):
+        raise InputError(f"the configuration of the encoder {encoder} names no recipe")
+    from zspace.recipes import find
+
+    known = options_of(find(described["recipe"]))
+    given = {k: described[k] for k in known if k in described}
+    return {"recipe": described["recipe"], **checked(known, given)}
