@@ -117,11 +117,7 @@ def posterior_codes(model: LatentModel, x: Tensor, seed: int) -> Tensor:
     """One code for each sample of stored data: drawn from its posterior where there is one."""
     if not isinstance(model, Variational):
         return codes(model, x).cpu()
-    device = next(model.parameters()).device
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(stream(seed, 11))
-        return of_stored(lambda block: model.posterior(block).sample(), x, device).cpu()
+    return model.draw(x, seed=seed)[:, 0].cpu()
 
 
 def bench_of(

@@ -286,7 +286,7 @@ class LatentModel(Method, ABC):
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)): images (N, C, H, W) in [0, 1] to the same."""
-        return blockwise(lambda block: self.decode(self.encode(block)), check_floats(x))
+        return blockwise(lambda block: self.decode(self.encode(block)), check_range(x))
 
     @torch.no_grad()
     def interpolate(self, a: Tensor, b: Tensor, steps: int = 9) -> Tensor:
@@ -349,6 +349,27 @@ class Variational(LatentModel, ABC):
         mean: Tensor = self.posterior(x).mean
         return mean
 
+    def draw(self, x: Tensor, draws: int = 1, *, seed: int = 0) -> Tensor:
+        """Codes (N, draws, D) drawn from q(z | x) for stored data or what networks take."""
+        device = next(self.parameters()).device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(stream(seed, 11))
+            return of_stored(
+                lambda block: self.posterior(block).sample(torch.Size([draws])).movedim(0, 1),
+                x, device,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def imagine(self, x: Tensor, draws: int = 8, *, seed: int = 0) -> Tensor:
+        """What codes drawn from q(z | x) are decoded to: (N, C, H, W) to (N, draws, C, H, W).
+
+        Reference: LSR-GAN, Figure 1, whose decoder is the renderer.
+        """
+        if draws < 1:
+            raise InputError(f"at least 1 draw of each image, not {draws}")
+        z = self.draw(check_range(x), draws, seed=seed)
+        return blockwise(self.decode, z.flatten(0, 1)).unflatten(0, (len(x), draws))
+
 
 class Frozen(nn.Module):
     """A trained module for another method to use: no gradients, always in eval mode.
@@ -381,6 +402,18 @@ def check_floats(x: Tensor) -> Tensor:
         raise InputError(
             f"expected a torch tensor of floats (images in [0, 1]), not {kind}: "
             "zspace.core.as_float converts stored images"
+        )
+    return x
+
+
+def check_range(x: Tensor) -> Tensor:
+    """x itself, where it is floats as networks take them: images in [0, 1], vectors as they are."""
+    check_floats(x)
+    if x.ndim == 4 and len(x) and not bool(((x >= 0) & (x <= 1)).all()):
+        low, high = (float(v) for v in x.aminmax())
+        raise InputError(
+            f"images must lie in [0, 1], these reach from {low:.3g} to {high:.3g}: (x + 1) / 2 "
+            "converts from [-1, 1], x / 255 from [0, 255]"
         )
     return x
 

@@ -103,18 +103,20 @@ def lsrgan(
         first, total = 0, iterations or GAN_EPOCHS * per_epoch
         found = {"iterations": total, "encoder_config": json.dumps(described, sort_keys=True)}
         nets = LSRGANNets(facts.shape, trained.latent_dim, width)
-    if not isinstance(trained, Variational):
+    # of another LSR-GAN: what that renders, too
+    vae = trained.vae if isinstance(trained, LSRGAN) else trained
+    if not isinstance(vae, Variational):
         raise InputError(
             f"the model of {encoder} has no posterior q(z | x): lsrgan renders the encoder of a "
             "run such as vae or vae-mlp"
         )
     model = LSRGAN(
-        trained, None if renderer == "copy" else nets.decoder(), nets.discriminator(),
+        vae, None if renderer == "copy" else nets.decoder(), nets.discriminator(),
         weight=weight, reduction=reduction, rate=rate,
     )  # fmt: skip
     if encoder is None:
         stages = (
-            Stage(trained, first, batch_size),
+            Stage(vae, first, batch_size),
             Stage(model, total - first, batch_size, data=model.begun),
         )
         return Plan(model, stages, found)
