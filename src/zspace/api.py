@@ -40,7 +40,7 @@ DATA_OPTIONS = (
 """The options of `train` that belong to the data."""
 
 
-def _silent(message: str) -> None:
+def silent(message: str) -> None:
     """Say nothing."""
 
 
@@ -51,7 +51,7 @@ def train(
     out: str | Path | None = None,
     overwrite: bool = False,
     report: Report | None = None,
-    say: Say = _silent,
+    say: Say = silent,
     data_dir: Annotated[str | None, About("folder of a named set's original files")] = None,
     image_size: Annotated[
         int | None, About("scale images to this height and width", least=1, most=4096)
@@ -121,7 +121,7 @@ def resume(
     iterations: int | None = None,
     data: Data | None = None,
     report: Report | None = None,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> LatentModel:
     """Continue a run that was killed, exactly where its last checkpoint was made.
 
@@ -351,20 +351,27 @@ def _fit_sampler(
     fitted = samplers.make(name, model.latent_dim, chosen)
     train = (images or run_images(existing)).train
     fitted.fit(codes(model, train.x).cpu(), train.y)
+    return keep_sampler(existing, name, chosen, model, fitted)
+
+
+def keep_sampler(
+    run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
+) -> Sampler:
+    """Store a sampler of these options, fitted to the model's codes, in the run."""
     header = {
         "sampler": name,
         "dim": model.latent_dim,
-        "options": {**chosen, **fitted.found},
+        "options": {**options, **fitted.found},
         "model": weights_fingerprint(model),
     }
-    samplers.save(fitted, _sampler_file(existing, name), header)
-    return _placed(fitted, model, existing)
+    samplers.save(fitted, _sampler_file(run, name), header)
+    return _placed(fitted, model, run)
 
 
 def _placed(fitted: Sampler, model: LatentModel, run: Run) -> Sampler:
     """A sampler where the model is; convex combinations with the judges that the model is."""
+    fitted.names = run_facts(run).classes
     if isinstance(fitted, samplers.Convex):
-        fitted.names = run_facts(run).classes
         fitted.judges = model.judges() if isinstance(model, Classifying) else {}
     return fitted.to(next(model.parameters()).device)
 

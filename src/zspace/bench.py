@@ -20,7 +20,7 @@ from zspace.core import (
     as_stored,
     blockwise,
     codes,
-    of_stored,
+    reconstructions,
     stream,
 )  # fmt: skip
 from zspace.data import NAMED, Images
@@ -250,16 +250,8 @@ def _neutral(
 
 def reconstructed(bench: Bench, x: Tensor | None = None) -> Subject:
     """The reconstructions of the test images, or of other stored data."""
-    device = next(bench.model.parameters()).device
-
-    def rebuilt(block: Tensor) -> Tensor:
-        return as_stored(bench.model.decode(bench.model.encode(block))).cpu()
-
-    return Subject(
-        "reconstructions",
-        RECONSTRUCTION,
-        of_stored(rebuilt, bench.test if x is None else x, device),
-    )
+    x = reconstructions(bench.model, bench.test if x is None else x)
+    return Subject("reconstructions", RECONSTRUCTION, x)
 
 
 def generated(

@@ -9,7 +9,7 @@ others; the generator resumes with the new weights and its own local variables.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -197,14 +197,22 @@ class Sampler(nn.Module, ABC):
 
     Attributes:
         found: options that were left unset and that fitting has found: stored with the sampler.
+        names: of the labels, for messages.
     """
 
     found: Mapping[str, Any] = {}
+    names: Sequence[str] = ()
 
     @property
     def labels(self) -> int:
         """How many labels codes can be asked for by; 0: it knows none."""
         return 0
+
+    def name_of(self, label: int) -> str:
+        """What a label's class is called; an `InputError` for one that is not known."""
+        if not 0 <= label < self.labels:
+            raise InputError(f"label {label} is none of the {self.labels} of these codes")
+        return f"class {self.names[label] if label < len(self.names) else label}"
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Fit to codes (N, D) and, where it uses them, their labels (N,)."""
@@ -427,6 +435,12 @@ def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOC
 def of_stored(function: Callable[[Tensor], Tensor], x: Tensor, device: torch.device) -> Tensor:
     """function(x) of stored data, taken blockwise as floats on a device; no graph is kept."""
     return blockwise(lambda block: function(as_float(block.to(device))), x)
+
+
+def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
+    """Stored data, encoded and decoded, as stored; on the CPU."""
+    device = next(model.parameters()).device
+    return of_stored(lambda block: as_stored(model.decode(model.encode(block))).cpu(), x, device)
 
 
 def codes(model: LatentModel, x: Tensor) -> Tensor:

@@ -21,14 +21,15 @@ from zspace.data import Images
 from zspace.errors import InputError
 from zspace.methods.classifier import Augment, Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
-from zspace.nets.classifiers import ClassifierNet, cnn, resnet56
+from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, resnet56
 from zspace.options import About
 from zspace.run import Run
 from zspace.storage import load_state, read_tensors, write_tensors
 from zspace.training import Report, find_device, fit, make_fabric
 
 BATCH = 128
-ITERATIONS = {"cnn": 2_000, "resnet56": 64_000}
+ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000}
+NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn}
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,13 @@ class Neutral:
 def neutral_classifier(
     images: Images,
     *,
-    arch: Annotated[Literal["cnn", "resnet56"], About("a small network, or ResNet-56")] = "cnn",
+    arch: Annotated[
+        Literal["cnn", "resnet56", "dropout-cnn"],
+        About("a small network, ResNet-56, or the categorical-generation paper's"),
+    ] = "cnn",
     iterations: Annotated[
-        int | None, About("of batches of 128 (unset: 2,000; resnet56 64,000)", least=1)
+        int | None,
+        About("of batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn 1,000)", least=1),
     ] = None,
     augment: Annotated[
         Augment | None, About("unset: none; resnet56 crop-flip (digits: take crop)")
@@ -58,8 +63,8 @@ def neutral_classifier(
 ) -> Neutral:
     """The classifier of a data set: read from the cache, or trained (and gone on with) there.
 
-    `cnn`: Adam, its rate falling linearly to 0. `resnet56`: SGD, its rate divided by 10 at a half
-    and at three quarters of the iterations (He et al., 2016, section 4.2).
+    `cnn`, `dropout-cnn`: Adam, its rate falling linearly to 0. `resnet56`: SGD, its rate divided by
+    10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2).
 
     Args:
         images: the data set, whole: its training part trains, its test part judges.
@@ -87,7 +92,7 @@ def neutral_classifier(
         "train": fingerprint(x, y), "test": fingerprint(images.test.x, images.test.y),
     }  # fmt: skip
     folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
-    build = cnn if arch == "cnn" else resnet56
+    build = NETS[arch]
     build(images.shape, len(images.classes))  # images that it can't take are refused before all
     path = folder / "model.safetensors"
     if path.exists():
@@ -97,18 +102,18 @@ def neutral_classifier(
             say(f"the cached classifier can't be used ({error}): it is trained again")
             shutil.rmtree(folder)
     run = _opened(folder) or Run.create(folder, config)
-    say(f"training the neutral classifier of {images.name} ({arch}, {total} iterations)")
+    say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
     fabric = make_fabric(find_device(device).type)
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        method = Classifier(net, optimizer="adam" if arch == "cnn" else "sgd", augment=how)
+        method = Classifier(net, optimizer="sgd" if arch == "resnet56" else "adam", augment=how)
         method.to(fabric.device)
         batches = Batches(x, y, size=min(BATCH, len(x)), seed=seed, device=fabric.device)
 
         def rate(iteration: int) -> float:
             done = iteration / total
-            return 1 - done if arch == "cnn" else 0.1 ** ((done >= 0.5) + (done >= 0.75))
+            return 1 - done if arch != "resnet56" else 0.1 ** ((done >= 0.5) + (done >= 0.75))
 
         fit(method, batches, total, rate=rate, run=run, fabric=fabric, report=report,
             checkpoint_every=max(1, min(1000, total // 4)), keep=1)  # fmt: skip

@@ -12,7 +12,7 @@ from zspace.cli.base import cli, say
 from zspace.errors import InputError
 
 # each adds its commands to the group
-for _part in ("train", "latents", "generate", "densities", "measure", "datasets"):
+for _part in ("train", "latents", "generate", "tune", "densities", "measure", "datasets"):
     import_module(f"zspace.cli.{_part}")
 
 
@@ -27,8 +27,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         say(
-            "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier' and "
-            "'reproduce' by the same command"
+            "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier', "
+            "'reproduce' and 'tune' by the same command"
         )
         status = 130
     except click.ClickException as error:

@@ -98,6 +98,10 @@ CHECKPOINT = click.option(
     "--checkpoint", default="last", show_default=True, metavar="last|ITERATION",
     help="whose weights to use",
 )  # fmt: skip
+DECODER = click.option(
+    "--decoder", metavar="renderer|vae", help="of a model that has two, such as lsrgan's  "
+    "[default: the first]",
+)  # fmt: skip
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -133,6 +137,14 @@ def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.de
 
     model = api.load(run, checkpoint=checkpoint, device=device)
     return model, next(model.parameters()).device
+
+
+def with_decoder(model: LatentModel, name: str | None) -> LatentModel:
+    """The model with its decoder of that name."""
+    known = model.decoders()
+    if name is not None and name not in known:
+        raise unknown("decoder", name, known)
+    return model if name is None else known[name]
 
 
 def seeded(seed: int, device: torch.device) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""zspace sample, fit-sampler, encode, decode, reconstruct, interpolate."""
+"""zspace sample, fit-sampler, encode, decode, reconstruct, imagine, interpolate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from zspace.cli.base import (
     CHECKPOINT,
+    DECODER,
     DEVICE,
     OUT,
     RUN,
@@ -22,6 +23,7 @@ from zspace.cli.base import (
     load,
     positive,
     seeded,
+    with_decoder,
     write,
 )  # fmt: skip
 from zspace.errors import InputError, unknown
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="NAME",
     help="prior (the model's own), target (GEN's), or one fitted to its training codes: normal, "
-    "mixture, kde, convex",
+    "mixture, kde, convex, simple, medium1, medium2",
 )
 @click.option("--label", metavar="NAME", help="of one class, where the sampler knows classes")
 @click.option("--generations", type=int, metavar="N", help="convex: combine what was generated, "
@@ -54,11 +56,13 @@ if TYPE_CHECKING:
 @click.option("--from", "origin", metavar="latents|images", help="convex: what a further "
               "generation combines: the last one's codes, or its images, encoded again  "
               "[default: latents]")  # fmt: skip
+@DECODER
 @CHECKPOINT
 @DEVICE
 def sample(
     run: Path, n: int, out: Path | None, seed: int, sampler: str, label: str | None,
-    generations: int | None, origin: str | None, checkpoint: str, device: str, **options: Any,
+    generations: int | None, origin: str | None, decoder: str | None, checkpoint: str, device: str,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Draw images from a trained model.
 
@@ -91,14 +95,17 @@ def sample(
     generator = seeded(seed, where)
     classes = api.run_facts(Run(run)).classes
     number = None if label is None else class_numbers([label], classes)[0]
+    decoding = with_decoder(model, decoder)
     if sampler == "convex":
+        if decoder is not None:
+            raise InputError("--decoder is not for --sampler convex, whose judges know one alone")
         _combine(run, model, n, number, generations or 1, origin or "latents", generator, out,
                  classes, options)  # fmt: skip
         return
     drawn = api.sampler(run, sampler, model)
     assert out is not None
     with torch.no_grad():
-        x = blockwise(model.decode, drawn.sample(n, number, generator=generator))
+        x = blockwise(decoding.decode, drawn.sample(n, number, generator=generator))
     write(out, x)
 
 
@@ -152,7 +159,8 @@ def _combine(
 
 @cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})
 @RUN
-@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture, kde")
+@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture, kde, convex, "
+              "simple, medium1, medium2")  # fmt: skip
 @CHECKPOINT
 @DEVICE
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -162,7 +170,8 @@ def fit_sampler(
     """Fit a sampler to a run's training codes and store it in the run.
 
     Further options are the sampler's own: for mixture --components N and --seed S; for kde
-    --centres N, --bandwidth X and --seed S.
+    --centres N, --bandwidth X and --seed S; for simple --theta X and --average N; for medium1 and
+    medium2 --theta with a number for each dimension (tune finds them).
     """
     from zspace import api
     from zspace.options import options_of
@@ -238,30 +247,98 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str) -> N
 @cli.command()
 @RUN
 @click.option("--n", type=int, default=32, show_default=True, help="how many images")
+@DECODER
 @data_options
 @OUT
 @CHECKPOINT
 @DEVICE
 def reconstruct(
-    run: Path, n: int, data: str | None, data_dir: str | None, out: Path, checkpoint: str,
-    device: str,
+    run: Path, n: int, decoder: str | None, data: str | None, data_dir: str | None, out: Path,
+    checkpoint: str, device: str,
 ) -> None:  # fmt: skip
     """Test images above their reconstructions (in .npz: originals and reconstructions)."""
-    from zspace import api, pictures, plots
+    from zspace import pictures, plots
     from zspace.core import as_float
 
     positive("n", n)
     check_out(out)
     model, where = load(run, checkpoint, device)
-    chosen, _ = api.data_for(run, data, data_dir, "test")
-    if n > len(chosen):
-        raise InputError(f"--n {n}: the test part has {len(chosen)} images")
-    x = as_float(chosen.x[:n].to(where))
+    model = with_decoder(model, decoder)
+    x = as_float(_test_images(run, n, data, data_dir).to(where))
     if out.suffix == ".png" and x.ndim == 4:
         plots.save_sheet(out, *pictures.reconstruction_rows(model, x))
         click.echo(str(out))
     else:
         write(out, model.reconstruct(x), {"originals": x})
+
+
+def _test_images(run: Path, n: int, data: str | None, data_dir: str | None) -> torch.Tensor:
+    """The first n test images of a run's data or of others, as stored."""
+    from zspace import api
+
+    chosen, _ = api.data_for(run, data, data_dir, "test")
+    if n > len(chosen):
+        raise InputError(f"--n {n}: the test part has {len(chosen)} images")
+    return chosen.x[:n]
+
+
+@cli.command()
+@RUN
+@click.option("--images", multiple=True, type=click.Path(path_type=Path), metavar="FILE...",
+              help="image files  [default: the first test images]")  # fmt: skip
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option("--n", type=int, default=8, show_default=True, help="test images, without --images")
+@click.option("--draws", type=int, default=8, show_default=True, help="renderings of an image")
+@DECODER
+@data_options
+@OUT
+@SEED
+@CHECKPOINT
+@DEVICE
+def imagine(
+    run: Path, images: tuple[Path, ...], files: tuple[Path, ...], n: int, draws: int,
+    decoder: str | None, data: str | None, data_dir: str | None, out: Path, seed: int,
+    checkpoint: str, device: str,
+) -> None:  # fmt: skip
+    """What an encoder knows of an image: it, and what codes drawn from its q(z | x) are decoded to.
+
+    A row for each image (in .npz: originals, and images, DRAWS of each).
+    """
+    import torch
+
+    from zspace import api, plots
+    from zspace.core import Variational, as_float
+    from zspace.data.folder import read_pictures
+    from zspace.run import Run
+
+    positive("n", n)
+    positive("draws", draws, most=10_000)
+    check_out(out)
+    if files and not images:
+        raise InputError(f"{files[0]}: image files come after --images")
+    if images and (data is not None or data_dir is not None):
+        raise InputError("--images are what is shown: leave out --data and --data-dir")
+    seeded(seed, torch.device("cpu"))
+    model, where = load(run, checkpoint, device)
+    model = with_decoder(model, decoder)
+    if not isinstance(model, Variational):
+        raise InputError(
+            f"the model of {run} has no posterior q(z | x) to draw codes from ('zspace "
+            "reconstruct' decodes its codes)"
+        )
+    shape = api.run_facts(Run(run)).shape
+    if len(shape) != 3:
+        raise InputError(f"{run} was trained on vectors: there are no images to imagine")
+    stored = (
+        read_pictures([*images, *files], shape) if images else _test_images(run, n, data, data_dir)
+    )
+    x = as_float(stored.to(where))
+    imagined = model.imagine(x, draws, seed=seed)
+    if out.suffix == ".png":
+        plots.save_sheet(out, torch.cat([x[:, None], imagined], 1).flatten(0, 1), draws + 1)
+        click.echo(str(out))
+    else:
+        write(out, imagined.flatten(0, 1), {"originals": x})
 
 
 @cli.command()

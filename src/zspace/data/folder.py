@@ -69,6 +69,25 @@ def read_folders(folders: Sequence[Path], size: int | None, channels: int | None
     return Raw({"train": Part(x, y)}, tuple(names))
 
 
+def read_pictures(files: Sequence[Path], shape: tuple[int, ...]) -> torch.Tensor:
+    """Image files as uint8 (N, C, H, W) of a shape (C, H, W).
+
+    Where it is square, the centred square of each is scaled to it; else they must have its size.
+    """
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path} is missing")
+    channels, height, width = shape
+    if height == width:
+        return _decode(files, (channels, height, width), height)
+    own = _common_shape(files, None, channels)
+    if own != shape:
+        raise InputError(
+            f"{files[0]} has {own[2]}x{own[1]} pixels, the model is for {width}x{height}"
+        )
+    return _decode(files, own, None)
+
+
 def celeba(
     folder: Path,
     size: int | None = None,

@@ -1,4 +1,4 @@
-"""Classifiers: a small one of three convolutions, and ResNet-56 as in the literature."""
+"""Classifiers: a small one of three convolutions, and those of the literature."""
 
 from __future__ import annotations
 
@@ -47,6 +47,20 @@ def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
         channels = out
     layers += [nn.Flatten(), nn.Linear(128 * grid[0] * grid[1], 128), nn.ReLU()]
     return ClassifierNet(nn.Sequential(*layers), 128, classes)
+
+
+def dropout_cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
+    """The categorical-generation paper's Table 3: 3 by 3 convolutions of 32 and 64 channels without
+    padding, 2 by 2 max pooling, dropout of 0.25, 128 units, dropout of 0.5. (Its softmax is the
+    loss's.)"""
+    _check(shape, least=8)
+    height, width = (side // 2 - 2 for side in shape[1:])
+    body = nn.Sequential(
+        nn.Conv2d(shape[0], 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Dropout(0.25), nn.Flatten(),
+        nn.Linear(64 * height * width, 128), nn.ReLU(), nn.Dropout(0.5),
+    )  # fmt: skip
+    return ClassifierNet(body, 128, classes)
 
 
 class Residual(nn.Module):

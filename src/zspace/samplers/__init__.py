@@ -9,6 +9,7 @@ from typing import Any
 from zspace.core import Sampler
 from zspace.errors import InputError, unknown
 from zspace.options import checked, options_of
+from zspace.samplers.classwise import Classwise, Medium1, Medium2, Simple, as_text
 from zspace.samplers.convex import Convex
 from zspace.samplers.kde import KDE
 from zspace.samplers.mixture import Mixture
@@ -18,6 +19,7 @@ from zspace.storage import load_state, read_tensors, write_tensors
 
 SAMPLERS: dict[str, type[Sampler]] = {
     "normal": Normal, "mixture": Mixture, "kde": KDE, "convex": Convex,
+    "simple": Simple, "medium1": Medium1, "medium2": Medium2,
 }  # fmt: skip
 """Samplers that can be fitted to the codes of any trained model, by name."""
 
@@ -58,6 +60,6 @@ def load(path: Path) -> Sampler:
 
 
 __all__ = [
-    "KDE", "OWN", "SAMPLERS", "Convex", "Mixture", "Normal", "Pushforward", "check_drawn", "load",
-    "make", "save",
+    "KDE", "OWN", "SAMPLERS", "Classwise", "Convex", "Medium1", "Medium2", "Mixture", "Normal",
+    "Pushforward", "Simple", "as_text", "check_drawn", "load", "make", "save",
 ]  # fmt: skip

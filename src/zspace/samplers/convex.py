@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -112,7 +112,6 @@ class Convex(Sampler):
         self.concentration = concentration if weights == "dirichlet" else None
         self.most_trials, self.sources, self.seed = most_trials, sources, seed
         self.judges: Mapping[str, Judge] = {}
-        self.names: Sequence[str] = ()
         self.what = "image"
         self.register_buffer("codes", torch.zeros(sources or 0, dim))
         self.register_buffer("owners", torch.zeros(sources or 0, dtype=torch.int64))
@@ -179,7 +178,7 @@ class Convex(Sampler):
             InputError: a label out of range; a class with fewer codes than are combined; fewer
                 than n candidates passed, or are left, before `most_trials` candidates for each.
         """
-        name = self._name(label)
+        name = self.name_of(label)
         own = (self.owners == label).nonzero()[:, 0]
         if len(own) < self.combine:
             raise InputError(
@@ -213,11 +212,6 @@ class Convex(Sampler):
             drawn += len(picks)
         codes, sources, used = (torch.cat(parts)[:n] for parts in zip(*kept, strict=True))
         return Combined(codes, sources, used, trials)
-
-    def _name(self, label: int) -> str:
-        if not 0 <= label < self.labels:
-            raise InputError(f"label {label} is none of the {self.labels} of these codes")
-        return f"class {self.names[label] if label < len(self.names) else label}"
 
     def _draw(
         self, codes: int, size: int, generator: torch.Generator | None, seen: set[tuple[int, ...]]

@@ -1,0 +1,57 @@
+"""zspace tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zspace.cli.base import DEVICE, RUN, SEED, cli, progress, quiet_say
+
+
+@cli.command()
+@RUN
+@click.option("--sampler", required=True, metavar="simple|medium1|medium2", help="whose theta")
+@click.option("--trials", type=int, default=1000, show_default=True, help="candidates, in all")
+@click.option("--samples", type=int, default=200, show_default=True, help="images of each class by "
+              "which a candidate is judged")  # fmt: skip
+@click.option("--search", metavar="descent|random|grid", help="how candidates are chosen  "
+              "[default: the grid where it has no more points than --trials, else coordinate "
+              "descent]")  # fmt: skip
+@click.option("--min-accuracy", type=float, metavar="X", help="the smallest cosine at which every "
+              "class has this accuracy, in place of cosine + 1 - accuracy")  # fmt: skip
+@click.option("--storage", metavar="URL", help="of Optuna, such as sqlite:///FILE: processes that "
+              "give the same one share a search  [default: a file of the run]")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="no progress")
+@SEED
+@DEVICE
+def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
+    """Search how far a class's codes may spread, and store the sampler in the run.
+
+    A candidate is judged by the mean cosine similarity of two images of a class, and by a
+    classifier that is trained on reconstructions. The same command goes on with a search that was
+    stopped.
+    """
+    from zspace.tables import Table
+    from zspace.tuning import FRESH
+    from zspace.tuning import tune as search
+
+    with progress(quiet) as report:
+        tuned = search(run, sampler, report=report, say=quiet_say(quiet), **options)
+    rows = [
+        [name, f"{cosine:.4f}", f"{accuracy:.4f}"]
+        for name, cosine, accuracy in zip(tuned.classes, tuned.cosine, tuned.accuracy, strict=True)
+    ]
+    rows.append(["mean", str(tuned.mean_cosine), str(tuned.mean_accuracy)])
+    lowest = tuned.smallest(0.995)
+    of_all = "none" if lowest is None else f"{lowest:.4f}"
+    notes = [
+        f"{sampler}, found in {tuned.trials} trials: "
+        + ", ".join(f"{k} {v}" for k, v in tuned.options.items()),
+        f"The figures are of {FRESH:,} images of each class, whose noise the search did not see; "
+        f"the classifier has accuracy {tuned.judge.accuracy} on reconstructed test images.",
+        f"Smallest mean cosine among the trials with a mean accuracy of 0.995: {of_all}.",
+    ]
+    click.echo(Table(["class", "mean cosine", "accuracy"], rows, notes=notes).markdown())
+    click.echo(f"{run}/samplers/{sampler}.safetensors")

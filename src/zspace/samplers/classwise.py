@@ -1,0 +1,181 @@
+"""A normal distribution of each class's codes, its width tuned (categorical generation)."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import Annotated, Any, Self
+
+import torch
+from torch import Tensor
+
+from zspace.core import Sampler
+from zspace.errors import InputError
+from zspace.options import About
+from zspace.samplers.normal import check_codes
+
+Classes = Annotated[
+    int | None, About("labels that are known (unset: as many as the data have)", least=1, most=1e5)
+]
+
+
+class Classwise(Sampler, ABC):
+    """z = (1/n) sum_i z_i with z_i ~ N(mu_y, diag(theta sigma_y)^2), for a label y.
+
+    mu_y and sigma_y are mean and standard deviation, by dimension, of the codes of y's training
+    images; theta in [0, 1] scales sigma_y (the paper's Equation 3; its text says the variance).
+    The average of n draws has the distribution of one draw with theta / sqrt(n). What theta may
+    differ by, kinds of this sampler say. Without a label, labels are drawn by their shares.
+
+    Args:
+        theta: (1 or L, 1 or D).
+        classes: L.
+        average: n.
+
+    Reference: Categorical generation of images via analysis of learned latent vectors, section 3.5.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    counts: Tensor
+
+    def __init__(self, dim: int, theta: Tensor, classes: int | None, average: int = 1) -> None:
+        super().__init__()
+        self.theta, self.average = theta, average
+        self.register_buffer("mean", torch.zeros(classes or 0, dim))
+        self.register_buffer("deviation", torch.ones(classes or 0, dim))
+        self.register_buffer("counts", torch.zeros(classes or 0, dtype=torch.int64))
+
+    @property
+    def labels(self) -> int:
+        return max(len(self.names), len(self.counts))
+
+    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+        """The moments of codes (N, D) by their labels (N,); -1 stands for unknown."""
+        check_codes(z)
+        if y is None or not bool((y >= 0).any()):
+            raise InputError("these samplers are of the codes of a class: the data have no labels")
+        self.counts = torch.bincount(y[y >= 0], minlength=len(self.counts))
+        if len(self.theta) not in (1, len(self.counts)):
+            raise InputError(
+                f"theta has {len(self.theta)} rows, the data have {len(self.counts)} classes: give "
+                "a row for each"
+            )
+        own = [z[y == label].double() for label in range(len(self.counts))]
+        empty = torch.zeros_like(z[0])
+        self.mean = torch.stack([o.mean(0).to(z) if len(o) else empty for o in own])
+        self.deviation = torch.stack(
+            [o.std(0, correction=0).to(z) if len(o) else empty for o in own]
+        )
+        self.found = {"classes": len(self.counts)}
+        return self
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n codes (n, D).
+
+        Raises:
+            InputError: a label out of range, or of a class without training images.
+        """
+        device = self.mean.device
+        if label is None:
+            shares = self.counts.float()
+            y = torch.multinomial(shares, n, replacement=True, generator=generator)
+        else:
+            y = torch.full((n,), self.member(label), device=device)
+        noise = torch.randn(n, self.average, self.mean.shape[1], generator=generator, device=device)
+        return self.codes(y, noise, self.theta.to(device).expand(len(self.counts), -1))
+
+    def codes(self, y: Tensor, noise: Tensor, theta: Tensor) -> Tensor:
+        """The codes that noise makes: labels (N,), noise (N, n, D), theta (L, 1 or D)."""
+        draws = self.mean[y][:, None] + (theta[y] * self.deviation[y])[:, None] * noise
+        return draws.mean(1)
+
+    def member(self, label: int) -> int:
+        """The label, where it is of a class with training images."""
+        name = self.name_of(label)
+        if label >= len(self.counts) or not int(self.counts[label]):
+            raise InputError(f"{name} has no training image: there is nothing to learn it from")
+        return label
+
+
+class Simple(Classwise):
+    """One theta for all dimensions and classes, and an average of n draws."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        theta: Annotated[
+            float, About("factor on the standard deviations of a class", least=0, most=1)
+        ] = 1.0,
+        average: Annotated[
+            int, About("draws of which a code is the average", least=1, most=1000)
+        ] = 1,
+        classes: Classes = None,
+    ) -> None:
+        super().__init__(dim, torch.tensor([[theta]]), classes, average)
+
+
+class Medium1(Classwise):
+    """A theta for each dimension."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        theta: Annotated[
+            str | None, About("factors on the standard deviations of a class, one for each "
+                              "dimension, with commas between")
+        ] = None,
+        classes: Classes = None,
+    ) -> None:  # fmt: skip
+        super().__init__(dim, _given("medium1", theta, dim), classes)
+
+
+class Medium2(Classwise):
+    """A theta for each dimension and class."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        theta: Annotated[
+            str | None, About("factors on the standard deviations, as medium1's, for each class, "
+                              "with ; between")
+        ] = None,
+        classes: Classes = None,
+    ) -> None:  # fmt: skip
+        super().__init__(dim, _given("medium2", theta, dim), classes)
+
+
+def _given(name: str, theta: str | None, dim: int) -> Tensor:
+    """Rows of D numbers in [0, 1] from text."""
+    if theta is None:
+        raise InputError(
+            f"{name} has no theta: 'zspace tune RUN --sampler {name}' finds one, 'zspace "
+            f"fit-sampler RUN --sampler {name} --theta ...' sets it"
+        )
+    rows = theta.split(";")
+    if name == "medium1" and len(rows) > 1:
+        raise InputError(f"--theta has {len(rows)} rows: medium1 has one for all classes")
+    try:
+        numbers = [[float(v) for v in row.split(",")] for row in rows]
+    except ValueError:
+        raise InputError(
+            f"--theta must be numbers with commas between them, not '{theta[:60]}'"
+        ) from None
+    for row in numbers:
+        if len(row) != dim:
+            raise InputError(
+                f"--theta has {len(row)} numbers, codes have {dim} dimensions: give one for each"
+            )
+        for value in row:
+            if not 0 <= value <= 1:
+                raise InputError(f"--theta must be numbers in [0, 1], not {value:g}")
+    return torch.tensor(numbers)
+
+
+def as_text(theta: Any) -> str:
+    """Rows of numbers as the option takes them."""
+    return ";".join(",".join(f"{v:g}" for v in row) for row in theta)
