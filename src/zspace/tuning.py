@@ -287,12 +287,12 @@ class Trials:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number in self.seen:
                 continue
-            attributes = trial.user_attrs
-            where = attributes.get("line"), attributes.get("step")
+            where = tuple(trial.user_attrs.get("where", ()))
+            found = trial.user_attrs.get("found")
             if trial.state.is_finished():
                 self.seen.add(trial.number)
-                if "values" in attributes:
-                    self.known.setdefault(where, {**attributes, "number": trial.number})
+                if found is not None:
+                    self.known.setdefault(where, {**found, "number": trial.number})
             elif (datetime.now() - trial.datetime_start).total_seconds() < CLAIM:
                 claimed.add(where)
         return claimed
@@ -302,11 +302,9 @@ class Trials:
         import optuna
 
         trial = self.study.ask()
-        trial.set_user_attr("line", line)
-        trial.set_user_attr("step", step)
+        trial.set_user_attr("where", [line, step])
         found = evaluate()
-        for name, value in found.items():
-            trial.set_user_attr(name, value)
+        trial.set_user_attr("found", found)
         states = optuna.trial.TrialState
         judged = None not in found["values"]
         self.study.tell(

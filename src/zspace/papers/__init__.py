@@ -7,12 +7,11 @@ cores; its reductions are stated) and `paper` (the paper's settings, for a GPU).
 from __future__ import annotations
 
 from zspace.errors import unknown
-from zspace.papers import flexae, gen, lsrgan, regene
+from zspace.papers import categorical, flexae, gen, lsrgan, regene
 from zspace.papers.base import Experiment, reproduce
 
 EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e
-    for e in (*flexae.EXPERIMENTS, *gen.EXPERIMENTS, *regene.EXPERIMENTS, *lsrgan.EXPERIMENTS)
+    e.name: e for paper in (flexae, gen, regene, categorical, lsrgan) for e in paper.EXPERIMENTS
 }
 
 
