@@ -14,9 +14,16 @@ from torch import nn
 
 import zspace
 from zspace import api, samplers
-from zspace.core import Density
+from zspace.core import Density, Sampler
 from zspace.errors import InputError
 from zspace.samplers import SAMPLERS, Mixture, Normal, Pushforward
+
+
+def made(name: str, dim: int) -> Sampler:
+    """A sampler that is not fitted yet, with the options that it can't do without."""
+    theta = {"theta": ",".join(["0.5"] * dim)} if name.startswith("medium") else {}
+    return samplers.make(name, dim, theta)
+
 
 KIND = pytest.mark.parametrize("name", SAMPLERS)
 DENSITY = pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_density_integrates_to_one(name: str) -> None:
 
 @KIND
 def test_same_generator_same_codes(name: str) -> None:
-    sampler = samplers.make(name, 3).fit(clouds(), torch.arange(1500) % 3)
+    sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
     a, b = (sampler.sample(5, generator=torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(a, b)
     assert not torch.equal(a, sampler.sample(5, generator=torch.Generator().manual_seed(5)))
@@ -83,8 +90,9 @@ def test_same_generator_same_codes(name: str) -> None:
 
 @KIND
 def test_save_and_load(name: str, tmp_path: Path) -> None:
-    sampler = samplers.make(name, 3).fit(clouds(), torch.arange(1500) % 3)
-    header = {"sampler": name, "dim": 3, "options": dict(sampler.found)}
+    sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
+    theta = {"theta": "0.5,0.5,0.5"} if name.startswith("medium") else {}
+    header = {"sampler": name, "dim": 3, "options": {**theta, **sampler.found}}
     samplers.save(sampler, tmp_path / "s.safetensors", header)
     loaded = samplers.load(tmp_path / "s.safetensors")
     a, b = (s.sample(9, generator=torch.Generator().manual_seed(0)) for s in (sampler, loaded))
@@ -97,7 +105,7 @@ def test_save_and_load(name: str, tmp_path: Path) -> None:
 @KIND
 def test_codes_in_a_subspace_can_be_fitted(name: str) -> None:
     z = torch.cat([clouds(), torch.zeros(1500, 2)], 1)
-    drawn = samplers.make(name, 5).fit(z, torch.arange(1500) % 3).sample(100)
+    drawn = made(name, 5).fit(z, torch.arange(1500) % 3).sample(100)
     assert bool(torch.isfinite(drawn).all())
     assert drawn[:, 3:].abs().max() < 0.1
 
@@ -113,7 +121,7 @@ def test_codes_in_a_subspace_can_be_fitted(name: str) -> None:
 )
 def test_bad_codes(name: str, z: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        samplers.make(name, 3).fit(z)
+        made(name, 3).fit(z)
 
 
 def test_more_components_than_codes() -> None:
@@ -141,6 +149,10 @@ def test_a_sampler_is_fitted_once_and_belongs_to_its_model(name: str, tmp_path: 
     run = tmp_path / "run"
     zspace.train("ae", "digits", out=run, iterations=10, device="cpu", keep=0, **small)
     model = zspace.load(run)
+    if name.startswith("medium"):
+        with pytest.raises(InputError, match=f"{name} has no theta: 'zspace tune RUN"):
+            api.sampler(run, name, model)
+        api.fit_sampler(run, name, {"theta": "0,0.5,1"})
     api.sampler(run, name, model)
     path = run / "samplers" / f"{name}.safetensors"
     first = path.read_bytes()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -281,11 +282,15 @@ class Trials:
                     study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return trials
 
-    def refresh(self) -> set[tuple[int, int]]:
-        """Learn what has been tried; returns what others are trying."""
+    def refresh(self, but: int | None = None) -> set[tuple[int, int]]:
+        """Learn what has been tried; returns what others are trying.
+
+        Args:
+            but: a trial of one's own.
+        """
         claimed: set[tuple[int, int]] = set()
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.number in self.seen:
+            if trial.number in self.seen or trial.number == but:
                 continue
             where = tuple(trial.user_attrs.get("where", ()))
             found = trial.user_attrs.get("found")
@@ -297,15 +302,19 @@ class Trials:
                 claimed.add(where)
         return claimed
 
-    def add(self, line: int, step: int, evaluate: Callable[[], dict[str, Any]]) -> None:
-        """Claim a step, and try it."""
+    def add(self, where: tuple[int, int], evaluate: Callable[[], dict[str, Any]]) -> None:
+        """Claim a step, and try it, unless another process has claimed it at the same time."""
         import optuna
 
+        states = optuna.trial.TrialState
         trial = self.study.ask()
-        trial.set_user_attr("where", [line, step])
+        trial.set_user_attr("where", where)
+        if self.shared and (where in self.refresh(but=trial.number) or where in self.known):
+            self.study.tell(trial, state=states.FAIL, skip_if_finished=True)
+            time.sleep(random.random() / 10)
+            return
         found = evaluate()
         trial.set_user_attr("found", found)
-        states = optuna.trial.TrialState
         judged = None not in found["values"]
         self.study.tell(
             trial,
@@ -500,7 +509,7 @@ def _search(
             while (line, place.step) in held.known:
                 place.advance(held.known[line, place.step])
             if place.ask is not None and (line, place.step) not in claimed:
-                held.add(line, place.step, partial(_tried, objective, space, place.ask))
+                held.add((line, place.step), partial(_tried, objective, space, place.ask))
                 break
         else:
             time.sleep(0.2)  # others are trying what is left
