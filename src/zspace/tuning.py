@@ -436,6 +436,7 @@ def tune(
     judge = reconstruction_classifier(model, images, device=device, say=say, report=report)
     if (warning := below_bar(judge)) is not None:
         say(warning)
+    net = judge.net.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     space = space_of(name, model.latent_dim, len(images.classes))
     how: Search = search or ("grid" if space.size <= trials else "descent")
     if how == "grid":
@@ -445,7 +446,7 @@ def tune(
         shape = len(images.classes), count, max(AVERAGES) if space.averages else 1, z.shape[1]
         generator = torch.Generator().manual_seed(stream(seed, *numbers))
         noise = torch.randn(*shape, generator=generator).to(where)
-        return Objective(model, plain.to(where), judge.net.to(where), noise, min_accuracy)
+        return Objective(model, plain.to(where), net, noise, min_accuracy)
 
     settings = {
         "sampler": name, "search": how, "seed": seed, "samples": samples, "least": min_accuracy,

@@ -11,6 +11,7 @@ from zspace import api, plots
 from zspace.errors import InputError
 from zspace.metrics import Figure
 from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
+from zspace.progress import TrainingProgress
 from zspace.run import Run
 from zspace.tuning import Tuned, below_bar, tune
 
@@ -24,8 +25,9 @@ def _trained(bench: Workbench, prior_loss: str, dim: int) -> Run:
 
 def _tuned(bench: Workbench, run: Run, sampler: str, **options: Any) -> Tuned:
     """A tuned sampler of a run; a classifier below its bar becomes a note."""
-    found = tune(run.folder, sampler, device=bench.device,
-                 samples=bench.settings["samples"], **options)  # fmt: skip
+    with TrainingProgress(quiet=bench.quiet) as report:
+        found = tune(run.folder, sampler, device=bench.device, report=report,
+                     samples=bench.settings["samples"], **options)  # fmt: skip
     warning = below_bar(found.judge)
     notes = bench.more.setdefault("notes", [])
     if warning is not None and (note := f"{run.folder.name}: {warning}") not in notes:
