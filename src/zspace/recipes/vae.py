@@ -25,7 +25,7 @@ from zspace.recipes.base import (
 )  # fmt: skip
 from zspace.samplers import Normal
 
-MMD_WEIGHT = 1000.0
+MMD_WEIGHT = 100.0
 
 
 def vae(
@@ -57,14 +57,14 @@ def vae_mlp(
     facts: Facts,
     *,
     iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
+    batch_size: BatchSize = 100,
     latent_dim: Annotated[int, About("size of a code", least=1)] = 20,
     prior_loss: Annotated[
         Literal["elbo", "mmd"],
         About("what brings codes to the prior: the KL divergence, or an MMD"),
     ] = "elbo",
     beta: Annotated[
-        float | None, About("weight of that (unset: 1 for elbo, 1000 for mmd)", least=0)
+        float | None, About("weight of that (unset: 1 for elbo, 100 for mmd)", least=0)
     ] = None,
     hidden: Annotated[int, About("units of each hidden layer", least=1)] = 500,
     rate: LearningRate = 1e-3,
