@@ -88,7 +88,8 @@ def _print(tables: Any) -> None:
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
 @click.option("--samplers", metavar="NAMES", help="with commas between: prior, target, normal, "
-              "mixture, kde  [default: the model's own, and those that the run holds]")  # fmt: skip
+              "mixture, kde, convex, simple, medium1, medium2  [default: the model's own, and "
+              "those that the run holds]")  # fmt: skip
 @_bench_options
 def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
     """Measure a run: reconstructions, generations by each sampler, codes.

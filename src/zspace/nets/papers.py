@@ -170,9 +170,9 @@ class CategoricalNets:
     """The fully connected networks of the categorical-generation paper's Tables 1 and 2.
 
     Two layers of 500 softplus units each way, for images (C, H, W) of any size; 784 pixels there.
-    Initialisation is Glorot's, uniform, with biases of zero (not in the paper): with narrower weights
-    the networks, whose units are never 0, stay for thousands of iterations where all images are
-    decoded to one.
+    Initialisation is Glorot's, uniform, with biases of zero (not in the paper): with narrower
+    weights the networks, whose units are never 0, stay for thousands of iterations where all images
+    are decoded to one.
 
     Args:
         shape: of an image.

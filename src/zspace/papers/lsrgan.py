@@ -342,8 +342,9 @@ _SMALL: dict[str, Any] = {
     "precision": "bf16",
 }  # fmt: skip
 _LESS = (
-    "residual networks of 16, 32 and 8 channels in place of 64, 128 and 32; codes of 16 in place of "
-    "128 dimensions; 3,000 + 4,000 iterations of 32 images in bfloat16 in place of 100 + 500 epochs"
+    "residual networks of 16, 32 and 8 channels in place of 64, 128 and 32; codes of 16 dimensions "
+    "in place of 128; 3,000 + 4,000 iterations of 32 images in bfloat16 in place of 100 + 500 "
+    "epochs"
 )
 _TOY = "500 images, networks of 8 channels, 60 + 30 iterations"
 
