@@ -163,7 +163,7 @@ EXPERIMENTS = (
     _experiment("fig1", "Categorical generation, Figure 1: accuracy against cosine similarity.",
                 fig1, {"dim": 4}, {"dim": 20}, "20 minutes on a core"),
     _experiment("table4", "Categorical generation, Table 4, with Medium2.", table4,
-                {"dims": (4, 3), "trials": 30}, {"dims": (20, 10), "trials": 600},
+                {"dims": (4, 3), "trials": 30}, {"dims": (20, 10), "trials": 300},
                 "an hour on a core"),
     _experiment("grid", "Categorical generation: coordinate descent against the full grid, D = 2.",
                 grid, {}, {}, "15 minutes on a core"),
