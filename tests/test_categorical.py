@@ -495,7 +495,9 @@ def test_what_can_not_be_tuned(
     assert "has no labelled images" in refused("tune", vectors, "--sampler=simple", "--device=cpu")
     status = refused("tune", run, "--sampler=simple", "--storage=nosuch://x", "--quiet",
                      "--samples=10", "--device=cpu")  # fmt: skip
-    assert "--storage nosuch://x can't be used" in status
+    assert "--storage 'nosuch://x' can't be used" in status
+    assert "--storage '' can't be used" in refused("tune", run, "--sampler=simple", "--storage=",
+                                                   "--quiet", "--device=cpu")  # fmt: skip
     (run / "tuning").mkdir()
     (run / "tuning" / "trials.log").write_text("no journal\n")
     message = refused("tune", run, "--sampler=simple", "--quiet", "--samples=10", "--device=cpu")
@@ -508,7 +510,56 @@ def test_an_accuracy_that_no_candidate_has(run: Path, refused: Callable[..., str
                       "--samples=50", "--trials=5", "--device=cpu")  # fmt: skip
     assert "none of 5 candidates has accuracy 1 for every class" in message
     assert "more --trials" in message
+    message = refused("tune", run, "--sampler=simple", "--min-accuracy=1", "--quiet",
+                      "--samples=20", "--device=cpu")  # fmt: skip
+    assert "none of 44 candidates" in message
+    assert "more --trials" not in message
     assert not (run / "samplers").exists()
+
+
+def test_images_that_are_all_alike_are_no_shortfall(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their cosine is 1, whatever rounding makes of it, and every image is right."""
+    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.setattr(Objective, "right", lambda self, x, label: torch.ones(len(x)))
+    for seed in range(6):
+        found = tune(run, "medium2", trials=1, min_accuracy=0.9, samples=20, seed=seed,
+                     device="cpu")  # fmt: skip
+        assert found.value == pytest.approx(1, abs=1e-6)
+        assert found.value <= 1
+
+
+def test_one_class_that_falls_short_is_enough(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Objective, "right", lambda self, x, label: torch.full((len(x),), float(label != 4))
+    )
+    monkeypatch.setattr(tuning, "_cosine", lambda x: 0.1)
+    with pytest.raises(InputError, match=r"for every class \(4\): lower"):
+        tune(run, "medium2", trials=3, min_accuracy=0.9, samples=20, device="cpu")
+
+
+def test_a_lock_that_a_kill_left(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.chdir(run.parent)
+    (run / "tuning").mkdir()
+    lock = run / "tuning" / "trials.log.lock"
+    lock.symlink_to("run/tuning/trials.log")  # leads nowhere from there
+    os.utime(lock, (1, 1), follow_symlinks=False)
+    found = tune("run", "simple", trials=3, samples=20, device="cpu")
+    assert found.trials == 3
+    assert not lock.is_symlink()
+
+
+def test_a_damaged_trial(run: Path, refused: Callable[..., str]) -> None:
+    tune(run, "simple", trials=3, samples=20, device="cpu")
+    log = run / "tuning" / "trials.log"
+    log.write_text(log.read_text().replace('"rows"', '"lines"'))
+    message = refused("tune", run, "--sampler=simple", "--trials=3", "--samples=20", "--quiet",
+                      "--device=cpu")  # fmt: skip
+    assert "of this search is damaged: remove" in message
 
 
 def test_a_class_without_members(run: Path) -> None:

@@ -289,6 +289,16 @@ def test_what_can_not_be_rendered(
     assert "names no recipe" in train(encoder, "--encoder-config=[]")
     assert "leaves none for the renderer" in train("--iterations=5", "--vae-iterations=5")
     assert "--weight must be at least 0" in train("--weight=-1")
+    assert "--encoder must be the folder of a run" in train("--encoder=")
+    message = refused("train", "lsrgan", encoder, "--out", first / "vae", "--overwrite", "--quiet")
+    assert "is the run that this one begins with: choose another" in message
+    assert (first / "vae" / "model.safetensors").exists()
+    message = refused("train", "vae", "--init-from", first / "vae", "--out", first / "vae",
+                      "--overwrite", "--quiet")  # fmt: skip
+    assert "is the run that this one begins with" in message
+    assert "--hidden is not for --arch resnet" in refused(
+        "train", "vae", "--arch=resnet", "--hidden=5", "--out", tmp_path / "x"
+    )
     assert "images, not vectors" in train("--data=mog2")
     assert "fewer than a batch" in train("--batch-size=5000")
     assert not (tmp_path / "x").exists()
@@ -363,6 +373,7 @@ def test_imagine(first: Path, cli: Cli, refused: Callable[..., str], tmp_path: P
         assert sheet.width / sheet.height == pytest.approx(9 / 5, rel=0.02)
     assert "a.txt is missing" in refused("imagine", first / "lsrgan", "--images", "a.txt",
                                          "--out=x.png")  # fmt: skip
+    assert "is no file" in refused("imagine", first / "lsrgan", "--images", tmp_path, "--out=x.png")
     (tmp_path / "t.png").write_text("no picture")
     assert "broken or no image" in refused("imagine", first / "lsrgan", "--images",
                                            tmp_path / "t.png", "--out=x.png")  # fmt: skip

@@ -20,7 +20,7 @@ from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, options_of
-from zspace.recipes import Facts, Stage, find, plan_of
+from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.recipes.base import run_facts
 from zspace.run import Run
 from zspace.storage import load_state, read_header, write_tensors
@@ -177,6 +177,8 @@ def _train(
         facts = _facts(images)
         plan = plan_of(config, facts)
         config |= plan.found
+        if isinstance(out, Path):
+            _check_stays(out, plan, config["init_from"])
         done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0
         if plan.begin is not None and not done:
             plan.begin()
@@ -245,6 +247,13 @@ def _train(
         pictures.draw(run, model, images)
     leave(fabric)
     return model
+
+
+def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
+    """Refuse to replace a run that another begins with."""
+    for source in (*plan.sources, *([] if init_from is None else [Path(init_from)])):
+        if source.resolve() == out.resolve():
+            raise InputError(f"--out {out} is the run that this one begins with: choose another")
 
 
 def _facts(images: Images) -> Facts:

@@ -13,6 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -49,6 +50,15 @@ BAR = 0.97
 
 FRESH = 1000
 """Codes of each class by whose images, of noise that no candidate saw, the winner is judged."""
+
+TRIED = {"rows", "values", "cosine", "accuracy"}
+"""What is kept of a candidate."""
+
+STALE = 5.0
+"""Seconds after which the lock of a file, held for one line, was left by a process that is gone."""
+
+SHORT = 2.0
+"""The least value of a candidate that is short of a least accuracy: above any other."""
 
 CLAIM = 600.0
 """Seconds after which a trial that another process began is taken to be lost."""
@@ -98,7 +108,7 @@ class Objective:
         if self.least is None:
             return float((cosine + 1 - accuracy).mean())
         short = float((self.least - accuracy).clamp(min=0).sum())
-        return float(cosine.mean()) if short == 0 else 2 + short
+        return float(cosine.mean()) if short == 0 else SHORT + short
 
     def images(self, theta: Tensor, average: int, label: int) -> Tensor:
         """Stored images (S, C, H, W) of a label, theta (L, 1 or D)."""
@@ -263,18 +273,19 @@ class Trials:
                 from optuna.storages.journal import JournalFileBackend
 
                 file.parent.mkdir(parents=True, exist_ok=True)
-                where: Any = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
+                _remove_stale(file.with_name(f"{file.name}.lock"))
+                # its lock is a link to the file: a relative one would lead nowhere
+                where: Any = optuna.storages.JournalStorage(JournalFileBackend(str(file.resolve())))
             else:
                 where = storage
             study = optuna.create_study(storage=where, study_name=name, load_if_exists=True)
         except OSError:
             raise
         except Exception as error:  # each kind of storage raises its own
-            place = f"--storage {storage}" if storage else str(file)
-            raise InputError(
-                f"{place} can't be used ({' '.join(str(error).split())[:200]})"
-                + ("" if storage else ": remove it")
-            ) from error
+            why = " ".join(str(error).split())[:200]
+            if storage is not None:
+                raise InputError(f"--storage '{storage}' can't be used ({why})") from error
+            raise InputError(f"{file} can't be used ({why}): remove it") from error
         trials = cls(study, storage is not None)
         if not trials.shared:
             for trial in study.get_trials(deepcopy=False):
@@ -297,6 +308,11 @@ class Trials:
             if trial.state.is_finished():
                 self.seen.add(trial.number)
                 if found is not None:
+                    if not isinstance(found, dict) or found.keys() != TRIED:
+                        raise InputError(
+                            f"trial {trial.number} of this search is damaged: remove the run's "
+                            "tuning/trials.log, or choose another --storage"
+                        )
                     self.known.setdefault(where, {**found, "number": trial.number})
             elif (datetime.now() - trial.datetime_start).total_seconds() < CLAIM:
                 claimed.add(where)
@@ -322,6 +338,12 @@ class Trials:
             state=states.COMPLETE if judged else states.PRUNED,
             skip_if_finished=True,
         )
+
+
+def _remove_stale(lock: Path) -> None:
+    with suppress(FileNotFoundError):
+        if time.time() - lock.lstat().st_mtime > STALE:
+            lock.unlink()
 
 
 @dataclass(frozen=True)
@@ -461,13 +483,14 @@ def tune(
     }
     known = _search(objective(samples, 21), space, held, lines[how], trials, report)
     best = [_best(known, g) for g in range(len(space.groups))]
-    value = sum(v for v, _ in best) / len(best)
-    if min_accuracy is not None and value > 1:
-        short = [", ".join(images.classes[y] for y in group)
-                 for (v, _), group in zip(best, space.groups, strict=True) if v > 1]  # fmt: skip
+    value = fmean(v for v, _ in best)
+    short = [group for (v, _), group in zip(best, space.groups, strict=True) if v >= SHORT]
+    if min_accuracy is not None and short:
+        names = ", ".join(images.classes[y] for y in short[0])
+        more = "" if trials == space.size else ", or try more --trials"
         raise InputError(
             f"none of {len(known)} candidates has accuracy {min_accuracy:g} for every class "
-            f"({short[0]}): lower --min-accuracy, or try more --trials"
+            f"({names}): lower --min-accuracy{more}"
         )
     rows = [space.theta(row) for _, row in best]
     options: dict[str, Any] = (
@@ -589,5 +612,5 @@ def _generated(
 
 
 def _cosine(x: Tensor) -> float:
-    """The mean cosine similarity of distinct pairs of images."""
-    return class_cosine(x, torch.zeros(len(x)))[0]
+    """The mean cosine similarity of distinct pairs of images; of equal ones 1, not a bit more."""
+    return min(1.0, class_cosine(x, torch.zeros(len(x)))[0])

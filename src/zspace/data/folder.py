@@ -76,7 +76,7 @@ def read_pictures(files: Sequence[Path], shape: tuple[int, ...]) -> torch.Tensor
     """
     for path in files:
         if not path.is_file():
-            raise InputError(f"{path} is missing")
+            raise InputError(f"{path} is {'no file' if path.exists() else 'missing'}")
     channels, height, width = shape
     if height == width:
         return _decode(files, (channels, height, width), height)

@@ -92,6 +92,7 @@ class Plan:
     Attributes:
         stages: trained one after the other; the model holds all that they train.
         found: options that were left unset and are now known: the run's configuration keeps them.
+        sources: runs that it begins with, which must stay.
         begin: called before a training begins, but not where a run is gone on with or read: takes
             what must be there from elsewhere, such as published weights.
     """
@@ -100,6 +101,7 @@ class Plan:
     stages: tuple[Stage, ...]
     found: Mapping[str, Any] = field(default_factory=dict[str, Any])
     begin: Callable[[], None] | None = None
+    sources: tuple[Path, ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -177,6 +179,8 @@ def networks(
     if arch == "conv":
         return flexae_nets(facts, latent_dim, width, hidden)
     if arch == "resnet":
+        if hidden is not None:
+            raise InputError("--hidden is not for --arch resnet, whose units --width gives")
         return LSRGANNets(facts.shape, latent_dim or 128, width)
     return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512)
 

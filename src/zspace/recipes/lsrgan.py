@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from zspace.core import LatentModel, Variational
@@ -127,11 +128,13 @@ def lsrgan(
         load_state(trained, run.weights(path), path)
         model.begin()
 
-    return Plan(model, (Stage(model, total, batch_size),), found, begin)
+    return Plan(model, (Stage(model, total, batch_size),), found, begin, (Path(encoder),))
 
 
 def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]:
     """Recipe and options of the encoder's run: as they are noted, or as the run has them."""
+    if not encoder:
+        raise InputError("--encoder must be the folder of a run, not an empty text")
     if config is None:
         run = Run(encoder)
         theirs = run_facts(run)

@@ -79,7 +79,9 @@ class Classwise(Sampler, ABC):
         """
         device = self.mean.device
         if label is None:
-            shares = self.counts.float()
+            shares = self.counts.clamp(min=0).float()
+            if not bool(shares.any()):
+                raise InputError("no class has a training image: there is nothing to draw")
             y = torch.multinomial(shares, n, replacement=True, generator=generator)
         else:
             y = torch.full((n,), self.member(label), device=device)
@@ -94,7 +96,7 @@ class Classwise(Sampler, ABC):
     def member(self, label: int) -> int:
         """The label, where it is of a class with training images."""
         name = self.name_of(label)
-        if label >= len(self.counts) or not int(self.counts[label]):
+        if label >= len(self.counts) or int(self.counts[label]) < 1:
             raise InputError(f"{name} has no training image: there is nothing to learn it from")
         return label
 
