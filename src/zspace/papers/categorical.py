@@ -147,7 +147,7 @@ def table4(bench: Workbench) -> list[Entry]:
     return entries
 
 
-FACTORS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.4)
+FACTORS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.4, 1.8, 2.4)
 
 
 def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
