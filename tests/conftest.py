@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     zspace.train("regene", "digits", out=root / "regene", device="cpu", rate=4e-3,
                  classifier_iterations=100, **options)  # fmt: skip
     return {recipe: root / recipe for recipe in (*recipes, "regene")}
+
+
+@pytest.fixture(autouse=True)
+def _samplers_go(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test fits for one of the shared runs is not there for the next one."""
+    shared = request.getfixturevalue("runs") if "runs" in request.fixturenames else {}
+    yield
+    for folder in shared.values():
+        shutil.rmtree(folder / "samplers", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

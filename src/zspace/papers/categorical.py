@@ -136,13 +136,14 @@ def table4(bench: Workbench) -> list[Entry]:
                     at = _between([(a, c) for c, a in curve], level)
                     entries.append(Entry(row, f"mean cosine at accuracy {level:g}, fresh noise",
                                          Figure(at, math.nan), JUDGE, data, n))  # fmt: skip
-    fig, axes = plots.figure(1, 1, (5, 4))
-    for row, curve in curves.items():
-        axes[0, 0].plot(*zip(*curve, strict=True), marker=".", label=row)
-    axes[0, 0].set_xlabel("mean cosine of two images of a class")
-    axes[0, 0].set_ylabel("accuracy, of noise that no search saw")
-    axes[0, 0].legend()
-    plots.save_figure(bench.picture("table4"), fig)
+    if curves:
+        fig, axes = plots.figure(1, 1, (5, 4))
+        for row, curve in curves.items():
+            axes[0, 0].plot(*zip(*curve, strict=True), marker=".", label=row)
+        axes[0, 0].set_xlabel("mean cosine of two images of a class")
+        axes[0, 0].set_ylabel("accuracy, of noise that no search saw")
+        axes[0, 0].legend()
+        plots.save_figure(bench.picture("table4"), fig)
     bench.more |= {"options": thetas, "curves": curves}
     return entries
 
