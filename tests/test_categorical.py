@@ -111,7 +111,7 @@ def test_networks_are_the_tables() -> None:
 
 def test_the_weight_of_an_mmd_is_its_own(tmp_path: Path) -> None:
     for loss, weight in (("elbo", 1.0), ("mmd", 100.0)):
-        plan = find("vae-mlp")(zspace.recipes.Facts((1, 8, 8)), prior_loss=loss)  # type: ignore[call-arg]
+        plan = find("vae-mlp")(zspace.recipes.Facts((1, 28, 28)), prior_loss=loss)  # type: ignore[call-arg]
         assert isinstance(plan.model, VAE)
         assert plan.model.beta == weight
         assert plan.model.latent_dim == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal
 
 from zspace.errors import InputError
@@ -25,7 +26,8 @@ from zspace.recipes.base import (
 )  # fmt: skip
 from zspace.samplers import Normal
 
-MMD_WEIGHT = 100.0
+MMD_WEIGHT = 100 / 784
+"""For each pixel and channel, over which the reconstruction is summed: 100 for 28x28 pixels."""
 
 
 def vae(
@@ -64,7 +66,12 @@ def vae_mlp(
         About("what brings codes to the prior: the KL divergence, or an MMD"),
     ] = "elbo",
     beta: Annotated[
-        float | None, About("weight of that (unset: 1 for elbo, 100 for mmd)", least=0)
+        float | None,
+        About(
+            "weight of that (unset: 1 for elbo; for mmd 100 at 28x28 grey pixels, in "
+            "proportion to their number)",
+            least=0,
+        ),
     ] = None,
     hidden: Annotated[int, About("units of each hidden layer", least=1)] = 500,
     rate: LearningRate = 1e-3,
@@ -73,7 +80,8 @@ def vae_mlp(
     if not facts.is_image:
         raise InputError("vae-mlp takes images, not vectors: its pixels are Bernoulli's")
     nets = CategoricalNets(facts.shape, latent_dim, hidden)
-    weight = (1.0 if prior_loss == "elbo" else MMD_WEIGHT) if beta is None else beta
+    usual = 1.0 if prior_loss == "elbo" else MMD_WEIGHT * prod(facts.shape)
+    weight = usual if beta is None else beta
     model = VAE(
         nets.encoder(), nets.decoder(), Normal(latent_dim), latent_dim,
         beta=weight, likelihood="bernoulli", prior_loss=prior_loss, rate=rate,
