@@ -17,9 +17,8 @@ from zspace.core import (
     LatentModel,
     Sampler,
     Variational,
-    as_stored,
-    blockwise,
     codes,
+    decoded,
     reconstructions,
     stream,
 )  # fmt: skip
@@ -278,5 +277,4 @@ def generated(
                 z[own.to(device)] = drawn.sample(int(own.sum()), label, generator=seeded)
         else:
             z = drawn.sample(count, generator=seeded)
-        x = blockwise(lambda block: as_stored(bench.model.decode(block)).cpu(), z)
-    return Subject(name, GENERATION, x, z.cpu(), labels)
+    return Subject(name, GENERATION, decoded(bench.model, z), z.cpu(), labels)

@@ -443,6 +443,12 @@ def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
     return of_stored(lambda block: as_stored(model.decode(model.encode(block))).cpu(), x, device)
 
 
+@torch.no_grad()
+def decoded(model: LatentModel, z: Tensor) -> Tensor:
+    """What codes (N, D) are decoded to, as stored; on the CPU."""
+    return blockwise(lambda block: as_stored(model.decode(block)).cpu(), z)
+
+
 def codes(model: LatentModel, x: Tensor) -> Tensor:
     """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
     return of_stored(model.encode, x, next(model.parameters()).device)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from zspace import api, plots
-from zspace.core import LatentModel, as_stored, blockwise, codes
+from zspace.core import LatentModel, codes, decoded
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import InputError
@@ -68,9 +68,7 @@ def generate(
             z = last.combined.codes if origin == "latents" else codes(model, last.x)
             convex = convex.over(z, torch.full((len(z),), label, device=z.device))
         combined = convex.combined(n, label, generator=generator)
-        with torch.no_grad():
-            x = blockwise(lambda block: as_stored(model.decode(block)).cpu(), combined.codes)
-        made.append(Generation(label, combined, x))
+        made.append(Generation(label, combined, decoded(model, combined.codes)))
     return made
 
 

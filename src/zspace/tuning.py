@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from torch import Tensor
 from zspace import api
 from zspace.api import Say
 from zspace.cache import key
-from zspace.core import LatentModel, as_stored, codes, of_stored, reconstructions, stream
+from zspace.core import LatentModel, codes, decoded, of_stored, reconstructions, stream
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import InputError, unknown
@@ -114,11 +114,12 @@ class Objective:
         """Stored images (S, C, H, W) of a label, theta (L, 1 or D)."""
         y = torch.full((self.noise.shape[1],), label, device=self.noise.device)
         z = self.sampler.codes(y, self.noise[label, :, :average], theta)
-        return of_stored(lambda block: as_stored(self.model.decode(block)), z, z.device)
+        return decoded(self.model, z)
 
     def right(self, x: Tensor, label: int) -> Tensor:
         """Whether the judge takes images for the label's: (S,) of 0 and 1."""
-        return (of_stored(self.judge, x, x.device).argmax(1) == label).double()
+        found = of_stored(self.judge, x, self.noise.device).argmax(1)
+        return (found == label).double().cpu()
 
     def score(
         self, theta: Tensor, average: int, group: Sequence[int], bound: float = math.inf
@@ -505,7 +506,7 @@ def tune(
         name, options, len(known), value, images.classes, cosine, right.mean(1).tolist(),
         mean_cosine, mean_figure(right.flatten()), judge, _curve(known),
     )  # fmt: skip
-    stored = {**settings, **asdict(tuned), "judge": list(judge.accuracy)}
+    stored = {**settings, **vars(tuned), "judge": list(judge.accuracy)}
     write_text(existing.folder / "tuning" / f"{name}.json", json.dumps(stored, indent=1) + "\n")
     return tuned
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
-from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 
 from zspace import api, plots
-from zspace.core import as_stored, of_stored
 from zspace.errors import InputError
-from zspace.metrics import Figure, class_cosine
+from zspace.metrics import Figure
 from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
 from zspace.progress import TrainingProgress
 from zspace.run import Run
 from zspace.samplers import Classwise
-from zspace.tuning import FRESH, Tuned, below_bar, tune
+from zspace.tuning import FRESH, Objective, Tuned, below_bar, tune
 
 JUDGE = "classifier of reconstructions"
 
@@ -41,8 +39,7 @@ def _tuned(bench: Workbench, run: Run, sampler: str, **options: Any) -> Tuned:
 
 
 def _data(bench: Workbench, run: Run) -> str:
-    n = len(api.run_images(run).train)
-    return f"{bench.data}, {n:,} training images"
+    return f"{bench.data}, {api.run_facts(run).train_images:,} training images"
 
 
 def fig1(bench: Workbench) -> list[Entry]:
@@ -78,12 +75,10 @@ def fig1(bench: Workbench) -> list[Entry]:
     return entries
 
 
-def _between(curve: list[tuple[float, float]], cosine: float) -> float:
+def _between(curve: list[tuple[float, float]], place: float) -> float:
     """The second coordinate at a value of the first, on the lines between points; NaN outside."""
-    for (c0, a0), (c1, a1) in pairwise(sorted(curve)):
-        if c0 <= cosine <= c1:
-            return a0 + (a1 - a0) * (cosine - c0) / max(c1 - c0, 1e-12)
-    return math.nan
+    at, values = zip(*sorted(curve), strict=True)
+    return float(np.interp(place, at, values, left=math.nan, right=math.nan))
 
 
 def table4(bench: Workbench) -> list[Entry]:
@@ -119,7 +114,7 @@ def table4(bench: Workbench) -> list[Entry]:
             theirs = published()["categorical/table4"]
             key = next((k for k in theirs if k.startswith(row)), None) if least is None else None
             known = theirs[key] if key and bench.data == "mnist" else {}
-            data, n = _data(bench, run), len(found.classes) * 1000
+            data, n = _data(bench, run), len(found.classes) * FRESH
             for measure, ours, short in (
                 ("mean cosine", found.mean_cosine, "cos"),
                 ("accuracy", found.mean_accuracy, "acc"),
@@ -156,21 +151,16 @@ def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
     model = api.load(run.folder)
     fitted = api.sampler(run.folder, name, model)
     assert isinstance(fitted, Classwise)
-    theta = fitted.theta
     net = found.judge.net.cpu().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    labels = range(len(found.classes))
+    shape = FRESH, fitted.average, model.latent_dim
+    noise = [torch.randn(*shape, generator=torch.Generator().manual_seed(y)) for y in labels]
+    of = Objective(model, fitted, net, torch.stack(noise))
     curve: list[tuple[float, float]] = []
     for factor in FACTORS:
-        fitted.theta = factor * theta
-        cosines: list[float] = []
-        right: list[float] = []
-        for label in range(len(found.classes)):
-            generator = torch.Generator().manual_seed(label)
-            z = fitted.sample(FRESH, label, generator=generator)
-            x = of_stored(lambda block: as_stored(model.decode(block)), z, z.device)
-            cosines.append(class_cosine(x, torch.zeros(len(x)))[0])
-            guessed = of_stored(net, x, x.device).argmax(1)
-            right.append(float((guessed == label).double().mean()))
-        curve.append((fmean(cosines), fmean(right)))
+        theta = (factor * fitted.theta).expand(len(labels), -1)
+        score = of.score(theta, fitted.average, labels)
+        curve.append((float(score.cosine.mean()), float(score.accuracy.mean())))
     return sorted(curve)
 
 

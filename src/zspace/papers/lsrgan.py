@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from zspace import api, plots
-from zspace.bench import Bench, Subject, bench_of, generated
-from zspace.core import Variational, as_float, as_stored, blockwise
+from zspace.bench import RECONSTRUCTION, Bench, Subject, bench_of, generated
+from zspace.core import Variational, as_float, decoded
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import (
     Figure,
@@ -68,10 +68,7 @@ def _trained(bench: Workbench, **options: Any) -> Trained:
     """The LSR-GAN of an experiment's settings, with further options."""
     settings = {"beta": 1.0, **bench.settings["options"], **options}
     run = bench.trained("lsrgan", str(bench.data), **settings)
-    held = bench_of(
-        run.folder, features=bench.settings.get("features"), device=bench.device,
-        n=bench.settings.get("n"),
-    )  # fmt: skip
+    held = bench_of(run.folder, features=bench.settings.get("features"), device=bench.device)
     assert isinstance(held.model, LSRGAN)
     return Trained(run, held.model, held)
 
@@ -97,9 +94,7 @@ def _drawn(of: Trained, name: str) -> Subject:
     """One rendering of each test image, of a code drawn from q(z | x)."""
     model = of.by(name)
     z = model.draw(of.bench.test, seed=of.bench.seed)[:, 0]
-    with torch.no_grad():
-        x = blockwise(lambda block: as_stored(model.decode(block)).cpu(), z)
-    return Subject(f"{name}, test images", "reconstruction", x)
+    return Subject(f"{name}, test images", RECONSTRUCTION, decoded(model, z))
 
 
 def _variance(of: Trained, name: str, n: int) -> Figure:
