@@ -264,10 +264,14 @@ class LatentModel(Method, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """The images (N, C, H, W) in [0, 1], or the vectors, of codes (N, D)."""
+        data: Tensor = self.decoder(self.check_codes(z))
+        return data
+
+    def check_codes(self, z: Tensor) -> Tensor:
+        """z itself, where it is codes of this model."""
         if z.shape[1:] != (self.latent_dim,):
             raise InputError(f"codes must be (N, {self.latent_dim}), not {tuple(z.shape)}")
-        data: Tensor = self.decoder(check_floats(z))
-        return data
+        return check_floats(z)
 
     def samplers(self) -> dict[str, Sampler]:
         """The samplers that come with the model: its prior, where it has one."""

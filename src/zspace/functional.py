@@ -200,15 +200,65 @@ def gaussian_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
     >>> gaussian_mmd(torch.zeros(3, 2), torch.zeros(4, 2), 1.0)
     tensor(0.)
     """
+    return _mmd(x, y, lambda squares: (-squares / (2 * variance)).exp())
+
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Of the inverse multiquadratic kernels whose sum the authors of the WAE use."""
+
+
+def multiquadratic_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
+    """`gaussian_mmd` with the kernel k(a, b) = sum_s C_s / (C_s + ||a - b||^2), C_s = s 2 D w^2.
+
+    It falls off slowly, so that codes far from the prior have a gradient, too.
+
+    Args:
+        x, y: draws (N, D) and (M, D), two of each at least.
+        variance: w^2, of a dimension of the prior: 2 D w^2 is the expected squared distance of two
+            of its draws.
+
+    Reference: Tolstikhin et al., Wasserstein Auto-Encoders (2018), Algorithm 2 and section 4; the
+    scales s, 0.1 to 10, are the authors' code's.
+    """
+    expected = 2 * x.shape[1] * variance
+
+    def kernel(squares: Tensor) -> Tensor:
+        each = (s * expected / (s * expected + squares) for s in SCALES)
+        return torch.stack(list(each)).sum(0)
+
+    return _mmd(x, y, kernel)
+
+
+def _mmd(x: Tensor, y: Tensor, kernel: Callable[[Tensor], Tensor]) -> Tensor:
+    """The unbiased estimate of MMD^2 by a kernel of squared distances."""
     if min(len(x), len(y)) < 2:
         raise InputError(f"an MMD needs two draws of each at least, not {len(x)} and {len(y)}")
 
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (-(a[:, None] - b[None]).square().sum(2) / (2 * variance)).exp()
+    def gram(a: Tensor, b: Tensor) -> Tensor:
+        return kernel((a[:, None] - b[None]).square().sum(2))
+
+    def within(z: Tensor) -> Tensor:
+        kernels = gram(z, z)
+        return (kernels.sum() - kernels.diagonal().sum()) / (len(z) * (len(z) - 1))
 
     x, y = full_precision(x), full_precision(y)
-    within = ((kernel(z, z).sum() - len(z)) / (len(z) * (len(z) - 1)) for z in (x, y))
-    return sum(within, -2 * kernel(x, y).mean())
+    return within(x) + within(y) - 2 * gram(x, y).mean()
+
+
+def batch_kl(z: Tensor) -> Tensor:
+    """KL(N(m, diag(s^2)) || N(0, I)) in nats, with the mean m and deviation s of codes (N, D).
+
+        sum_d (m_d^2 + s_d^2 - 1) / 2 - log s_d
+
+    Reference: Ulyanov et al., It Takes (Only) Two (2018), Eq. 7, there for codes on a sphere, where
+    N(0, I / D) is nearly uniform: scale them by sqrt(D).
+
+    >>> round(float(batch_kl(torch.tensor([[-1.0], [1.0]]))), 6)
+    0.0
+    """
+    z = full_precision(z)
+    variance = z.var(0, unbiased=False).clamp(min=1e-12)
+    return 0.5 * (z.mean(0).square() + variance - 1 - variance.log()).sum()
 
 
 def gradient_penalty(
@@ -229,6 +279,20 @@ def gradient_penalty(
     # a norm of exactly zero has no gradient: a floor far below any that matters keeps NaN away
     norm = full_precision(gradient).flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
     return (norm - 1).square().mean()
+
+
+def jacobian_norm(y: Tensor, z: Tensor, direction: Tensor) -> Tensor:
+    """(1/N) sum_i ||v_i^T dy_i/dz_i||^2: on average over v ~ N(0, I), the squared Frobenius norm of
+    the Jacobian (Hutchinson's estimate).
+
+    Args:
+        y: (N, ...), computed from z, (N, D), sample by sample.
+        direction: v, of y's shape.
+
+    Returns a scalar that can be differentiated in what y was computed by.
+    """
+    (gradient,) = torch.autograd.grad(y, z, direction.to(y), create_graph=True)
+    return full_precision(gradient).square().sum(1).mean()
 
 
 def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def mlp(
@@ -26,3 +27,20 @@ def mlp(
         layers.append(activation())
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
+class SkipMLP(nn.Module):
+    """Hidden layers of ReLU units, and a last linear layer that sees what came in as well.
+
+    Reference: the second stage of Dai and Wipf (2019), Appendix.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        *before, last = hidden
+        self.hidden = nn.Sequential(mlp(inputs, before, last), nn.ReLU())
+        self.last = nn.Linear(inputs + last, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(torch.cat([self.hidden(x), x], 1))
+        return out

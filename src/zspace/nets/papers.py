@@ -98,13 +98,11 @@ class FlexAENets:
     def generator(self) -> nn.Sequential:
         """G: noise (N, m) to codes (N, m). No batch norm."""
         layers = 4 if self.is_image else 1
-        net = mlp(self.latent_dim, [self.hidden] * layers, self.latent_dim)
-        return _initialised(net, uniform=False)
+        return latent_net(self.latent_dim, self.latent_dim, self.hidden, layers)
 
     def latent_critic(self) -> nn.Sequential:
         """C_z: codes (N, m) to (N, 1). No batch norm."""
-        layers = 4 if self.is_image else 2
-        return _initialised(mlp(self.latent_dim, [self.hidden] * layers, 1), uniform=False)
+        return latent_net(self.latent_dim, 1, self.hidden, 4 if self.is_image else 2)
 
     def image_critic(self) -> nn.Sequential:
         """C_x: images to (N, 1). No batch norm. The paper has none for vectors."""
@@ -150,19 +148,37 @@ class GENNets:
     shape: tuple[int, ...]
     latent_dim: int
     hidden: int = 512
+    momentum: float = 0.1
 
     def encoder(self, outputs: int | None = None) -> nn.Sequential:
         """E: data to `outputs` numbers (l unless told: twice that for a mean and a variance)."""
-        widths = [self.hidden, self.hidden]
-        return nn.Sequential(
-            nn.Flatten(), mlp(prod(self.shape), widths, outputs or self.latent_dim, norm=True)
-        )
+        return nn.Sequential(nn.Flatten(), self._mlp(prod(self.shape), outputs or self.latent_dim))
 
     def decoder(self) -> nn.Sequential:
         """D: codes (N, l) to images in [0, 1] or to vectors."""
-        net = mlp(self.latent_dim, [self.hidden, self.hidden], prod(self.shape), norm=True)
+        net = self._mlp(self.latent_dim, prod(self.shape))
         last = [Sigmoid(), nn.Unflatten(1, self.shape)] if len(self.shape) == 3 else []
         return nn.Sequential(net, *last)
+
+    def generator(self) -> nn.Sequential:
+        """Noise (N, l) to codes (N, l), as in FlexAE's Table 7. No batch norm."""
+        return latent_net(self.latent_dim, self.latent_dim, self.hidden)
+
+    def latent_critic(self) -> nn.Sequential:
+        """Codes (N, l) to (N, 1), likewise."""
+        return latent_net(self.latent_dim, 1, self.hidden)
+
+    def image_critic(self) -> nn.Sequential:
+        """Images to (N, 1), with two hidden layers. No batch norm."""
+        widths = [self.hidden, self.hidden]
+        return _initialised(nn.Sequential(nn.Flatten(), mlp(prod(self.shape), widths, 1)))
+
+    def _mlp(self, inputs: int, outputs: int) -> nn.Sequential:
+        net = mlp(inputs, [self.hidden, self.hidden], outputs, norm=True)
+        for layer in net:
+            if isinstance(layer, nn.BatchNorm1d):
+                layer.momentum = self.momentum
+        return net
 
 
 @dataclass(frozen=True)
@@ -301,6 +317,12 @@ class ReGeneNets:
                 channels = out
         layers += [nn.Conv2d(channels, self.shape[0], 3, padding=1), Sigmoid()]
         return _initialised(nn.Sequential(*layers))
+
+
+def latent_net(inputs: int, outputs: int, hidden: int, layers: int = 4) -> nn.Sequential:
+    """Fully connected layers on codes, without batch norm, initialised by Glorot's normal: the
+    generator and the latent critic of FlexAE's Table 7."""
+    return _initialised(mlp(inputs, [hidden] * layers, outputs), uniform=False)
 
 
 class Sigmoid(nn.Module):

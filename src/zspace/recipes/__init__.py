@@ -15,16 +15,29 @@ from zspace.errors import InputError, unknown
 from zspace.options import options_of
 from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
+from zspace.recipes.alae import alae
 from zspace.recipes.base import Facts, Plan, Recipe, Stage
+from zspace.recipes.cvae import cvae
 from zspace.recipes.flexae import flexae, flexae_sr
+from zspace.recipes.gan import dcgan, sngan, wgan_gp
 from zspace.recipes.gen import gen
 from zspace.recipes.lsrgan import lsrgan
+from zspace.recipes.maskaae import mask_aae
+from zspace.recipes.pioneer import pioneer
+from zspace.recipes.priors import vae_flow, vae_iop, vampprior
+from zspace.recipes.rae import rae
 from zspace.recipes.regene import regene
+from zspace.recipes.two_stage import two_stage_vae
 from zspace.recipes.vae import vae, vae_mlp
+from zspace.recipes.vqvae import vq_vae
+from zspace.recipes.wae import wae, wae_gan
 
 RECIPES: dict[str, Recipe] = {
     "ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr, "gen": gen, "aae": aae,
-    "regene": regene, "vae-mlp": vae_mlp, "lsrgan": lsrgan,
+    "regene": regene, "vae-mlp": vae_mlp, "lsrgan": lsrgan, "wae": wae, "wae-gan": wae_gan,
+    "rae": rae, "two-stage-vae": two_stage_vae, "vampprior": vampprior, "vae-flow": vae_flow,
+    "vae-iop": vae_iop, "vq-vae": vq_vae, "mask-aae": mask_aae, "cvae": cvae, "dcgan": dcgan,
+    "wgan-gp": wgan_gp, "sngan": sngan, "alae": alae, "pioneer": pioneer,
 }  # fmt: skip
 
 

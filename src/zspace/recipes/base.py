@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -149,12 +149,18 @@ Hidden = Annotated[
 ]
 VAELikelihood = Annotated[
     Likelihood,
-    About("reconstruction term, summed over pixels; log-mse: a Gaussian of the likeliest variance"),
+    About(
+        "reconstruction term, summed over pixels; log-mse: a Gaussian of the likeliest variance, "
+        "learned-variance: of a learned one"
+    ),
 ]
 Beta = Annotated[float, About("weight of the KL divergence", least=0)]
 Architecture = Annotated[
     Literal["conv", "fc", "resnet"],
     About("the FlexAE paper's networks, fully connected ones (GEN's), or LSR-GAN's residual ones"),
+]
+PlainArchitecture = Annotated[
+    Literal["conv", "fc"], About("the FlexAE paper's networks, or fully connected ones (GEN's)")
 ]
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 
@@ -176,13 +182,42 @@ def networks(
     hidden: int | None,
 ) -> FlexAENets | GENNets | LSRGANNets:
     """Encoder and decoder: the FlexAE paper's networks, fully connected ones, or residual ones."""
+    if arch != "resnet":
+        return plain_networks(facts, arch, latent_dim, width, hidden)
+    if hidden is not None:
+        raise InputError("--hidden is not for --arch resnet, whose units --width gives")
+    return LSRGANNets(facts.shape, latent_dim or 128, width)
+
+
+def plain_networks(
+    facts: Facts,
+    arch: Literal["conv", "fc"],
+    latent_dim: int | None,
+    width: int,
+    hidden: int | None,
+) -> FlexAENets | GENNets:
+    """The networks of the FlexAE paper, or fully connected ones, critics and generator included."""
     if arch == "conv":
         return flexae_nets(facts, latent_dim, width, hidden)
-    if arch == "resnet":
-        if hidden is not None:
-            raise InputError("--hidden is not for --arch resnet, whose units --width gives")
-        return LSRGANNets(facts.shape, latent_dim or 128, width)
-    return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512)
+    return fc_nets(facts, latent_dim, hidden)
+
+
+def with_labels(facts: Facts) -> Facts:
+    """The facts of data with labels' indicators (`zspace.nets.conditional.labelled`)."""
+    first, *rest = facts.shape
+    return replace(facts, shape=(first + len(facts.classes), *rest))
+
+
+def checked_likelihood(likelihood: Likelihood, facts: Facts) -> Likelihood:
+    """The likelihood itself, where it suits the data."""
+    if likelihood == "bernoulli" and not facts.is_image:
+        raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
+    return likelihood
+
+
+def fc_nets(facts: Facts, latent_dim: int | None, hidden: int | None, **more: Any) -> GENNets:
+    """Fully connected networks, with FlexAE's sizes of codes."""
+    return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512, **more)
 
 
 def _code_size(facts: Facts) -> int:

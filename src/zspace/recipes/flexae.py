@@ -13,8 +13,10 @@ from zspace.recipes.base import (
     Hidden,
     Iterations,
     LatentDim,
+    PlainArchitecture,
     Plan,
     Width,
+    fc_nets,
     flexae_nets,
     one_stage,
 )  # fmt: skip
@@ -35,6 +37,7 @@ def flexae(
     critic_steps: Annotated[
         int, About("updates of the critics for each of the others", least=1)
     ] = 5,
+    arch: PlainArchitecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
     last_activation: Annotated[
@@ -59,10 +62,13 @@ def flexae(
     ] = RATES["encoder"],
 ) -> Plan:
     """An autoencoder whose latent prior is learned with it (Mondal et al., 2021)."""
-    nets = flexae_nets(
-        facts, latent_dim, width, hidden, last_activation=last_activation,
-        last_kernel=last_kernel, momentum=MOMENTUM,
-    )  # fmt: skip
+    if arch == "fc":
+        nets = fc_nets(facts, latent_dim, hidden, momentum=MOMENTUM)
+    else:
+        nets = flexae_nets(
+            facts, latent_dim, width, hidden, last_activation=last_activation,
+            last_kernel=last_kernel, momentum=MOMENTUM,
+        )  # fmt: skip
     model = FlexAE(
         nets.encoder(),
         nets.decoder(),

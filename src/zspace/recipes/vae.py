@@ -21,6 +21,7 @@ from zspace.recipes.base import (
     Plan,
     VAELikelihood,
     Width,
+    checked_likelihood,
     networks,
     one_stage,
 )  # fmt: skip
@@ -44,13 +45,11 @@ def vae(
     rate: LearningRate = 2e-4,
 ) -> Plan:
     """A variational autoencoder with the FlexAE paper's encoder and decoder, GEN's or LSR-GAN's."""
-    if likelihood == "bernoulli" and not facts.is_image:
-        raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
     nets = networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = VAE(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
-        beta=beta, likelihood=likelihood, rate=rate,
+        beta=beta, likelihood=checked_likelihood(likelihood, facts), rate=rate,
     )  # fmt: skip
     return one_stage(model, iterations, batch_size)
 

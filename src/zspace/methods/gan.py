@@ -1,0 +1,121 @@
+"""GANs, conditional ones where there are labels: DCGAN, WGAN-GP, SNGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot, relu, softplus
+from torch.optim import Optimizer
+
+from zspace.core import Batches, LatentModel, Terms, check_floats
+from zspace.errors import InputError
+from zspace.functional import full_precision, gradient_penalty
+from zspace.nets.conditional import labelled
+from zspace.samplers.labelled import Labelled
+from zspace.training import adam
+
+Adversary = Literal["logistic", "wasserstein", "hinge"]
+
+PENALTY = 10.0
+"""lambda of Gulrajani et al. (2017)."""
+
+
+class GAN(LatentModel):
+    """A generator G of codes z = (n, e_y), noise and a label's indicator, against a critic C.
+
+        logistic (DCGAN)        C: -E log s(C(x)) - E log(1 - s(C(G(z))));  G: -E log s(C(G(z)))
+        wasserstein (WGAN-GP)   C: E C(G(z)) - E C(x) + 10 E(||grad C|| - 1)^2;  G: -E C(G(z))
+        hinge (SNGAN)           C: E max(0, 1 - C(x)) + E max(0, 1 + C(G(z)));  G: -E C(G(z))
+
+    with s the logistic function. Each image, true or generated, is shown with its label as constant
+    maps. So that there are codes of images, too, an encoder learns beside, from generated images
+    alone, and nothing else learns from it:
+
+        encoder  min over E of E||n - E_n(G(z))||^2 - E log q_E(y | G(z))
+
+    Args:
+        encoder: images to (N, noise_dim + K): noise, then the logits of labels.
+        decoder: G, codes to images.
+        critic: C, images with maps of the label, (N, C + K, H, W), to (N, 1).
+        prior: of codes.
+        adversary: which loss.
+        critic_steps: updates of C for each of G.
+        rate, betas: of the Adams.
+
+    Reference: Radford et al., DCGAN (2016); Gulrajani et al., Improved Training of Wasserstein GANs
+    (2017), Algorithm 1; Miyato et al., Spectral Normalization (2018), Eq. 16 and 17; Mirza and
+    Osindero (2014) for labels. Departure: SNGAN's critic takes labels as the others' do, not by a
+    projection. The encoder is none of theirs.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        critic: nn.Module,
+        prior: Labelled,
+        latent_dim: int,
+        *,
+        adversary: Adversary,
+        critic_steps: int,
+        rate: float,
+        betas: tuple[float, float],
+    ) -> None:
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.prior: Labelled = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.critic, self.adversary, self.critic_steps = critic, adversary, critic_steps
+        self.noise_dim = latent_dim - prior.labels
+        self.rate, self.betas = rate, betas
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The noise that E finds, and the probabilities of labels: (N, noise_dim + K)."""
+        noise, logits = self._encoded(x)
+        return torch.cat([noise, logits.softmax(1)], 1)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        players = {"critic": self.critic, "generator": self.decoder, "encoder": self.encoder}
+        return {n: adam(net.parameters(), self.rate, self.betas) for n, net in players.items()}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        for _ in range(self.critic_steps):
+            x, y = next(batches)
+            e = self._indicator(x, y)
+            with torch.no_grad():
+                fake = self.decode(torch.cat([batches.normal(self.noise_dim), e], 1))
+            yield "critic", self._critic_terms(labelled(x, e), labelled(fake, e), batches)
+        e = self._indicator(*next(batches))
+        z = torch.cat([batches.normal(self.noise_dim), e], 1)
+        fake = self.decode(z)
+        shown = fake.detach()
+        on_fake = full_precision(self.critic(labelled(fake, e)))
+        logistic = self.adversary == "logistic"
+        yield "generator", {"fooling": (softplus(-on_fake) if logistic else -on_fake).mean()}
+
+        noise, logits = self._encoded(shown)
+        terms = {"noise": (noise - z[:, : self.noise_dim]).square().sum(1).mean()}
+        if self.prior.labels:
+            terms["label"] = cross_entropy(logits, z[:, self.noise_dim :])
+        yield "encoder", terms
+
+    def _critic_terms(self, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
+        on_real, on_fake = (full_precision(self.critic(shown)) for shown in (real, fake))
+        if self.adversary == "logistic":
+            return {"real": softplus(-on_real).mean(), "fake": softplus(on_fake).mean()}
+        if self.adversary == "hinge":
+            return {"real": relu(1 - on_real).mean(), "fake": relu(1 + on_fake).mean()}
+        penalty = gradient_penalty(self.critic, real, full_precision(fake), batches.uniform(1))
+        return {"wasserstein": on_fake.mean() - on_real.mean(), "penalty": PENALTY * penalty}
+
+    def _indicator(self, x: Tensor, y: Tensor | None) -> Tensor:
+        if not self.prior.labels:
+            return x.new_zeros(len(x), 0)
+        if y is None:
+            raise InputError("a conditional GAN needs data with labels")
+        return one_hot(y, self.prior.labels).to(x)
+
+    def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        encoded = full_precision(self.encoder(check_floats(x)))
+        return encoded[:, : self.noise_dim], encoded[:, self.noise_dim :]

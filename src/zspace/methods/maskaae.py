@@ -1,0 +1,123 @@
+"""MaskAAE: an adversarial autoencoder that learns how many dimensions its codes need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.optim import Optimizer
+
+from zspace.core import Batches, LatentModel, Sampler, Terms
+from zspace.functional import full_precision, squared_error
+from zspace.samplers import Normal
+from zspace.training import adam
+
+BETAS = (0.5, 0.999)
+
+
+class Masked(Sampler):
+    """m * n, n ~ N(0, I): the normal distribution, each dimension scaled by a mask m in (0, 1).
+
+    m = s(mask), s the logistic function; it begins at 0.95.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.normal = Normal(dim)
+        self.mask = nn.Parameter(torch.full((dim,), 3.0))
+
+    def scales(self) -> Tensor:
+        """m (D,)."""
+        return self.mask.sigmoid()
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        return self.scales() * self.normal.sample(n, label, generator=generator)
+
+
+class MaskAAE(LatentModel):
+    """Mondal et al., MaskAAE: Latent Space Optimization for Adversarial Auto-Encoders (2020).
+
+    Codes are m * E(x) and the prior is m * n, n ~ N(0, I), with one mask m for both. Where the
+    codes have more dimensions than the data, no autoencoder can match the prior, and a
+    discriminator C sees it; the mask closes dimensions until it can.
+
+        ae             min over E, D of E||x - D(z)||^2, z = m * E(x)
+        discriminator  min over C of -E log s(C(m * n)) - E_x log(1 - s(C(z)))
+        encoder        min over E of -E_x log s(C(z))
+        mask           min over m of a E||x - D(z)||^2 + b (-E_x log s(C(z))) + c sum m_d (1 - m_d)
+
+    with s the logistic function; the last term leads each m_d to 0 or 1.
+
+    Args:
+        encoder: E, data to codes (N, D).
+        decoder: D, codes to data.
+        prior: with the mask.
+        discriminator: C, codes to (N, 1).
+        weights: a, b and c.
+        rate, mask_rate: of the Adams.
+
+    Departures: the mask is a logistic function of what is learned; its weights a, b, c are ours.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Masked,
+        discriminator: nn.Module,
+        latent_dim: int,
+        *,
+        weights: tuple[float, float, float] = (0.1, 1.0, 0.1),
+        rate: float = 2e-4,
+        mask_rate: float = 1e-3,
+    ) -> None:
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.prior: Masked = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.discriminator, self.weights = discriminator, weights
+        self.rate, self.mask_rate = rate, mask_rate
+
+    def encode(self, x: Tensor) -> Tensor:
+        """m * E(x)."""
+        return self.prior.scales() * super().encode(x)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        players = {
+            "ae": [*self.encoder.parameters(), *self.decoder.parameters()],
+            "discriminator": list(self.discriminator.parameters()),
+            "encoder": list(self.encoder.parameters()),
+        }
+        found: dict[str, Optimizer] = {n: adam(p, self.rate, BETAS) for n, p in players.items()}
+        return {**found, "mask": adam([self.prior.mask], self.mask_rate, BETAS)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        x, _ = next(batches)
+        yield "ae", {"reconstruction": squared_error(self.decode(self.encode(x)), x)}
+
+        z = self.encode(x)
+        real = batches.draw(self.prior)
+        # -log s(c) = softplus(-c), -log(1 - s(c)) = softplus(c)
+        on_real, on_fake = self._judge(torch.cat([real, z.detach()])).chunk(2)
+        yield (
+            "discriminator",
+            {"prior": softplus(-on_real).mean(), "codes": softplus(on_fake).mean()},
+        )
+        yield "encoder", {"fooling": softplus(-self._judge(z)).mean()}
+
+        a, b, c = self.weights
+        z, m = self.encode(x), self.prior.scales()
+        yield (
+            "mask",
+            {
+                "reconstruction": a * squared_error(self.decode(z), x),
+                "fooling": b * softplus(-self._judge(z)).mean(),
+                "open": c * (m * (1 - m)).sum(),
+            },
+        )
+
+    def _judge(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(z)
+        return full_precision(logits)

@@ -1,0 +1,95 @@
+"""Pioneer: an encoder and a generator that play against each other, without a discriminator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, normalize
+from torch.optim import Optimizer
+
+from zspace.core import Batches, LatentModel, Terms
+from zspace.functional import absolute_error, batch_kl, full_precision
+from zspace.samplers.sphere import Sphere
+from zspace.training import adam
+
+BETAS = (0.0, 0.99)
+
+
+class Pioneer(LatentModel):
+    """Heljakka et al., Pioneer Networks (2018): codes on the unit sphere, uniform for images only.
+
+        encoder    min over E of KL(E(x)) - KL(E(G(z))) + a E|x - G(E(x))|                (Eq. 1)
+        generator  min over G of KL(E(G(z))) + b E[1 - z . E(G(z))]                         (Eq. 2)
+
+    z uniform on the sphere, KL the divergence from N(0, I) of the normal distribution with the
+    moments of a batch of codes times sqrt(D). The generator is updated twice in each iteration.
+
+    Args:
+        encoder: E, images to codes (N, D), which are then scaled to norm 1.
+        decoder: G; it takes any code, scaled to norm 1.
+        prior: uniform on the sphere.
+        weights: a and b, 10 and 1000 in the authors' code (with the mean over pixels).
+        rate: of both Adams.
+
+    Departures: networks that do not grow, of FlexAE's size; E has batch norm in place of spectral
+    norm.
+
+    Reference: also Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder Networks
+    (2018), section 3, whose game it is.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Sphere,
+        latent_dim: int,
+        *,
+        weights: tuple[float, float] = (10.0, 1000.0),
+        rate: float = 1e-3,
+    ) -> None:
+        super().__init__(encoder, decoder, prior, latent_dim)
+        self.prior: Sphere = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.weights, self.rate = weights, rate
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, D) of norm 1."""
+        return normalize(full_precision(super().encode(x)))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(normalize(z))
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        players = {"encoder": self.encoder, "generator": self.decoder}
+        return {n: adam(net.parameters(), self.rate, BETAS) for n, net in players.items()}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        a, b = self.weights
+        x, _ = next(batches)
+        with torch.no_grad():
+            fake = self.decode(batches.draw(self.prior))
+        z = self.encode(x)
+        yield (
+            "encoder",
+            {
+                "real": self._divergence(z),
+                "fake": -self._divergence(self.encode(fake)),
+                "reconstruction": a * absolute_error(self.decode(z), x),
+            },
+        )
+        for _ in range(2):
+            z = batches.draw(self.prior)
+            back = self.encode(self.decode(z))
+            yield (
+                "generator",
+                {
+                    "fake": self._divergence(back),
+                    "codes": b * (1 - cosine_similarity(back, z)).mean(),
+                },
+            )
+
+    def _divergence(self, z: Tensor) -> Tensor:
+        return batch_kl(z * math.sqrt(self.latent_dim))

@@ -1,0 +1,90 @@
+"""The two-stage VAE: a second VAE learns what the codes of the first one are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from zspace.core import Batches, Frozen, Sampler, Terms, of_stored
+from zspace.data.images import Images, Part
+from zspace.functional import normal_kl
+from zspace.methods.vae import VAE, DiagonalPosterior, LearnedVariance, moments_of, reparametrised
+from zspace.samplers.normal import no_labels
+from zspace.training import adam
+
+
+class SecondStage(Sampler):
+    """z = D_2(u) + s_2 e, u and e ~ N(0, I): what a VAE of codes generates, noise included.
+
+    Args:
+        vae: the second stage, of codes, with a learned variance s_2^2.
+
+    Reference: Dai and Wipf, Diagnosing and Enhancing VAE Models (2019), section 4.
+    """
+
+    def __init__(self, vae: VAE) -> None:
+        super().__init__()
+        self.vae = vae
+
+    @property
+    def error(self) -> LearnedVariance:
+        """With s_2."""
+        assert isinstance(self.vae.error, LearnedVariance)
+        return self.vae.error
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        z = self.vae.decode(self.vae.prior.sample(n, generator=generator))
+        noise = torch.randn(z.shape, generator=generator, device=z.device)
+        return z + self.error.log_deviation.exp() * noise
+
+
+class TwoStage(DiagonalPosterior):
+    """Dai and Wipf, Diagnosing and Enhancing VAE Models (2019): the second of two stages.
+
+    The first is a VAE of the data with a learned variance of the decoder, which stays as it is. The
+    second is another of codes z ~ q(z | x), drawn anew for every batch, of the same size; codes are
+    drawn from it: min over E_2, D_2 and s_2 of E_z[ -log p(z | u) + KL(q(u | z) || N(0, I)) ],
+    p(z | u) = N(D_2(u), s_2^2 I).
+
+    Args:
+        first: the VAE of the data.
+        prior: with the VAE of codes.
+        rate: of Adam in the second stage.
+
+    Departure: rates are constant (the authors' code halves them now and then).
+    """
+
+    def __init__(self, first: VAE, prior: SecondStage, *, rate: float = 1e-4) -> None:
+        super().__init__(Frozen(first.encoder), Frozen(first.decoder), prior, first.latent_dim)
+        self.prior: SecondStage = prior  # pyright: ignore[reportIncompatibleVariableOverride]
+        # the first stage's variance, which a checkpoint of it needs
+        self.error, self.rate = first.error, rate
+
+    def posteriors(self, images: Images) -> Part:
+        """The means and log variances of all training images, side by side: (N, 2 D)."""
+        device = next(self.parameters()).device
+        moments = of_stored(lambda x: torch.cat(self.moments(x), 1), images.train.x, device)
+        return Part(moments.cpu(), images.train.y)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"second": adam(self.prior.parameters(), self.rate)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        moments, _ = next(batches)
+        z = reparametrised(*moments_of(moments), batches.normal(self.latent_dim))
+        second = self.prior.vae
+        mean, log_variance, _ = second.moments(z)
+        u = reparametrised(mean, log_variance, batches.normal(self.latent_dim))
+        yield (
+            "second",
+            {
+                "reconstruction": self.prior.error(second.decode(u), z),
+                "kl": normal_kl(mean, log_variance),
+            },
+        )

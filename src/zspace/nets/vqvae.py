@@ -1,0 +1,81 @@
+"""The networks of the vector-quantised VAE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from zspace.errors import InputError
+from zspace.nets.papers import Sigmoid
+
+
+class Residual(nn.Module):
+    """h + F(h): F is ReLU, 3 by 3, ReLU, 1 by 1. Reference: van den Oord et al. (2017), section
+    4.1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.second(relu(self.first(relu(h))))
+
+
+@dataclass(frozen=True)
+class VQVAENets:
+    """Two 4 by 4 convolutions of stride 2, two residual blocks, and the same back again.
+
+    A grid of a quarter of the image's height and width (van den Oord et al., 2017, section 4.1).
+
+    Args:
+        shape: (C, H, W) of an image, H and W divisible by 4.
+        embedding: e, the size of an embedding.
+        width: channels, 256 in the paper.
+
+    Raises:
+        InputError: no images, or of another size.
+    """
+
+    shape: tuple[int, ...]
+    embedding: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3:
+            raise InputError("VQ-VAE's codes lie on a grid: it takes images, not vectors")
+        if any(side % 4 or side < 4 for side in self.shape[1:]):
+            raise InputError(
+                "VQ-VAE halves an image twice: height and width must be divisible by 4, not "
+                f"{self.shape[1]}x{self.shape[2]} (--image-size resizes)"
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the codes' grid."""
+        return self.shape[1] // 4, self.shape[2] // 4
+
+    @property
+    def latent_dim(self) -> int:
+        return self.embedding * self.grid[0] * self.grid[1]
+
+    def encoder(self) -> nn.Sequential:
+        """Images to a grid (N, e, H / 4, W / 4)."""
+        w = self.width
+        return nn.Sequential(
+            nn.Conv2d(self.shape[0], w // 2, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(w // 2, w, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(w, w, 3, padding=1), Residual(w), Residual(w), nn.ReLU(),
+            nn.Conv2d(w, self.embedding, 1),
+        )  # fmt: skip
+
+    def decoder(self) -> nn.Sequential:
+        """A grid (N, e, H / 4, W / 4) to images in [0, 1]."""
+        w = self.width
+        return nn.Sequential(
+            nn.Conv2d(self.embedding, w, 3, padding=1), Residual(w), Residual(w), nn.ReLU(),
+            nn.ConvTranspose2d(w, w // 2, 4, 2, 1), nn.ReLU(),
+            nn.ConvTranspose2d(w // 2, self.shape[0], 4, 2, 1), Sigmoid(),
+        )  # fmt: skip

@@ -1,0 +1,48 @@
+"""`zspace train mask-aae`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from zspace.methods.maskaae import MaskAAE, Masked
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    LearningRate,
+    PlainArchitecture,
+    Plan,
+    Width,
+    one_stage,
+    plain_networks,
+)  # fmt: skip
+
+
+def mask_aae(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: LatentDim = None,
+    reconstruction: Annotated[
+        float, About("weight of the error in what the mask minimises", least=0)
+    ] = 0.1,
+    fooling: Annotated[float, About("likewise, of the discriminator", least=0)] = 1.0,
+    closing: Annotated[float, About("likewise, of what is neither open nor closed", least=0)] = 0.1,
+    mask_rate: Annotated[float, About("learning rate of Adam for the mask", above=0)] = 1e-3,
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 2e-4,
+) -> Plan:
+    """An adversarial autoencoder that masks dimensions (Mondal et al., 2020), FlexAE's networks."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    model = MaskAAE(
+        nets.encoder(), nets.decoder(), Masked(dim), nets.latent_critic(), dim,
+        weights=(reconstruction, fooling, closing), rate=rate, mask_rate=mask_rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)

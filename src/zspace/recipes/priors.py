@@ -1,0 +1,136 @@
+"""`zspace train vampprior`, `vae-flow` and `vae-iop`: VAEs whose prior or posterior is learned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+from zuko.flows import MAF
+
+from zspace.methods.iop import IOP
+from zspace.methods.vae import VAE, moments_of
+from zspace.nets.papers import latent_net
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize,
+    Beta,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    LearningRate,
+    PlainArchitecture,
+    Plan,
+    VAELikelihood,
+    Width,
+    checked_likelihood,
+    one_stage,
+    plain_networks,
+)  # fmt: skip
+from zspace.samplers import Normal
+from zspace.samplers.flow import Flow
+from zspace.samplers.implicit import ImplicitPrior
+from zspace.samplers.vamp import VampPrior
+
+
+def vampprior(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 100,
+    latent_dim: LatentDim = None,
+    pseudo_inputs: Annotated[int, About("K, components of the prior", least=1)] = 500,
+    beta: Beta = 1.0,
+    likelihood: VAELikelihood = "squared-error",
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 5e-4,
+) -> Plan:
+    """A VAE whose prior mixes posteriors of learned pseudo-inputs (Tomczak and Welling, 2018)."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    encoder = nets.encoder(2 * dim)
+
+    def moments(u: Tensor) -> tuple[Tensor, Tensor]:
+        return moments_of(_by_running_statistics(encoder, u))
+
+    model = VAE(
+        encoder, nets.decoder(), VampPrior(facts.shape, pseudo_inputs, moments), dim,
+        beta=beta, likelihood=checked_likelihood(likelihood, facts), rate=rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)
+
+
+def _by_running_statistics(net: nn.Module, x: Tensor) -> Tensor:
+    """net(x) in eval mode, whatever mode it is in: pseudo-inputs must not enter batch norm's
+    statistics, which are those of the data."""
+    mode = net.training
+    net.eval()
+    out: Tensor = net(x)
+    net.train(mode)
+    return out
+
+
+def vae_flow(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: LatentDim = None,
+    place: Annotated[
+        Literal["posterior", "prior"],
+        About("what the flow is of: an inverse autoregressive one of the posterior, or a spline "
+              "flow as the prior"),
+    ] = "posterior",
+    transforms: Annotated[int, About("of the flow, one after the other", least=1)] = 2,
+    flow_hidden: Annotated[int, About("units of the flow's two hidden layers", least=1)] = 128,
+    beta: Beta = 1.0,
+    likelihood: VAELikelihood = "squared-error",
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: LearningRate = 2e-4,
+) -> Plan:  # fmt: skip
+    """A VAE with a normalising flow (Kingma et al., 2016) as its posterior, or as its prior."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    inverse = place == "posterior"
+    flow = None
+    if inverse:
+        units = (flow_hidden, flow_hidden)
+        flow = MAF(dim, context=dim, transforms=transforms, hidden_features=units).transform
+    prior = Normal(dim) if inverse else Flow(dim, transforms=transforms, hidden=flow_hidden)
+    model = VAE(
+        nets.encoder((3 if inverse else 2) * dim), nets.decoder(), prior, dim,
+        beta=beta, likelihood=checked_likelihood(likelihood, facts), flow=flow, rate=rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)
+
+
+def vae_iop(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: LatentDim = None,
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    ratio_hidden: Annotated[int, About("units of the ratio's two hidden layers", least=1)] = 256,
+    dropout: Annotated[
+        float, About("of the ratio's hidden layers, against overfitting", least=0, below=1)
+    ] = 0.5,
+    rate: LearningRate = 2e-4,
+    ratio_rate: Annotated[float, About("learning rate of Adam for the ratio", above=0)] = 1e-3,
+) -> Plan:
+    """A VAE with the implicit optimal prior, by a density ratio (Takahashi et al., 2019)."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    first, relu, second, also, last = latent_net(dim, 1, ratio_hidden, 2)
+    ratio = nn.Sequential(first, relu, nn.Dropout(dropout), second, also, nn.Dropout(dropout), last)
+    model = IOP(
+        nets.encoder(2 * dim), nets.decoder(), ImplicitPrior(ratio, dim), dim,
+        rate=rate, ratio_rate=ratio_rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)

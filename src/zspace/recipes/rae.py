@@ -1,0 +1,49 @@
+"""`zspace train rae`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from zspace.methods.rae import RAE, Regulariser
+from zspace.nets.spectral import spectrally_normalised
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    PlainArchitecture,
+    Plan,
+    Width,
+    one_stage,
+    plain_networks,
+)  # fmt: skip
+
+
+def rae(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 100,
+    latent_dim: LatentDim = None,
+    regulariser: Annotated[
+        Regulariser, About("of the decoder: its weights' norm, its Jacobian's, or spectral norm")
+    ] = "l2",
+    beta: Annotated[float, About("weight of the codes' squared norm, halved", least=0)] = 1e-4,
+    weight: Annotated[float, About("lambda, of the regulariser", least=0)] = 1e-7,
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: Annotated[float, About("learning rate of Adam", above=0)] = 1e-3,
+) -> Plan:
+    """A regularised autoencoder, sampled by a mixture (Ghosh et al., 2020), FlexAE's networks."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    decoder = nets.decoder()
+    if regulariser == "spectral-norm":
+        spectrally_normalised(decoder)
+    model = RAE(
+        nets.encoder(), decoder, nets.latent_dim,
+        regulariser=regulariser, beta=beta, weight=weight, rate=rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)

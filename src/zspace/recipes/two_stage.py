@@ -1,0 +1,68 @@
+"""`zspace train two-stage-vae`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from zspace.errors import InputError
+from zspace.methods.two_stage import SecondStage, TwoStage
+from zspace.methods.vae import VAE
+from zspace.nets.mlp import SkipMLP
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize,
+    Facts,
+    Hidden,
+    LatentDim,
+    PlainArchitecture,
+    Plan,
+    Stage,
+    Width,
+    plain_networks,
+)  # fmt: skip
+from zspace.samplers import Normal
+
+DEPTH = 3
+"""Hidden layers of the second stage's networks."""
+
+
+def two_stage_vae(
+    facts: Facts,
+    *,
+    iterations: Annotated[int, About("of both stages together", least=2)] = 60_000,
+    first_iterations: Annotated[
+        int | None, About("of the VAE of the data alone (unset: a third)", least=1)
+    ] = None,
+    batch_size: BatchSize = 64,
+    latent_dim: LatentDim = None,
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    second_hidden: Annotated[
+        int, About("units of each of the second stage's hidden layers", least=1)
+    ] = 1024,
+    rate: Annotated[float, About("learning rate of Adam, in both stages", above=0)] = 1e-4,
+) -> Plan:
+    """A VAE, and a second one of its codes (Dai and Wipf, 2019), with FlexAE's networks."""
+    first_iterations = first_iterations or max(1, iterations // 3)
+    if first_iterations >= iterations:
+        raise InputError(
+            f"--iterations {iterations} counts the first stage's {first_iterations} and leaves "
+            "none for the second"
+        )
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    first = VAE(
+        nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
+        likelihood="learned-variance", rate=rate,
+    )  # fmt: skip
+    second = VAE(
+        SkipMLP(dim, [second_hidden] * DEPTH, 2 * dim), SkipMLP(dim, [second_hidden] * DEPTH, dim),
+        Normal(dim), dim, likelihood="learned-variance", rate=rate,
+    )  # fmt: skip
+    model = TwoStage(first, SecondStage(second), rate=rate)
+    stages = (
+        Stage(first, first_iterations, batch_size),
+        Stage(model, iterations - first_iterations, batch_size, data=model.posteriors),
+    )
+    return Plan(model, stages, {"first_iterations": first_iterations})

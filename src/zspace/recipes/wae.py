@@ -1,0 +1,70 @@
+"""`zspace train wae` and `wae-gan`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+from zspace.core import Sampler
+from zspace.methods.wae import WAE
+from zspace.options import About
+from zspace.recipes.base import (
+    BatchSize,
+    Facts,
+    Hidden,
+    Iterations,
+    LatentDim,
+    PlainArchitecture,
+    Plan,
+    Width,
+    one_stage,
+    plain_networks,
+)  # fmt: skip
+from zspace.recipes.gen import ring
+from zspace.samplers import Normal
+
+
+def wae(
+    facts: Facts,
+    *,
+    iterations: Iterations = 20_000,
+    batch_size: BatchSize = 128,
+    latent_dim: LatentDim = None,
+    penalty: Annotated[
+        Literal["mmd", "gan"], About("what brings codes to the prior: an MMD, or a discriminator")
+    ] = "mmd",
+    prior: Annotated[
+        Literal["normal", "mixture"], About("N(0, I), or a ring of unit Gaussians")
+    ] = "normal",
+    components: Annotated[
+        int | None, About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2,
+                          most=1000)
+    ] = None,
+    separation: Annotated[
+        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0,
+                         most=1000)
+    ] = 6.0,
+    weight: Annotated[float, About("lambda, of the penalty", least=0)] = 10.0,
+    arch: PlainArchitecture = "conv",
+    width: Width = 64,
+    hidden: Hidden = None,
+    rate: Annotated[float, About("learning rate of Adam for encoder and decoder", above=0)] = 1e-3,
+    discriminator_rate: Annotated[
+        float, About("learning rate of Adam for the discriminator", above=0)
+    ] = 5e-4,
+) -> Plan:  # fmt: skip
+    """A Wasserstein autoencoder by an MMD (Tolstikhin et al., 2018), with FlexAE's networks."""
+    nets = plain_networks(facts, arch, latent_dim, width, hidden)
+    dim = nets.latent_dim
+    law: Sampler = Normal(dim)
+    if prior == "mixture":
+        law = ring(components or len(facts.classes) or 10, dim, separation)
+    model = WAE(
+        nets.encoder(), nets.decoder(), law, nets.latent_critic() if penalty == "gan" else None,
+        dim, weight=weight, rate=rate, discriminator_rate=discriminator_rate,
+    )  # fmt: skip
+    return one_stage(model, iterations, batch_size)
+
+
+wae_gan = partial(wae, penalty="gan")
+wae_gan.__doc__ = "A Wasserstein autoencoder by a discriminator (Tolstikhin et al., 2018)."

@@ -1,0 +1,114 @@
+"""An autoregressive distribution of discrete codes on a grid: VQ-VAE's prior."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, cross_entropy
+
+from zspace.core import Sampler, blockwise
+from zspace.functional import full_precision
+from zspace.samplers.normal import no_labels
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution that sees what comes before its place, row by row; with `own`, that place, too.
+
+    Reference: van den Oord et al., Pixel Recurrent Neural Networks (2016), section 3.4, masks A and
+    B.
+    """
+
+    mask: Tensor
+
+    def __init__(self, channels: int, out: int, kernel: int, *, own: bool) -> None:
+        super().__init__(channels, out, kernel, padding=kernel // 2)
+        before = torch.zeros(kernel, kernel)
+        before[: kernel // 2] = 1
+        before[kernel // 2, : kernel // 2 + own] = 1
+        self.register_buffer("mask", before, persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return conv2d(input, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class PixelCNN(nn.Module):
+    """Indices (N, H, W) to the logits (N, K, H, W) of each given those before it.
+
+    A 7 by 7 convolution with mask A; residual blocks of ReLU, 1 by 1, ReLU, 3 by 3 with mask B,
+    ReLU and 1 by 1; two layers of 1 by 1. Reference: van den Oord et al. (2016), Table 1.
+    """
+
+    def __init__(self, values: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(values, width)
+        self.first = MaskedConv2d(width, width, 7, own=False)
+        half = max(1, width // 2)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), nn.Conv2d(width, half, 1),
+                nn.ReLU(), MaskedConv2d(half, half, 3, own=True),
+                nn.ReLU(), nn.Conv2d(half, width, 1),
+            )
+            for _ in range(blocks)
+        )  # fmt: skip
+        self.last = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, values, 1)
+        )
+
+    def forward(self, indices: Tensor) -> Tensor:
+        h = self.first(self.embedding(indices).movedim(-1, 1))
+        for block in self.blocks:
+            h = h + block(h)
+        logits: Tensor = self.last(h)
+        return full_precision(logits)
+
+
+class Autoregressive(Sampler):
+    """p(k) = prod_i p(k_i | k_1 ... k_(i-1)) of indices on a grid; a code is their embeddings.
+
+    Args:
+        values: K, the size of the codebook.
+        embedding: e, the size of an embedding.
+        grid: (H, W) of the indices; a code has e H W numbers, channels first.
+        width, blocks: channels and residual blocks of the `PixelCNN`.
+
+    Attributes:
+        codebook: (K, e).
+
+    Reference: van den Oord et al., Neural Discrete Representation Learning (2017), section 3.3.
+    """
+
+    def __init__(
+        self, values: int, embedding: int, grid: tuple[int, int], *, width: int = 64,
+        blocks: int = 4,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.grid = grid
+        self.net = PixelCNN(values, width, blocks)
+        self.codebook = nn.Parameter(torch.empty(values, embedding).uniform_(-1, 1) / values)
+
+    def embed(self, indices: Tensor) -> Tensor:
+        """Indices (N, H, W) to embeddings (N, e, H, W)."""
+        return self.codebook[indices].movedim(-1, 1)
+
+    def negative_log_likelihood(self, indices: Tensor) -> Tensor:
+        """-(1/N) sum_i log p(k_i) in nats."""
+        losses = cross_entropy(self.net(indices), indices, reduction="none")
+        return losses.flatten(1).sum(1).mean()
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        height, width = self.grid
+
+        def draw(rows: Tensor) -> Tensor:
+            k = torch.zeros(len(rows), height, width, dtype=torch.long, device=rows.device)
+            for i in range(height):
+                for j in range(width):
+                    # what lies below has no part in it
+                    logits = self.net(k[:, : i + 1])[:, :, i, j]
+                    k[:, i, j] = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+            return self.embed(k).flatten(1)
+
+        return blockwise(draw, torch.arange(n, device=self.codebook.device))

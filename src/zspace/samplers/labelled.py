@@ -1,0 +1,43 @@
+"""Codes of a conditional model: noise, and which class is meant."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from zspace.core import Sampler
+from zspace.samplers.normal import Normal, no_labels
+
+
+class Labelled(Sampler):
+    """z = (n, e_y), n ~ N(0, I) and e_y the indicator of a label y: (N, noise_dim + classes).
+
+    Without a label all are equally likely.
+
+    Args:
+        classes: K, the number of labels; 0: codes are noise alone.
+    """
+
+    def __init__(self, noise_dim: int, classes: int) -> None:
+        super().__init__()
+        self.normal, self.classes = Normal(noise_dim), classes
+
+    @property
+    def labels(self) -> int:
+        return self.classes
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        noise = self.normal.sample(n, generator=generator)
+        if not self.classes:
+            no_labels(label)
+            return noise
+        device = noise.device
+        if label is None:
+            y = torch.randint(self.classes, (n,), generator=generator, device=device)
+        else:
+            self.name_of(label)  # refuses one that is not known
+            y = torch.full((n,), label, device=device)
+        return torch.cat([noise, one_hot(y, self.classes).to(noise)], 1)

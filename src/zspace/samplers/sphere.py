@@ -1,0 +1,27 @@
+"""The uniform distribution on the unit sphere."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from zspace.core import Sampler
+from zspace.samplers.normal import Normal, no_labels
+
+
+class Sphere(Sampler):
+    """z = n / ||n||, n ~ N(0, I): uniform on the sphere of radius 1 in D dimensions.
+
+    It has no density in the space about it.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.normal = Normal(dim)
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        return normalize(self.normal.sample(n, generator=generator))

@@ -1,0 +1,65 @@
+"""The variational mixture of posteriors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import hardtanh
+
+from zspace.core import Density, blockwise
+from zspace.functional import full_precision
+from zspace.samplers.normal import no_labels
+
+
+class VampPrior(Density):
+    """p(z) = (1/K) sum_k q(z | u_k): the posteriors of K pseudo-inputs, which learn with the model.
+
+    Args:
+        shape: of a pseudo-input, as of the data.
+        components: K, 500 in the paper.
+        moments: pseudo-inputs to means and log variances, each (K, D), of the normal q(z | u): the
+            model's own, which is called anew for every density and draw.
+
+    Reference: Tomczak and Welling, VAE with a VampPrior (2018), Eq. 9. Pseudo-inputs that are
+    images are held in [0, 1] and begin at N(0.05, 0.01^2), as in the authors' code.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        components: int,
+        moments: Callable[[Tensor], tuple[Tensor, Tensor]],
+    ) -> None:
+        super().__init__()
+        self.moments = moments
+        start = torch.randn(components, *shape)
+        self.is_image = len(shape) == 3
+        self.pseudo_inputs = nn.Parameter(0.05 + 0.01 * start if self.is_image else start)
+
+    def components(self) -> tuple[Tensor, Tensor]:
+        """Means and log variances of the K posteriors, each (K, D)."""
+        u = hardtanh(self.pseudo_inputs, 0, 1) if self.is_image else self.pseudo_inputs
+        return self.moments(u)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        mean, log_variance = self.components()
+        precision = (-log_variance).exp()
+        constant = z.shape[1] * math.log(2 * math.pi) + log_variance.sum(1)
+
+        def density(block: Tensor) -> Tensor:
+            squares = ((block[:, None] - mean).square() * precision).sum(2)
+            return torch.logsumexp(-0.5 * (squares + constant), 1) - math.log(len(mean))
+
+        return blockwise(density, full_precision(z))
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        no_labels(label)
+        mean, log_variance = self.components()
+        k = torch.randint(len(mean), (n,), generator=generator, device=mean.device)
+        noise = torch.randn(n, mean.shape[1], generator=generator, device=mean.device)
+        return mean[k] + (0.5 * log_variance[k]).exp() * noise
