@@ -22,6 +22,11 @@ from zspace.recipes import RECIPES
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
 """Hyper-parameters that make the autoencoders' recipes quick."""
+SMALLER = {
+    "second_hidden": 16, "pseudo_inputs": 5, "flow_hidden": 8, "ratio_hidden": 8, "codebook": 8,
+    "embedding": 2, "prior_width": 8, "prior_blocks": 1,
+}  # fmt: skip
+"""Those of some recipes alone."""
 
 
 def small(recipe: str) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def small(recipe: str) -> dict[str, Any]:
     if recipe == "regene":
         return {"width": 4, "decoder_width": 4, "batch_size": 16, "perceptual": 0.0}
     known = options_of(RECIPES[recipe])
-    return {name: value for name, value in SMALL.items() if name in known}
+    return {name: value for name, value in {**SMALL, **SMALLER}.items() if name in known}
 
 
 Cli = Callable[..., tuple[int, str, str]]

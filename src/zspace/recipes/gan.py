@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
+from zspace.errors import InputError
 from zspace.methods.gan import GAN, Adversary
 from zspace.nets.spectral import spectrally_normalised
 from zspace.options import About
@@ -47,6 +48,8 @@ def gan(
     rate: LearningRate = 2e-4,
 ) -> Plan:
     """A conditional GAN, FlexAE's decoder against its image critic."""
+    if not facts.is_image:
+        raise InputError("dcgan, wgan-gp and sngan make images, not vectors")
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     noise_dim, classes = nets.latent_dim, len(facts.classes)
     dim = noise_dim + classes
