@@ -38,6 +38,8 @@ class ALAE(LatentModel):
         gamma: 10 in the paper.
         rate: of the Adams.
 
+    E has no batch norm, which would hide from C what sets a batch apart.
+
     Departures: FlexAE's networks in place of StyleGAN's, and without its equalised rates Adam's
     rate is 2e-4, a tenth of the paper's.
     """

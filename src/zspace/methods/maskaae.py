@@ -20,13 +20,13 @@ BETAS = (0.5, 0.999)
 class Masked(Sampler):
     """m * n, n ~ N(0, I): the normal distribution, each dimension scaled by a mask m in (0, 1).
 
-    m = s(mask), s the logistic function; it begins at 0.95.
+    m = s(mask), s the logistic function; it begins at 0.73.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.normal = Normal(dim)
-        self.mask = nn.Parameter(torch.full((dim,), 3.0))
+        self.mask = nn.Parameter(torch.ones(dim))
 
     def scales(self) -> Tensor:
         """m (D,)."""
@@ -48,9 +48,11 @@ class MaskAAE(LatentModel):
         ae             min over E, D of E||x - D(z)||^2, z = m * E(x)
         discriminator  min over C of -E log s(C(m * n)) - E_x log(1 - s(C(z)))
         encoder        min over E of -E_x log s(C(z))
-        mask           min over m of a E||x - D(z)||^2 + b (-E_x log s(C(z))) + c sum m_d (1 - m_d)
+        mask           min over m of a E||x - D(z)||^2 + c sum_d m_d (1 - m_d)
+                                     + b (E log s(C(m * n)) + E_x log(1 - s(C(z))))
 
-    with s the logistic function; the last term leads each m_d to 0 or 1.
+    with s the logistic function. What b weighs is 2 JSD(codes, prior) - log 4 for the best C; the
+    last but one term leads each m_d to 0 or 1.
 
     Args:
         encoder: E, data to codes (N, D).
@@ -109,11 +111,13 @@ class MaskAAE(LatentModel):
 
         a, b, c = self.weights
         z, m = self.encode(x), self.prior.scales()
+        real = m * batches.normal(self.latent_dim)
+        on_real, on_fake = self._judge(torch.cat([real, z])).chunk(2)
         yield (
             "mask",
             {
                 "reconstruction": a * squared_error(self.decode(z), x),
-                "fooling": b * softplus(-self._judge(z)).mean(),
+                "divergence": -b * (softplus(-on_real) + softplus(on_fake)).mean(),
                 "open": c * (m * (1 - m)).sum(),
             },
         )

@@ -15,30 +15,33 @@ from zspace.functional import absolute_error, batch_kl, full_precision
 from zspace.samplers.sphere import Sphere
 from zspace.training import adam
 
-BETAS = (0.0, 0.99)
+BETAS = (0.5, 0.999)
 
 
 class Pioneer(LatentModel):
     """Heljakka et al., Pioneer Networks (2018): codes on the unit sphere, uniform for images only.
 
-        encoder    min over E of KL(E(x)) - KL(E(G(z))) + a E|x - G(E(x))|                (Eq. 1)
-        generator  min over G of KL(E(G(z))) + b E[1 - z . E(G(z))]                         (Eq. 2)
+        encoder    min over E of max(KL(E(x)) - KL(E(G(z))), -M) + a E|x - G(E(x))|
+        generator  min over G of KL(E(G(z))) + b E[1 - cos(z, E(G(z)))]
 
-    z uniform on the sphere, KL the divergence from N(0, I) of the normal distribution with the
-    moments of a batch of codes times sqrt(D). The generator is updated twice in each iteration.
+    z uniform on the sphere, KL the divergence from N(0, I), per dimension, of the normal
+    distribution with the moments of a batch of codes times sqrt(D). The generator is updated twice
+    in each iteration.
 
     Args:
-        encoder: E, images to codes (N, D), which are then scaled to norm 1.
+        encoder: E, images to codes (N, D), which are then scaled to norm 1. No batch norm, which
+            would hide what sets a batch apart.
         decoder: G; it takes any code, scaled to norm 1.
         prior: uniform on the sphere.
         weights: a and b, 10 and 1000 in the authors' code (with the mean over pixels).
+        margin: M: how far the encoder sets generated images apart. Without it E collapses their
+            codes, here, and G never finds back.
         rate: of both Adams.
 
-    Departures: networks that do not grow, of FlexAE's size; E has batch norm in place of spectral
-    norm.
-
-    Reference: also Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder Networks
-    (2018), section 3, whose game it is.
+    Departures: networks that do not grow, of FlexAE's size, without spectral norm; the margin, which
+    the same authors' Towards Photographic Image Manipulation (2019) has; Adam's constants are those
+    of Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder Networks (2018), whose
+    game (section 3) it is.
     """
 
     def __init__(
@@ -49,11 +52,12 @@ class Pioneer(LatentModel):
         latent_dim: int,
         *,
         weights: tuple[float, float] = (10.0, 1000.0),
-        rate: float = 1e-3,
+        margin: float = 0.25,
+        rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
         self.prior: Sphere = prior  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.weights, self.rate = weights, rate
+        self.weights, self.margin, self.rate = weights, margin, rate
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (N, D) of norm 1."""
@@ -72,11 +76,11 @@ class Pioneer(LatentModel):
         with torch.no_grad():
             fake = self.decode(batches.draw(self.prior))
         z = self.encode(x)
+        apart = self._divergence(z) - self._divergence(self.encode(fake))
         yield (
             "encoder",
             {
-                "real": self._divergence(z),
-                "fake": -self._divergence(self.encode(fake)),
+                "apart": apart.clamp(min=-self.margin),
                 "reconstruction": a * absolute_error(self.decode(z), x),
             },
         )
@@ -92,4 +96,4 @@ class Pioneer(LatentModel):
             )
 
     def _divergence(self, z: Tensor) -> Tensor:
-        return batch_kl(z * math.sqrt(self.latent_dim))
+        return batch_kl(z * math.sqrt(self.latent_dim)) / self.latent_dim

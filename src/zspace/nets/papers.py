@@ -63,12 +63,16 @@ class FlexAENets:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
-    def encoder(self, outputs: int | None = None) -> nn.Sequential:
-        """E: data to `outputs` numbers (m unless told: twice that for a mean and a variance)."""
+    def encoder(self, outputs: int | None = None, *, norm: bool = True) -> nn.Sequential:
+        """E: data to `outputs` numbers (m unless told: twice that for a mean and a variance).
+
+        Args:
+            norm: with batch norm; an encoder that has to tell two batches apart has none.
+        """
         outputs = outputs or self.latent_dim
         if not self.is_image:
             return _initialised(mlp(self.shape[0], [self.hidden], outputs), uniform=True)
-        return _initialised(nn.Sequential(*self._down(norm=True), nn.Linear(self.hidden, outputs)))
+        return _initialised(nn.Sequential(*self._down(norm=norm), nn.Linear(self.hidden, outputs)))
 
     def decoder(self) -> nn.Sequential:
         """D: codes (N, m) to images in [0, 1] or to vectors."""
@@ -111,7 +115,7 @@ class FlexAENets:
                 "FlexAE-SR smooths images by a critic of images; Table 6 has none for vectors "
                 "(leave out --smoothing)"
             )
-        return _initialised(nn.Sequential(*self._down(norm=False), nn.Linear(self.hidden, 1)))
+        return self.encoder(1, norm=False)
 
     def _down(self, *, norm: bool) -> list[nn.Module]:
         channels, height, width = self.shape
@@ -150,9 +154,13 @@ class GENNets:
     hidden: int = 512
     momentum: float = 0.1
 
-    def encoder(self, outputs: int | None = None) -> nn.Sequential:
+    def encoder(self, outputs: int | None = None, *, norm: bool = True) -> nn.Sequential:
         """E: data to `outputs` numbers (l unless told: twice that for a mean and a variance)."""
-        return nn.Sequential(nn.Flatten(), self._mlp(prod(self.shape), outputs or self.latent_dim))
+        outputs = outputs or self.latent_dim
+        if norm:
+            return nn.Sequential(nn.Flatten(), self._mlp(prod(self.shape), outputs))
+        net = mlp(prod(self.shape), [self.hidden, self.hidden], outputs)
+        return _initialised(nn.Sequential(nn.Flatten(), net))
 
     def decoder(self) -> nn.Sequential:
         """D: codes (N, l) to images in [0, 1] or to vectors."""
@@ -170,8 +178,7 @@ class GENNets:
 
     def image_critic(self) -> nn.Sequential:
         """Images to (N, 1), with two hidden layers. No batch norm."""
-        widths = [self.hidden, self.hidden]
-        return _initialised(nn.Sequential(nn.Flatten(), mlp(prod(self.shape), widths, 1)))
+        return self.encoder(1, norm=False)
 
     def _mlp(self, inputs: int, outputs: int) -> nn.Sequential:
         net = mlp(inputs, [self.hidden, self.hidden], outputs, norm=True)

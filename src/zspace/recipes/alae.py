@@ -38,7 +38,7 @@ def alae(
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = ALAE(
-        nets.encoder(), nets.decoder(), Pushforward(nets.generator(), dim), nets.latent_critic(),
-        dim, gamma=gamma, rate=rate,
+        nets.encoder(norm=False), nets.decoder(), Pushforward(nets.generator(), dim),
+        nets.latent_critic(), dim, gamma=gamma, rate=rate,
     )  # fmt: skip
     return one_stage(model, iterations, batch_size)

@@ -30,15 +30,20 @@ def pioneer(
     latent_dim: LatentDim = None,
     reconstruction: Annotated[float, About("a, of the mean error of a pixel", least=0)] = 10.0,
     codes: Annotated[float, About("b, of the cosine distance of codes", least=0)] = 1000.0,
+    margin: Annotated[
+        float,
+        About("how far the encoder sets generated images apart, in nats per dimension", least=0),
+    ] = 0.25,
     arch: PlainArchitecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
-    rate: LearningRate = 1e-3,
+    rate: LearningRate = 2e-4,
 ) -> Plan:
     """An adversarial generator-encoder (Heljakka et al., 2018), not growing, FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = Pioneer(
-        nets.encoder(), nets.decoder(), Sphere(dim), dim, weights=(reconstruction, codes), rate=rate
-    )
+        nets.encoder(norm=False), nets.decoder(), Sphere(dim), dim,
+        weights=(reconstruction, codes), margin=margin, rate=rate,
+    )  # fmt: skip
     return one_stage(model, iterations, batch_size)
