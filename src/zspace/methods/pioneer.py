@@ -38,7 +38,7 @@ class Pioneer(LatentModel):
             codes, here, and G never finds back.
         rate: of both Adams.
 
-    Departures: networks that do not grow, of FlexAE's size, without spectral norm; the margin, which
+    Departures: networks that do not grow, of FlexAE's size, without spectral norm; a margin, which
     the same authors' Towards Photographic Image Manipulation (2019) has; Adam's constants are those
     of Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder Networks (2018), whose
     game (section 3) it is.
