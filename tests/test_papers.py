@@ -17,7 +17,7 @@ from zspace.metrics import Figure
 from zspace.papers.base import Entry, Scale, published, reproduce
 
 
-@pytest.mark.parametrize("figure, rows", [("fig2", 3), ("fig3", 4)])
+@pytest.mark.parametrize("figure, rows", [("fig2", 6), ("fig3", 8)])
 def test_flexae_figures(tmp_path: Path, cli: Cli, figure: str, rows: int) -> None:
     name, out = f"flexae/{figure}", tmp_path / figure
     scale = {"smoke": Scale({"iterations": 6, "checkpoints": 2}, "6 iterations", "")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -160,6 +160,11 @@ def mean_and_deviation(values: list[float]) -> Figure:
     """Mean and standard deviation, as the paper has them behind its ±."""
     each = torch.tensor(values, dtype=torch.float64)
     return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
+
+
+def over_seeds(each: Sequence[Figure]) -> Figure:
+    """Mean and deviation over trainings; of one training what one measurement has."""
+    return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
 
 
 @cache

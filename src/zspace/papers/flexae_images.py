@@ -16,7 +16,7 @@ from zspace.evaluate import measure
 from zspace.metrics import Figure, mean_figure, memorisation_score
 from zspace.neighbourhood import neighbours
 from zspace.options import options_of
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, mean_and_deviation, published
+from zspace.papers.base import Entry, Experiment, Scale, Workbench, over_seeds, published
 from zspace.pictures import interpolation_rows, reconstruction_rows
 from zspace.recipes import find
 from zspace.run import Run
@@ -66,11 +66,6 @@ def figures(
         values = {k: Figure(f["value"], f["error"]) for k, f in row["figures"].items()}
         found[row["kind"]] = values
     return found, held
-
-
-def over_seeds(each: Sequence[Figure]) -> Figure:
-    """Mean and deviation over trainings; of one training what one measurement has."""
-    return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
 
 
 def _column(bench: Workbench) -> int | None:

@@ -1,0 +1,208 @@
+"""The five papers' systems and their strongest baselines on one data set, at one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zspace import api, plots
+from zspace.bench import GENERATION, RECONSTRUCTION, Bench, bench_of, generated
+from zspace.core import decoded
+from zspace.evaluate import measure
+from zspace.metrics import Figure
+from zspace.papers.base import Entry, Experiment, Scale, Workbench, over_seeds
+from zspace.run import Run
+from zspace.storage import write_text
+from zspace.tables import Table
+from zspace.tuning import tune
+
+
+@dataclass(frozen=True)
+class System:
+    """A recipe, what codes are drawn from, and the options that belong to the system itself."""
+
+    recipe: str
+    sampler: str = "prior"
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+SYSTEMS = {
+    "FlexAE": System("flexae"),
+    "FlexAE-SR": System("flexae-sr"),
+    "GEN": System("gen"),
+    "ReGene": System("regene", "convex", {"perceptual": 0.0}),
+    "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}),
+    "LSR-GAN": System("lsrgan"),
+    "VAE": System("vae"),
+    "WAE-GAN": System("wae-gan"),
+    "two-stage VAE": System("two-stage-vae"),
+    "AE + mixture": System("ae", "mixture"),
+    "RAE + mixture": System("rae", "mixture"),
+}
+
+COLUMNS = {
+    "Frechet, generated": (GENERATION, "fid"), "F8 (recall)": (GENERATION, "f8"),
+    "F1/8 (precision)": (GENERATION, "f1/8"), "accuracy": (GENERATION, "accuracy"),
+    "PMS": (GENERATION, "pms"), "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
+}  # fmt: skip
+"""The table's columns: the kind of subject and the metric."""
+
+SHOWN = 20
+"""Samples of each system in the picture."""
+
+
+def trained(bench: Workbench, name: str, seed: int) -> Run:
+    """The run of a system, its sampler tuned where that is what the system is."""
+    system = SYSTEMS[name]
+    options = {**system.options, **bench.settings["systems"][name]}
+    run = bench.trained(system.recipe, str(bench.data), seed=seed, **options)
+    if system.sampler.startswith("medium"):
+        trials = bench.settings["trials"]
+        tune(run.folder, system.sampler, trials=trials, min_accuracy=bench.settings["accuracy"],
+             device=bench.device)  # fmt: skip
+    return run
+
+
+def systems(bench: Workbench) -> list[Entry]:
+    """Every system, trained and measured alike; a row of samples of each in one picture.
+
+    The table that is printed has a line for each number; systems.md has them side by side.
+    """
+    seeds = bench.settings["seeds"]
+    entries: list[Entry] = []
+    rows: list[list[str]] = []
+    strips: dict[str, Tensor] = {}
+    by, data, n = "", "", 0
+    for name in bench.settings["systems"]:
+        found: dict[str, list[Figure]] = {}
+        for seed in range(seeds):
+            run = trained(bench, name, seed)
+            held = bench_of(run.folder, n=bench.settings.get("n"), device=bench.device)
+            sampler = SYSTEMS[name].sampler
+            measured = measure(held, metrics=["fid", "prd", "accuracy", "pms"], samplers=[sampler])
+            by, data, n = held.extractor.name, held.images.name, len(held.test)
+            for row in measured["rows"]:
+                for column, (kind, metric) in COLUMNS.items():
+                    value = row["figures"].get(metric)
+                    if row["kind"] == kind and value is not None:
+                        figure = Figure(value["value"], value["error"])
+                        found.setdefault(column, []).append(figure)
+            if seed == 0:
+                strips[name] = _strip(held, sampler)
+        figures = {c: over_seeds(each) for c, each in found.items()}
+        rows.append([name, *(str(figures.get(c, "")) for c in COLUMNS)])
+        entries += [
+            Entry(name, c, f, "pixels" if c == "PMS" else by, data, n) for c, f in figures.items()
+        ]
+    _picture(bench, strips)
+    notes = [
+        f"{data}, features {by}, n = {n}; ± is the deviation over {seeds} trainings." if seeds > 1
+        else f"{data}, features {by}, n = {n}; ± is the error of one measurement.",
+    ]  # fmt: skip
+    table = Table(["", *COLUMNS], rows, notes=notes)
+    write_text(bench.out / "systems.md", table.markdown())
+    return entries
+
+
+def _strip(held: Bench, name: str) -> Tensor:
+    """Samples (SHOWN, C, H, W), of one class after the other where the sampler knows them."""
+    sampler = api.sampler(held.run.folder, name, held.model, images=held.images)
+    if not sampler.labels:
+        return generated(held, name, SHOWN).x
+    device = next(held.model.parameters()).device
+    seeded = torch.Generator(device).manual_seed(held.seed)
+    labels = [i % sampler.labels for i in range(SHOWN)]
+    with torch.no_grad():
+        z = torch.cat([sampler.sample(1, label, generator=seeded) for label in labels])
+    return decoded(held.model, z)
+
+
+def _picture(bench: Workbench, strips: Mapping[str, Tensor]) -> None:
+    """A row of samples of each system, its name at the left."""
+    fig, axes = plots.figure(1, len(strips), (8.5, 0.5))
+    for axis, (name, x) in zip(axes.flat, strips.items(), strict=True):
+        images = plots.to_uint8(x)
+        axis.imshow(np.concatenate(list(images), 1), cmap="gray", vmin=0, vmax=255)
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    plots.save_figure(bench.picture("systems"), fig)
+
+
+def _fc(iterations: int, latent_dim: int = 32, **more: Any) -> dict[str, Any]:
+    return {"iterations": iterations, "arch": "fc", "hidden": 256, "latent_dim": latent_dim,
+            "batch_size": 128, "precision": "bf16", **more}  # fmt: skip
+
+
+_EQUAL: dict[str, dict[str, Any]] = {
+    "FlexAE": _fc(6000), "FlexAE-SR": _fc(6000), "GEN": _fc(6000, 8),
+    "ReGene": {"iterations": 6000, "classifier_iterations": 2000, "width": 16,
+               "decoder_width": 32, "batch_size": 128, "precision": "bf16"},
+    "categorical generation": {"iterations": 6000, "batch_size": 128, "hidden": 256,
+                               "latent_dim": 20, "precision": "bf16"},
+    "LSR-GAN": {"iterations": 6000, "vae_iterations": 2000, "width": 16, "precision": "bf16"},
+    "VAE": _fc(6000), "WAE-GAN": _fc(6000),
+    "two-stage VAE": {**_fc(12_000), "first_iterations": 6000, "second_hidden": 256},
+    "AE + mixture": _fc(6000), "RAE + mixture": _fc(6000),
+}  # fmt: skip
+_DEMO: dict[str, dict[str, Any]] = {
+    "FlexAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256},
+    "GEN": {"iterations": 1500, "hidden": 256, "latent_dim": 8},
+    "ReGene": {"iterations": 1600, "classifier_iterations": 300, "width": 16, "decoder_width": 32,
+               "batch_size": 64},
+    "categorical generation": {"iterations": 2000, "hidden": 256, "latent_dim": 10},
+    "LSR-GAN": {"iterations": 1800, "vae_iterations": 800, "width": 32, "latent_dim": 32},
+    "VAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256},
+}  # fmt: skip
+_PAPER: dict[str, dict[str, Any]] = {
+    "FlexAE": {}, "FlexAE-SR": {}, "GEN": {"iterations": 100_000}, "ReGene": {"iterations": None},
+    "categorical generation": {"iterations": 100_000}, "LSR-GAN": {"iterations": None},
+    **{name: {"iterations": 130_000} for name in ("VAE", "WAE-GAN", "AE + mixture",
+                                                  "RAE + mixture")},
+    "two-stage VAE": {"iterations": 260_000, "first_iterations": 130_000},
+}  # fmt: skip
+_TOY: dict[str, dict[str, Any]] = {
+    "FlexAE": _fc(20, 3, train_size=300),
+    "categorical generation": {"iterations": 20, "hidden": 16, "latent_dim": 3, "train_size": 300},
+    "AE + mixture": _fc(20, 3, train_size=300),
+}
+
+EXPERIMENTS = (
+    Experiment(
+        "all/systems",
+        "The five systems and their strongest baselines on one data set, with a row of samples of "
+        "each.",
+        {
+            "smoke": Scale(
+                {"systems": _TOY, "seeds": 1, "trials": 4, "accuracy": None, "n": 100},
+                "three systems, 20 iterations, 300 images",
+                "a minute",
+            ),
+            "demo": Scale(
+                {"systems": _DEMO, "seeds": 1, "trials": 60, "accuracy": 0.95},
+                "made for the digits: a minute of training at most for each system",
+                "8 minutes on 2 cores",
+            ),
+            "small": Scale(
+                {"systems": _EQUAL, "seeds": 3, "trials": 60, "accuracy": 0.99},
+                "6,000 iterations of each (the two-stage VAE: in each stage), fully "
+                "connected networks of 256 units; ReGene and LSR-GAN: convolutions of "
+                "16 channels; bfloat16",
+                "3 hours on a core",
+            ),
+            "paper": Scale(
+                {"systems": _PAPER, "seeds": 3, "trials": 1000, "accuracy": 0.995},
+                "",
+                "about 150 hours on a GPU, by the papers' own figures, not measured",
+            ),
+        },
+        systems,
+        ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+)
