@@ -12,11 +12,11 @@ from torch import Tensor
 
 from zspace import api, plots
 from zspace.bench import GENERATION, bench_of
-from zspace.core import blockwise, codes, stream
+from zspace.core import as_float, blockwise, codes, stream
 from zspace.evaluate import measure
 from zspace.functional import kernel_entropy, kernel_jsd, whitened
 from zspace.methods.gen import GEN
-from zspace.metrics import Figure, mean_figure
+from zspace.metrics import Figure, mean_figure, mean_squared_error
 from zspace.novelty import auroc, error_variance, novelty
 from zspace.papers.base import (
     Entry,
@@ -26,6 +26,8 @@ from zspace.papers.base import (
     mean_and_deviation,
     published,
 )  # fmt: skip
+from zspace.pictures import interpolation_rows, reconstruction_rows
+from zspace.run import Run
 from zspace.samplers import Mixture, Normal
 from zspace.samplers.kde import likeliest_bandwidth, optimal_bandwidths
 
@@ -323,6 +325,57 @@ def fig4(bench: Workbench) -> list[Entry]:
     return entries
 
 
+METHODS = ("AAE", "VAE", "GEN")
+"""In the order of Table 3."""
+
+
+def _on_images(bench: Workbench, name: str) -> Run:
+    """One of the three models of Table 3, with the same networks as the others."""
+    data, where = str(bench.data), bench.settings
+    own = where["gen"] if name == "GEN" else {}
+    labels = {"label_attribute": "Male"} if data == "celeba" else {}
+    latent_dim = where["latent_dim"] or {"svhn": 25, "celeba": 40}[data]
+    return bench.trained(
+        name.lower(), data, iterations=where["iterations"], batch_size=100, arch="conv",
+        latent_dim=latent_dim, **where["options"], **labels, **own,
+    )  # fmt: skip
+
+
+def sheets(bench: Workbench) -> list[Entry]:
+    """64 samples of each model, and 32 test images above their reconstructions."""
+    entries: list[Entry] = []
+    for name in METHODS:
+        run = _on_images(bench, name)
+        model = api.load(run.folder, device=bench.device)
+        device = next(model.parameters()).device
+        x = as_float(api.run_images(run).test.x[:32].to(device))
+        seeded = torch.Generator(device).manual_seed(0)
+        plots.save_sheet(bench.picture(f"samples-{name}"), model.sample(64, generator=seeded))
+        plots.save_sheet(bench.picture(f"reconstructions-{name}"), *reconstruction_rows(model, x))
+        error = mean_figure(mean_squared_error(model.reconstruct(x), x))
+        entries.append(Entry(name, "mean squared error, reconstructed", error, "pixels",
+                             f"{bench.data} test", len(x)))  # fmt: skip
+    return entries
+
+
+def interpolations(bench: Workbench) -> list[Entry]:
+    """Lines between random codes of GEN's prior, and between the codes of test images."""
+    run = _on_images(bench, "GEN")
+    model = api.load(run.folder, device=bench.device)
+    device = next(model.parameters()).device
+    x = as_float(api.run_images(run).test.x[:16].to(device))
+    assert model.prior is not None
+    z = model.prior.sample(16, generator=torch.Generator(device).manual_seed(0))
+    t = torch.linspace(0, 1, 9, device=device)[None, :, None]
+    with torch.no_grad():
+        rows = blockwise(model.decode, ((1 - t) * z[:8, None] + t * z[8:, None]).flatten(0, 1))
+    plots.save_sheet(bench.picture("random"), rows, 9)
+    plots.save_sheet(bench.picture("test-images"), *interpolation_rows(model, x[:8], x[8:]))
+    error = mean_figure(mean_squared_error(model.reconstruct(x), x))
+    return [Entry("GEN", "mean squared error, reconstructed", error, "pixels",
+                  f"{bench.data} test", len(x))]  # fmt: skip
+
+
 def table3(bench: Workbench) -> list[Entry]:
     """The Frechet distance of generated images: AAE, VAE and GEN with the same networks.
 
@@ -330,16 +383,11 @@ def table3(bench: Workbench) -> list[Entry]:
     test part has, 10,000 at most, against as many test images. The paper's are FIDs.
     """
     data, where = str(bench.data), bench.settings
-    title, latent_dim = {"svhn": ("SVHN", 25), "celeba": ("CelebA", 40)}[data]
+    title = {"svhn": "SVHN", "celeba": "CelebA"}[data]
     theirs, spread = published()["gen/table3"][title], published()["gen/table3-sd"][title]
     entries: list[Entry] = []
-    for i, name in enumerate(("AAE", "VAE", "GEN")):
-        own = where["gen"] if name == "GEN" else {}
-        labels = {"label_attribute": "Male"} if data == "celeba" else {}
-        run = bench.trained(
-            name.lower(), data, iterations=where["iterations"], batch_size=100, arch="conv",
-            latent_dim=where["latent_dim"] or latent_dim, **where["options"], **labels, **own,
-        )  # fmt: skip
+    for i, name in enumerate(METHODS):
+        run = _on_images(bench, name)
         for features in where["features"]:
             measured = measure(
                 bench_of(run.folder, features=features, device=bench.device), metrics=["fid"]
@@ -373,6 +421,21 @@ def _scales(
 
 _GRID = {"dims": (2, 5, 10, 20, 40), "samples": SAMPLES}
 _MNIST = ("mnist",)
+
+_IMAGES = _scales(
+    {"iterations": 5, "latent_dim": 5, "gen": {"centres": 100}, "features": ("pixels",),
+     "size": " at 16 pixels",
+     "options": {"image_size": 16, "width": 4, "hidden": 16, "train_size": 400}},
+    {"iterations": 2000, "latent_dim": 25, "gen": {"centres": 2000},
+     "features": ("classifier", "pixels"), "size": " at 32 pixels",
+     "options": {"image_size": 32, "width": 16, "hidden": 128}},
+    {"iterations": 100_000, "latent_dim": None, "gen": {}, "features": ("inception",),
+     "size": "", "options": {}},
+    ("5 iterations, tiny networks, 400 images",
+     "32 pixels, 25 dimensions, 2,000 centres, convolutions of 16 and 32 channels, 2,000 "
+     "iterations (the paper names none)"),
+    ("a minute", "20 minutes on 2 cores", "some hours on a GPU"),
+)  # fmt: skip
 
 EXPERIMENTS = (
     Experiment(
@@ -418,7 +481,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "gen/fig3",
-        "GEN, Figure 3: MNIST mapped to ten 2-D Gaussians, without labels and with 10,000.",
+        "GEN, Figure 3 and the supplement's 3: MNIST mapped to ten 2-D Gaussians, without labels "
+        "and with 10,000, and samples of its modes.",
         _scales(
             {"labelled": 1000, "iterations": 30, "options": {"train_size": 4000}},
             {"labelled": 10_000, "iterations": 6000, "options": {}},
@@ -432,8 +496,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "gen/fig4",
-        "GEN, Figure 4: the most and least probable images of a digit, and its AUROC against the "
-        "others.",
+        "GEN, Figure 4 and the supplement's 4: the most and least probable images of a digit, and "
+        "its AUROC against the others.",
         _scales(
             {"digits": (1,), "iterations": 50},
             {"digits": (1,), "iterations": 4000},
@@ -444,25 +508,24 @@ EXPERIMENTS = (
         fig4,
         _MNIST,
     ),
-    Experiment(
-        "gen/table3",
-        "GEN, Table 3: Frechet distances of AAE, VAE and GEN on SVHN or CelebA.",
-        _scales(
-            {"iterations": 5, "latent_dim": 5, "gen": {"centres": 100}, "features": ("pixels",),
-             "size": " at 16 pixels",
-             "options": {"image_size": 16, "width": 4, "hidden": 16, "train_size": 400}},
-            {"iterations": 2000, "latent_dim": 25, "gen": {"centres": 2000},
-             "features": ("classifier", "pixels"), "size": " at 32 pixels",
-             "options": {"image_size": 32, "width": 16, "hidden": 128}},
-            {"iterations": 100_000, "latent_dim": None, "gen": {}, "features": ("inception",),
-             "size": "", "options": {}},
-            ("5 iterations, tiny networks, 400 images",
-             "32 pixels, 25 dimensions, 2,000 centres, convolutions of 16 and 32 channels, 2,000 "
-             "iterations (the paper names none)"),
-            ("a minute", "20 minutes on 2 cores", "some hours on a GPU"),
-        ),
-        table3,
-        ("celeba", "svhn"),
-        "the data set's files; at scale paper the Inception weights (zspace weights)",
+    *(
+        Experiment(
+            f"gen/{name}",
+            f"GEN, {about}",
+            _IMAGES,
+            run,
+            data,
+            "the data set's files; at scale paper the Inception weights (zspace weights)",
+        )
+        for name, about, run, data in (
+            ("table3", "Table 3: Frechet distances of AAE, VAE and GEN on SVHN or CelebA.", table3,
+             ("celeba", "svhn")),
+            ("fig2", "Figure 2 and the supplement's 1: samples and reconstructions of AAE, VAE and "
+             "GEN on CelebA.", sheets, ("celeba", "svhn")),
+            ("supplement-fig2", "supplement, Figures 1 and 2: samples and reconstructions on SVHN.",
+             sheets, ("svhn", "celeba")),
+            ("supplement-fig5", "supplement, Figures 5 and 6: interpolations between random codes "
+             "and between test images.", interpolations, ("celeba", "svhn")),
+        )
     ),
 )  # fmt: skip

@@ -38,6 +38,7 @@ from zspace.metrics import (
 )  # fmt: skip
 from zspace.nets.papers import ReGeneNets
 from zspace.neutral import neutral_classifier
+from zspace.options import options_of
 from zspace.papers.base import (
     Entry,
     Experiment,
@@ -46,6 +47,7 @@ from zspace.papers.base import (
     mean_and_deviation,
     published,
 )  # fmt: skip
+from zspace.recipes import find
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
 from zspace.run import Run
 from zspace.samplers import Convex
@@ -275,7 +277,8 @@ def fig6(bench: Workbench) -> list[Entry]:
     """Accuracy of a neutral classifier, trained on the data set, on generations of n codes.
 
     `raw`: combinations that no judge has seen; else those that passed both. As many of each class
-    as the test part has, 10,000 in all at most.
+    as the test part has, 10,000 in all at most. Beside them conditional GANs of FlexAE's networks;
+    for theirs the paper's Figure 6b prints no numbers.
     """
     of = _trained(bench)
     neutral = neutral_classifier(
@@ -308,7 +311,24 @@ def fig6(bench: Workbench) -> list[Entry]:
                 Entry(f"n = {n}, {what}", "accuracy", right, extractor.name, of.data, len(made.x),
                       paper, None, published_by, of.published)
             )  # fmt: skip
+    for recipe in ("dcgan", "wgan-gp", "sngan"):
+        made = _conditional(bench, recipe, judge)
+        assert made.labels is not None
+        right = mean_figure(accuracy(judge.features(made, "logits"), made.labels))
+        entries.append(
+            Entry(recipe, "accuracy", right, extractor.name, of.data, len(made.x), None, None,
+                  published_by, of.published)
+        )  # fmt: skip
     return entries
+
+
+def _conditional(bench: Workbench, recipe: str, judge: Bench) -> Subject:
+    """What another conditional model, trained on the same images, generates."""
+    known = options_of(find(recipe)) | options_of(api.train)
+    options = {k: v for k, v in bench.settings["conditional"].items() if k in known}
+    run = bench.trained(recipe, str(bench.data), **options)
+    model = api.load(run.folder, device=bench.device)
+    return generated(replace(judge, model=model), recipe, sampler=model.prior)
 
 
 def _distance(bench: Workbench, held: Bench, x: Subject, y: Subject) -> Figure:
@@ -375,12 +395,14 @@ def table4(bench: Workbench) -> list[Entry]:
     for features in by:
         held = _judged(of, bench, features)
         made = generated(held, "generations", sampler=of.convex)
+        conditional = _conditional(bench, "cvae", held)
         for what, subject, row in (
-            ("test images", held.reference, "Real Image"), ("ReGene", made, "ReGene")
+            ("test images", held.reference, "Real Image"), ("ReGene", made, "ReGene"),
+            ("CVAE", conditional, "CVAE"),
         ):  # fmt: skip
             mean, deviation = inception_score(held.features(subject, "logits"))
             theirs = (None, None) if column is None else (table[row][column], spread[row][column])
-            published_by = "inception" if row == "ReGene" else "a classifier of the data"
+            published_by = "a classifier of the data" if row == "Real Image" else "inception"
             entries.append(
                 Entry(what, "Inception Score", Figure(mean, deviation / math.sqrt(10)),
                       held.extractor.name, of.data, len(subject.x), *theirs, published_by,
@@ -699,6 +721,11 @@ _LESS = (
     "loss"
 )
 _DAY = "for each training 2 (grey) or 3 hours on a GPU, by the paper's seconds per epoch"
+_CONDITIONAL_SMOKE = {"iterations": 10, "width": 4, "hidden": 16, "train_size": 300}
+_CONDITIONAL = {
+    "iterations": 4000, "width": 16, "hidden": 256, "batch_size": 64, "precision": "bf16",
+}  # fmt: skip
+"""Options of the conditional models beside ReGene, in Figure 6 and Table 4."""
 _GREY = ("mnist", "fashion-mnist", "digits")
 _ALL = ("mnist", "fashion-mnist", "cifar10", "digits")
 _COLOUR = ("cifar10", "mnist", "fashion-mnist", "digits")
@@ -730,9 +757,24 @@ def _experiment(
         f"regene/{name}",
         about,
         {
-            "smoke": Scale({"options": options[0], "most_trials": 50, **smoke}, toy, "a minute"),
-            "small": Scale({"options": options[1], **middle}, less or _LESS, cost),
-            "paper": Scale({"options": options[2], **paper}, "", paper_cost),
+            "smoke": Scale(
+                {
+                    "options": options[0],
+                    "most_trials": 50,
+                    "conditional": _CONDITIONAL_SMOKE,
+                    **smoke,
+                },
+                toy,
+                "a minute",
+            ),
+            "small": Scale(
+                {"options": options[1], "conditional": _CONDITIONAL, **middle}, less or _LESS, cost
+            ),
+            "paper": Scale(
+                {"options": options[2], "conditional": {"iterations": 100_000}, **paper},
+                "",
+                paper_cost,
+            ),
         },
         run,
         data,
