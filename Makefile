@@ -1,4 +1,5 @@
-# make demo: install, train on the bundled digits, leave pictures in runs/demo
+# make demo: install, train the five systems and a VAE on the bundled digits, leave a picture, a
+#   table and report pages in runs/demo
 # make test: linters, type checker, tests and doctests
 # make bench: speed against plain PyTorch and pythae
 
@@ -19,15 +20,15 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 	@touch $@ .venv/installed
 
 demo: .venv/installed
-	.venv/bin/zspace train flexae --data digits --out runs/demo --overwrite \
-	  --iterations 2500 --batch-size 64 --latent-dim 16 --width 32 --hidden 256
+	.venv/bin/zspace reproduce all/systems --scale demo --data digits --out runs/demo
+	for run in runs/demo/runs/*; do .venv/bin/zspace report $$run --quiet; done
 	@echo
-	@echo 'The pictures: runs/demo/samples.png, reconstructions.png, interpolation.png, losses.png'
-	@echo 'More samples:      .venv/bin/zspace sample runs/demo --n 100 --seed 1 --out more.png'
-	@echo 'Another sampler:   .venv/bin/zspace sample runs/demo --sampler mixture --out mixture.png'
-	@echo 'Measure it:        .venv/bin/zspace evaluate runs/demo'
-	@echo 'All in one page:   .venv/bin/zspace report runs/demo'
-	@echo 'Train it further:  .venv/bin/zspace resume runs/demo --iterations 5000'
+	@echo 'A row of samples of each system:  runs/demo/systems.png'
+	@echo 'The table:                        runs/demo/systems.md'
+	@echo 'All of a run in one page:         runs/demo/runs/*/report.html'
+	@echo 'More samples:      .venv/bin/zspace sample runs/demo/runs/gen-digits-* --n 100 --out more.png'
+	@echo 'Another sampler:   .venv/bin/zspace sample runs/demo/runs/vae-digits-* --sampler kde --out kde.png'
+	@echo 'Measure and rank:  .venv/bin/zspace compare runs/demo/runs/* --sort fid'
 	@echo 'Real data:         .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
 	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
 

@@ -396,7 +396,9 @@ def test_quantisation_and_its_gradients_by_the_formula() -> None:
     encoder, decoder = nn.Conv2d(1, 2, 1), nn.Conv2d(2, 1, 1)
     model = VQVAE(encoder, decoder, prior, 12, commitment=0.25)
     x = torch.rand(8, 1, 2, 3, generator=seeded())
-    (_, terms), (_, likelihood) = steps(model, Batches((x * 255).byte(), size=8))
+    batches = Batches((x * 255).byte(), size=8)
+    batches.step = 1  # the codebook stays as it is
+    (_, terms), (_, likelihood) = steps(model, batches)
     x = next(Batches((x * 255).byte(), size=8))[0]
     grid = encoder(x)
     flat = grid.movedim(1, -1).reshape(-1, 2)
@@ -417,6 +419,14 @@ def test_quantisation_and_its_gradients_by_the_formula() -> None:
     parts = torch.autograd.grad(terms["reconstruction"], prior.codebook, allow_unused=True)
     assert parts == (None,)
     torch.testing.assert_close(model.encode(x), e.flatten(1))
+
+
+def test_the_codebook_begins_as_codes_and_is_used() -> None:
+    model = zspace.train("vq-vae", "digits", iterations=60, device="cpu", **small("vq-vae"))
+    assert isinstance(model, VQVAE)
+    x = torch.rand(50, 1, 8, 8, generator=seeded())
+    with torch.no_grad():
+        assert len(model.quantise(model.encoder(x)).unique()) > 1
 
 
 def every_grid() -> Tensor:

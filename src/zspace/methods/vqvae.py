@@ -32,9 +32,10 @@ class VQVAE(LatentModel):
         commitment: beta, 0.25 in the paper.
         rate: of Adam, 2e-4 in the paper.
 
-    Departures: the prior learns beside the autoencoder, not after it; of the codes as they are.
-    Images are in [0, 1] and their error is summed, as everywhere here. Other samplers' codes, and
-    interpolations, are decoded as they are, not as the nearest embeddings.
+    Departures: the codebook begins as codes of the first batch; the prior learns beside the
+    autoencoder, not after it, of the codes as they are. Images are in [0, 1] and their error is
+    summed, as everywhere here. Other samplers' codes, and interpolations, are decoded as they are,
+    not as the nearest embeddings.
     """
 
     def __init__(
@@ -65,6 +66,13 @@ class VQVAE(LatentModel):
         data: Tensor = self.decoder(self.check_codes(z).unflatten(1, (-1, *self.prior.grid)))
         return data
 
+    @torch.no_grad()
+    def _begin(self, grid: Tensor) -> None:
+        """The codebook begins as codes of the first batch: else one embedding may take all."""
+        flat = grid.movedim(1, -1).flatten(0, -2)
+        codebook = self.prior.codebook
+        codebook.copy_(flat[torch.linspace(0, len(flat) - 1, len(codebook)).long()])
+
     def optimizers(self) -> dict[str, Optimizer]:
         autoencoder = [*self.encoder.parameters(), *self.decoder.parameters(), self.prior.codebook]
         return {
@@ -75,6 +83,8 @@ class VQVAE(LatentModel):
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
         grid = full_precision(self.encoder(x))
+        if batches.step == 0:
+            self._begin(grid.detach())
         indices = self.quantise(grid.detach())
         e = self.prior.embed(indices)
         straight = grid + (e - grid).detach()

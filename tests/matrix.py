@@ -1,0 +1,72 @@
+"""Which sampler draws from which model's latents: found out by doing it.
+
+python -m tests.matrix writes docs/matrix.md; tests/test_matrix.py holds it against the code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+import zspace
+from tests.conftest import small
+from tests.test_samplers import made
+from zspace.core import Classifying, Density, LatentModel, Sampler, Variational, codes
+from zspace.data import Images, load
+from zspace.recipes import RECIPES
+from zspace.samplers import SAMPLERS
+from zspace.tables import Table
+
+DOCS = Path(__file__).parent.parent / "docs" / "matrix.md"
+HEADER = ["recipe", "a code of an image", "own prior", *SAMPLERS]
+ITERATIONS = 60
+FIRST = {"regene": {"classifier_iterations": 30}, "lsrgan": {"vae_iterations": 30}}
+
+
+def row(recipe: str, images: Images) -> list[str]:
+    """What a model of this recipe is, after a few iterations, and what its images are drawn by."""
+    options = {**small(recipe), **FIRST.get(recipe, {})}
+    model = zspace.train(recipe, images, iterations=ITERATIONS, device="cpu", **options)
+    some = images.train.take(torch.arange(400))
+    z = codes(model, some.x)
+    cells = [drawn(made(name, model.latent_dim).fit(z, some.y), model) for name in SAMPLERS]
+    own = "none" if model.prior is None else drawn(model.prior, model)
+    return [f"`{recipe}`", kind(model), own, *cells]
+
+
+def kind(model: LatentModel) -> str:
+    if isinstance(model, Variational):
+        return "drawn from q(z | x)"
+    return "a classifier's" if isinstance(model, Classifying) else "one"
+
+
+def drawn(sampler: Sampler, model: LatentModel) -> str:
+    """What the sampler can do, once it has drawn codes that were decoded to images."""
+    label = 1 if sampler.labels else None
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        x = model.decode(sampler.sample(3, label, generator=generator))
+        if isinstance(sampler, Density):
+            assert sampler.log_prob(sampler.sample(2)).shape == (2,)
+    assert x.shape == (3, 1, 8, 8)
+    assert bool(torch.isfinite(x).all())
+    what = [*(["density"] if isinstance(sampler, Density) else []), *(["class"] if label else [])]
+    return ", ".join(what) or "yes"
+
+
+def matrix() -> Table:
+    images = load("digits")
+    notes = [
+        "Every cell was drawn from: a model trained for some iterations on the digits, the sampler "
+        "fitted to its codes, three codes drawn and decoded. density: log p(z) is known, so that "
+        "`zspace novelty` can use it; class: codes of a class can be asked for (`--label`), which "
+        "needs labels in the data. Made by `python -m tests.matrix`; a test holds it against the "
+        "code."
+    ]
+    return Table(HEADER, [row(recipe, images) for recipe in RECIPES], notes=notes)
+
+
+if __name__ == "__main__":
+    title = "# Methods and samplers\n\n"
+    DOCS.write_text(title + matrix().markdown(), encoding="utf-8")
