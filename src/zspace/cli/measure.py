@@ -388,7 +388,7 @@ def reproduce(
     Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
     finished trainings are reused.
     """
-    from zspace.papers import EXPERIMENTS, find
+    from zspace.papers import EXPERIMENTS, RAN, find
     from zspace.papers import reproduce as perform
 
     if listed:
@@ -397,7 +397,8 @@ def reproduce(
             what = f"; data: {', '.join(known.data)}" if known.data else ""
             needs = f"; needs {known.needs}" if known.needs else ""
             costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
-            click.echo(f"{'':14} {costs}{what}{needs}")
+            ran = RAN.get(known.name, "smoke alone")
+            click.echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
         return
     if name is None:
         raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")

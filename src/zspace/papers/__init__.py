@@ -17,6 +17,25 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
+_GREY = "small, on MNIST"
+RAN = {
+    **dict.fromkeys(("flexae/fig2", "gen/fig1"), "small"),
+    "gen/table1": "paper",
+    "flexae/fig3": "small: VAE and FlexAE",
+    **dict.fromkeys(
+        ("flexae/table1", "flexae/table2", "flexae/table3", "flexae/table4", "flexae/fig4",
+         "flexae/fig6", "flexae/fig10", "gen/table2", "gen/fig3", "gen/fig4", "regene/fig3",
+         "regene/table2", "regene/fig6", "regene/table3", "regene/table4", "regene/fig7",
+         "regene/fig13", "regene/fig14", "regene/fig15b", "regene/fig17", "regene/collage",
+         "regene/closest", "categorical/fig1", "categorical/table4", "categorical/grid",
+         "all/systems"), _GREY),
+    **dict.fromkeys(
+        ("regene/fig16", "lsrgan/cifar10", "lsrgan/table1", "lsrgan/table2", "lsrgan/fig1",
+         "lsrgan/fig2", "lsrgan/fig3", "lsrgan/fig9"), "small, on Fashion-MNIST"),
+}  # fmt: skip
+"""What has been run here beyond scale smoke, which all have; the tables are in docs/results."""
+
+
 def find(name: str) -> Experiment:
     """The experiment of that name. `InputError` for an unknown one, with the nearest name."""
     if name not in EXPERIMENTS:
@@ -24,4 +43,4 @@ def find(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "Experiment", "find", "reproduce"]
+__all__ = ["EXPERIMENTS", "RAN", "Experiment", "find", "reproduce"]

@@ -154,8 +154,9 @@ _DEMO: dict[str, dict[str, Any]] = {
     "ReGene": {"iterations": 1600, "classifier_iterations": 300, "width": 16, "decoder_width": 32,
                "batch_size": 64},
     "categorical generation": {"iterations": 2000, "hidden": 256, "latent_dim": 10},
-    "LSR-GAN": {"iterations": 1800, "vae_iterations": 800, "width": 32, "latent_dim": 32},
-    "VAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256},
+    "LSR-GAN": {"iterations": 2500, "vae_iterations": 1000, "width": 32, "latent_dim": 32},
+    "VAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256,
+            "likelihood": "bernoulli"},
 }  # fmt: skip
 _PAPER: dict[str, dict[str, Any]] = {
     "FlexAE": {}, "FlexAE-SR": {}, "GEN": {"iterations": 100_000}, "ReGene": {"iterations": None},

@@ -1,0 +1,137 @@
+"""FlexAE's tables and figures on images, and the systems side by side, at a tiny scale."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Cli
+from zspace import api, papers
+from zspace.core import codes
+from zspace.papers.base import Workbench
+from zspace.papers.flexae_images import ATTRIBUTES, direction, trained
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained runs that the experiments of this file share."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.mark.parametrize(
+    "name, rows, pictures",
+    [
+        ("table1", 28, []), ("table2", 14, []), ("table3", 8, []), ("table4", 10, []),
+        ("fig4", 1, ["fig4-reconstructions", "fig4-samples"]), ("fig6", 1, ["samples"]),
+        ("fig5", 1, ["interpolations", "neighbours"]), ("fig10", 1, ["interpolations"]),
+        ("fig16", 1, ["neighbours"]), ("fig17", 1, ["neighbours"]),
+    ],
+)  # fmt: skip
+def test_flexae_on_images(
+    tmp_path: Path, shelf: Path, cli: Cli, name: str, rows: int, pictures: list[str]
+) -> None:
+    out = tmp_path / name
+    status, _, err = cli(
+        "reproduce", f"flexae/{name}", "--scale=smoke", "--data=digits", "--out", out, "--runs",
+        shelf, "--quiet", "--device=cpu",
+    )  # fmt: skip
+    assert status == 0, err
+    stored = json.loads((out / "table.json").read_text())
+    assert len(stored["entries"]) == rows
+    assert all(e["published"] is None for e in stored["entries"])  # of other data
+    assert sorted(p.stem for p in out.glob("*.png")) == sorted(pictures)
+
+
+def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
+    from zspace.papers.base import published
+    from zspace.papers.flexae_images import DATA, SYSTEMS
+
+    assert set(SYSTEMS) | {"best GAN", "what"} == set(published()["flexae/table1"])
+    assert published()["flexae/table1"]["FlexAE-SR"][DATA.index("cifar10")] == [50.36, 54.61]
+
+
+def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path, cli: Cli) -> None:
+    out = tmp_path / "out"
+    cli("reproduce", "flexae/table4", "--scale=smoke", "--data=digits", "--out", out, "--runs",
+        shelf, "--quiet", "--device=cpu")  # fmt: skip
+    entries = json.loads((out / "table.json").read_text())["entries"]
+    values = {e["what"]: e["ours"]["value"] for e in entries if e["measure"] == "PMS"}
+    assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures in CelebA's format: the brightness of half of an image says an attribute."""
+    root = tmp_path_factory.mktemp("faces")
+    folder = root / "img_align_celeba"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    lines = ["80", " ".join(ATTRIBUTES)]
+    for i in range(80):
+        has = generator.integers(0, 2, len(ATTRIBUTES))
+        face = generator.integers(0, 60, (218, 178, 3)).astype(np.uint8)
+        face[:109] += np.uint8(120 * has[-1])
+        Image.fromarray(face).save(folder / f"{i:06}.jpg")
+        lines.append(f"{i:06}.jpg " + " ".join(str(2 * int(h) - 1) for h in has))
+    parts = [f"{i:06}.jpg {0 if i < 60 else 1 if i < 68 else 2}" for i in range(80)]
+    (root / "list_eval_partition.txt").write_text("\n".join(parts) + "\n")
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch_size": 8}
+
+
+def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    for name in ("fig15", "fig5"):
+        known = papers.find(f"flexae/{name}")
+        scale = known.scales["smoke"]
+        settings = {**scale.settings, "options": OPTIONS, "n": None, "features": "pixels"}
+        smoke = {"smoke": replace(scale, settings=settings)}
+        monkeypatch.setitem(papers.EXPERIMENTS, f"flexae/{name}", replace(known, scales=smoke))
+        monkeypatch.setattr("zspace.bench.LEAST", 2)
+        out = tmp_path / name
+        status, _, err = cli(
+            "reproduce", f"flexae/{name}", "--scale=smoke", f"--data-dir={faces}", "--out", out,
+            "--runs", tmp_path / "runs", "--quiet", "--device=cpu",
+        )  # fmt: skip
+        assert status == 0, err
+        drawn = {p.stem for p in out.glob("*.png")}
+        grids = {"Male-a", "Male-b", "Male-c", "Male-d"}
+        assert drawn == (grids if name == "fig15" else
+                         {"interpolations", "attributes", "neighbours"})  # fmt: skip
+
+
+def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
+    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
+    bench = Workbench(tmp_path, settings, "celeba", str(faces), "cpu", True)
+    run = trained(bench, "FlexAE-SR")
+    way, without, having = direction(bench, run, "Male")
+    images = api.images_of("celeba", {**run.config, "label_attribute": "Male"})
+    z = codes(api.load(run.folder), images.train.x)
+    assert images.train.y is not None
+    means = [torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
+             for label in (0, 1)]  # fmt: skip
+    torch.testing.assert_close(way, means[1] - means[0])
+    assert float(having.mean()) > float(without.mean()) + 0.1
+
+
+def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
+    out = tmp_path / "out"
+    status, _, err = cli("reproduce", "all/systems", "--scale=smoke", "--data=digits", "--out", out,
+                         "--quiet", "--device=cpu")  # fmt: skip
+    assert status == 0, err
+    table = (out / "systems.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in table if line.startswith("| ")][2:] == [
+        "| FlexAE", "| categorical generation", "| AE + mixture"
+    ]  # fmt: skip
+    assert (out / "systems.png").exists()
+    assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")
