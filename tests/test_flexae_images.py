@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,6 @@ OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch
 
 
 def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     for name in ("fig15", "fig5"):
         known = papers.find(f"flexae/{name}")
         scale = known.scales["smoke"]
@@ -135,3 +134,24 @@ def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
     ]  # fmt: skip
     assert (out / "systems.png").exists()
     assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")
+
+
+def test_the_best_checkpoint_is_reported_beside_the_last(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = papers.find("flexae/table1")
+    scale = known.scales["smoke"]
+    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10}
+    smoke = {"smoke": replace(scale, settings=settings)}
+    monkeypatch.setitem(papers.EXPERIMENTS, known.name, replace(known, scales=smoke))
+    out = tmp_path / "out"
+    status, _, err = cli("reproduce", known.name, "--scale=smoke", "--data=digits", "--out", out,
+                         "--quiet", "--device=cpu")  # fmt: skip
+    assert status == 0, err
+    entries = json.loads((out / "table.json").read_text())["entries"]
+    values = {e["measure"]: e["ours"]["value"] for e in entries}
+    assert len(values) == 4
+    for what in ("reconstructed", "generated"):
+        last = values[f"Frechet distance, {what}"]
+        assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
+    assert entries[0]["data"] == "digits test, 2 trainings"
