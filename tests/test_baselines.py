@@ -562,8 +562,8 @@ def test_gan_losses_by_their_formulas(adversary: Adversary) -> None:
         expected = (1 - c_x).clamp(min=0).mean() + (1 + c_g).clamp(min=0).mean()
     else:
         mix = drawn.uniform(1)
-        u = (mix * shown + (1 - mix) * made).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(u).sum(), u)
+        u = (mix * x + (1 - mix) * fake.detach()).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(torch.cat([u, e], 1)).sum(), u)
         expected = c_g.mean() - c_x.mean() + 10 * ((gradient.norm(dim=1) - 1) ** 2).mean()
     torch.testing.assert_close(total, expected.detach())
 
@@ -584,7 +584,7 @@ def test_a_conditional_gan_draws_the_class_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ["cvae"])
 def test_conditional_models_need_labels(name: str) -> None:
-    with pytest.raises(InputError, match="needs data with labels"):
+    with pytest.raises(InputError, match="labels of two classes or more, these have 0"):
         RECIPES[name](Facts((1, 8, 8)))
 
 
@@ -648,3 +648,75 @@ def test_gaussian_mmd_stays_what_it_was() -> None:
     within += sum(k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j) / 42
     across = sum(k(a, b) for a in x for b in y) / 35
     assert float(gaussian_mmd(x, y, 2.0)) == pytest.approx(within - 2 * across, abs=1e-5)
+
+
+# ---- what an attack found
+
+
+@pytest.mark.parametrize("recipe", ["vampprior", "vae-flow", "vae-iop", "two-stage-vae"])
+def test_lsrgan_renders_every_variational_encoder(recipe: str, tmp_path: Path) -> None:
+    quick = {"iterations": 4, "device": "cpu"}
+    zspace.train(recipe, "digits", out=tmp_path / "e", **quick, **small(recipe))
+    model = zspace.train("lsrgan", "digits", out=tmp_path / "r", encoder=str(tmp_path / "e"),
+                         width=4, batch_size=8, **quick)  # fmt: skip
+    x = torch.rand(3, 1, 8, 8, generator=seeded())
+    torch.testing.assert_close(model.encode(x), zspace.load(tmp_path / "e").encode(x))
+    assert (tmp_path / "r" / "interpolation.png").exists()
+    assert model.sample(2).shape == (2, 1, 8, 8)
+
+
+def test_a_learned_variance_arrives_long_before_the_networks() -> None:
+    options = {**small("vae"), "latent_dim": 8, "width": 8, "hidden": 64, "rate": 1e-4}
+    model = zspace.train("vae", "digits", iterations=500, likelihood="learned-variance",
+                         device="cpu", **options)  # fmt: skip
+    assert isinstance(model, VAE)
+    assert isinstance(model.error, LearnedVariance)
+    images = zspace.data.load("digits")
+    x = images.train.x.float() / 255
+    mse = (model.reconstruct(x) - x).square().mean()
+    # 500 updates at the networks' rate would leave it at 0.9 at least
+    assert float(model.error.log_deviation.detach().exp() ** 2) < 2 * float(mse) < 0.25
+
+
+def test_the_penalty_is_of_the_gradient_in_the_image_alone() -> None:
+    torch.manual_seed(0)
+    critic = nn.Linear(8, 1, bias=False)
+    critic.weight.data = torch.tensor([[0.6, 0.8, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0]])
+    model = GAN(nn.Linear(5, 5), nn.Linear(5, 5), critic, Labelled(2, 3), 5,
+                adversary="wasserstein", critic_steps=1, rate=1e-3, betas=(0.5, 0.9))  # fmt: skip
+    name, terms = next(steps(model, vectors()))
+    assert name == "critic"
+    assert float(terms["penalty"].detach()) == pytest.approx(0, abs=1e-10)
+
+
+def test_a_flow_runs_in_full_precision_under_autocast() -> None:
+    model = RECIPES["vae-flow"](Facts((5,)), **small("vae-flow")).model  # type: ignore[call-arg]
+    assert isinstance(model, VAE)
+    assert model.flow is not None
+    seen: list[bool] = []
+    model.flow.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    with torch.autocast("cpu", torch.bfloat16):
+        list(steps(model, vectors()))
+        model.encode(next(vectors())[0])
+    assert seen == [False, False]
+
+
+def test_pioneer_needs_a_sphere() -> None:
+    with pytest.raises(InputError, match="--latent-dim must be at least 2"):
+        RECIPES["pioneer"](Facts((1, 8, 8)), latent_dim=1)  # type: ignore[call-arg]
+
+
+def test_options_of_a_mixture_need_one() -> None:
+    with pytest.raises(InputError, match="--components 7 is of a mixture"):
+        RECIPES["wae"](Facts((1, 8, 8)), components=7)  # type: ignore[call-arg]
+
+
+def test_a_count_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match="--hidden must be at most 9007199254740991"):
+        zspace.train("vae", "digits", hidden=10**21)
+
+
+def test_gans_say_their_papers_defaults() -> None:
+    for name, steps_, rate in (("dcgan", 1, 2e-4), ("wgan-gp", 5, 1e-4), ("sngan", 5, 2e-4)):
+        plan = RECIPES[name](Facts((1, 8, 8)), **small(name))  # type: ignore[call-arg]
+        assert plan.found == {"critic_steps": steps_, "rate": rate}

@@ -401,7 +401,9 @@ def sampler(
         own = model.samplers()
         if name not in own:
             known = ", ".join([*own, *samplers.SAMPLERS])
-            raise InputError(f"{run} has no {name} of its own: choose a sampler ({known})")
+            raise InputError(
+                f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
+            )
         return own[name]
     existing = Run(run)
     path = _sampler_file(existing, name)

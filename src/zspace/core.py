@@ -407,6 +407,20 @@ class Frozen(nn.Module):
         return self.module(*args)
 
 
+def in_eval_mode(net: nn.Module, x: Tensor) -> Tensor:
+    """net(x) with batch norm by its running statistics and no dropout, whatever mode net is in.
+
+    In train mode it is called after the passes in that mode: they move the statistics.
+    """
+    mode = net.training
+    net.eval()
+    try:
+        out: Tensor = net(x)
+    finally:
+        net.train(mode)
+    return out
+
+
 def check_floats(x: Tensor) -> Tensor:
     """x itself, where it is a tensor of floats as networks take it."""
     if not isinstance(x, Tensor) or not x.is_floating_point():  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -21,6 +21,7 @@ from zspace.functional import jacobian_log_determinant
 from zspace.metrics import Figure, jackknife
 from zspace.options import comma_names
 from zspace.run import Run
+from zspace.samplers import OWN
 from zspace.storage import write_text
 
 SHOWN = 100
@@ -141,7 +142,8 @@ def novelty(
         InputError: anything that was asked for can't be had.
     """
     model = api.load(run, checkpoint=checkpoint, device=device)
-    codes_density = api.sampler(run, density, model)
+    own = model.samplers()
+    codes_density = own.get(density) if density in OWN else api.sampler(run, density, model)
     if not isinstance(codes_density, Density):
         raise InputError(
             f"the {density} of {run} has no known density: --density normal, mixture or kde fits "

@@ -17,6 +17,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from zspace.errors import InputError, unknown
 
+WHOLE = (1 << 53) - 1
+"""The largest whole number that an option takes."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -74,6 +77,8 @@ class Option:
         if not math.isfinite(number) or fraction:
             raise wrong
         self._check_range(number)
+        if abs(whole) > WHOLE:
+            raise InputError(f"{self.flag} must be at most {WHOLE}, not {number:g}")
         return whole if self.kind is int else number
 
     def _check_range(self, number: float) -> None:

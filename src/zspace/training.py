@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,11 @@ def constant(iteration: int) -> float:
 
 
 def adam(
-    parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float] = (0.9, 0.999)
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+    rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> Adam:
-    """Adam (Kingma and Ba, 2015) in PyTorch's fused form."""
+    """Adam (Kingma and Ba, 2015) in PyTorch's fused form, of parameters or of groups of them."""
     return Adam(parameters, lr=rate, betas=betas, fused=True)
 
 

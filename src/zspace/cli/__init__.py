@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         ):
             raise
         status = _complain(
-            "out of memory: lower --batch-size, --width, --hidden or the number asked for"
+            "out of memory: lower --batch-size, the networks' sizes (--width, --hidden and their "
+            "like) or the number asked for"
         )
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

@@ -85,7 +85,7 @@ class GAN(LatentModel):
             e = self._indicator(x, y)
             with torch.no_grad():
                 fake = self.decode(torch.cat([batches.normal(self.noise_dim), e], 1))
-            yield "critic", self._critic_terms(labelled(x, e), labelled(fake, e), batches)
+            yield "critic", self._critic_terms(x, fake, e, batches)
         e = self._indicator(*next(batches))
         z = torch.cat([batches.normal(self.noise_dim), e], 1)
         fake = self.decode(z)
@@ -100,13 +100,17 @@ class GAN(LatentModel):
             terms["label"] = cross_entropy(logits, z[:, self.noise_dim :])
         yield "encoder", terms
 
-    def _critic_terms(self, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
-        on_real, on_fake = (full_precision(self.critic(shown)) for shown in (real, fake))
+    def _critic_terms(self, real: Tensor, fake: Tensor, e: Tensor, batches: Batches) -> Terms:
+        def critic(x: Tensor) -> Tensor:
+            return full_precision(self.critic(labelled(x, e)))
+
+        on_real, on_fake = critic(real), critic(fake)
         if self.adversary == "logistic":
             return {"real": softplus(-on_real).mean(), "fake": softplus(on_fake).mean()}
         if self.adversary == "hinge":
             return {"real": relu(1 - on_real).mean(), "fake": relu(1 + on_fake).mean()}
-        penalty = gradient_penalty(self.critic, real, full_precision(fake), batches.uniform(1))
+        # of the gradient in the image alone
+        penalty = gradient_penalty(critic, real, full_precision(fake), batches.uniform(1))
         return {"wasserstein": on_fake.mean() - on_real.mean(), "penalty": PENALTY * penalty}
 
     def _indicator(self, x: Tensor, y: Tensor | None) -> Tensor:

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Terms
-from zspace.functional import normal_kl, squared_error
+from zspace.core import Batches, Terms, in_eval_mode
+from zspace.functional import full_precision, normal_kl, squared_error
 from zspace.methods.vae import DiagonalPosterior, reparametrised
 from zspace.samplers.implicit import ImplicitPrior
 from zspace.training import adam
@@ -31,7 +31,8 @@ class IOP(DiagonalPosterior):
         rate, ratio_rate: of the two Adams.
 
     Reference: Takahashi et al., Variational Autoencoder with Implicit Optimal Priors (2019), Eq. 9,
-    11 and 13, Algorithm 1. -log p(x | z) is the squared error, as for the VAE here.
+    11 and 13, Algorithm 1. -log p(x | z) is the squared error, as for the VAE here; T is updated
+    once for each update of the VAE. Its dropout is of its own update alone.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class IOP(DiagonalPosterior):
             {
                 "reconstruction": squared_error(self.decode(z), x),
                 "kl": normal_kl(mean, log_variance),
-                "ratio": -self.prior.log_ratio(z).mean(),
+                "ratio": -full_precision(in_eval_mode(self.prior.ratio, z)).mean(),
             },
         )
         drawn = batches.normal(self.latent_dim)

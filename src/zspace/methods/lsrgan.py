@@ -75,6 +75,10 @@ class LSRGAN(Variational):
     def posterior(self, x: Tensor) -> Distribution:
         return self.vae.posterior(x)
 
+    def encode(self, x: Tensor) -> Tensor:
+        """The frozen model's code, which need not be the posterior's mean."""
+        return self.vae.encode(x)
+
     def begin(self) -> None:
         """Take over what the trained model has learned: its prior, and a copied decoder."""
         if self.vae.prior is not None:
@@ -95,6 +99,7 @@ class LSRGAN(Variational):
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
+        self.prior.eval()  # an implicit prior has dropout
         z = batches.draw(self.prior)
         fake = self.decode(z)
         # -log s(d) = softplus(-d), -log(1 - s(d)) = softplus(d)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, in_eval_mode
 from zspace.functional import full_precision, jacobian_norm, squared_error
 from zspace.training import adam
 
@@ -68,6 +68,8 @@ class RAE(LatentModel):
             squares = [p.square().sum() for p in self.decoder.parameters()]
             terms["weights"] = self.weight * torch.stack(squares).sum()
         elif self.regulariser == "gradient-penalty":
+            # by batch norm's running statistics: each image's own Jacobian, as it is decoded later
             direction = batches.normal(*rebuilt.shape[1:])
-            terms["jacobian"] = self.weight * jacobian_norm(rebuilt, z, direction)
+            apart = in_eval_mode(self.decoder, z)
+            terms["jacobian"] = self.weight * jacobian_norm(apart, z, direction)
         yield "rae", terms

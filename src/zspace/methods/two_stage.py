@@ -11,7 +11,14 @@ from torch.optim import Optimizer
 from zspace.core import Batches, Frozen, Sampler, Terms, of_stored
 from zspace.data.images import Images, Part
 from zspace.functional import normal_kl
-from zspace.methods.vae import VAE, DiagonalPosterior, LearnedVariance, moments_of, reparametrised
+from zspace.methods.vae import (
+    VAE,
+    DiagonalPosterior,
+    LearnedVariance,
+    groups_of,
+    moments_of,
+    reparametrised,
+)  # fmt: skip
 from zspace.samplers.normal import no_labels
 from zspace.training import adam
 
@@ -57,7 +64,8 @@ class TwoStage(DiagonalPosterior):
         prior: with the VAE of codes.
         rate: of Adam in the second stage.
 
-    Departure: rates are constant (the authors' code halves them now and then).
+    Departures: rates are constant (the authors' code halves them now and then); the variances have
+    one of their own (`zspace.methods.vae.VARIANCE_RATE`).
     """
 
     def __init__(self, first: VAE, prior: SecondStage, *, rate: float = 1e-4) -> None:
@@ -73,7 +81,7 @@ class TwoStage(DiagonalPosterior):
         return Part(moments.cpu(), images.train.y)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return {"second": adam(self.prior.parameters(), self.rate)}
+        return {"second": adam(groups_of(self.prior, self.prior.error, self.rate), self.rate)}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         moments, _ = next(batches)

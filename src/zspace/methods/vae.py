@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class LearnedVariance(nn.Module):
 
     Up to a constant the negative log-likelihood, per sample, of a Gaussian of the variance s^2 for
     each of the d numbers of a sample. Reference: Dai and Wipf (2019), Eq. 3 and section 3.
+    Departure: log s has a rate of its own (`VARIANCE_RATE`).
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,19 @@ class LearnedVariance(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         scaled = squared_error(x, y) / 2 * (-2 * self.log_deviation).exp()
         return x[0].numel() * self.log_deviation + scaled
+
+
+VARIANCE_RATE = 1e-2
+"""Adam's rate for a learned variance: at the networks' own its logarithm, which moves by the rate
+in each update, would not arrive."""
+
+
+def groups_of(model: nn.Module, error: object, rate: float) -> list[dict[str, Any]]:
+    """A model's parameters, those of a learned variance among them with a rate of their own."""
+    own = list(error.parameters()) if isinstance(error, nn.Module) else []
+    others = [p for p in model.parameters() if not any(p is o for o in own)]
+    groups = [{"params": others, "lr": rate}, {"params": own, "lr": VARIANCE_RATE}]
+    return groups if own else groups[:1]
 
 
 ERRORS: dict[Likelihood, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
@@ -146,10 +160,12 @@ class VAE(Variational):
     def encode(self, x: Tensor) -> Tensor:
         """The posterior's mean; with a flow, what f makes of the mean of z_0."""
         mean, _, context = self.moments(x)
-        return mean if self.flow is None else self.flow(context)(mean)
+        with torch.autocast(mean.device.type, enabled=False):
+            return mean if self.flow is None else self.flow(context)(mean)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return {"vae": adam(self.parameters(), self.rate, self.betas)}
+        groups = groups_of(self, self.error, self.rate)
+        return {"vae": adam(groups, self.rate, self.betas)}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
@@ -157,7 +173,9 @@ class VAE(Variational):
         z = z_0 = reparametrised(mean, log_variance, batches.normal(self.latent_dim))
         log_det = torch.zeros(())
         if self.flow is not None:
-            z, log_det = self.flow(context).call_and_ladj(z_0)
+            # sums of logarithms need full precision under autocast, too
+            with torch.autocast(z_0.device.type, enabled=False):
+                z, log_det = self.flow(context).call_and_ladj(z_0)
         terms = {"reconstruction": self.error(self.decode(z), x)}
         if self.prior_loss == "mmd":
             drawn = batches.normal(self.latent_dim)

@@ -108,8 +108,10 @@ def _frechet(
         if first is None:
             continue
         best: dict[str, Figure] = {}
+        # of the last stage: a first one's checkpoints generate nothing yet
+        start = first + run.config.get("first_iterations", 0)
         for iteration in run.checkpoints():
-            if iteration >= first:
+            if iteration >= start:
                 values, _ = figures(bench, run, system, ["fid"], iteration)
                 for kind in kinds:
                     now = values[kind]["fid"]

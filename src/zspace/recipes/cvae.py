@@ -39,7 +39,10 @@ def cvae(
     """A conditional VAE (Sohn et al., 2015) with FlexAE's networks; its codes hold the label."""
     classes = len(facts.classes)
     if classes < 2:
-        raise InputError("cvae needs data with labels, of two classes or more")
+        raise InputError(
+            f"cvae needs data with labels of two classes or more, these have {classes}: a folder "
+            "of a folder for each class has them, and --classes must leave two"
+        )
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     noise_dim = nets.latent_dim
     told = plain_networks(with_labels(facts), arch, noise_dim, width, hidden)

@@ -16,11 +16,10 @@ from zspace.recipes.base import (
     Hidden,
     Iterations,
     LatentDim,
-    LearningRate,
     PlainArchitecture,
     Plan,
+    Stage,
     Width,
-    one_stage,
     plain_networks,
     with_labels,
 )  # fmt: skip
@@ -35,38 +34,47 @@ BETAS: dict[Adversary, tuple[float, float]] = {
 def gan(
     facts: Facts,
     *,
-    adversary: Annotated[
-        Adversary, About("the loss: DCGAN's, WGAN-GP's, or SNGAN's with spectral norm")
-    ] = "logistic",
+    adversary: Adversary,
     iterations: Iterations = 20_000,
     batch_size: BatchSize = 64,
     latent_dim: LatentDim = None,
-    critic_steps: Annotated[int, About("updates of the critic for each other", least=1)] = 1,
+    critic_steps: Annotated[
+        int | None, About("updates of the critic for each other (unset: 1 for DCGAN, else 5)",
+                          least=1)
+    ] = None,
     arch: PlainArchitecture = "conv",
     width: Width = 64,
     hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
-) -> Plan:
+    rate: Annotated[
+        float | None, About("learning rate of Adam (unset: 2e-4, for WGAN-GP 1e-4)", above=0)
+    ] = None,
+) -> Plan:  # fmt: skip
     """A conditional GAN, FlexAE's decoder against its image critic."""
     if not facts.is_image:
-        raise InputError("dcgan, wgan-gp and sngan make images, not vectors")
+        raise InputError(
+            f"dcgan, wgan-gp and sngan make images, not vectors, as these of {facts.shape[0]} "
+            "numbers are"
+        )
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     noise_dim, classes = nets.latent_dim, len(facts.classes)
     dim = noise_dim + classes
     critic = plain_networks(with_labels(facts), arch, noise_dim, width, hidden).image_critic()
     if adversary == "hinge":
         spectrally_normalised(critic)
+    steps = critic_steps or (1 if adversary == "logistic" else 5)
+    pace = rate or (1e-4 if adversary == "wasserstein" else 2e-4)
     model = GAN(
         nets.encoder(dim), replace(nets, latent_dim=dim).decoder(), critic,
         Labelled(noise_dim, classes), dim,
-        adversary=adversary, critic_steps=critic_steps, rate=rate, betas=BETAS[adversary],
+        adversary=adversary, critic_steps=steps, rate=pace, betas=BETAS[adversary],
     )  # fmt: skip
-    return one_stage(model, iterations, batch_size)
+    found = {"critic_steps": steps, "rate": pace}
+    return Plan(model, (Stage(model, iterations, batch_size),), found)
 
 
-dcgan = partial(gan)
+dcgan = partial(gan, adversary="logistic")
 dcgan.__doc__ = "A conditional DCGAN (Radford et al., 2016), FlexAE's decoder and image critic."
-wgan_gp = partial(gan, adversary="wasserstein", critic_steps=5, rate=1e-4)
+wgan_gp = partial(gan, adversary="wasserstein")
 wgan_gp.__doc__ = "A conditional WGAN-GP (Gulrajani et al., 2017), FlexAE's decoder and critic."
-sngan = partial(gan, adversary="hinge", critic_steps=5)
+sngan = partial(gan, adversary="hinge")
 sngan.__doc__ = "A conditional SNGAN (Miyato et al., 2018), FlexAE's decoder and image critic."

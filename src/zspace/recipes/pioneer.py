@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from zspace.errors import InputError
 from zspace.methods.pioneer import Pioneer
 from zspace.options import About
 from zspace.recipes.base import (
@@ -42,6 +43,8 @@ def pioneer(
     """An adversarial generator-encoder (Heljakka et al., 2018), not growing, FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
+    if dim < 2:
+        raise InputError("--latent-dim must be at least 2 for pioneer, whose codes lie on a sphere")
     model = Pioneer(
         nets.encoder(norm=False), nets.decoder(), Sphere(dim), dim,
         weights=(reconstruction, codes), margin=margin, rate=rate,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from zuko.flows import MAF
 
+from zspace.core import in_eval_mode
 from zspace.methods.iop import IOP
 from zspace.methods.vae import VAE, moments_of
 from zspace.nets.papers import latent_net
@@ -39,7 +40,7 @@ def vampprior(
     iterations: Iterations = 20_000,
     batch_size: BatchSize = 100,
     latent_dim: LatentDim = None,
-    pseudo_inputs: Annotated[int, About("K, components of the prior", least=1)] = 500,
+    pseudo_inputs: Annotated[int, About("K, components of the prior", least=1, most=100_000)] = 500,
     beta: Beta = 1.0,
     likelihood: VAELikelihood = "squared-error",
     arch: PlainArchitecture = "conv",
@@ -53,23 +54,14 @@ def vampprior(
     encoder = nets.encoder(2 * dim)
 
     def moments(u: Tensor) -> tuple[Tensor, Tensor]:
-        return moments_of(_by_running_statistics(encoder, u))
+        # not in batch norm's statistics, which are those of the data
+        return moments_of(in_eval_mode(encoder, u))
 
     model = VAE(
         encoder, nets.decoder(), VampPrior(facts.shape, pseudo_inputs, moments), dim,
         beta=beta, likelihood=checked_likelihood(likelihood, facts), rate=rate,
     )  # fmt: skip
     return one_stage(model, iterations, batch_size)
-
-
-def _by_running_statistics(net: nn.Module, x: Tensor) -> Tensor:
-    """net(x) in eval mode, whatever mode it is in: pseudo-inputs must not enter batch norm's
-    statistics, which are those of the data."""
-    mode = net.training
-    net.eval()
-    out: Tensor = net(x)
-    net.train(mode)
-    return out
 
 
 def vae_flow(
@@ -83,7 +75,7 @@ def vae_flow(
         About("what the flow is of: an inverse autoregressive one of the posterior, or a spline "
               "flow as the prior"),
     ] = "posterior",
-    transforms: Annotated[int, About("of the flow, one after the other", least=1)] = 2,
+    transforms: Annotated[int, About("of the flow, one after the other", least=1, most=100)] = 2,
     flow_hidden: Annotated[int, About("units of the flow's two hidden layers", least=1)] = 128,
     beta: Beta = 1.0,
     likelihood: VAELikelihood = "squared-error",
@@ -119,7 +111,7 @@ def vae_iop(
     hidden: Hidden = None,
     ratio_hidden: Annotated[int, About("units of the ratio's two hidden layers", least=1)] = 256,
     dropout: Annotated[
-        float, About("of the ratio's hidden layers, against overfitting", least=0, below=1)
+        float, About("of the ratio's hidden layers, against overfitting", least=0, most=0.9)
     ] = 0.5,
     rate: LearningRate = 2e-4,
     ratio_rate: Annotated[float, About("learning rate of Adam for the ratio", above=0)] = 1e-3,

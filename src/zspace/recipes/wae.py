@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from zspace.core import Sampler
+from zspace.errors import InputError
 from zspace.methods.wae import WAE
 from zspace.options import About
 from zspace.recipes.base import (
@@ -57,6 +58,8 @@ def wae(
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     law: Sampler = Normal(dim)
+    if components is not None and prior == "normal":
+        raise InputError(f"--components {components} is of a mixture: --prior mixture")
     if prior == "mixture":
         law = ring(components or len(facts.classes) or 10, dim, separation)
     model = WAE(

@@ -5,25 +5,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zspace.core import Density, blockwise
+from zspace.core import Density
 from zspace.functional import full_precision
 from zspace.samplers.normal import Normal, no_labels
 
-PROPOSALS = 256
-"""Draws of N(0, I) among which one code is chosen."""
+STEPS = 200
+"""Of the chain that draws: in the first half the ratio comes in little by little."""
+
+STEP = 0.25
+"""Its length, in units of N(0, I)'s deviation."""
+
+CHAINS = 2048
+"""Codes that are drawn at a time."""
 
 
 class ImplicitPrior(Density):
     """p(z) = N(z; 0, I) exp(T(z)), where T has learned the log ratio of all codes to N(0, I).
 
-    It is normalised as far as T is right. A code is drawn by sampling importance resampling: one of
-    256 draws of N(0, I), by weights exp(T).
+    It is normalised as far as T is right. Each code is the end of its own chain from N(0, I): 200
+    Metropolis-adjusted Langevin steps at N(z; 0, I) exp(b T(z)), b rising to 1 in the first half.
 
     Args:
         ratio: T, codes (N, D) to (N, 1).
 
     Reference: Takahashi et al., Variational Autoencoder with Implicit Optimal Priors (2019), Eq. 8
-    to 11. The paper doesn't say how codes are drawn.
+    to 11. The paper doesn't say how codes are drawn; importance resampling of draws of N(0, I)
+    fails where codes are far from normal: the best of 256 were nothing like codes (MNIST, D = 32).
     """
 
     def __init__(self, ratio: nn.Module, dim: int) -> None:
@@ -42,12 +49,28 @@ class ImplicitPrior(Density):
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
+        sizes = [min(CHAINS, n - start) for start in range(0, n, CHAINS)]
+        return torch.cat([self._chains(size, generator) for size in sizes])
 
-        def choose(rows: Tensor) -> Tensor:
-            proposed = self.base.sample(len(rows) * PROPOSALS, generator=generator)
-            weights = self.log_ratio(proposed).view(len(rows), PROPOSALS).softmax(1)
-            chosen = torch.multinomial(weights, 1, generator=generator)[:, 0]
-            each = torch.arange(len(rows), device=chosen.device)
-            return proposed.view(len(rows), PROPOSALS, -1)[each, chosen]
+    def _chains(self, n: int, generator: torch.Generator | None) -> Tensor:
+        z = self.base.sample(n, generator=generator)
+        for step in range(STEPS):
+            share = min(1.0, 2 * (step + 1) / STEPS)
+            log_p, slope = self._at(z, share)
+            noise = torch.randn(z.shape, generator=generator, device=z.device)
+            proposed = z + STEP**2 / 2 * slope + STEP * noise
+            log_q, back = self._at(proposed, share)
+            # log of the ratio of the proposals' densities, there and back
+            returned = (z - proposed - STEP**2 / 2 * back).square().sum(1) / (2 * STEP**2)
+            gain = log_q - log_p + noise.square().sum(1) / 2 - returned
+            uniform = torch.rand(n, generator=generator, device=z.device)
+            z = torch.where((uniform.log() < gain)[:, None], proposed, z)
+        return z
 
-        return blockwise(choose, torch.arange(n))
+    @torch.enable_grad()
+    def _at(self, z: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        """log N(z; 0, I) + b T(z), (N,), and its gradient (N, D)."""
+        z = z.detach().requires_grad_()
+        log_p = self.base.log_prob(z) + share * self.log_ratio(z)
+        (slope,) = torch.autograd.grad(log_p.sum(), z)
+        return log_p.detach(), slope
