@@ -22,10 +22,11 @@ RAN = {
     **dict.fromkeys(("flexae/fig2", "gen/fig1"), "small"),
     "gen/table1": "paper",
     "flexae/fig3": "small: VAE and FlexAE",
+    "regene/fig6": f"{_GREY}: ReGene", "regene/table4": f"{_GREY}: ReGene",
     **dict.fromkeys(
         ("flexae/table1", "flexae/table2", "flexae/table3", "flexae/table4", "flexae/fig4",
          "flexae/fig6", "flexae/fig10", "gen/table2", "gen/fig3", "gen/fig4", "regene/fig3",
-         "regene/table2", "regene/fig6", "regene/table3", "regene/table4", "regene/fig7",
+         "regene/table2", "regene/table3", "regene/fig7",
          "regene/fig13", "regene/fig14", "regene/fig15b", "regene/fig17", "regene/collage",
          "regene/closest", "categorical/fig1", "categorical/table4", "categorical/grid",
          "all/systems"), _GREY),

@@ -38,6 +38,15 @@ GENArchitecture = Annotated[
     About("the FlexAE paper's networks, or fully connected ones (unset: fc, for colour conv)"),
 ]
 
+Components = Annotated[
+    int | None,
+    About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2, most=1000),
+]
+Separation = Annotated[
+    float,
+    About("distance of neighbours on the mixture's ring, in their deviations", above=0, most=1000),
+]
+
 
 def gen(
     facts: Facts,
@@ -49,14 +58,8 @@ def gen(
         Literal["normal", "mixture"], About("what the codes are matched to: N(0, I), or a ring of "
                                             "unit Gaussians")
     ] = "normal",
-    components: Annotated[
-        int | None, About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2,
-                          most=1000)
-    ] = None,
-    separation: Annotated[
-        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0,
-                         most=1000)
-    ] = 6.0,
+    components: Components = None,
+    separation: Separation = 6.0,
     labelled: Annotated[
         int | None, About("training images whose labels are used: each class gets its own "
                           "component of the mixture", least=1)

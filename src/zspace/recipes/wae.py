@@ -21,7 +21,7 @@ from zspace.recipes.base import (
     one_stage,
     plain_networks,
 )  # fmt: skip
-from zspace.recipes.gen import ring
+from zspace.recipes.gen import Components, Separation, ring
 from zspace.samplers import Normal
 
 
@@ -37,14 +37,8 @@ def wae(
     prior: Annotated[
         Literal["normal", "mixture"], About("N(0, I), or a ring of unit Gaussians")
     ] = "normal",
-    components: Annotated[
-        int | None, About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2,
-                          most=1000)
-    ] = None,
-    separation: Annotated[
-        float, About("distance of neighbours on the mixture's ring, in their deviations", above=0,
-                         most=1000)
-    ] = 6.0,
+    components: Components = None,
+    separation: Separation = 6.0,
     weight: Annotated[float, About("lambda, of the penalty", least=0)] = 10.0,
     arch: PlainArchitecture = "conv",
     width: Width = 64,
@@ -53,7 +47,7 @@ def wae(
     discriminator_rate: Annotated[
         float, About("learning rate of Adam for the discriminator", above=0)
     ] = 5e-4,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A Wasserstein autoencoder by an MMD (Tolstikhin et al., 2018), with FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
