@@ -80,7 +80,7 @@ def test_losses_of_the_vae(loss: Any) -> None:
     ((name, terms),) = vae.objectives(Batches(x, size=40, seed=3))
     again = Batches(x, size=40, seed=3)
     batch, _ = next(again)
-    mean, log_variance = vae.moments(batch)
+    mean, log_variance, _ = vae.moments(batch)
     z = mean + (log_variance / 2).exp() * again.normal(3)
     assert name == "vae"
     torch.testing.assert_close(terms["reconstruction"], bernoulli_error(vae.decode(z), batch))

@@ -597,8 +597,8 @@ def test_what_novelty_refuses(
     tmp_path: Path, runs: dict[str, Path], refused: Callable[..., str]
 ) -> None:
     out = f"--out={tmp_path / 's.csv'}"
-    assert "has no prior of its own" in refused("novelty", runs["ae"], out)
-    assert "has no known density" in refused("novelty", runs["flexae-sr"], out)
+    assert "has no prior of known density" in refused("novelty", runs["ae"], out)
+    assert "of known density" in refused("novelty", runs["flexae-sr"], out)
     assert "must be a .csv file" in refused("novelty", runs["gen"], "--out=s.txt")
     assert "unknown class 'x'" in refused("novelty", runs["gen"], "--label=x", out)
     assert "unknown part" in refused("novelty", runs["gen"], "--part=some", out)

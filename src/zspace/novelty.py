@@ -146,7 +146,7 @@ def novelty(
     codes_density = own.get(density) if density in OWN else api.sampler(run, density, model)
     if not isinstance(codes_density, Density):
         raise InputError(
-            f"the {density} of {run} has no known density: --density normal, mixture or kde fits "
+            f"{run} has no {density} of known density: --density normal, mixture or kde fits "
             "one to its training codes"
         )
     chosen, classes = api.data_for(run, data, data_dir, part)
