@@ -419,11 +419,11 @@ EXPERIMENTS = (
     _experiment("table1", "Table 1: Frechet distances of fourteen systems.", table1, _ALL,
                 _systems(tuple(SYSTEMS)), less="; three trainings of five systems",
                 cost="2 hours on a core",
-                paper_cost=f"about 60 hours for all fourteen {_HOURS}; a training can be stopped "
+                paper_cost=f"about 45 hours for all fourteen {_HOURS}; a training can be stopped "
                 "and goes on"),
     _experiment("table2", "Table 2: precision and recall.", table2, _ALL, _systems(_FEW),
                 cost="70 minutes on a core (Table 1's runs are reused with --runs)",
-                paper_cost=f"about 45 hours {_HOURS}"),
+                paper_cost=f"about 30 hours {_HOURS}"),
     _experiment("table3", "Table 3: Frechet distances over the size of the code.", table3, _ALL,
                 ({"base": 3, "factors": (1, 2), "seeds": 1}, {"base": 32, "factors": (1, 4),
                   "seeds": 3}, {"base": None, "factors": (1, 2, 4), "seeds": 1,
