@@ -359,8 +359,8 @@ def test_the_second_stage_learns_codes_that_are_not_normal() -> None:
 
     first = VAE(Exact(), nn.Identity(), StandardNormal(1), 1, likelihood="learned-variance")
     second = VAE(mlp(1, [64, 64], 2), mlp(1, [64, 64], 1), StandardNormal(1), 1,
-                 likelihood="learned-variance")  # fmt: skip
-    model = TwoStage(first, SecondStage(second), rate=2e-3)
+                 rate=2e-3, likelihood="learned-variance")  # fmt: skip
+    model = TwoStage(first, SecondStage(second))
     from zspace.data import Images
     from zspace.data.images import Part
 

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import full_precision
+from zspace.functional import full_precision, squared_error
 from zspace.samplers.pushforward import Pushforward
 from zspace.training import adam
 
@@ -91,8 +91,7 @@ class ALAE(LatentModel):
 
         with torch.no_grad():
             w = self.prior(batches.normal(self.latent_dim))
-        error = full_precision(self.encode(self.decode(w))) - w
-        yield "latent", {"reciprocity": error.square().sum(1).mean()}
+        yield "latent", {"reciprocity": squared_error(self.encode(self.decode(w)), w)}
 
     def _judge(self, x: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(self.encode(x))

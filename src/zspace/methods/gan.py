@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms, check_floats
 from zspace.errors import InputError
-from zspace.functional import full_precision, gradient_penalty
+from zspace.functional import full_precision, gradient_penalty, squared_error
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
 from zspace.training import adam
@@ -95,7 +95,7 @@ class GAN(LatentModel):
         yield "generator", {"fooling": (softplus(-on_fake) if logistic else -on_fake).mean()}
 
         noise, logits = self._encoded(shown)
-        terms = {"noise": (noise - z[:, : self.noise_dim]).square().sum(1).mean()}
+        terms = {"noise": squared_error(noise, z[:, : self.noise_dim])}
         if self.prior.labels:
             terms["label"] = cross_entropy(logits, z[:, self.noise_dim :])
         yield "encoder", terms

@@ -10,17 +10,14 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, Frozen, Sampler, Terms, of_stored
 from zspace.data.images import Images, Part
-from zspace.functional import normal_kl
 from zspace.methods.vae import (
     VAE,
     DiagonalPosterior,
     LearnedVariance,
-    groups_of,
     moments_of,
     reparametrised,
 )  # fmt: skip
 from zspace.samplers.normal import no_labels
-from zspace.training import adam
 
 
 class SecondStage(Sampler):
@@ -61,18 +58,17 @@ class TwoStage(DiagonalPosterior):
 
     Args:
         first: the VAE of the data.
-        prior: with the VAE of codes.
-        rate: of Adam in the second stage.
+        prior: with the VAE of codes, whose rate is that of this stage.
 
     Departures: rates are constant (the authors' code halves them now and then); the variances have
     one of their own (`zspace.methods.vae.VARIANCE_RATE`).
     """
 
-    def __init__(self, first: VAE, prior: SecondStage, *, rate: float = 1e-4) -> None:
+    def __init__(self, first: VAE, prior: SecondStage) -> None:
         super().__init__(Frozen(first.encoder), Frozen(first.decoder), prior, first.latent_dim)
         self.prior: SecondStage = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         # the first stage's variance, which a checkpoint of it needs
-        self.error, self.rate = first.error, rate
+        self.error = first.error
 
     def posteriors(self, images: Images) -> Part:
         """The means and log variances of all training images, side by side: (N, 2 D)."""
@@ -81,18 +77,9 @@ class TwoStage(DiagonalPosterior):
         return Part(moments.cpu(), images.train.y)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return {"second": adam(groups_of(self.prior, self.prior.error, self.rate), self.rate)}
+        return {"second": self.prior.vae.optimizers()["vae"]}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         moments, _ = next(batches)
         z = reparametrised(*moments_of(moments), batches.normal(self.latent_dim))
-        second = self.prior.vae
-        mean, log_variance, _ = second.moments(z)
-        u = reparametrised(mean, log_variance, batches.normal(self.latent_dim))
-        yield (
-            "second",
-            {
-                "reconstruction": self.prior.error(second.decode(u), z),
-                "kl": normal_kl(mean, log_variance),
-            },
-        )
+        yield "second", self.prior.vae.terms(z, batches)

@@ -169,6 +169,10 @@ class VAE(Variational):
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
+        yield "vae", self.terms(x, batches)
+
+    def terms(self, x: Tensor, batches: Batches) -> Terms:
+        """The loss of a batch, whose noise `batches` draws."""
         mean, log_variance, context = self.moments(x)
         z = z_0 = reparametrised(mean, log_variance, batches.normal(self.latent_dim))
         log_det = torch.zeros(())
@@ -186,4 +190,4 @@ class VAE(Variational):
             log_q = diagonal_normal(mean, log_variance).log_prob(z_0) - log_det
             log_p = self.prior.log_prob(full_precision(z))
             terms["kl"] = self.beta * (log_q - log_p).mean()
-        yield "vae", terms
+        return terms

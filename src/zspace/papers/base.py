@@ -167,6 +167,12 @@ def over_seeds(each: Sequence[Figure]) -> Figure:
     return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
 
 
+def known_to(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a recipe, or training itself, has an option for."""
+    known = options_of(find(recipe)) | options_of(api.train)
+    return {name: value for name, value in settings.items() if name in known}
+
+
 @cache
 def published() -> dict[str, Any]:
     """Every number that the five papers publish, by table or figure."""

@@ -15,10 +15,16 @@ from zspace.errors import InputError
 from zspace.evaluate import measure
 from zspace.metrics import Figure, mean_figure, memorisation_score
 from zspace.neighbourhood import neighbours
-from zspace.options import options_of
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, over_seeds, published
+from zspace.papers.base import (
+    Entry,
+    Experiment,
+    Scale,
+    Workbench,
+    known_to,
+    over_seeds,
+    published,
+)  # fmt: skip
 from zspace.pictures import interpolation_rows, reconstruction_rows
-from zspace.recipes import find
 from zspace.run import Run
 from zspace.samplers import KDE
 
@@ -43,8 +49,7 @@ ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
 def trained(bench: Workbench, system: str, *, seed: int = 0, **more: Any) -> Run:
     """The run of a system with an experiment's settings, as far as its recipe knows them."""
     recipe = SYSTEMS[system][0]
-    known = options_of(find(recipe)) | options_of(api.train)
-    settings = {k: v for k, v in bench.settings["options"].items() if k in known}
+    settings = known_to(recipe, bench.settings["options"])
     if bench.data in ("cifar10", "celeba"):
         settings |= bench.settings["colour"]
     settings |= bench.settings["own"].get(recipe, {})
@@ -317,7 +322,8 @@ def _neighbours(
         plots.save_sheet(bench.picture("neighbours"), *found.rows(training))
         return
     rows = found.by_features if by_features else found.by_pixels
-    lines = [torch.cat([image[None], training[row]]) for image, row in zip(found.images, rows)]  # noqa: B905
+    pairs = zip(found.images, rows, strict=True)
+    lines = [torch.cat([image[None], training[row]]) for image, row in pairs]
     plots.save_sheet(bench.picture("neighbours"), as_float(torch.cat(lines)), k + 1)
 
 

@@ -38,16 +38,15 @@ from zspace.metrics import (
 )  # fmt: skip
 from zspace.nets.papers import ReGeneNets
 from zspace.neutral import neutral_classifier
-from zspace.options import options_of
 from zspace.papers.base import (
     Entry,
     Experiment,
     Scale,
     Workbench,
+    known_to,
     mean_and_deviation,
     published,
 )  # fmt: skip
-from zspace.recipes import find
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
 from zspace.run import Run
 from zspace.samplers import Convex
@@ -324,8 +323,7 @@ def fig6(bench: Workbench) -> list[Entry]:
 
 def _conditional(bench: Workbench, recipe: str, judge: Bench) -> Subject:
     """What another conditional model, trained on the same images, generates."""
-    known = options_of(find(recipe)) | options_of(api.train)
-    options = {k: v for k, v in bench.settings["conditional"].items() if k in known}
+    options = known_to(recipe, bench.settings["conditional"])
     run = bench.trained(recipe, str(bench.data), **options)
     model = api.load(run.folder, device=bench.device)
     return generated(replace(judge, model=model), recipe, sampler=model.prior)
@@ -385,7 +383,8 @@ def table4(bench: Workbench) -> list[Entry]:
     """Inception Scores: by the data set's classifier and, where its weights are, by Inception.
 
     The paper's value for real images can only come from a classifier of the data set, its others
-    from an Inception network.
+    from an Inception network. Of its other models the CVAE is here, with FlexAE's networks; CCVAE
+    and CCapsCVAE are not.
     """
     of = _trained(bench)
     column = {"mnist": 0, "fashion-mnist": 1}.get(str(bench.data))

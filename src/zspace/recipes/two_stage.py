@@ -60,7 +60,7 @@ def two_stage_vae(
         SkipMLP(dim, [second_hidden] * DEPTH, 2 * dim), SkipMLP(dim, [second_hidden] * DEPTH, dim),
         Normal(dim), dim, likelihood="learned-variance", rate=rate,
     )  # fmt: skip
-    model = TwoStage(first, SecondStage(second), rate=rate)
+    model = TwoStage(first, SecondStage(second))
     stages = (
         Stage(first, first_iterations, batch_size),
         Stage(model, iterations - first_iterations, batch_size, data=model.posteriors),
