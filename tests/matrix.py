@@ -12,10 +12,10 @@ import torch
 import zspace
 from tests.conftest import small
 from tests.test_samplers import made
+from zspace.catalogue import SAMPLERS
 from zspace.core import Classifying, Density, LatentModel, Sampler, Variational, codes
 from zspace.data import Images, load
 from zspace.recipes import RECIPES
-from zspace.samplers import SAMPLERS
 from zspace.tables import Table
 
 DOCS = Path(__file__).parent.parent / "docs" / "matrix.md"

@@ -25,6 +25,7 @@ from zspace import api, papers, tuning
 from zspace.core import Batches, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
+from zspace.fitting import fit_sampler, sampler_of
 from zspace.functional import bernoulli_error, gaussian_mmd, normal_kl
 from zspace.methods.vae import VAE
 from zspace.nets.classifiers import dropout_cnn
@@ -398,7 +399,7 @@ def test_tune_stores_a_sampler_that_sample_uses(
         stored = json.loads((run / "tuning" / f"{name}.json").read_text())
         assert stored["trials"] == 44
         assert len(stored["cosine"]) == 10
-        fitted, theta = api.sampler(run, name, zspace.load(run)), stored["options"]["theta"]
+        fitted, theta = sampler_of(run, name, zspace.load(run)), stored["options"]["theta"]
         text = as_text(fitted.theta.tolist())  # type: ignore[union-attr, operator]
         assert text == (f"{theta:g}" if name == "simple" else theta)
         status, _, err = cli("sample", run, "--sampler", name, "--label", 7, "--n", 5, "--out",
@@ -416,7 +417,7 @@ def test_figures_of_a_search_are_of_its_sampler(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(tuning, "FRESH", 400)
     found = tune(run, "medium2", trials=60, samples=50, device="cpu")
     model = zspace.load(run)
-    fitted = api.sampler(run, "medium2", model)
+    fitted = sampler_of(run, "medium2", model)
     generator = torch.Generator().manual_seed(9)
     for label in range(10):
         with torch.no_grad():
@@ -578,7 +579,7 @@ def test_a_class_without_members(run: Path) -> None:
 
 
 def test_evaluate_asks_for_labels(run: Path, cli: Cli) -> None:
-    api.fit_sampler(run, "simple", {"theta": 0.3})
+    fit_sampler(run, "simple", {"theta": 0.3})
     status, out, err = cli("evaluate", run, "--metrics=accuracy", "--samplers=simple",
                            "--features=classifier", "--quiet")  # fmt: skip
     assert status == 0, err
@@ -593,7 +594,7 @@ def test_theta_by_hand(run: Path, cli: Cli, refused: Callable[..., str]) -> None
     assert "numbers in [0, 1]" in refused("fit-sampler", run, "--sampler=medium1", "--theta=0.5,2")
     status, _, err = cli("fit-sampler", run, "--sampler=medium1", "--theta=0,1")
     assert status == 0, err
-    fitted = api.sampler(run, "medium1", zspace.load(run))
+    fitted = sampler_of(run, "medium1", zspace.load(run))
     z = codes(zspace.load(run), api.run_images(Run(run)).train.x)
     y = api.run_images(Run(run)).train.y
     drawn = fitted.sample(5000, 4)

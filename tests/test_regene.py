@@ -20,11 +20,12 @@ from torch.nn.functional import conv_transpose2d
 
 import zspace
 from tests.conftest import Cli, random_images, small
-from zspace import api, gallery, papers, weights
+from zspace import gallery, papers, weights
 from zspace.core import Batches, Classifying, Sampler, as_float, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
 from zspace.evaluate import evaluate
+from zspace.fitting import sampler_of
 from zspace.functional import classification_error, structural_similarity
 from zspace.generations import Generation, augmented, convex_of, generate
 from zspace.methods.regene import Phase, ReGene
@@ -569,7 +570,7 @@ def test_unknown_labels_are_left_out_and_sources_kept() -> None:
 @pytest.mark.parametrize("recipe", ["ae", "vae", "flexae-sr", "gen", "regene"])
 def test_it_fits_any_model(runs: dict[str, Path], recipe: str, tmp_path: Path) -> None:
     model = zspace.load(runs[recipe])
-    convex = api.sampler(runs[recipe], "convex", model)
+    convex = sampler_of(runs[recipe], "convex", model)
     assert isinstance(convex, Convex)
     made = convex.combined(5, 3, generator=torch.Generator().manual_seed(0))
     assert set(made.trials) == ({"latent space", "image space"} if recipe == "regene" else set())
@@ -579,7 +580,7 @@ def test_it_fits_any_model(runs: dict[str, Path], recipe: str, tmp_path: Path) -
     z = codes(model, train.x)
     torch.testing.assert_close(made.codes, z[made.sources].mean(1), rtol=1e-4, atol=1e-5)
     # what was stored is what was fitted
-    again = api.sampler(runs[recipe], "convex", model)
+    again = sampler_of(runs[recipe], "convex", model)
     assert isinstance(again, Convex)
     assert torch.equal(again.codes, convex.codes)
 
@@ -638,7 +639,7 @@ def test_commands(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
     assert "no judges" in out
     assert cli("fit-sampler", run, "--sampler=convex", "--combine=3")[0] == 0
     model = zspace.load(run)
-    fitted = api.sampler(run, "convex", model)
+    fitted = sampler_of(run, "convex", model)
     assert isinstance(fitted, Convex)
     assert fitted.combine == 3
     assert cli("fit-sampler", run, "--sampler=convex")[0] == 0

@@ -13,16 +13,18 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 import zspace
-from zspace import api, samplers
+from zspace import catalogue
+from zspace.catalogue import SAMPLERS
 from zspace.core import Density, Sampler
 from zspace.errors import InputError
-from zspace.samplers import SAMPLERS, Mixture, Normal, Pushforward
+from zspace.fitting import fit_sampler, sampler_of
+from zspace.samplers import Mixture, Normal, Pushforward
 
 
 def made(name: str, dim: int) -> Sampler:
     """A sampler that is not fitted yet, with the options that it can't do without."""
     theta = {"theta": ",".join(["0.5"] * dim)} if name.startswith("medium") else {}
-    return samplers.make(name, dim, theta)
+    return catalogue.make(name, dim, theta)
 
 
 KIND = pytest.mark.parametrize("name", SAMPLERS)
@@ -63,7 +65,7 @@ def test_mixture_against_scikit_learn() -> None:
 @DENSITY
 def test_moments_of_the_samples(name: str) -> None:
     z = clouds()
-    sampler = samplers.make(name, 3).fit(z)
+    sampler = catalogue.make(name, 3).fit(z)
     drawn = sampler.sample(60_000, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.05)
     torch.testing.assert_close(drawn.T.cov(), z.T.cov(), rtol=0.05, atol=0.05)
@@ -72,7 +74,7 @@ def test_moments_of_the_samples(name: str) -> None:
 @DENSITY
 def test_density_integrates_to_one(name: str) -> None:
     z = clouds()[:, :2]
-    density = samplers.make(name, 2).fit(z)
+    density = catalogue.make(name, 2).fit(z)
     assert isinstance(density, Density)
     side = torch.linspace(-15, 20, 701)
     grid = torch.cartesian_prod(side, side)
@@ -93,8 +95,8 @@ def test_save_and_load(name: str, tmp_path: Path) -> None:
     sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
     theta = {"theta": "0.5,0.5,0.5"} if name.startswith("medium") else {}
     header = {"sampler": name, "dim": 3, "options": {**theta, **sampler.found}}
-    samplers.save(sampler, tmp_path / "s.safetensors", header)
-    loaded = samplers.load(tmp_path / "s.safetensors")
+    catalogue.save(sampler, tmp_path / "s.safetensors", header)
+    loaded = catalogue.load(tmp_path / "s.safetensors")
     a, b = (s.sample(9, generator=torch.Generator().manual_seed(0)) for s in (sampler, loaded))
     assert torch.equal(a, b)
     if isinstance(sampler, Density):
@@ -151,14 +153,14 @@ def test_a_sampler_is_fitted_once_and_belongs_to_its_model(name: str, tmp_path: 
     model = zspace.load(run)
     if name.startswith("medium"):
         with pytest.raises(InputError, match=f"{name} has no theta: 'zspace tune RUN"):
-            api.sampler(run, name, model)
-        api.fit_sampler(run, name, {"theta": "0,0.5,1"})
-    api.sampler(run, name, model)
+            sampler_of(run, name, model)
+        fit_sampler(run, name, {"theta": "0,0.5,1"})
+    sampler_of(run, name, model)
     path = run / "samplers" / f"{name}.safetensors"
     first = path.read_bytes()
-    api.sampler(run, name, model)
+    sampler_of(run, name, model)
     assert path.read_bytes() == first
     # other weights, other codes: the stored one would be wrong
     early = zspace.load(run, checkpoint=5)
-    api.sampler(run, name, early)
+    sampler_of(run, name, early)
     assert hashlib.md5(path.read_bytes()).digest() != hashlib.md5(first).digest()

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zspace.api import fit_sampler, load, resume, train
+    from zspace.api import load, resume, train
+    from zspace.fitting import fit_sampler
 
 try:
     __version__ = version("zspace")
@@ -21,8 +22,8 @@ __all__ = ["__version__", "fit_sampler", "load", "resume", "train"]
 
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: `zspace --help` does without
-    if name in ("fit_sampler", "load", "resume", "train"):
-        from zspace import api
+    if name in __all__:
+        from zspace import api, fitting
 
-        return getattr(api, name)
+        return getattr(fitting if name == "fit_sampler" else api, name)
     raise AttributeError(f"module 'zspace' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""The Python entry points: train, resume, load, and samplers for a run's codes."""
+"""The Python entry points: train, resume and load."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zspace import pictures, samplers
-from zspace.cache import fingerprint
-from zspace.core import Batches, Classifying, LatentModel, Sampler, codes
+from zspace import pictures
+from zspace.core import Batches, LatentModel
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.recipes.base import run_facts
@@ -325,109 +324,6 @@ def run_images(run: Run) -> Images:
     if config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
     return images_of(config["data"], config)
-
-
-def fit_sampler(
-    run: str | Path,
-    name: str,
-    options: Mapping[str, Any] | None = None,
-    *,
-    checkpoint: str | int = "last",
-    device: str = "cpu",
-) -> Sampler:
-    """Fit a sampler to the codes of a run's training images, and store it in the run.
-
-    Args:
-        name: of `zspace.samplers.SAMPLERS`.
-        options: of that sampler; its defaults for the rest.
-    """
-    # before the model is read, which takes longer
-    chosen = _sampler_options(name, options or {})
-    model = load(run, checkpoint=checkpoint, device=device)
-    return _fit_sampler(Run(run), name, chosen, model, None)
-
-
-def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if name not in samplers.SAMPLERS:
-        raise unknown("sampler", name, samplers.SAMPLERS)
-    known = options_of(samplers.SAMPLERS[name])
-    return checked(known, options, f"option of the sampler {name}")
-
-
-def _fit_sampler(
-    existing: Run, name: str, chosen: dict[str, Any], model: LatentModel, images: Images | None
-) -> Sampler:
-    fitted = samplers.make(name, model.latent_dim, chosen)
-    train = (images or run_images(existing)).train
-    fitted.fit(codes(model, train.x).cpu(), train.y)
-    return keep_sampler(existing, name, chosen, model, fitted)
-
-
-def keep_sampler(
-    run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
-) -> Sampler:
-    """Store a sampler of these options, fitted to the model's codes, in the run."""
-    header = {
-        "sampler": name,
-        "dim": model.latent_dim,
-        "options": {**options, **fitted.found},
-        "model": weights_fingerprint(model),
-    }
-    samplers.save(fitted, _sampler_file(run, name), header)
-    return _placed(fitted, model, run)
-
-
-def _placed(fitted: Sampler, model: LatentModel, run: Run) -> Sampler:
-    """A sampler where the model is; convex combinations with the judges that the model is."""
-    fitted.names = run_facts(run).classes
-    if isinstance(fitted, samplers.Convex):
-        fitted.judges = model.judges() if isinstance(model, Classifying) else {}
-    return fitted.to(next(model.parameters()).device)
-
-
-def sampler(
-    run: str | Path, name: str, model: LatentModel, *, images: Images | None = None
-) -> Sampler:
-    """The sampler `name` for a model that `load(run)` gave.
-
-    "prior" is the model's own, and so is GEN's "target". Others are read from the run; one that is
-    not there yet, or that was fitted to other weights than this model's, is fitted (with its stored
-    options) and stored.
-
-    Args:
-        images: the run's data, where they have been read.
-    """
-    if name in samplers.OWN:
-        own = model.samplers()
-        if name not in own:
-            known = ", ".join([*own, *samplers.SAMPLERS])
-            raise InputError(
-                f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
-            )
-        return own[name]
-    existing = Run(run)
-    path = _sampler_file(existing, name)
-    options: dict[str, Any] = {}
-    if path.exists():
-        try:
-            header = read_header(path)
-            if header.get("model") == weights_fingerprint(model):
-                return _placed(samplers.load(path), model, existing)
-        except InputError as error:
-            raise InputError(
-                f"{error}: 'zspace fit-sampler {run} --sampler {name}' makes it again"
-            ) from error
-        options = header.get("options", {})
-    return _fit_sampler(existing, name, _sampler_options(name, options), model, images)
-
-
-def _sampler_file(run: Run, name: str) -> Path:
-    return run.folder / "samplers" / f"{name}.safetensors"
-
-
-def weights_fingerprint(model: LatentModel) -> str:
-    """A checksum of a model's weights: tells whose codes a sampler was fitted to."""
-    return fingerprint(*model.state_dict().values())
 
 
 def data_for(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zspace import api
 from zspace.cache import fingerprint
+from zspace.catalogue import SAMPLERS
 from zspace.core import (
     LatentModel,
     Sampler,
@@ -25,10 +26,10 @@ from zspace.core import (
 from zspace.data import NAMED, Images
 from zspace.errors import InputError
 from zspace.features import Extractor, Progress, extract, find_extractor
+from zspace.fitting import sampler_of
 from zspace.neutral import Neutral, neutral_classifier
 from zspace.options import check_seed
 from zspace.run import Run
-from zspace.samplers import SAMPLERS
 
 LEAST = 20
 """Samples below which no evaluation is made."""
@@ -263,7 +264,7 @@ def generated(
     Args:
         sampler: unset: the run's of that name.
     """
-    drawn = sampler or api.sampler(bench.run.folder, name, bench.model, images=bench.images)
+    drawn = sampler or sampler_of(bench.run.folder, name, bench.model, images=bench.images)
     device = next(bench.model.parameters()).device
     count = n or len(bench.test)
     labels = None

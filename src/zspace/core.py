@@ -196,10 +196,12 @@ class Sampler(nn.Module, ABC):
     """A distribution of latent codes that can be drawn from.
 
     Attributes:
+        drawing: names of the options that say how codes are drawn, and not what is fitted.
         found: options that were left unset and that fitting has found: stored with the sampler.
         names: of the labels, for messages.
     """
 
+    drawing: tuple[str, ...] = ()
     found: Mapping[str, Any] = {}
     names: Sequence[str] = ()
 
@@ -213,6 +215,10 @@ class Sampler(nn.Module, ABC):
         if not 0 <= label < self.labels:
             raise InputError(f"label {label} is none of the {self.labels} of these codes")
         return f"class {self.names[label] if label < len(self.names) else label}"
+
+    def changed(self, **drawing: Any) -> Sampler:
+        """The same distribution, drawn from by other options."""
+        return self
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Fit to codes (N, D) and, where it uses them, their labels (N,)."""

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import binom, fisher_exact
 from torch import Tensor
 
-from zspace import metrics, samplers
+from zspace import catalogue, metrics
 from zspace.bench import Bench, Subject, posterior_codes
 from zspace.core import Variational, as_float, as_stored, blockwise, codes, stream
 from zspace.metrics.latent import ACTIVE
@@ -87,7 +87,8 @@ def _prior(bench: Bench, subject: Subject) -> Finding:
     gap, worst = gaps(subject.codes)
     scale, worst_scale = gaps(others)
     n = len(others)
-    fitted = samplers.make("mixture", bench.model.latent_dim, {"components": min(10, n // 20 or 1)})
+    components = min(10, n // 20 or 1)
+    fitted = catalogue.make("mixture", bench.model.latent_dim, {"components": components})
     fitted.fit(others)
     generator = torch.Generator().manual_seed(stream(bench.seed, 13))
     best, worst_best = gaps(fitted.sample(n, generator=generator))

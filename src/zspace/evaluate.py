@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import zspace
-from zspace import api, metrics
+from zspace import metrics
 from zspace.bench import (
     CODES,
     DATA,
@@ -37,12 +37,13 @@ from zspace.bench import (
     reconstructed,
 )  # fmt: skip
 from zspace.cache import fingerprint, key
+from zspace.catalogue import check_drawn
 from zspace.core import Classifying, Variational, blockwise, codes
 from zspace.errors import InputError, unknown
+from zspace.fitting import weights_fingerprint
 from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
 from zspace.run import comparable
-from zspace.samplers import check_drawn
 
 MOST_CODES = 4000
 """Codes between which kernel densities are taken, whose cost is quadratic."""
@@ -376,7 +377,7 @@ def measure(
         "features": bench.extractor.name,
         "features_asked": bench.asked,
         "features_identity": bench.extractor.identity,
-        "model": api.weights_fingerprint(bench.model),
+        "model": weights_fingerprint(bench.model),
         "checkpoint": bench.checkpoint,
         "rows": rows,
         "notes": notes,

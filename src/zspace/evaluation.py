@@ -9,6 +9,7 @@ from typing import Any
 
 from zspace import api
 from zspace.errors import InputError
+from zspace.fitting import weights_fingerprint
 from zspace.storage import write_text
 
 TEXTS = ("run", "configuration", "data", "test", "reference", "features", "features_asked",
@@ -108,4 +109,4 @@ def current_evaluation(
     if any(value is not None and evaluation[name] != value for name, value in asked.items()):
         return None
     model = api.load(run, checkpoint=checkpoint)
-    return evaluation if evaluation["model"] == api.weights_fingerprint(model) else None
+    return evaluation if evaluation["model"] == weights_fingerprint(model) else None

@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zspace import api, plots
+from zspace import plots
 from zspace.core import LatentModel, codes, decoded
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import InputError
+from zspace.fitting import sampler_of
 from zspace.samplers import Convex
 from zspace.samplers.convex import Combined
 from zspace.storage import atomic, write_text
@@ -159,6 +160,6 @@ def _folder_names(classes: Sequence[str]) -> list[str]:
 
 def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:
     """A run's convex combinations (fitted and stored where they are not), with other options."""
-    fitted = api.sampler(run, "convex", model)
+    fitted = sampler_of(run, "convex", model)
     assert isinstance(fitted, Convex)
     return fitted.changed(**options)

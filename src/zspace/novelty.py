@@ -13,15 +13,16 @@ import torch
 from torch import Tensor
 
 from zspace import api, plots
+from zspace.catalogue import OWN
 from zspace.core import Density, LatentModel, as_float, of_stored
 from zspace.data.images import Part, class_numbers
 from zspace.errors import InputError
 from zspace.features import Progress
+from zspace.fitting import sampler_of
 from zspace.functional import jacobian_log_determinant
 from zspace.metrics import Figure, jackknife
 from zspace.options import comma_names
 from zspace.run import Run
-from zspace.samplers import OWN
 from zspace.storage import write_text
 
 SHOWN = 100
@@ -143,7 +144,7 @@ def novelty(
     """
     model = api.load(run, checkpoint=checkpoint, device=device)
     own = model.samplers()
-    codes_density = own.get(density) if density in OWN else api.sampler(run, density, model)
+    codes_density = own.get(density) if density in OWN else sampler_of(run, density, model)
     if not isinstance(codes_density, Density):
         raise InputError(
             f"{run} has no {density} of known density: --density normal, mixture or kde fits "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zspace import plots, samplers
+from zspace import catalogue, plots
 from zspace.core import LatentModel, Sampler, as_float, blockwise, codes
 from zspace.data import Images
 from zspace.run import Run
@@ -26,7 +26,7 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
     plots.losses(paths["losses"], run.losses())
     generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
     if model.prior is None:
-        fitted = samplers.make(model.usual[0], model.latent_dim)
+        fitted = catalogue.make(model.usual[0], model.latent_dim)
         order = torch.randperm(len(images.train), generator=torch.Generator().manual_seed(0))
         some = images.train.take(order[:ENCODED])
         fitted.fit(codes(model, some.x).cpu(), some.y)

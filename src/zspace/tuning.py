@@ -27,15 +27,17 @@ from torch import Tensor
 from zspace import api
 from zspace.api import Say
 from zspace.cache import key
+from zspace.catalogue import make
 from zspace.core import LatentModel, codes, decoded, of_stored, reconstructions, stream
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import InputError, unknown
+from zspace.fitting import keep_sampler, weights_fingerprint
 from zspace.metrics import Figure, class_cosine, jackknife, mean_figure
 from zspace.neutral import Neutral, neutral_classifier
 from zspace.options import check_seed
 from zspace.run import Run
-from zspace.samplers import Classwise, Simple, as_text, make
+from zspace.samplers import Classwise, Simple, as_text
 from zspace.storage import write_text
 from zspace.training import Report
 
@@ -473,7 +475,7 @@ def tune(
 
     settings = {
         "sampler": name, "search": how, "seed": seed, "samples": samples, "least": min_accuracy,
-        "model": api.weights_fingerprint(model), "judge": judge.identity,
+        "model": weights_fingerprint(model), "judge": judge.identity,
     }  # fmt: skip
     held = Trials.open(storage, existing.folder / "tuning" / "trials.log",
                        f"{name}-{key(settings)}")  # fmt: skip
@@ -500,7 +502,7 @@ def tune(
         else {"theta": as_text(theta for theta, _ in rows)}
     )
     fitted = make(name, model.latent_dim, options).fit(z, images.train.y)
-    api.keep_sampler(existing, name, options, model, fitted)
+    keep_sampler(existing, name, options, model, fitted)
     cosine, right, mean_cosine = _generated(objective(FRESH, 22), space, [row for _, row in best])
     tuned = Tuned(
         name, options, len(known), value, images.classes, cosine, right.mean(1).tolist(),

@@ -51,28 +51,35 @@ class ConvexCommand(click.Command):
     """A command with the options by which convex combinations are drawn: those that are given
     reach it, checked. They come from the sampler's signature."""
 
-    @cached_property
-    def drawing(self) -> dict[str, Option]:
-        from zspace.options import options_of
-        from zspace.samplers import Convex
+    samplers: tuple[str, ...] = ("convex",)
 
-        # what is fitted, and not drawn, belongs to fit-sampler
-        return {n: o for n, o in options_of(Convex).items() if n not in ("sources", "seed")}
+    @cached_property
+    def drawing(self) -> dict[str, tuple[str, Option]]:
+        """The options by name, and whose they are."""
+        from zspace.catalogue import drawing_options
+
+        return {n: (kind, o) for kind in self.samplers for n, o in drawing_options(kind).items()}
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         given = [*self.params]
-        for option in self.drawing.values():
+        for kind, option in self.drawing.values():
             made = click_option(option)
-            made.help = f"convex: {made.help}"
+            made.help = f"{kind}: {made.help}"
             given.append(made)
         return [*given, *filter(None, [self.get_help_option(ctx)])]
 
     def invoke(self, ctx: click.Context) -> Any:
-        for name, option in self.drawing.items():
+        for name, (_, option) in self.drawing.items():
             value = ctx.params.pop(name)
             if value is not None:
                 ctx.params[name] = option.check(value)
         return super().invoke(ctx)
+
+
+class DrawingCommand(ConvexCommand):
+    """Likewise, with the options of every sampler that has some."""
+
+    samplers = "convex", "flow-matching"
 
 
 def say(message: str) -> None:
@@ -104,6 +111,7 @@ DECODER = click.option(
 )  # fmt: skip
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
+QUIET = click.option("--quiet", is_flag=True, help="no progress")
 RUN = click.argument("run", type=click.Path(path_type=Path))
 OUT = click.option(
     "--out", required=True, type=click.Path(path_type=Path),

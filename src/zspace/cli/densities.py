@@ -11,6 +11,7 @@ import click
 from zspace.cli.base import (
     CHECKPOINT,
     DEVICE,
+    QUIET,
     RUN,
     check_part,
     check_writable,
@@ -86,7 +87,7 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
               "goes beside it")  # fmt: skip
 @CHECKPOINT
 @DEVICE
-@click.option("--quiet", is_flag=True, help="no progress")
+@QUIET
 def novelty(
     run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any
 ) -> None:  # fmt: skip
@@ -96,9 +97,9 @@ def novelty(
     under the ROC curve is printed: images of --label against all others. The picture has the 100
     most and the 100 least probable images (of --label, where there is one).
     """
+    from zspace.catalogue import check_drawn
     from zspace.novelty import novelty as score
     from zspace.progress import Steps
-    from zspace.samplers import check_drawn
 
     if out.suffix != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")

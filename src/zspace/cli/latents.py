@@ -12,9 +12,10 @@ from zspace.cli.base import (
     DECODER,
     DEVICE,
     OUT,
+    QUIET,
     RUN,
     SEED,
-    ConvexCommand,
+    DrawingCommand,
     check_out,
     check_part,
     cli,
@@ -22,6 +23,8 @@ from zspace.cli.base import (
     data_options,
     load,
     positive,
+    progress,
+    quiet_say,
     seeded,
     with_decoder,
     write,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from zspace.core import LatentModel
 
 
-@cli.command(cls=ConvexCommand)
+@cli.command(cls=DrawingCommand)
 @RUN
 @click.option("--n", type=int, default=64, show_default=True, help="how many")
 @click.option(
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="NAME",
     help="prior (the model's own), target (GEN's), or one fitted to its training codes: normal, "
-    "mixture, kde, convex, simple, medium1, medium2",
+    "mixture, kde, convex, simple, medium1, medium2, flow-matching, flow, two-stage, pushforward",
 )
 @click.option("--label", metavar="NAME", help="of one class, where the sampler knows classes")
 @click.option("--generations", type=int, metavar="N", help="convex: combine what was generated, "
@@ -59,10 +62,11 @@ if TYPE_CHECKING:
 @DECODER
 @CHECKPOINT
 @DEVICE
+@QUIET
 def sample(
     run: Path, n: int, out: Path | None, seed: int, sampler: str, label: str | None,
     generations: int | None, origin: str | None, decoder: str | None, checkpoint: str, device: str,
-    **options: Any,
+    quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Draw images from a trained model.
 
@@ -72,22 +76,24 @@ def sample(
     import torch
 
     from zspace import api
+    from zspace.catalogue import check_drawn, drawing_options
     from zspace.core import blockwise
     from zspace.data.images import class_numbers
+    from zspace.fitting import sampler_of
     from zspace.run import Run
-    from zspace.samplers import check_drawn
 
     positive("n", n)
     check_drawn(sampler)
     if out is not None:
         check_out(out)
-    if sampler != "convex":
-        more = {**options, "generations": generations, "from": origin}
-        given = [name for name, value in more.items() if value is not None]
-        if given:
-            raise InputError(f"--{given[0].replace('_', '-')} belongs to --sampler convex")
-        if out is None:
-            raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
+    more = {"generations": generations, "from": origin}
+    own = [*drawing_options(sampler), *(more if sampler == "convex" else [])]
+    for name in [*options, *(name for name, value in more.items() if value is not None)]:
+        if name not in own:
+            whose = "flow-matching" if name in drawing_options("flow-matching") else "convex"
+            raise InputError(f"--{name.replace('_', '-')} belongs to --sampler {whose}")
+    if sampler != "convex" and out is None:
+        raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
     if origin not in (None, "latents", "images"):
         raise unknown("origin", origin, ["latents", "images"])
     positive("generations", generations or 1, most=100)
@@ -102,7 +108,8 @@ def sample(
         _combine(run, model, n, number, generations or 1, origin or "latents", generator, out,
                  classes, options)  # fmt: skip
         return
-    drawn = api.sampler(run, sampler, model)
+    with progress(quiet) as report:
+        drawn = sampler_of(run, sampler, model, report=report).changed(**options)
     assert out is not None
     with torch.no_grad():
         x = blockwise(decoding.decode, drawn.sample(n, number, generator=generator))
@@ -157,25 +164,41 @@ def _combine(
     click.echo(str(out))
 
 
-@cli.command("fit-sampler", context_settings={"ignore_unknown_options": True})
+class FitCommand(click.Command):
+    """A command whose help has the options of every sampler, behind its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from zspace.catalogue import SAMPLERS
+        from zspace.options import options_of
+
+        super().format_options(ctx, formatter)
+        for name, kind in SAMPLERS.items():
+            made = [click_option(o).get_help_record(ctx) for o in options_of(kind).values()]
+            if made:
+                with formatter.section(f"Options of --sampler {name}"):
+                    formatter.write_dl([record for record in made if record is not None])
+
+
+@cli.command("fit-sampler", cls=FitCommand, context_settings={"ignore_unknown_options": True})
 @RUN
 @click.option("--sampler", required=True, metavar="NAME", help="normal, mixture, kde, convex, "
-              "simple, medium1, medium2")  # fmt: skip
+              "simple, medium1, medium2, flow-matching, flow, two-stage, pushforward")  # fmt: skip
 @CHECKPOINT
 @DEVICE
+@QUIET
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def fit_sampler(
-    run: Path, sampler: str, checkpoint: str, device: str, options: tuple[str, ...]
+    run: Path, sampler: str, checkpoint: str, device: str, quiet: bool, options: tuple[str, ...]
 ) -> None:
     """Fit a sampler to a run's training codes and store it in the run.
 
-    Further options are the sampler's own: for mixture --components N and --seed S; for kde
-    --centres N, --bandwidth X and --seed S; for simple --theta X and --average N; for medium1 and
-    medium2 --theta with a number for each dimension (tune finds them).
+    flow-matching, flow, two-stage and pushforward learn by iterations: the same command goes on
+    with a fit that was stopped and, with more --iterations, with one that is finished. Options of
+    the sampler itself, which are listed below, come after those of the command.
     """
-    from zspace import api
+    from zspace import fitting
+    from zspace.catalogue import SAMPLERS
     from zspace.options import options_of
-    from zspace.samplers import SAMPLERS
 
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
@@ -183,7 +206,11 @@ def fit_sampler(
     command = click.Command(sampler, params=[click_option(o) for o in known.values()])
     context = command.make_context(sampler, list(options))
     given = {k: v for k, v in context.params.items() if v is not None}
-    api.fit_sampler(run, sampler, given, checkpoint=checkpoint, device=device)
+    with progress(quiet) as report:
+        fitting.fit_sampler(
+            run, sampler, given, checkpoint=checkpoint, device=device, report=report,
+            say=quiet_say(quiet),
+        )  # fmt: skip
     click.echo(f"{run}/samplers/{sampler}.safetensors")
 
 

@@ -14,6 +14,7 @@ import click
 from zspace.cli.base import (
     CHECKPOINT,
     DEVICE,
+    QUIET,
     RUN,
     SEED,
     check_writable,
@@ -37,7 +38,6 @@ FEATURES = click.option(
     "[default: classifier where the data have labels, else pixels]",
 )  # fmt: skip
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="where the run's data lie now")
-QUIET = click.option("--quiet", is_flag=True, help="no progress")
 SAMPLER = click.option(
     "--sampler", metavar="NAME", help="prior, or the name of a sampler  [default: the run's first]"
 )
@@ -63,7 +63,7 @@ def _told(quiet: bool) -> Generator[dict[str, Any]]:
 
 def _first_sampler(bench: Bench, name: str | None) -> str:
     from zspace.bench import own_samplers
-    from zspace.samplers import check_drawn
+    from zspace.catalogue import check_drawn
 
     if name is not None:
         check_drawn(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import Commands, cli, click_option, progress, quiet_say, rank
+from zspace.cli.base import QUIET, Commands, cli, click_option, progress, quiet_say, rank
 from zspace.errors import InputError
 
 
@@ -127,7 +127,7 @@ def _show_run(run: Path, quiet: bool) -> None:
 @click.option(
     "--iterations", type=int, metavar="N", help="train to this iteration, not the configured"
 )
-@click.option("--quiet", is_flag=True, help="no progress")
+@QUIET
 def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     """Continue a run that was killed, exactly where its last checkpoint was made."""
     from zspace import api

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import DEVICE, RUN, SEED, cli, progress, quiet_say
+from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress, quiet_say
 
 
 @cli.command()
@@ -23,7 +23,7 @@ from zspace.cli.base import DEVICE, RUN, SEED, cli, progress, quiet_say
               "class has this accuracy, in place of cosine + 1 - accuracy")  # fmt: skip
 @click.option("--storage", metavar="URL", help="of Optuna, such as sqlite:///FILE: processes that "
               "give the same one share a search  [default: a file of the run]")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="no progress")
+@QUIET
 @SEED
 @DEVICE
 def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:

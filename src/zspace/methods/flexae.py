@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import convex, full_precision, gradient_penalty, squared_error
-from zspace.samplers.pushforward import Pushforward
+from zspace.functional import convex, full_precision, squared_error
+from zspace.samplers.pushforward import Pushforward, critic_terms
 from zspace.training import adam
-
-PENALTY = 10.0
-"""beta of Eq. 6 and 9, as in Gulrajani et al. (2017)."""
-
 
 RATES = {
     "ae": 2e-4, "critic": 1e-4, "regulariser": 2e-4, "ae_reg": 2e-4, "generator": 1e-4,
@@ -106,9 +102,9 @@ class FlexAE(LatentModel):
                 with torch.set_grad_enabled(last):
                     z = self.encode(x)
                     x_inp = self.decode(convex(z, self.encode(w), batches.uniform(1)))
-            yield "critic", self._critic_terms(self.latent_critic, z, z_hat, batches)  # Eq. 6
+            yield "critic", critic_terms(self.latent_critic, z, z_hat, batches)  # Eq. 6
             if self.image_critic is not None:
-                yield "regulariser", self._critic_terms(self.image_critic, x, x_inp, batches)  # 9
+                yield "regulariser", critic_terms(self.image_critic, x, x_inp, batches)  # 9
 
         if self.image_critic is not None:
             yield "ae_reg", {"fooling": -full_precision(self.image_critic(x_inp)).mean()}  # Eq. 10
@@ -119,13 +115,3 @@ class FlexAE(LatentModel):
             "encoder",
             {"fooling": full_precision(self.latent_critic(self.encode(x))).mean()},
         )  # Eq. 8
-
-    @staticmethod
-    def _critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
-        real, fake = full_precision(real.detach()), full_precision(fake.detach())
-        # both in one pass: a critic has no batch norm, so nothing passes between them
-        on_fake, on_real = full_precision(critic(torch.cat([fake, real]))).chunk(2)
-        return {
-            "wasserstein": on_fake.mean() - on_real.mean(),
-            "penalty": PENALTY * gradient_penalty(critic, real, fake, batches.uniform(1)),
-        }

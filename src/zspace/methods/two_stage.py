@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -17,7 +18,13 @@ from zspace.methods.vae import (
     moments_of,
     reparametrised,
 )  # fmt: skip
-from zspace.samplers.normal import no_labels
+from zspace.nets.mlp import SkipMLP
+from zspace.options import About
+from zspace.samplers.learned import FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
+from zspace.samplers.normal import Normal, no_labels
+
+DEPTH = 3
+"""Hidden layers of the second stage's networks."""
 
 
 class SecondStage(Sampler):
@@ -46,6 +53,15 @@ class SecondStage(Sampler):
         z = self.vae.decode(self.vae.prior.sample(n, generator=generator))
         noise = torch.randn(z.shape, generator=generator, device=z.device)
         return z + self.error.log_deviation.exp() * noise
+
+
+def second_vae(dim: int, hidden: int, rate: float) -> VAE:
+    """A VAE of codes, with a learned variance (Dai and Wipf, Appendix): not trained yet."""
+    widths = [hidden] * DEPTH
+    return VAE(
+        SkipMLP(dim, widths, 2 * dim), SkipMLP(dim, widths, dim), Normal(dim), dim,
+        likelihood="learned-variance", rate=rate,
+    )  # fmt: skip
 
 
 class TwoStage(DiagonalPosterior):
@@ -83,3 +99,37 @@ class TwoStage(DiagonalPosterior):
         moments, _ = next(batches)
         z = reparametrised(*moments_of(moments), batches.normal(self.latent_dim))
         yield "second", self.prior.vae.terms(z, batches)
+
+
+class TwoStageSampler(Learned[SecondStage]):
+    """The second stage alone: a VAE of the standardised codes of any model.
+
+    Args:
+        dim: D, the size of a code, and of the second stage's own.
+
+    Reference: Dai and Wipf (2019), section 4. Codes are what `LatentModel.encode` gives: a
+    variational model's means, where the two-stage VAE draws them from q(z | x).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        iterations: FitIterations = 4000,
+        batch_size: FitBatch = 256,
+        hidden: Annotated[
+            int, About("units of each of the networks' three hidden layers", least=1, most=1e5)
+        ] = 512,
+        rate: FitRate = 1e-3,
+        seed: FitSeed = 0,
+    ) -> None:
+        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
+        with seeded(seed):
+            self.inner = SecondStage(second_vae(dim, hidden, rate))
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return self.inner.vae.optimizers()
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        u, _ = next(batches)
+        yield "vae", self.inner.vae.terms(u, batches)

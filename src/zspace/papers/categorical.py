@@ -11,6 +11,7 @@ import torch
 
 from zspace import api, plots
 from zspace.errors import InputError
+from zspace.fitting import sampler_of
 from zspace.metrics import Figure
 from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
 from zspace.progress import TrainingProgress
@@ -149,7 +150,7 @@ FACTORS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.4, 1.8, 2.4)
 def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
     """Mean cosine and accuracy of a run's tuned sampler, its thetas multiplied by each factor."""
     model = api.load(run.folder)
-    fitted = api.sampler(run.folder, name, model)
+    fitted = sampler_of(run.folder, name, model)
     assert isinstance(fitted, Classwise)
     net = found.judge.net.cpu().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     labels = range(len(found.classes))

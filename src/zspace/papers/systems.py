@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zspace import api, plots
+from zspace import plots
 from zspace.bench import GENERATION, RECONSTRUCTION, Bench, bench_of, generated
 from zspace.core import decoded
 from zspace.evaluate import measure
+from zspace.fitting import sampler_of
 from zspace.metrics import Figure
 from zspace.papers.base import Entry, Experiment, Scale, Workbench, over_seeds
 from zspace.run import Run
@@ -109,7 +110,7 @@ def systems(bench: Workbench) -> list[Entry]:
 
 def _strip(held: Bench, name: str) -> Tensor:
     """Samples (SHOWN, C, H, W), of one class after the other where the sampler knows them."""
-    sampler = api.sampler(held.run.folder, name, held.model, images=held.images)
+    sampler = sampler_of(held.run.folder, name, held.model, images=held.images)
     if not sampler.labels:
         return generated(held, name, SHOWN).x
     device = next(held.model.parameters()).device

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from zspace.errors import InputError
-from zspace.methods.two_stage import SecondStage, TwoStage
+from zspace.methods.two_stage import SecondStage, TwoStage, second_vae
 from zspace.methods.vae import VAE
-from zspace.nets.mlp import SkipMLP
 from zspace.options import About
 from zspace.recipes.base import (
     BatchSize,
@@ -21,9 +20,6 @@ from zspace.recipes.base import (
     plain_networks,
 )  # fmt: skip
 from zspace.samplers import Normal
-
-DEPTH = 3
-"""Hidden layers of the second stage's networks."""
 
 
 def two_stage_vae(
@@ -56,10 +52,7 @@ def two_stage_vae(
         nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
         likelihood="learned-variance", rate=rate,
     )  # fmt: skip
-    second = VAE(
-        SkipMLP(dim, [second_hidden] * DEPTH, 2 * dim), SkipMLP(dim, [second_hidden] * DEPTH, dim),
-        Normal(dim), dim, likelihood="learned-variance", rate=rate,
-    )  # fmt: skip
+    second = second_vae(dim, second_hidden, rate)
     model = TwoStage(first, SecondStage(second))
     stages = (
         Stage(first, first_iterations, batch_size),

@@ -66,6 +66,7 @@ class Convex(Sampler):
     Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
     """
 
+    drawing = "combine", "weights", "concentration", "most_trials"
     codes: Tensor
     owners: Tensor
     rows: Tensor

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from zuko.flows import NSF
 
-from zspace.core import Density
+from zspace.core import Batches, Density, Terms
 from zspace.functional import full_precision
+from zspace.options import About
+from zspace.samplers.learned import (
+    FitBatch,
+    FitIterations,
+    FitRate,
+    FitSeed,
+    LearnedDensity,
+    seeded,
+)  # fmt: skip
 from zspace.samplers.normal import no_labels
+from zspace.training import adam
 
 
 class Flow(Density):
     """p(z) = N(f(z); 0, I) |det df/dz|, f an autoregressive neural spline flow (zuko's `NSF`).
 
-    It learns with its model. Densities take one pass, drawing takes one for each dimension; outside
+    Densities take one pass, drawing takes one for each dimension; outside
     of [-5, 5] a spline is the identity.
 
     Args:
@@ -44,3 +58,40 @@ class Flow(Density):
         noise = torch.randn(n, self.dim, generator=generator, device=device)
         z: Tensor = self.flow().transform.inv(noise)
         return z
+
+
+class LearnedFlow(LearnedDensity[Flow]):
+    """A neural spline flow of standardised codes: min over f of -E log p(u).
+
+    Args:
+        dim: D, the size of a code.
+
+    Reference: Durkan et al. (2019), section 3.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        iterations: FitIterations = 4000,
+        batch_size: FitBatch = 256,
+        transforms: Annotated[
+            int, About("splines, in alternating order of the dimensions", least=1, most=100)
+        ] = 3,
+        hidden: Annotated[
+            int, About("units of each of a spline's two hidden layers", least=1, most=1e5)
+        ] = 128,
+        rate: FitRate = 1e-3,
+        seed: FitSeed = 0,
+    ) -> None:
+        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
+        self.rate = rate
+        with seeded(seed):
+            self.inner = Flow(dim, transforms=transforms, hidden=hidden)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"flow": adam(self.inner.parameters(), self.rate)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        u, _ = next(batches)
+        yield "flow", {"likelihood": -self.inner.log_prob(u).mean()}

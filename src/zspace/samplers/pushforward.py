@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from zspace.core import Sampler
+from zspace.core import Batches, Sampler, Terms
+from zspace.functional import full_precision, gradient_penalty
+from zspace.nets.papers import latent_net
+from zspace.options import About
+from zspace.samplers.learned import FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
 from zspace.samplers.normal import no_labels
+from zspace.training import adam
+
+PENALTY = 10.0
+"""beta of FlexAE's Eq. 6 and 9, as in Gulrajani et al. (2017)."""
+
+BETAS = (0.0, 0.9)
+"""Adam's decay rates for generator and critic (FlexAE, Algorithm 1)."""
 
 
 class Pushforward(Sampler):
@@ -26,3 +41,64 @@ class Pushforward(Sampler):
         no_labels(label)
         device = next(self.parameters()).device
         return self(torch.randn(n, self.noise_dim, generator=generator, device=device))
+
+
+def critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
+    """E critic(fake) - E critic(real) + beta E (||grad critic(u)|| - 1)^2, u between the two.
+
+    Reference: FlexAE, Eq. 6 (of codes) and 9 (of images). The critic has no batch norm.
+    """
+    real, fake = full_precision(real.detach()), full_precision(fake.detach())
+    # both in one pass: without batch norm nothing passes between them
+    on_fake, on_real = full_precision(critic(torch.cat([fake, real]))).chunk(2)
+    return {
+        "wasserstein": on_fake.mean() - on_real.mean(),
+        "penalty": PENALTY * gradient_penalty(critic, real, fake, batches.uniform(1)),
+    }
+
+
+class LearnedPushforward(Learned[Pushforward]):
+    """FlexAE's generator G against its critic C_z, of standardised codes that stay as they are.
+
+        C_z: min E C_z(G(n)) - E C_z(u) + beta E (||grad C_z|| - 1)^2;  G: min -E C_z(G(n))
+
+    Args:
+        dim: D, the size of a code, and of the noise n.
+
+    Reference: FlexAE, Algorithm 1, Eq. 6 and 7, and Table 7 for the networks.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        iterations: FitIterations = 4000,
+        batch_size: FitBatch = 256,
+        hidden: Annotated[
+            int, About("units of each of the four hidden layers of generator and critic", least=1,
+                       most=1e5)
+        ] = 256,
+        critic_steps: Annotated[
+            int, About("updates of the critic for each of the generator", least=1, most=1000)
+        ] = 5,
+        rate: FitRate = 1e-4,
+        seed: FitSeed = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
+        self.critic_steps, self.rate = critic_steps, rate
+        with seeded(seed):
+            self.inner = Pushforward(latent_net(dim, dim, hidden), dim)
+            self.critic = latent_net(dim, 1, hidden)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        players = {"critic": self.critic, "generator": self.inner}
+        return {name: adam(p.parameters(), self.rate, BETAS) for name, p in players.items()}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        for _ in range(self.critic_steps):
+            u, _ = next(batches)
+            with torch.no_grad():
+                made = self.inner(batches.normal(self.inner.noise_dim))
+            yield "critic", critic_terms(self.critic, u, made, batches)  # Eq. 6
+        made = self.inner(batches.normal(self.inner.noise_dim))
+        yield "generator", {"fooling": -full_precision(self.critic(made)).mean()}  # Eq. 7

@@ -1,0 +1,314 @@
+"""Flow matching: noise is carried to codes by a velocity that a small network learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from zspace.core import Batches, Density, Terms, blockwise, stream
+from zspace.errors import InputError
+from zspace.functional import squared_error
+from zspace.nets.velocity import Velocity
+from zspace.options import About
+from zspace.samplers.learned import (
+    FitBatch,
+    FitIterations,
+    FitRate,
+    FitSeed,
+    LearnedDensity,
+    seeded,
+)  # fmt: skip
+from zspace.samplers.normal import no_labels
+from zspace.training import adam
+
+Solver = Literal["heun", "adaptive"]
+
+TOLERANCE = 1e-5
+"""Relative and absolute, of the adaptive solver."""
+
+DENSITY_STEPS = 32
+"""Heun steps of a density: it is read, and not only looked at."""
+
+EXACT = 64
+"""Dimensions up to which the divergence is the exact trace."""
+
+PROBES = 16
+"""Random directions of Hutchinson's estimate, above."""
+
+ROWS = 4096
+"""Codes that are carried at a time, and tangents of the divergence: memory stays bounded."""
+
+AVERAGE = 0.999
+"""Decay of the weights' moving average."""
+
+UNLABELLED = 0.2
+"""Share of a batch's labels that are hidden, so that the velocity without one is learned, too."""
+
+
+class ContinuousFlow(Density):
+    """The codes u_1 that u_0 ~ N(0, I) is carried to by du/dt = v(u, t, y) from t = 0 to 1.
+
+        log p(u_1) = log N(u_0; 0, I) - int_0^1 div v(u_t, t) dt
+
+    A label y guides by v(u, t) + w (v(u, t, y) - v(u, t)), w = 1 being the velocity of y itself.
+    The density is that without a label.
+
+    Args:
+        velocity: v, averaged over its training: codes (N, D), times (1, 1) and labels (1,), (N,)
+            or none, to (N, D).
+        labels: K.
+        steps: of Heun's method, of two velocities each.
+        solver: "heun", or "adaptive": Dormand and Prince's (torchdiffeq).
+        guidance: w.
+
+    Reference: Chen et al., Neural Ordinary Differential Equations (2018), Eq. 8; Grathwohl et al.,
+    FFJORD (2019), Eq. 8 for Hutchinson's estimate of the divergence, which stands in for the trace
+    in more than 64 dimensions; Ho and Salimans, Classifier-Free
+    Diffusion Guidance (2022), Eq. 6, with w + 1 for w.
+    """
+
+    def __init__(
+        self,
+        velocity: AveragedModel,
+        dim: int,
+        *,
+        labels: int,
+        steps: int,
+        solver: Solver,
+        guidance: float,
+    ) -> None:
+        super().__init__()
+        self.velocity, self.dim, self._labels = velocity, dim, labels
+        self.steps, self.guidance = steps, guidance
+        self.solver: Solver = solver
+
+    @property
+    def labels(self) -> int:
+        return self._labels
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        if not self.labels:
+            no_labels(label)
+        device = next(self.parameters()).device
+        y = None
+        if label is not None:
+            self.name_of(label)  # refuses one that is not known
+            y = torch.full((1,), label, device=device)
+        noise = torch.randn(n, self.dim, generator=generator, device=device)
+        with torch.no_grad():
+            return blockwise(lambda block: self.carried(block, y), noise, ROWS)
+
+    def carried(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        """u_1 of u_0 = noise (N, D), for labels (N,), one for all (1,), or none."""
+
+        def v(u: Tensor, t: Tensor) -> Tensor:
+            if y is None:
+                return self.velocity(u, t)
+            towards = self.velocity(u, t, y)
+            if self.guidance == 1:
+                return towards
+            anyway = self.velocity(u, t)
+            return anyway + self.guidance * (towards - anyway)
+
+        return integral(v, noise, 0.0, 1.0, self.steps, self.solver)
+
+    @torch.no_grad()
+    def log_prob(self, z: Tensor) -> Tensor:
+        return blockwise(self._log_prob, z, ROWS // len(_directions(self.dim)))
+
+    def _log_prob(self, u: Tensor) -> Tensor:
+        def rates(state: Tensor, t: Tensor) -> Tensor:
+            v, divergence = self._divergence(state[:, :-1], t)
+            return torch.cat([v, divergence[:, None]], 1)
+
+        start = torch.cat([u, u.new_zeros(len(u), 1)], 1)
+        end = integral(rates, start, 1.0, 0.0, max(self.steps, DENSITY_STEPS), self.solver)
+        noise, change = end[:, :-1], end[:, -1]
+        base = -0.5 * (noise.square().sum(1) + self.dim * math.log(2 * math.pi))
+        # from 1 to 0: what the divergence adds up to is minus its integral from 0 to 1
+        return base + change
+
+    def _divergence(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """v (N, D) and its divergence (N,) at codes u (N, D)."""
+
+        def v(u: Tensor) -> Tensor:
+            return self.velocity(u, t)
+
+        directions = _directions(self.dim).to(u)
+
+        def along(direction: Tensor) -> Tensor:
+            tangent: Any = torch.func.jvp(v, (u,), (direction.expand_as(u),))[1]
+            return tangent @ direction
+
+        return v(u), torch.func.vmap(along)(directions).sum(0)
+
+
+def _directions(dim: int) -> Tensor:
+    """Directions d_i (K, D) with sum_i d_i d_i^T the unit matrix, or in expectation.
+
+    The trace of J is sum_i d_i^T J d_i. Above `EXACT` dimensions they are random signs, always the
+    same ones: densities of two codes can be compared.
+    """
+    if dim <= EXACT:
+        return torch.eye(dim)
+    generator = torch.Generator().manual_seed(stream(dim, 32))
+    signs = torch.randint(2, (PROBES, dim), generator=generator)
+    return (2 * signs - 1) / math.sqrt(PROBES)
+
+
+def integral(
+    rates: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    start: float,
+    end: float,
+    steps: int,
+    solver: Solver,
+) -> Tensor:
+    """x + the integral of dx/dt = rates(x, t), t (1, 1), over t from start to end.
+
+    Heun's method takes x + h (k_1 + k_2) / 2, k_1 = rates(x, t), k_2 = rates(x + h k_1, t + h).
+    """
+    if solver == "adaptive":
+        from torchdiffeq import odeint
+
+        times = torch.tensor([start, end]).to(x)
+        path: Any = odeint(
+            lambda t, x: rates(x, t.view(1, 1)), x, times, rtol=TOLERANCE, atol=TOLERANCE
+        )
+        return path[-1]
+    times = torch.linspace(start, end, steps + 1).to(x).view(-1, 1, 1)
+    for t, following in pairwise(times):
+        h = following - t
+        first = rates(x, t)
+        x = x + h / 2 * (first + rates(x + h * first, following))
+    return x
+
+
+class FlowMatching(LearnedDensity[ContinuousFlow]):
+    """A velocity that carries noise to codes along straight paths: conditional flow matching.
+
+        min over v of E ||v(x_t, t, y) - (x_1 - (1 - s) x_0)||^2,  x_t = (1 - (1 - s) t) x_0 + t x_1
+
+    x_0 ~ N(0, I), x_1 a standardised code, y its label, t ~ U[0, 1], s = `noise`. What is drawn are
+    codes with noise of the deviation s. Drawing goes by a moving average of the weights.
+
+    Where codes have labels, v learns them and, from a share of them that is hidden, to do without.
+    `pairing` "ot" matches each batch's noise to its codes (of one label, where they have some) such
+    that the sum of their squared distances is least: paths cross less.
+
+    Args:
+        dim: D, the size of a code.
+
+    Reference: Lipman et al., Flow Matching for Generative Modeling (2023), Eq. 20 to 23; Tong et
+    al., Improving and Generalizing Flow-Based Generative Models with Minibatch Optimal Transport
+    (2024), section 3.2, for `pairing`.
+    """
+
+    drawing = "steps", "solver", "guidance"
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        iterations: FitIterations = 8000,
+        batch_size: FitBatch = 256,
+        width: Annotated[int, About("units of a residual block", least=1, most=1e5)] = 256,
+        blocks: Annotated[int, About("residual blocks", least=1, most=1000)] = 3,
+        rate: FitRate = 1e-3,
+        noise: Annotated[
+            float, About("deviation of the noise that codes are drawn with, in units of theirs",
+                         least=0, below=1)
+        ] = 0.0,
+        pairing: Annotated[
+            Literal["random", "ot"], About("of noise and codes: ot is minibatch optimal transport")
+        ] = "random",
+        steps: Annotated[int, About("of Heun's method", least=1, most=100_000)] = 8,
+        solver: Annotated[Solver, About("of the differential equation")] = "heun",
+        guidance: Annotated[
+            float, About("weight of a label: 1 as it is, more for images that are surer of it",
+                         least=0, most=1000)
+        ] = 1.0,
+        classes: Annotated[
+            int | None, About("labels that are learned (unset: as many as the data have; 0: none)",
+                              least=0, most=1e5)
+        ] = None,
+        seed: FitSeed = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
+        self.dim, self.width, self.blocks = dim, width, blocks
+        self.rate, self.noise, self.pairing = rate, noise, pairing
+        self.classes = classes
+        self._build(classes or 0, steps, solver, guidance)
+
+    def _build(self, labels: int, steps: int, solver: Solver, guidance: float) -> None:
+        with seeded(self.seed):
+            self.velocity = Velocity(self.dim, self.width, self.blocks, labels)
+        self.inner = ContinuousFlow(
+            AveragedModel(self.velocity, avg_fn=_averaged), self.dim, labels=labels, steps=steps,
+            solver=solver, guidance=guidance,
+        )  # fmt: skip
+
+    def changed(self, **drawing: Any) -> FlowMatching:
+        for name, value in drawing.items():
+            setattr(self.inner, name, value)
+        return self
+
+    def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
+        """Likewise; as many labels are learned as there are, two at least, unless `classes` says
+        how many.
+
+        Raises:
+            InputError: a label that is none of `classes`.
+        """
+        highest = -1 if y is None or not len(y) else int(y.max())
+        if self.classes and highest >= self.classes:
+            raise InputError(f"--classes {self.classes}: the data have a label {highest}")
+        if self.classes is None:
+            known = highest + 1 if highest > 0 else 0
+            self.found = {"classes": known}
+            self._build(known, self.inner.steps, self.inner.solver, self.inner.guidance)
+        return super().batches(z, y if self.labels else None)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"velocity": adam(self.velocity.parameters(), self.rate)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        x_1, y = next(batches)
+        x_0, t = batches.normal(x_1.shape[1]), batches.uniform(1)
+        if self.pairing == "ot":
+            x_0 = x_0[paired(x_0, x_1, y)]
+        if y is not None:
+            hidden = (batches.uniform(1)[:, 0] < UNLABELLED) | (y < 0)
+            y = y.masked_fill(hidden, self.labels)
+        x_t = (1 - (1 - self.noise) * t) * x_0 + t * x_1
+        v = self.velocity(x_t, t, y)
+        yield "velocity", {"matching": squared_error(v, x_1 - (1 - self.noise) * x_0)}
+        self.inner.velocity.update_parameters(self.velocity)
+
+
+def _averaged(average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
+    """The moving average, which forgets the first weights faster as long as there are few."""
+    decay = torch.as_tensor((1 + count) / (10 + count)).clamp(max=AVERAGE)
+    return torch.lerp(now, average, decay.to(now))
+
+
+def paired(noise: Tensor, codes: Tensor, labels: Tensor | None) -> Tensor:
+    """The rows of noise (N, D) that go to the codes (N, D), such that the squared distances are
+    least in sum: (N,). With labels (N,), rows change places within each label alone."""
+    rows = torch.arange(len(codes), device=codes.device)
+    groups = [rows] if labels is None else [rows[labels == k] for k in labels.unique()]
+    for own in groups:
+        cost = torch.cdist(codes[own], noise[own]).square()
+        _, chosen = linear_sum_assignment(cost.cpu().numpy())
+        rows[own] = own[torch.from_numpy(chosen).to(own)]
+    return rows
