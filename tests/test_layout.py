@@ -15,9 +15,9 @@ SOURCE = ROOT / "src" / "zspace"
 ORDER = [
     "errors", "options", "storage", "cache", "core", "functional", "nets", "data", "run",
     "training", "samplers", "methods", "catalogue", "metrics", "neutral", "weights", "features",
-    "tables", "plots", "recipes", "pictures", "api", "fitting", "tuning", "bench", "evaluate",
-    "evaluation", "compare", "diagnose", "neighbourhood", "novelty", "generations", "gallery",
-    "report", "progress", "papers", "cli", "__main__",
+    "tables", "plots", "recipes", "pictures", "api", "fitting", "export", "tuning", "bench",
+    "evaluate", "evaluation", "compare", "diagnose", "neighbourhood", "novelty", "generations",
+    "gallery", "report", "progress", "papers", "cli", "__main__",
 ]  # fmt: skip
 """Lowest first. Within a package, files import one another."""
 

@@ -230,6 +230,19 @@ class Sampler(nn.Module, ABC):
     ) -> Tensor:
         """n codes (n, D), of one label where the sampler knows labels."""
 
+    @property
+    def noise_dim(self) -> int:
+        """How many numbers of N(0, 1) a code is made of; 0: it is not made of such alone."""
+        return 0
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        """The codes (N, D) that noise (N, noise_dim) and, where it knows some, labels (N,) make.
+
+        Noise from N(0, I) makes codes of this distribution: it is drawing as a function, which can
+        be exported.
+        """
+        raise InputError(f"{type(self).__name__} does not make its codes of noise alone")
+
 
 class Density(Sampler, ABC):
     """A sampler whose density is known."""

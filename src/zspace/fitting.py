@@ -18,7 +18,7 @@ from zspace.recipes.base import run_facts
 from zspace.run import Run, comparable
 from zspace.samplers import Convex, Learned
 from zspace.storage import read_header
-from zspace.training import Report, fit, make_fabric
+from zspace.training import Precision, Report, fit, make_fabric
 
 
 def fit_sampler(
@@ -28,6 +28,7 @@ def fit_sampler(
     *,
     checkpoint: str | int = "last",
     device: str = "cpu",
+    precision: Precision = "32",
     report: Report | None = None,
     say: Say = silent,
 ) -> Sampler:
@@ -40,13 +41,14 @@ def fit_sampler(
     Args:
         name: of `zspace.catalogue.SAMPLERS`.
         options: of that sampler; its defaults for the rest.
+        precision: of a fit by iterations, as in `train`.
         report: called with the iteration and the losses, whenever they are logged.
         say: called with messages for people.
     """
     # before the model is read, which takes longer
     chosen = _sampler_options(name, options or {})
     model = api.load(run, checkpoint=checkpoint, device=device)
-    return _fit_sampler(Run(run), name, chosen, model, None, report, say)
+    return _fit_sampler(Run(run), name, chosen, model, None, precision, report, say)
 
 
 def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def _fit_sampler(
     chosen: dict[str, Any],
     model: LatentModel,
     images: Images | None,
+    precision: Precision,
     report: Report | None,
     say: Say,
 ) -> Sampler:
@@ -70,7 +73,8 @@ def _fit_sampler(
     z = codes(model, train.x).cpu()
     if isinstance(fitted, Learned):
         fitted.to(next(model.parameters()).device)
-        _learn(existing, name, chosen, model, fitted, fitted.batches(z, train.y), report, say)
+        batches = fitted.batches(z, train.y)
+        _learn(existing, name, chosen, model, fitted, batches, precision, report, say)
     else:
         fitted.fit(z, train.y)
     return keep_sampler(existing, name, chosen, model, fitted)
@@ -83,13 +87,14 @@ def _learn(
     model: LatentModel,
     fitted: Learned[Any],
     batches: Batches,
+    precision: Precision,
     report: Report | None,
     say: Say,
 ) -> None:
     """Train a sampler in a folder of its own, on from the last checkpoint of the same fit."""
     # how codes are drawn is no part of what is learned
     config = {k: v for k, v in chosen.items() if k not in fitted.drawing}
-    config = {"sampler": name, **config, "model": weights_fingerprint(model)}
+    config |= {"sampler": name, "precision": precision, "model": weights_fingerprint(model)}
     held = _held_fit(existing, name)
     done = max(held.checkpoints(), default=0) if held is not None else 0
     same = held is not None and comparable(held.config) == comparable(config)
@@ -101,8 +106,9 @@ def _learn(
         say(f"{held.folder} has done {done} iterations of {fitted.iterations}: going on from there")
     held.config = config
     fit(
-        fitted, batches, fitted.iterations, run=held, fabric=make_fabric(batches.device.type),
-        report=report, checkpoint_every=max(1, min(1000, fitted.iterations // 10)), keep=1,
+        fitted, batches, fitted.iterations, run=held, report=report,
+        fabric=make_fabric(batches.device.type, precision),
+        checkpoint_every=max(1, min(1000, fitted.iterations // 10)), keep=1,
     )  # fmt: skip
 
 
@@ -181,7 +187,8 @@ def sampler_of(
             ) from error
         options = header.get("options", {})
     chosen = _sampler_options(name, options)
-    return _fit_sampler(existing, name, chosen, model, images, report, silent)
+    precision = "32" if held is None else held.config.get("precision", "32")
+    return _fit_sampler(existing, name, chosen, model, images, precision, report, silent)
 
 
 def _sampler_file(run: Run, name: str) -> Path:

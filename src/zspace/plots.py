@@ -81,6 +81,17 @@ def save_figure(path: Path, fig: Any) -> None:
         fig.savefig(partial, dpi=110, metadata={"Software": None})
 
 
+def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
+    """A row of images (N, C, H, W) for each name, which stands at its left."""
+    fig, axes = figure(1, len(strips), (8.5, 0.5))
+    for axis, (name, x) in zip(axes.flat, strips.items(), strict=True):
+        axis.imshow(np.concatenate(list(to_uint8(x)), 1), cmap="gray", vmin=0, vmax=255)
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    save_figure(path, fig)
+
+
 def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
     """Every loss of a log against the iteration, a small plot each."""
     # every name that occurs, in the order in which it does

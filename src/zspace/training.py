@@ -242,8 +242,12 @@ def _keep_freed_memory() -> None:
             mallopt(parameter, value)  # M_MMAP_THRESHOLD (32 MiB is its most), _TRIM_, M_TOP_PAD
 
 
+Precision = Literal["32", "bf16"]
+"""float32, or bfloat16 where it is safe."""
+
+
 def make_fabric(
-    device: str = "auto", precision: Literal["32", "bf16"] = "32", threads: int | None = None
+    device: str = "auto", precision: Precision = "32", threads: int | None = None
 ) -> Fabric:
     """The device, precision and processes of a run. Under torchrun: all of its processes."""
     # here, since it takes longer to import than all else: what only reads a run does without

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +80,16 @@ class DrawingCommand(ConvexCommand):
     """Likewise, with the options of every sampler that has some."""
 
     samplers = "convex", "flow-matching"
+
+
+def check_drawing(sampler: str, given: Iterable[str]) -> None:
+    """Refuse options by which codes of another sampler are drawn."""
+    from zspace.catalogue import drawing_options
+
+    for name in given:
+        if name not in drawing_options(sampler):
+            whose = next(k for k in DrawingCommand.samplers if name in drawing_options(k))
+            raise InputError(f"--{name.replace('_', '-')} belongs to --sampler {whose}")
 
 
 def say(message: str) -> None:

@@ -1,4 +1,4 @@
-"""zspace augment, gallery: convex combinations of a class's codes."""
+"""zspace augment, gallery: convex combinations of a class's codes; zspace export."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import click
 
 from zspace.cli.base import (
     CHECKPOINT,
+    DECODER,
     DEVICE,
+    QUIET,
     RUN,
     SEED,
     ConvexCommand,
+    DrawingCommand,
+    check_drawing,
     check_out,
     check_writable,
     cli,
     load,
     positive,
+    progress,
     seeded,
+    with_decoder,
 )  # fmt: skip
 from zspace.errors import InputError, unknown
 
@@ -105,3 +111,68 @@ def gallery(
                      seeded(seed, where), vgg16_features(device))  # fmt: skip
         SHEETS[kind][0](of, labels).save(out)
     click.echo(str(out))
+
+
+@cli.command(cls=DrawingCommand)
+@RUN
+@click.option(
+    "--sampler",
+    default="prior",
+    show_default=True,
+    metavar="NAME",
+    help="what codes are drawn by: all that make them of noise, which convex does not",
+)
+@click.option("--format", "form", default="onnx", show_default=True, help="onnx")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="FILE.onnx  [default: RUN/SAMPLER.onnx]"
+)
+@DECODER
+@CHECKPOINT
+@QUIET
+def export(
+    run: Path,
+    sampler: str,
+    form: str,
+    out: Path | None,
+    decoder: str | None,
+    checkpoint: str,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Write a generator as one file for other programs: noise (and labels) in, images out.
+
+    Its inputs are noise, float32 (N, K), to be drawn from N(0, I), and label, int64 (N,), from 0,
+    where the sampler knows labels. It is held against PyTorch before it is written. flow-matching
+    takes the Heun steps of --steps.
+    """
+    from zspace import api
+    from zspace.catalogue import check_drawn, drawing_options
+    from zspace.export import export as write_generator
+    from zspace.fitting import sampler_of
+    from zspace.run import Run
+
+    if form != "onnx":
+        raise unknown("format", form, ["onnx"])
+    check_drawn(sampler)
+    check_drawing(sampler, options)
+    if options.get("solver") == "adaptive":
+        raise InputError(
+            "--solver adaptive can't be exported: a file has a fixed number of --steps"
+        )
+    out = run / f"{sampler}.onnx" if out is None else out
+    if out.suffix != ".onnx":
+        raise InputError(f"--out must be an .onnx file, not {out}")
+    check_writable(out)
+    model, _ = load(run, checkpoint, "cpu")
+    with progress(quiet) as report:
+        drawn = sampler_of(run, sampler, model, report=report)
+    if "solver" in drawing_options(sampler):
+        options["solver"] = "heun"
+    classes = api.run_facts(Run(run)).classes
+    made = write_generator(
+        with_decoder(model, decoder), drawn.changed(**options), out, classes=classes
+    )
+    inputs = f"noise (N, {made.noise_dim})"
+    if made.labels:
+        inputs += f", label (N,) below {made.labels}"
+    click.echo(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's")

@@ -16,6 +16,7 @@ from zspace.cli.base import (
     RUN,
     SEED,
     DrawingCommand,
+    check_drawing,
     check_out,
     check_part,
     cli,
@@ -76,7 +77,7 @@ def sample(
     import torch
 
     from zspace import api
-    from zspace.catalogue import check_drawn, drawing_options
+    from zspace.catalogue import check_drawn
     from zspace.core import blockwise
     from zspace.data.images import class_numbers
     from zspace.fitting import sampler_of
@@ -86,12 +87,10 @@ def sample(
     check_drawn(sampler)
     if out is not None:
         check_out(out)
-    more = {"generations": generations, "from": origin}
-    own = [*drawing_options(sampler), *(more if sampler == "convex" else [])]
-    for name in [*options, *(name for name, value in more.items() if value is not None)]:
-        if name not in own:
-            whose = "flow-matching" if name in drawing_options("flow-matching") else "convex"
-            raise InputError(f"--{name.replace('_', '-')} belongs to --sampler {whose}")
+    check_drawing(sampler, options)
+    for name, value in (("generations", generations), ("from", origin)):
+        if sampler != "convex" and value is not None:
+            raise InputError(f"--{name} belongs to --sampler convex")
     if sampler != "convex" and out is None:
         raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
     if origin not in (None, "latents", "images"):
@@ -185,11 +184,19 @@ class FitCommand(click.Command):
               "simple, medium1, medium2, flow-matching, flow, two-stage, pushforward")  # fmt: skip
 @CHECKPOINT
 @DEVICE
+@click.option(
+    "--precision",
+    default="32",
+    show_default=True,
+    metavar="32|bf16",
+    help="of a fit by iterations: float32, or bfloat16 where it is safe",
+)
 @QUIET
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def fit_sampler(
-    run: Path, sampler: str, checkpoint: str, device: str, quiet: bool, options: tuple[str, ...]
-) -> None:
+    run: Path, sampler: str, checkpoint: str, device: str, precision: Any, quiet: bool,
+    options: tuple[str, ...],
+) -> None:  # fmt: skip
     """Fit a sampler to a run's training codes and store it in the run.
 
     flow-matching, flow, two-stage and pushforward learn by iterations: the same command goes on
@@ -202,14 +209,16 @@ def fit_sampler(
 
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
+    if precision not in ("32", "bf16"):
+        raise unknown("precision", precision, ["32", "bf16"])
     known = options_of(SAMPLERS[sampler])
     command = click.Command(sampler, params=[click_option(o) for o in known.values()])
     context = command.make_context(sampler, list(options))
     given = {k: v for k, v in context.params.items() if v is not None}
     with progress(quiet) as report:
         fitting.fit_sampler(
-            run, sampler, given, checkpoint=checkpoint, device=device, report=report,
-            say=quiet_say(quiet),
+            run, sampler, given, checkpoint=checkpoint, device=device, precision=precision,
+            report=report, say=quiet_say(quiet),
         )  # fmt: skip
     click.echo(f"{run}/samplers/{sampler}.safetensors")
 

@@ -50,9 +50,17 @@ class SecondStage(Sampler):
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
-        z = self.vae.decode(self.vae.prior.sample(n, generator=generator))
-        noise = torch.randn(z.shape, generator=generator, device=z.device)
-        return z + self.error.log_deviation.exp() * noise
+        drawn = self.vae.prior.sample(n, generator=generator)
+        noise = torch.randn(drawn.shape, generator=generator, device=drawn.device)
+        return self.of_noise(torch.cat([drawn, noise], 1))
+
+    @property
+    def noise_dim(self) -> int:
+        return 2 * self.vae.latent_dim
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        u, e = noise.chunk(2, 1)
+        return self.vae.decode(u) + self.error.log_deviation.exp() * e
 
 
 def second_vae(dim: int, hidden: int, rate: float) -> VAE:

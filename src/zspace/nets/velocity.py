@@ -14,8 +14,11 @@ FREQUENCIES = 16
 class Velocity(nn.Module):
     """v(u, t, y): codes (N, D), times (N, 1) or (1, 1), labels (N,) or (1,), to (N, D).
 
-    Residual blocks h + B silu(A norm(h) + C e), with e what two layers make of the time's sines and
-    cosines and the label's vector. The label K stands for none. v is 0 before it is trained.
+    v(u, t, y) = (2 t - 1) u / q + F(u, t, y) / sqrt(q),  q = t^2 + (1 - t)^2
+
+    What F is 0 for carries N(0, I) to N(0, I) along straight paths: so v begins, and so F has the
+    same width at every time. F: residual blocks h + B silu(A norm(h) + C e), with e what two layers
+    make of the time's sines and cosines and the label's vector. The label K stands for none.
 
     Args:
         dim: D.
@@ -48,7 +51,8 @@ class Velocity(nn.Module):
         h = self.enter(u)
         for block in self.blocks:
             h = block(h, told)
-        v: Tensor = self.leave(silu(self.norm(h)))
+        q = t.square() + (1 - t).square()
+        v: Tensor = (2 * t - 1) / q * u + self.leave(silu(self.norm(h))) / q.sqrt()
         return v
 
 

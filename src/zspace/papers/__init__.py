@@ -7,12 +7,21 @@ cores; its reductions are stated) and `paper` (the paper's settings, for a GPU).
 from __future__ import annotations
 
 from zspace.errors import unknown
-from zspace.papers import categorical, flexae, flexae_images, gen, lsrgan, regene, systems
+from zspace.papers import (
+    categorical,
+    flexae,
+    flexae_images,
+    gen,
+    lsrgan,
+    regene,
+    samplers,
+    systems,
+)  # fmt: skip
 from zspace.papers.base import Experiment, reproduce
 
 EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
-    for paper in (flexae, flexae_images, gen, regene, categorical, lsrgan, systems)
+    for paper in (flexae, flexae_images, gen, regene, categorical, lsrgan, systems, samplers)
     for e in paper.EXPERIMENTS
 }
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -99,7 +98,7 @@ def systems(bench: Workbench) -> list[Entry]:
         entries += [
             Entry(name, c, f, "pixels" if c == "PMS" else by, data, n) for c, f in figures.items()
         ]
-    _picture(bench, strips)
+    plots.save_strips(bench.picture("systems"), strips)
     several = [f"{name} ({k})" for name, k in bench.settings["seeds"].items()]
     notes = [f"{data}, features {by}, n = {n}. ± is the error of the measurement; where there were "
              f"several trainings, their deviation: {', '.join(several) or 'none'}."]  # fmt: skip
@@ -119,18 +118,6 @@ def _strip(held: Bench, name: str) -> Tensor:
     with torch.no_grad():
         z = torch.cat([sampler.sample(1, label, generator=seeded) for label in labels])
     return decoded(held.model, z)
-
-
-def _picture(bench: Workbench, strips: Mapping[str, Tensor]) -> None:
-    """A row of samples of each system, its name at the left."""
-    fig, axes = plots.figure(1, len(strips), (8.5, 0.5))
-    for axis, (name, x) in zip(axes.flat, strips.items(), strict=True):
-        images = plots.to_uint8(x)
-        axis.imshow(np.concatenate(list(images), 1), cmap="gray", vmin=0, vmax=255)
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        axis.set_xticks([])
-        axis.set_yticks([])
-    plots.save_figure(bench.picture("systems"), fig)
 
 
 def _fc(iterations: int, latent_dim: int = 32, **more: Any) -> dict[str, Any]:

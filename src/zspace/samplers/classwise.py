@@ -88,6 +88,16 @@ class Classwise(Sampler, ABC):
         noise = torch.randn(n, self.average, self.mean.shape[1], generator=generator, device=device)
         return self.codes(y, noise, self.theta.to(device).expand(len(self.counts), -1))
 
+    @property
+    def noise_dim(self) -> int:
+        return self.average * self.mean.shape[1]
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            raise InputError("these samplers are of the codes of a class: give its label")
+        theta = self.theta.to(noise).expand(len(self.counts), -1)
+        return self.codes(y, noise.unflatten(1, (self.average, -1)), theta)
+
     def codes(self, y: Tensor, noise: Tensor, theta: Tensor) -> Tensor:
         """The codes that noise makes: labels (N,), noise (N, n, D), theta (L, 1 or D)."""
         draws = self.mean[y][:, None] + (theta[y] * self.deviation[y])[:, None] * noise

@@ -55,7 +55,13 @@ class Flow(Density):
     ) -> Tensor:
         no_labels(label)
         device = next(self.parameters()).device
-        noise = torch.randn(n, self.dim, generator=generator, device=device)
+        return self.of_noise(torch.randn(n, self.dim, generator=generator, device=device))
+
+    @property
+    def noise_dim(self) -> int:
+        return self.dim
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
         z: Tensor = self.flow().transform.inv(noise)
         return z
 

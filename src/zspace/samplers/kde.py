@@ -14,7 +14,7 @@ from zspace.core import Density, stream
 from zspace.errors import InputError
 from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density
 from zspace.options import About
-from zspace.samplers.normal import Normal, check_codes, moments, no_labels
+from zspace.samplers.normal import Normal, check_codes, moments, no_labels, normal_cdf
 
 MOST_CENTRES = 100_000
 """Centres up to which a bandwidth below 1 is looked for."""
@@ -79,6 +79,19 @@ class KDE(Density):
         device = self.mean.device
         rows = torch.randint(int(self.count), (n,), generator=generator, device=device)
         noise = torch.randn(n, len(self.mean), generator=generator, device=device)
+        return self._drawn(rows, noise)
+
+    @property
+    def noise_dim(self) -> int:
+        return 1 + len(self.mean)
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        """Likewise; the first number of the noise chooses the centre."""
+        count = int(self.count)
+        rows = (count * normal_cdf(noise[:, 0])).long().clamp(0, count - 1)
+        return self._drawn(rows, noise[:, 1:])
+
+    def _drawn(self, rows: Tensor, noise: Tensor) -> Tensor:
         return self.mean + (self.centres[rows] + self.h * noise) @ self.factor.T
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zspace.core import Sampler
+from zspace.errors import InputError
 from zspace.samplers.normal import Normal, no_labels
 
 
@@ -40,4 +41,18 @@ class Labelled(Sampler):
         else:
             self.name_of(label)  # refuses one that is not known
             y = torch.full((n,), label, device=device)
+        return self._joined(noise, y)
+
+    @property
+    def noise_dim(self) -> int:
+        return self.normal.noise_dim
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        if not self.classes:
+            return noise
+        if y is None:
+            raise InputError("these codes are of a class: give its label")
+        return self._joined(noise, y)
+
+    def _joined(self, noise: Tensor, y: Tensor) -> Tensor:
         return torch.cat([noise, one_hot(y, self.classes).to(noise)], 1)

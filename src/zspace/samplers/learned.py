@@ -55,6 +55,11 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
     def labels(self) -> int:
         return self.inner.labels
 
+    @property
+    def drawn(self) -> int:
+        """How many codes its batches have, where there are so many."""
+        return self.batch_size
+
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
         """Endless batches of codes (N, D), standardised, and labels, where this sampler is."""
         check_codes(z)
@@ -77,6 +82,13 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         return self.mean + self.deviation * self.inner.sample(n, label, generator=generator)
+
+    @property
+    def noise_dim(self) -> int:
+        return self.inner.noise_dim
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.mean + self.deviation * self.inner.of_noise(noise, y)
 
 
 class LearnedDensity(Learned[InnerDensity], Density, ABC):

@@ -12,7 +12,7 @@ from torch import Tensor
 from zspace.core import Density
 from zspace.errors import InputError
 from zspace.options import About
-from zspace.samplers.normal import check_codes, no_labels
+from zspace.samplers.normal import check_codes, no_labels, normal_cdf
 
 
 class Mixture(Density):
@@ -158,6 +158,17 @@ class Mixture(Density):
         for component, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
             z[k == component] = mean + noise[k == component] @ factor.T
         return z
+
+    @property
+    def noise_dim(self) -> int:
+        return 1 + self.means.shape[1]
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        """Likewise; the first number of the noise chooses the component, where no label does."""
+        if y is None:
+            below = normal_cdf(noise[:, :1]) > self.weights.cumsum(0)[:-1]
+            y = below.long().sum(1)
+        return self.means[y] + (self.factors[y] @ noise[:, 1:, None])[:, :, 0]
 
     def log_prob(self, z: Tensor) -> Tensor:
         return torch.logsumexp(self.component_log_probs(z) + self.weights.log()[:, None], 0)

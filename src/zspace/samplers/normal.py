@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import torch
@@ -41,7 +42,14 @@ class Normal(Density):
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
-        noise = torch.randn(n, len(self.mean), generator=generator, device=self.mean.device)
+        noise = torch.randn(n, self.noise_dim, generator=generator, device=self.mean.device)
+        return self.of_noise(noise)
+
+    @property
+    def noise_dim(self) -> int:
+        return len(self.mean)
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
         return self.mean + noise @ self.factor.T
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -59,6 +67,11 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     scale = covariance.diagonal().mean().clamp(min=1e-12)
     ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     return mean, covariance + ridge
+
+
+def normal_cdf(x: Tensor) -> Tensor:
+    """Phi(x) in [0, 1]: of x from N(0, 1) it is uniform."""
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
 
 
 def check_codes(z: Tensor) -> None:

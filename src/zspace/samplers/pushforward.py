@@ -29,7 +29,11 @@ class Pushforward(Sampler):
 
     def __init__(self, generator: nn.Module, noise_dim: int) -> None:
         super().__init__()
-        self.generator, self.noise_dim = generator, noise_dim
+        self.generator, self.size = generator, noise_dim
+
+    @property
+    def noise_dim(self) -> int:
+        return self.size
 
     def forward(self, noise: Tensor) -> Tensor:
         codes: Tensor = self.generator(noise)
@@ -41,6 +45,9 @@ class Pushforward(Sampler):
         no_labels(label)
         device = next(self.parameters()).device
         return self(torch.randn(n, self.noise_dim, generator=generator, device=device))
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        return self(noise)
 
 
 def critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches) -> Terms:

@@ -25,3 +25,10 @@ class Sphere(Sampler):
     ) -> Tensor:
         no_labels(label)
         return normalize(self.normal.sample(n, generator=generator))
+
+    @property
+    def noise_dim(self) -> int:
+        return self.normal.noise_dim
+
+    def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
+        return normalize(self.normal.of_noise(noise))

@@ -1,0 +1,133 @@
+"""A sampler and a decoder as one file that other programs draw images with."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zspace import __version__
+from zspace.core import LatentModel, Sampler, stream
+from zspace.errors import InputError
+from zspace.storage import atomic
+
+OPSET = 17
+"""Of ONNX: one that files of 2022 and later read."""
+
+CHECKED = 64
+"""Images that both make from the same noise."""
+
+AGREEMENT = 1e-3
+"""The largest difference, in [0, 1], that is taken for rounding: an image has 256 levels."""
+
+
+class Generator(nn.Module):
+    """Noise (N, K), and labels (N,) where the sampler knows some, to images (N, C, H, W) in [0, 1]
+    or vectors (N, D)."""
+
+    def __init__(self, model: LatentModel, sampler: Sampler) -> None:
+        super().__init__()
+        self.model, self.sampler = model, sampler
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.decode(self.sampler.of_noise(noise, label))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote.
+
+    Attributes:
+        noise_dim: K, the numbers of N(0, 1) of an image.
+        labels: how many labels there are; 0: the file takes none.
+        difference: the largest one between the file's images and PyTorch's, of the same noise.
+    """
+
+    path: Path
+    noise_dim: int
+    labels: int
+    difference: float
+
+
+def export(
+    model: LatentModel, sampler: Sampler, out: str | Path, *, classes: Sequence[str] = ()
+) -> Exported:
+    """Write one ONNX file that makes images of noise, and of labels where the sampler knows some.
+
+    Its inputs are `noise`, float32 (N, K), to be drawn from N(0, I), and `label`, int64 (N,), from
+    0; its output is `images`, float32 in [0, 1], (N, C, H, W), or `vectors`, (N, D). N is free. The
+    file's metadata has noise_dim and the labels' names. It takes its place only after its images
+    of the same noise have been found to be PyTorch's.
+
+    Args:
+        sampler: of the model's codes, on its device, which has to be the CPU.
+        classes: names of the labels.
+
+    Raises:
+        InputError: the sampler does not make its codes of noise alone; the packages for it are not
+            there; the file gives other images than PyTorch.
+    """
+    onnx, runtime = _packages()
+    if not sampler.noise_dim:
+        raise InputError(
+            f"{type(sampler).__name__} does not make its codes of noise alone, as a file has to: "
+            "choose normal, mixture, kde, simple, medium1, medium2, flow-matching, flow, two-stage "
+            "or pushforward"
+        )
+    whole = Generator(model, sampler).eval()
+    arguments = _arguments(sampler, CHECKED)
+    with torch.no_grad():
+        result = "images" if whole(**arguments).ndim == 4 else "vectors"
+    with atomic(Path(out)) as partial:
+        with warnings.catch_warnings():
+            # what tracing warns of: checks of shapes, which hold for every N
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                whole, tuple(arguments.values()), str(partial), dynamo=False, opset_version=OPSET,
+                input_names=list(arguments), output_names=[result],
+                dynamic_axes={name: {0: "N"} for name in (*arguments, result)},
+            )  # fmt: skip
+        file = onnx.load(partial)
+        labels = [str(c) for c in classes[: sampler.labels]]
+        told = {"zspace": __version__, "noise_dim": str(sampler.noise_dim),
+                "labels": json.dumps(labels)}  # fmt: skip
+        onnx.helper.set_model_props(file, told)
+        onnx.save(file, partial)
+        session = runtime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+        arguments = _arguments(sampler, CHECKED + 1)  # another N than it was written with
+        with torch.no_grad():
+            expected = whole(**arguments)
+        found = session.run(None, {name: t.numpy() for name, t in arguments.items()})[0]
+        difference = float((torch.from_numpy(found) - expected).abs().max())
+        if not difference <= AGREEMENT * max(1.0, float(expected.abs().max())):
+            raise InputError(
+                f"the exported generator differs from PyTorch's by {difference:.3g}: it was not "
+                "written"
+            )
+    return Exported(Path(out), sampler.noise_dim, sampler.labels, difference)
+
+
+def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
+    """Noise, and labels that have been learned, by the names that the file gives them."""
+    generator = torch.Generator().manual_seed(stream(n, 33))
+    noise = torch.randn(n, sampler.noise_dim, generator=generator)
+    if not sampler.labels:
+        return {"noise": noise}
+    return {"noise": noise, "label": torch.arange(n) % sampler.labels}
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"the package {error.name} is missing: pip install 'zspace[onnx]'"
+        ) from error
+    return onnx, onnxruntime
