@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +19,35 @@ from zspace.catalogue import SAMPLERS
 from zspace.core import Density, Sampler
 from zspace.errors import InputError
 from zspace.fitting import fit_sampler, sampler_of
-from zspace.samplers import Mixture, Normal, Pushforward
+from zspace.samplers import Learned, Mixture, Normal, Pushforward
 
 
 def made(name: str, dim: int) -> Sampler:
     """A sampler that is not fitted yet, with the options that it can't do without."""
-    theta = {"theta": ",".join(["0.5"] * dim)} if name.startswith("medium") else {}
-    return catalogue.make(name, dim, theta)
+    return catalogue.make(name, dim, needed(name, dim))
+
+
+def needed(name: str, dim: int) -> dict[str, Any]:
+    """A theta, or few iterations."""
+    if name.startswith("medium"):
+        return {"theta": ",".join(["0.5"] * dim)}
+    return BRIEF if issubclass(SAMPLERS[name], Learned) else {}
+
+
+BRIEF: dict[str, Any] = {"iterations": 20, "batch_size": 64}
 
 
 KIND = pytest.mark.parametrize("name", SAMPLERS)
 DENSITY = pytest.mark.parametrize(
     "name", [name for name, kind in SAMPLERS.items() if issubclass(kind, Density)]
 )
+
+
+LONGER: dict[str, dict[str, Any]] = {
+    "flow-matching": {"iterations": 1500, "width": 64, "batch_size": 256},
+    "flow": {"iterations": 600, "hidden": 32},
+}
+"""Fits that are long enough for what is learned to be near the codes' distribution."""
 
 
 def clouds(n: int = 1500) -> torch.Tensor:
@@ -65,7 +82,7 @@ def test_mixture_against_scikit_learn() -> None:
 @DENSITY
 def test_moments_of_the_samples(name: str) -> None:
     z = clouds()
-    sampler = catalogue.make(name, 3).fit(z)
+    sampler = catalogue.make(name, 3, LONGER.get(name)).fit(z)
     drawn = sampler.sample(60_000, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.05)
     torch.testing.assert_close(drawn.T.cov(), z.T.cov(), rtol=0.05, atol=0.05)
@@ -74,7 +91,7 @@ def test_moments_of_the_samples(name: str) -> None:
 @DENSITY
 def test_density_integrates_to_one(name: str) -> None:
     z = clouds()[:, :2]
-    density = catalogue.make(name, 2).fit(z)
+    density = catalogue.make(name, 2, LONGER.get(name)).fit(z)
     assert isinstance(density, Density)
     side = torch.linspace(-15, 20, 701)
     grid = torch.cartesian_prod(side, side)
@@ -93,8 +110,7 @@ def test_same_generator_same_codes(name: str) -> None:
 @KIND
 def test_save_and_load(name: str, tmp_path: Path) -> None:
     sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
-    theta = {"theta": "0.5,0.5,0.5"} if name.startswith("medium") else {}
-    header = {"sampler": name, "dim": 3, "options": {**theta, **sampler.found}}
+    header = {"sampler": name, "dim": 3, "options": {**needed(name, 3), **sampler.found}}
     catalogue.save(sampler, tmp_path / "s.safetensors", header)
     loaded = catalogue.load(tmp_path / "s.safetensors")
     a, b = (s.sample(9, generator=torch.Generator().manual_seed(0)) for s in (sampler, loaded))
@@ -155,6 +171,8 @@ def test_a_sampler_is_fitted_once_and_belongs_to_its_model(name: str, tmp_path: 
         with pytest.raises(InputError, match=f"{name} has no theta: 'zspace tune RUN"):
             sampler_of(run, name, model)
         fit_sampler(run, name, {"theta": "0,0.5,1"})
+    elif issubclass(SAMPLERS[name], Learned):
+        fit_sampler(run, name, BRIEF)
     sampler_of(run, name, model)
     path = run / "samplers" / f"{name}.safetensors"
     first = path.read_bytes()
