@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from zspace.core import (
 )  # fmt: skip
 from zspace.data import NAMED, Images
 from zspace.errors import InputError
-from zspace.features import Extractor, Progress, extract, find_extractor
+from zspace.features import Extractor, Progress, extract, find_extractor, reporting
 from zspace.fitting import sampler_of
 from zspace.neutral import Neutral, neutral_classifier
 from zspace.options import check_seed
@@ -235,16 +235,12 @@ def _neutral(
 ) -> Neutral:
     """The neutral classifier of a run's data, whatever part of them the run was trained on."""
 
-    def report(iteration: int, total: int, losses: Mapping[str, float]) -> None:
-        if progress is not None:
-            progress("training the neutral classifier", iteration, total)
-
     config = {**existing.config, "train_size": None, "train_per_class": None}
     source: Any = config["data"]
     subset = config != existing.config
     return neutral_classifier(
         api.images_of(source, config) if whole and subset else images,
-        device=device, say=say, report=report,
+        device=device, say=say, report=reporting(progress, "training the neutral classifier"),
     )  # fmt: skip
 
 
@@ -264,7 +260,10 @@ def generated(
     Args:
         sampler: unset: the run's of that name.
     """
-    drawn = sampler or sampler_of(bench.run.folder, name, bench.model, images=bench.images)
+    drawn = sampler or sampler_of(
+        bench.run.folder, name, bench.model, images=bench.images,
+        report=reporting(bench.progress, f"fitting {name}"),
+    )  # fmt: skip
     device = next(bench.model.parameters()).device
     count = n or len(bench.test)
     labels = None

@@ -7,7 +7,7 @@ name means nothing, so an `Extractor` carries its name and a checksum of what co
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from zspace.errors import InputError, unknown
 from zspace.nets.vgg import VGG16, published_names
 from zspace.neutral import Neutral
 from zspace.storage import load_state, read_tensors, write_tensors
-from zspace.training import find_device
+from zspace.training import Report, find_device
 from zspace.weights import checked_weights, file_sha256, read_state
 
 FEATURES = {
@@ -39,6 +39,16 @@ LARGEST = 32
 
 Progress = Callable[[str, int, int], None]
 """Told what is extracted, how many samples are done, and how many there are."""
+
+
+def reporting(progress: Progress | None, what: str) -> Report:
+    """What tells a measurement's progress of a training on the way."""
+
+    def report(iteration: int, total: int, losses: Mapping[str, float]) -> None:
+        if progress is not None:
+            progress(what, iteration, total)
+
+    return report
 
 
 @dataclass(frozen=True)

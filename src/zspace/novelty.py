@@ -14,10 +14,10 @@ from torch import Tensor
 
 from zspace import api, plots
 from zspace.catalogue import OWN
-from zspace.core import Density, LatentModel, as_float, of_stored
+from zspace.core import Density, LatentModel, Sampler, as_float, of_stored
 from zspace.data.images import Part, class_numbers
 from zspace.errors import InputError
-from zspace.features import Progress
+from zspace.features import Progress, reporting
 from zspace.fitting import sampler_of
 from zspace.functional import jacobian_log_determinant
 from zspace.metrics import Figure, jackknife
@@ -144,11 +144,14 @@ def novelty(
     """
     model = api.load(run, checkpoint=checkpoint, device=device)
     own = model.samplers()
-    codes_density = own.get(density) if density in OWN else sampler_of(run, density, model)
+    codes_density: Sampler | None = own.get(density)
+    if density not in OWN:
+        report = reporting(progress, f"fitting {density}")
+        codes_density = sampler_of(run, density, model, report=report)
     if not isinstance(codes_density, Density):
         raise InputError(
-            f"{run} has no {density} of known density: --density normal, mixture or kde fits "
-            "one to its training codes"
+            f"{run} has no {density} of known density: --density normal, mixture, kde, "
+            "flow-matching or flow fits one to its training codes"
         )
     chosen, classes = api.data_for(run, data, data_dir, part)
     existing = Run(run)

@@ -81,7 +81,7 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
 @click.option(
     "--density", default="prior", show_default=True, metavar="NAME",
     help="of the codes: prior (or target), where the model's is a density, or one fitted to its "
-    "training codes: normal, mixture, kde",
+    "training codes: normal, mixture, kde, flow-matching, flow",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.csv; a picture "
               "goes beside it")  # fmt: skip
