@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -229,6 +230,40 @@ def test_labels_are_learned(labelled: FlowMatching) -> None:
     assert FlowMatching(2, classes=0).batches(z, y).y is None
 
 
+@pytest.mark.parametrize("pairing", ["random", "ot", "mean"])
+def test_codes_without_a_label_have_their_own_share(pairing: str) -> None:
+    """Three of four are on the left, labelled; one of four on the right is not."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(2000) % 4
+    z = 0.3 * torch.randn(2000, 1, generator=generator) + torch.where(y < 3, -2.0, 2.0)[:, None]
+    labels = torch.where(y < 3, y % 2, -1)
+    flow = FlowMatching(1, iterations=500, width=32, batch_size=128, pairing=pairing)  # type: ignore[arg-type]
+    flow.fit(z, labels)
+    drawn = flow.sample(4000, generator=torch.Generator().manual_seed(1))
+    assert float((drawn > 0).float().mean()) == pytest.approx(0.25, abs=0.06)
+
+
+def test_a_class_without_images_is_refused(labelled: FlowMatching) -> None:
+    z, y = two_clouds(200)
+    flow = FlowMatching(2, iterations=2, width=8, classes=4).fit(z, 2 * y)
+    flow.names = ("a", "b", "c", "d", "e")
+    assert flow.learned() == [0, 2]
+    for label, name in ((1, "b"), (3, "d"), (4, "e")):
+        with pytest.raises(InputError, match=f"class {name} has no training image"):
+            flow.sample(3, label)
+    assert flow.sample(3, 2).shape == (3, 2)
+    with pytest.raises(InputError, match="the data have no labels"):
+        FlowMatching(2, classes=2).batches(z)
+
+
+def test_networks_are_made_where_the_sampler_is() -> None:
+    """As on an accelerator: what is built for the labels goes where the rest has gone."""
+    flow = FlowMatching(2, width=8).double()
+    flow.batches(*two_clouds(50))
+    assert {p.dtype for p in flow.parameters()} == {torch.float64}
+    assert flow.mean.dtype == torch.float64
+
+
 class Constant(nn.Module):
     """A velocity of (1, 0), or of (0, 2 y) for a label."""
 
@@ -324,13 +359,66 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_end(name: str, run: Path) -> N
     sampler_of(run, name, zspace.load(run))
     assert hashlib.md5(path.read_bytes()).digest() == hashlib.md5(whole).digest()
     fit_sampler(run, name, {**options, "iterations": 40}, say=said.append)
-    assert said == [f"{run}/samplers/{name} has done 30 iterations of 40: going on from there"]
+    assert said.pop() == "this fit has done 30 iterations of 40: going on from there"
     longer = path.read_bytes()
-    path.unlink()
-    (run / "samplers" / name / "config.yaml").unlink()  # damaged: begins anew
-    fit_sampler(run, name, {**options, "iterations": 40}, say=said.append)
+    path.write_bytes(longer[:1000])  # damaged: its fit is still there
+    sampler_of(run, name, zspace.load(run))
     assert path.read_bytes() == longer
-    assert len(said) == 1
+    with pytest.raises(InputError, match=r"this fit has done 40 iterations .remove the folder"):
+        fit_sampler(run, name, options)
+    fit_sampler(run, name, {**options, "iterations": 40}, say=said.append)
+    assert said.pop().startswith("this fit of 40 iterations is complete")
+    folder = run / "samplers" / name
+    (checkpoint,) = Run(folder).checkpoints().values()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"truncated.*remove the folder .* to begin anew"):
+        fit_sampler(run, name, {**options, "iterations": 50})
+    fit_sampler(run, name, {**options, "seed": 2}, say=said.append)
+    assert "had 40 iterations of a fit by other options" in said.pop()
+    (folder / "config.yaml").unlink()
+    with pytest.raises(InputError, match="is no fit of a sampler: move it away"):
+        fit_sampler(run, name, options)
+    shutil.rmtree(folder)
+    path.unlink()
+
+
+def test_files_of_other_samplers_and_folders_in_the_way(run: Path) -> None:
+    model = zspace.load(run)
+    sampler_of(run, "normal", model)
+    path = run / "samplers" / "flow.safetensors"
+    path.write_bytes((run / "samplers" / "normal.safetensors").read_bytes())
+    with pytest.raises(InputError, match=r"is no sampler flow: 'zspace fit-sampler .* makes it"):
+        sampler_of(run, "flow", model)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="is a folder: move it away"):
+        fit_sampler(run, "flow", BRIEF)
+    path.rmdir()
+    folder = run / "samplers" / "flow"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is no fit of a sampler: move it away"):
+        fit_sampler(run, "flow", BRIEF)
+    assert (folder / "notes.txt").read_text() == "mine"
+    shutil.rmtree(folder)
+
+
+def test_nothing_is_fitted_for_what_is_refused(run: Path, cli: Cli, tmp_path: Path) -> None:
+    before = sorted((run / "samplers").iterdir())
+    out = str(tmp_path / "x.png")
+    for command, message in (
+        (["sample", str(run), "--sampler", "two-stage", "--label", "7", "--out", out], "no labels"),
+        (["novelty", str(run), "--density", "two-stage", "--out", str(tmp_path / "s.csv")],
+         "of known density"),
+        (["export", str(run), "--sampler", "two-stage", "--decoder", "x"], "unknown decoder"),
+    ):  # fmt: skip
+        (run / "samplers" / "two-stage.safetensors").unlink(missing_ok=True)
+        shutil.rmtree(run / "samplers" / "two-stage", ignore_errors=True)
+        status, _, err = cli(*command, "--quiet")
+        assert status == 2
+        assert message in err
+        assert not (run / "samplers" / "two-stage").exists()
+    assert set((run / "samplers").iterdir()) <= set(before)
 
 
 def test_how_codes_are_drawn_is_no_reason_to_learn_again(run: Path) -> None:
@@ -464,6 +552,7 @@ def test_codes_of_noise_are_the_samplers_own(name: str) -> None:
     """Drawing as a function has the moments that drawing has."""
     z, _ = two_clouds()
     options = {} if name in ("normal", "mixture", "kde") else {"iterations": 200, "batch_size": 128}
+    options |= {"width": 32} if name == "flow-matching" else {}
     sampler = catalogue.make(name, 2, options).fit(z)
     noise = torch.randn(20_000, sampler.noise_dim, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -476,7 +565,7 @@ def test_codes_of_noise_are_the_samplers_own(name: str) -> None:
 def test_what_can_not_be_exported(run: Path, cli: Cli, tmp_path: Path) -> None:
     exporting = ["export", str(run), "--out", str(tmp_path / "x.onnx"), "--quiet"]
     for given, message in (
-        (["--sampler", "convex"], "does not make its codes of noise alone"),
+        (["--sampler", "convex"], "convex combinations are not made of noise alone"),
         (["--sampler", "normal", "--format", "pb"], "onnx"),
         (["--sampler", "normal", "--out", str(tmp_path / "x.png")], "--out must be an .onnx file"),
         (["--sampler", "flow-matching", "--solver", "adaptive"], "can't be exported"),

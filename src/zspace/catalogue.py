@@ -12,6 +12,7 @@ from zspace.methods.two_stage import TwoStageSampler
 from zspace.options import Option, checked, options_of
 from zspace.samplers import (
     KDE,
+    Classwise,
     Convex,
     FlowMatching,
     LearnedFlow,
@@ -48,6 +49,13 @@ def drawing_options(name: str) -> dict[str, Option]:
     """The options of a sampler that say how codes are drawn, and not what it is fitted to."""
     kind = SAMPLERS.get(name, Sampler)
     return {n: o for n, o in options_of(kind).items() if n in kind.drawing}
+
+
+def check_label(name: str, label: object) -> None:
+    """Refuse a label for a sampler that knows none, before it is fitted."""
+    kind = SAMPLERS.get(name, Convex)  # a model's own may know some
+    if label is not None and not issubclass(kind, Convex | Classwise | FlowMatching):
+        raise InputError(f"the sampler {name} knows no labels: leave out --label")
 
 
 def check_drawn(name: str) -> None:

@@ -210,6 +210,10 @@ class Sampler(nn.Module, ABC):
         """How many labels codes can be asked for by; 0: it knows none."""
         return 0
 
+    def learned(self) -> list[int]:
+        """The labels that codes can be asked for by: of classes that had training images."""
+        return list(range(self.labels))
+
     def name_of(self, label: int) -> str:
         """What a label's class is called; an `InputError` for one that is not known."""
         if not 0 <= label < self.labels:

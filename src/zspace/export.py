@@ -45,13 +45,13 @@ class Exported:
 
     Attributes:
         noise_dim: K, the numbers of N(0, 1) of an image.
-        labels: how many labels there are; 0: the file takes none.
+        labels: the names of those that it takes, by number; empty: none.
         difference: the largest one between the file's images and PyTorch's, of the same noise.
     """
 
     path: Path
     noise_dim: int
-    labels: int
+    labels: dict[int, str]
     difference: float
 
 
@@ -62,8 +62,9 @@ def export(
 
     Its inputs are `noise`, float32 (N, K), to be drawn from N(0, I), and `label`, int64 (N,), from
     0; its output is `images`, float32 in [0, 1], (N, C, H, W), or `vectors`, (N, D). N is free. The
-    file's metadata has noise_dim and the labels' names. It takes its place only after its images
-    of the same noise have been found to be PyTorch's.
+    file's metadata has noise_dim and, as JSON, the names of the labels by their numbers: others
+    have not been learned, and mean nothing. It takes its place only after its images of the same
+    noise have been found to be PyTorch's.
 
     Args:
         sampler: of the model's codes, on its device, which has to be the CPU.
@@ -73,12 +74,12 @@ def export(
         InputError: the sampler does not make its codes of noise alone; the packages for it are not
             there; the file gives other images than PyTorch.
     """
-    onnx, runtime = _packages()
+    onnx, runtime = packages()
     if not sampler.noise_dim:
         raise InputError(
-            f"{type(sampler).__name__} does not make its codes of noise alone, as a file has to: "
-            "choose normal, mixture, kde, simple, medium1, medium2, flow-matching, flow, two-stage "
-            "or pushforward"
+            f"this sampler ({type(sampler).__name__}) does not make its codes of noise alone, as a "
+            "file has to: choose --sampler normal, mixture, kde, simple, medium1, medium2, "
+            "flow-matching, flow, two-stage or pushforward"
         )
     whole = Generator(model, sampler).eval()
     arguments = _arguments(sampler, CHECKED)
@@ -94,7 +95,7 @@ def export(
                 dynamic_axes={name: {0: "N"} for name in (*arguments, result)},
             )  # fmt: skip
         file = onnx.load(partial)
-        labels = [str(c) for c in classes[: sampler.labels]]
+        labels = {i: str(classes[i]) if i < len(classes) else str(i) for i in sampler.learned()}
         told = {"zspace": __version__, "noise_dim": str(sampler.noise_dim),
                 "labels": json.dumps(labels)}  # fmt: skip
         onnx.helper.set_model_props(file, told)
@@ -110,19 +111,22 @@ def export(
                 f"the exported generator differs from PyTorch's by {difference:.3g}: it was not "
                 "written"
             )
-    return Exported(Path(out), sampler.noise_dim, sampler.labels, difference)
+    return Exported(Path(out), sampler.noise_dim, labels, difference)
 
 
 def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
     """Noise, and labels that have been learned, by the names that the file gives them."""
     generator = torch.Generator().manual_seed(stream(n, 33))
     noise = torch.randn(n, sampler.noise_dim, generator=generator)
-    if not sampler.labels:
-        return {"noise": noise}
-    return {"noise": noise, "label": torch.arange(n) % sampler.labels}
+    learned = torch.tensor(sampler.learned())
+    return {
+        "noise": noise,
+        **({"label": learned[torch.arange(n) % len(learned)]} if len(learned) else {}),
+    }
 
 
-def _packages() -> tuple[Any, Any]:
+def packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime, or an `InputError` that says how to get them."""
     try:
         import onnx
         import onnxruntime

@@ -69,6 +69,8 @@ def _fit_sampler(
     say: Say,
 ) -> Sampler:
     fitted = catalogue.make(name, model.latent_dim, chosen)
+    if _sampler_file(existing, name).is_dir():
+        raise InputError(f"{_sampler_file(existing, name)} is a folder: move it away")
     train = (images or api.run_images(existing)).train
     z = codes(model, train.x).cpu()
     if isinstance(fitted, Learned):
@@ -93,32 +95,53 @@ def _learn(
 ) -> None:
     """Train a sampler in a folder of its own, on from the last checkpoint of the same fit."""
     # how codes are drawn is no part of what is learned
-    config = {k: v for k, v in chosen.items() if k not in fitted.drawing}
+    config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
     config |= {"sampler": name, "precision": precision, "model": weights_fingerprint(model)}
     held = _held_fit(existing, name)
-    done = max(held.checkpoints(), default=0) if held is not None else 0
-    same = held is not None and comparable(held.config) == comparable(config)
-    if held is None or not same or done > fitted.iterations:
-        folder = _sampler_file(existing, name).with_suffix("")
-        shutil.rmtree(folder, ignore_errors=True)
-        held = Run.create(folder, config)
+    done = 0 if held is None else max(held.checkpoints(), default=0)
+    if held is not None and comparable(held.config) != comparable(config):
+        if done:
+            say(f"{held.folder} had {done} iterations of a fit by other options, or of another "
+                "model: this one begins anew")  # fmt: skip
+        shutil.rmtree(held.folder)
+        held, done = None, 0
+    if done > fitted.iterations:
+        assert held is not None
+        raise InputError(
+            f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove the "
+            f"folder {held.folder} to begin anew)"
+        )
+    if done == fitted.iterations:
+        say(f"this fit of {done} iterations is complete; more --iterations go on with it")
     elif done:
-        say(f"{held.folder} has done {done} iterations of {fitted.iterations}: going on from there")
-    held.config = config
-    fit(
-        fitted, batches, fitted.iterations, run=held, report=report,
-        fabric=make_fabric(batches.device.type, precision),
-        checkpoint_every=max(1, min(1000, fitted.iterations // 10)), keep=1,
-    )  # fmt: skip
+        say(f"this fit has done {done} iterations of {fitted.iterations}: going on from there")
+    fit_run = held or Run.create(_sampler_file(existing, name).with_suffix(""), config)
+    fit_run.config = config
+    try:
+        fit(
+            fitted, batches, fitted.iterations, run=fit_run, report=report,
+            fabric=make_fabric(batches.device.type, precision),
+            checkpoint_every=max(1, min(1000, fitted.iterations // 10)), keep=1,
+        )  # fmt: skip
+    except InputError as error:
+        if str(fit_run.folder / "checkpoints") not in str(error):
+            raise
+        raise InputError(f"{error} (remove the folder {fit_run.folder} to begin anew)") from error
 
 
 def _held_fit(existing: Run, name: str) -> Run | None:
-    """Where a sampler of that name has been trained, finished or not."""
+    """Where a sampler of that name has been trained, finished or not.
+
+    Raises:
+        InputError: something else is there.
+    """
     folder = _sampler_file(existing, name).with_suffix("")
-    try:
-        return Run(folder) if folder.exists() else None
-    except InputError:  # something else, or damaged: no fit to go on with
+    if not folder.exists() and not folder.is_symlink():
         return None
+    try:
+        return Run(folder)
+    except InputError as error:
+        raise InputError(f"{folder} is no fit of a sampler: move it away ({error})") from error
 
 
 def keep_sampler(
@@ -173,21 +196,29 @@ def sampler_of(
         raise unknown("sampler", name, catalogue.SAMPLERS)
     existing, known = Run(run), options_of(catalogue.SAMPLERS[name])
     path = _sampler_file(existing, name)
-    held = _held_fit(existing, name)
-    # a fit that was stopped is gone on with
-    options = {} if held is None else {k: v for k, v in held.config.items() if k in known}
+    mark = weights_fingerprint(model)
+    held = _held_fit(existing, name) if issubclass(catalogue.SAMPLERS[name], Learned) else None
+    begun = held is not None and held.config.get("model") == mark
+    options: Mapping[str, Any] = {}
     if path.exists():
         try:
             header = read_header(path)
-            if header.get("model") == weights_fingerprint(model):
+            if header.get("sampler") != name:
+                raise InputError(f"{path} is no sampler {name}")
+            if header.get("model") == mark:
                 return _placed(catalogue.load(path), model, existing)
+            options = header.get("options", {})
         except InputError as error:
-            raise InputError(
-                f"{error}: 'zspace fit-sampler {run} --sampler {name}' makes it again"
-            ) from error
-        options = header.get("options", {})
+            if not begun:  # else its fit has all that it was made of
+                raise InputError(
+                    f"{error}: 'zspace fit-sampler {run} --sampler {name}' makes it again"
+                ) from error
+    precision = "32"
+    if begun:  # a fit that was stopped is gone on with
+        assert held is not None
+        options = {k: v for k, v in held.config.items() if k in known}
+        precision = held.config.get("precision", "32")
     chosen = _sampler_options(name, options)
-    precision = "32" if held is None else held.config.get("precision", "32")
     return _fit_sampler(existing, name, chosen, model, images, precision, report, silent)
 
 

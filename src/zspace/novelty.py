@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zspace import api, plots
-from zspace.catalogue import OWN
+from zspace.catalogue import OWN, SAMPLERS
 from zspace.core import Density, LatentModel, Sampler, as_float, of_stored
 from zspace.data.images import Part, class_numbers
 from zspace.errors import InputError
@@ -145,7 +145,7 @@ def novelty(
     model = api.load(run, checkpoint=checkpoint, device=device)
     own = model.samplers()
     codes_density: Sampler | None = own.get(density)
-    if density not in OWN:
+    if density not in OWN and issubclass(SAMPLERS.get(density, Density), Density):
         report = reporting(progress, f"fitting {density}")
         codes_density = sampler_of(run, density, model, report=report)
     if not isinstance(codes_density, Density):

@@ -38,6 +38,7 @@ from zspace.neutral import Neutral, neutral_classifier
 from zspace.options import check_seed
 from zspace.run import Run
 from zspace.samplers import Classwise, Simple, as_text
+from zspace.samplers.normal import learned_label
 from zspace.storage import write_text
 from zspace.training import Report
 
@@ -457,7 +458,7 @@ def tune(
     plain = Simple(model.latent_dim, classes=len(images.classes)).fit(z, images.train.y)
     plain.names = images.classes
     for label in range(len(images.classes)):
-        plain.member(label)
+        learned_label(plain, label)
     judge = reconstruction_classifier(model, images, device=device, say=say, report=report)
     if (warning := below_bar(judge)) is not None:
         say(warning)

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         say(
             "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier', "
-            "'reproduce' and 'tune' by the same command"
+            "'reproduce', 'tune' and 'fit-sampler' by the same command"
         )
         status = 130
     except click.ClickException as error:

@@ -23,10 +23,14 @@ from zspace.cli.base import (
     load,
     positive,
     progress,
+    say,
     seeded,
     with_decoder,
 )  # fmt: skip
 from zspace.errors import InputError, unknown
+
+PASSES = 10
+"""Dimensions from which on the export of a spline flow takes long."""
 
 
 @cli.command(cls=ConvexCommand)
@@ -148,6 +152,7 @@ def export(
     from zspace import api
     from zspace.catalogue import check_drawn, drawing_options
     from zspace.export import export as write_generator
+    from zspace.export import packages
     from zspace.fitting import sampler_of
     from zspace.run import Run
 
@@ -163,16 +168,22 @@ def export(
     if out.suffix != ".onnx":
         raise InputError(f"--out must be an .onnx file, not {out}")
     check_writable(out)
+    if sampler == "convex":
+        raise InputError("convex combinations are not made of noise alone: they can't be exported")
+    packages()  # before a sampler is fitted, which takes longer
     model, _ = load(run, checkpoint, "cpu")
+    decoding = with_decoder(model, decoder)
     with progress(quiet) as report:
         drawn = sampler_of(run, sampler, model, report=report)
+    if sampler == "flow" and model.latent_dim > PASSES:
+        say(f"a spline flow takes a pass for each of its {model.latent_dim} dimensions: writing "
+            "them takes minutes")  # fmt: skip
     if "solver" in drawing_options(sampler):
         options["solver"] = "heun"
     classes = api.run_facts(Run(run)).classes
-    made = write_generator(
-        with_decoder(model, decoder), drawn.changed(**options), out, classes=classes
-    )
+    made = write_generator(decoding, drawn.changed(**options), out, classes=classes)
     inputs = f"noise (N, {made.noise_dim})"
     if made.labels:
-        inputs += f", label (N,) below {made.labels}"
+        names = ", ".join(f"{i} {name}" for i, name in made.labels.items())
+        inputs += f", label (N,) of {names}"
     click.echo(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's")

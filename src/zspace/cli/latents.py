@@ -77,7 +77,7 @@ def sample(
     import torch
 
     from zspace import api
-    from zspace.catalogue import check_drawn
+    from zspace.catalogue import check_drawn, check_label
     from zspace.core import blockwise
     from zspace.data.images import class_numbers
     from zspace.fitting import sampler_of
@@ -85,6 +85,7 @@ def sample(
 
     positive("n", n)
     check_drawn(sampler)
+    check_label(sampler, label)
     if out is not None:
         check_out(out)
     check_drawing(sampler, options)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Frozen, Sampler, Terms, of_stored
+from zspace.core import Batches, Frozen, Sampler, Terms, blockwise, of_stored
 from zspace.data.images import Images, Part
 from zspace.methods.vae import (
     VAE,
@@ -20,7 +20,15 @@ from zspace.methods.vae import (
 )  # fmt: skip
 from zspace.nets.mlp import SkipMLP
 from zspace.options import About
-from zspace.samplers.learned import FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
+from zspace.samplers.learned import (
+    ROWS,
+    FitBatch,
+    FitIterations,
+    FitRate,
+    FitSeed,
+    Learned,
+    seeded,
+)  # fmt: skip
 from zspace.samplers.normal import Normal, no_labels
 
 DEPTH = 3
@@ -52,7 +60,7 @@ class SecondStage(Sampler):
         no_labels(label)
         drawn = self.vae.prior.sample(n, generator=generator)
         noise = torch.randn(drawn.shape, generator=generator, device=drawn.device)
-        return self.of_noise(torch.cat([drawn, noise], 1))
+        return blockwise(self.of_noise, torch.cat([drawn, noise], 1), ROWS)
 
     @property
     def noise_dim(self) -> int:

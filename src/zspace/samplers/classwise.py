@@ -11,7 +11,7 @@ from torch import Tensor
 from zspace.core import Sampler
 from zspace.errors import InputError
 from zspace.options import About
-from zspace.samplers.normal import check_codes
+from zspace.samplers.normal import check_codes, learned_label
 
 Classes = Annotated[
     int | None, About("labels that are known (unset: as many as the data have)", least=1, most=1e5)
@@ -84,7 +84,7 @@ class Classwise(Sampler, ABC):
                 raise InputError("no class has a training image: there is nothing to draw")
             y = torch.multinomial(shares, n, replacement=True, generator=generator)
         else:
-            y = torch.full((n,), self.member(label), device=device)
+            y = torch.full((n,), learned_label(self, label), device=device)
         noise = torch.randn(n, self.average, self.mean.shape[1], generator=generator, device=device)
         return self.codes(y, noise, self.theta.to(device).expand(len(self.counts), -1))
 
@@ -103,12 +103,8 @@ class Classwise(Sampler, ABC):
         draws = self.mean[y][:, None] + (theta[y] * self.deviation[y])[:, None] * noise
         return draws.mean(1)
 
-    def member(self, label: int) -> int:
-        """The label, where it is of a class with training images."""
-        name = self.name_of(label)
-        if label >= len(self.counts) or int(self.counts[label]) < 1:
-            raise InputError(f"{name} has no training image: there is nothing to learn it from")
-        return label
+    def learned(self) -> list[int]:
+        return self.counts.nonzero()[:, 0].tolist()
 
 
 class Simple(Classwise):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from zuko.flows import NSF
 
-from zspace.core import Batches, Density, Terms
+from zspace.core import Batches, Density, Terms, blockwise
 from zspace.functional import full_precision
 from zspace.options import About
 from zspace.samplers.learned import (
@@ -55,7 +55,8 @@ class Flow(Density):
     ) -> Tensor:
         no_labels(label)
         device = next(self.parameters()).device
-        return self.of_noise(torch.randn(n, self.dim, generator=generator, device=device))
+        noise = torch.randn(n, self.dim, generator=generator, device=device)
+        return blockwise(self.of_noise, noise)  # each code takes a pass for each dimension
 
     @property
     def noise_dim(self) -> int:

@@ -15,10 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from zspace.core import Batches, Density, Terms, blockwise, stream
 from zspace.errors import InputError
-from zspace.functional import squared_error
 from zspace.nets.velocity import Velocity
 from zspace.options import About
 from zspace.samplers.learned import (
+    ROWS,
     FitBatch,
     FitIterations,
     FitRate,
@@ -26,7 +26,7 @@ from zspace.samplers.learned import (
     LearnedDensity,
     seeded,
 )  # fmt: skip
-from zspace.samplers.normal import no_labels
+from zspace.samplers.normal import learned_label, no_labels
 from zspace.training import adam
 
 Solver = Literal["heun", "adaptive"]
@@ -43,11 +43,8 @@ EXACT = 64
 PROBES = 16
 """Random directions of Hutchinson's estimate, above."""
 
-ROWS = 4096
-"""Codes that are carried at a time, and tangents of the divergence: memory stays bounded."""
-
-REFERENCE = 4096
-"""Codes over which a mean line is taken."""
+LATEST = 0.999
+"""The end of the path, in training: numbers have no room for what is left of the noise there."""
 
 AVERAGE = 0.999
 """Decay of the weights' moving average."""
@@ -212,8 +209,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     Where codes have labels, v learns them and, from a share of them that is hidden, to do without.
 
     `pairing` "random" is the formula. "mean" puts in place of one pair's x_1 - (1 - s) x_0 its mean
-    over the pairs that lead through x_t, of 4096 codes and those of the batch (of the same label):
-    the expectation, so the minimum, stays, with far less variance. "ot" is the formula again, but
+    over the pairs that lead through x_t, of all codes of the batch (of the same label): the
+    expectation, so the minimum, stays, with less variance. "ot" is the formula again, but
     a batch's noise is matched to its codes such that the sum of their squared distances is least:
     paths cross less.
 
@@ -227,6 +224,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     """
 
     drawing = "steps", "solver", "guidance"
+    counts: Tensor
 
     def __init__(
         self,
@@ -271,6 +269,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             AveragedModel(self.velocity, avg_fn=_averaged), self.dim, labels=labels, steps=steps,
             solver=solver, guidance=guidance,
         )  # fmt: skip
+        self.register_buffer("counts", torch.zeros(labels, dtype=torch.int64))
+        self.to(self.mean)
 
     def changed(self, **drawing: Any) -> FlowMatching:
         for name, value in drawing.items():
@@ -285,37 +285,54 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             InputError: a label that is none of `classes`.
         """
         highest = -1 if y is None or not len(y) else int(y.max())
-        if self.classes and highest >= self.classes:
-            raise InputError(f"--classes {self.classes}: the data have a label {highest}")
+        if self.classes and not 0 <= highest < self.classes:
+            have = f"a label {highest}" if highest >= 0 else "no labels"
+            raise InputError(f"--classes {self.classes}: the data have {have}")
         if self.classes is None:
             known = highest + 1 if highest > 0 else 0
             self.found = {"classes": known}
             self._build(known, self.inner.steps, self.inner.solver, self.inner.guidance)
-        return super().batches(z, y if self.labels else None)
+        if not self.inner.labels:
+            return super().batches(z)
+        assert y is not None
+        self.counts.copy_(torch.bincount(y[y >= 0], minlength=len(self.counts)))
+        return super().batches(z, y)
 
     @property
-    def drawn(self) -> int:
-        # the first of a batch are learned from, all are what they are held against
-        return max(self.batch_size, REFERENCE) if self.pairing == "mean" else self.batch_size
+    def labels(self) -> int:
+        return max(len(self.names), self.inner.labels) if self.inner.labels else 0
+
+    def sample(
+        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        if label is not None and self.labels:
+            learned_label(self, label)
+        return super().sample(n, label, generator=generator)
+
+    def learned(self) -> list[int]:
+        return self.counts.nonzero()[:, 0].tolist()
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"velocity": adam(self.velocity.parameters(), self.rate)}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
-        codes, y = next(batches)
-        x_0, t = batches.normal(codes.shape[1]), batches.uniform(1)
-        hidden = batches.uniform(1)[:, 0] < UNLABELLED
+        x_1, y = next(batches)
+        x_0, t = batches.normal(x_1.shape[1]), batches.uniform(1).clamp(max=LATEST)
+        kept, told, own = torch.ones_like(t[:, 0]), None, None
         if self.pairing == "ot":
-            x_0 = x_0[paired(x_0, codes, y)]
-        n = min(self.batch_size, len(codes))
-        x_0, x_1, t, hidden = x_0[:n], codes[:n], t[:n], hidden[:n]
-        told = None if y is None else y[:n].masked_fill(hidden | (y[:n] < 0), self.labels)
+            x_0 = x_0[paired(x_0, x_1, y)]
+        if y is not None:
+            hidden = batches.uniform(1)[:, 0] < UNLABELLED
+            # what has no label is learned from as often as what has one that is hidden
+            kept = (hidden | (y >= 0)).to(t)
+            told = y.masked_fill(hidden | (y < 0), self.inner.labels)
+            own = (told[:, None] == self.inner.labels) | (told[:, None] == y)
         x_t = (1 - (1 - self.noise) * t) * x_0 + t * x_1
         line = x_1 - (1 - self.noise) * x_0
         if self.pairing == "mean":
-            own = None if told is None else (told[:, None] == self.labels) | (told[:, None] == y)
-            line = mean_line(x_t, t, codes, own, self.noise)
-        yield "velocity", {"matching": squared_error(self.velocity(x_t, t, told), line)}
+            line = mean_line(x_t, t, x_1, own, self.noise)
+        error = (self.velocity(x_t, t, told) - line).square().sum(1)
+        yield "velocity", {"matching": (kept * error).sum() / kept.sum().clamp(min=1)}
         self.inner.velocity.update_parameters(self.velocity)
 
 
@@ -327,12 +344,11 @@ def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: 
 
     Args:
         x_t, t: (N, D) and (N, 1).
-        own: which codes (N, M) x_1 may be; None: all.
+        own: which codes (N, M) x_1 may be, at least one for each; None: all.
         noise: s.
     """
     with torch.autocast(x_t.device.type, enabled=False):
-        # at the very end of the path the numbers have no room for smaller widths
-        width = (1 - (1 - noise) * t).clamp(min=1e-3)
+        width = 1 - (1 - noise) * t
         distance = (
             x_t.square().sum(1, keepdim=True)
             - 2 * t * (x_t @ codes.T)

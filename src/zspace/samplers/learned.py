@@ -10,7 +10,7 @@ from typing import Annotated, Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
-from zspace.core import Batches, Density, Method, Sampler, stream
+from zspace.core import Batches, Density, Method, Sampler, blockwise, stream
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
 from zspace.training import fit, make_fabric
@@ -25,6 +25,10 @@ FitSeed = Annotated[
 
 Inner = TypeVar("Inner", bound=Sampler)
 InnerDensity = TypeVar("InnerDensity", bound=Density)
+
+
+ROWS = 4096
+"""Codes that are made, or whose density is taken, at a time: memory stays bounded."""
 
 
 class Learned(Sampler, Method, Generic[Inner], ABC):
@@ -54,11 +58,6 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
     @property
     def labels(self) -> int:
         return self.inner.labels
-
-    @property
-    def drawn(self) -> int:
-        """How many codes its batches have, where there are so many."""
-        return self.batch_size
 
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
         """Endless batches of codes (N, D), standardised, and labels, where this sampler is."""
@@ -96,7 +95,7 @@ class LearnedDensity(Learned[InnerDensity], Density, ABC):
 
     def log_prob(self, z: Tensor) -> Tensor:
         u = (z - self.mean) / self.deviation
-        return self.inner.log_prob(u) - self.deviation.log().sum()
+        return blockwise(self.inner.log_prob, u, ROWS) - self.deviation.log().sum()
 
 
 @contextmanager

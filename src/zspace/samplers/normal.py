@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from zspace.core import Density
+from zspace.core import Density, Sampler
 from zspace.errors import InputError
 
 RIDGE = 1e-6
@@ -85,3 +85,11 @@ def check_codes(z: Tensor) -> None:
 def no_labels(label: int | None) -> None:
     if label is not None:
         raise InputError("this sampler knows no labels: leave out --label")
+
+
+def learned_label(sampler: Sampler, label: int) -> int:
+    """The label, where it is of a class with training images."""
+    name = sampler.name_of(label)
+    if label not in sampler.learned():
+        raise InputError(f"{name} has no training image: there is nothing to learn it from")
+    return label

@@ -9,11 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Sampler, Terms
+from zspace.core import Batches, Sampler, Terms, blockwise
 from zspace.functional import full_precision, gradient_penalty
 from zspace.nets.papers import latent_net
 from zspace.options import About
-from zspace.samplers.learned import FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
+from zspace.samplers.learned import (
+    ROWS,
+    FitBatch,
+    FitIterations,
+    FitRate,
+    FitSeed,
+    Learned,
+    seeded,
+)  # fmt: skip
 from zspace.samplers.normal import no_labels
 from zspace.training import adam
 
@@ -44,7 +52,8 @@ class Pushforward(Sampler):
     ) -> Tensor:
         no_labels(label)
         device = next(self.parameters()).device
-        return self(torch.randn(n, self.noise_dim, generator=generator, device=device))
+        noise = torch.randn(n, self.noise_dim, generator=generator, device=device)
+        return blockwise(self, noise, ROWS)
 
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
         return self(noise)
