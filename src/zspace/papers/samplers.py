@@ -232,6 +232,10 @@ def by_class(held: Bench, subject: Subject) -> dict[str, Figure]:
     }
 
 
+FRESH = 5000
+"""Draws at which a density is held against the truth."""
+
+
 def mixtures() -> dict[str, Mixture]:
     """Known densities in two dimensions."""
     angles = torch.arange(8) * math.pi / 4
@@ -250,10 +254,12 @@ def mixtures() -> dict[str, Mixture]:
     }  # fmt: skip
 
 
-def against_truth(flow: FlowMatching, truth: Mixture, grid: int) -> dict[str, Figure]:
+def against_truth(
+    flow: FlowMatching, truth: Mixture, grid: int, n: int = FRESH
+) -> dict[str, Figure]:
     """What log p(z) in two dimensions integrates to over [-8, 8]^2, and how far from the truth it
-    is at 5,000 draws of it."""
-    fresh = truth.sample(5000, generator=torch.Generator().manual_seed(1))
+    is at n draws of it."""
+    fresh = truth.sample(n, generator=torch.Generator().manual_seed(1))
     error = flow.log_prob(fresh) - truth.log_prob(fresh)
     side = torch.linspace(-8, 8, grid)
     density = flow.log_prob(torch.cartesian_prod(side, side)).double().exp()
@@ -272,7 +278,7 @@ def densities(bench: Workbench) -> list[Entry]:
         z = truth.sample(bench.settings["codes"], generator=torch.Generator().manual_seed(0))
         flow = FlowMatching(2, **bench.settings["toy"]).fit(z)
         for what, figure in against_truth(flow, truth, bench.settings["grid"]).items():
-            entries.append(Entry(name, what, figure, "codes", "a mixture", 5000))
+            entries.append(Entry(name, what, figure, "codes", "a mixture", FRESH))
     for model, chosen in bench.settings["novelty"].items():
         options = dict(chosen)
         run = bench.trained(options.pop("recipe"), str(bench.data), seed=0, classes="1", **options)
