@@ -298,6 +298,38 @@ def test_a_known_mixture_is_met(name: str) -> None:
     assert found["mean of log p - truth"].value > other / 2
 
 
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("flow", {"iterations": 300, "hidden": 32}),
+        ("flow-matching", {"iterations": 300, "width": 32}),
+    ],
+)
+def test_what_is_drawn_has_the_density_that_is_said(name: str, options: dict[str, Any]) -> None:
+    """E over draws of q of p(z) / q(z) is 1, for any p that q covers, however q was learned."""
+    z, _ = two_clouds()
+    density = catalogue.make(name, 2, {**options, "batch_size": 256}).fit(z)
+    assert isinstance(density, Density)
+    drawn = density.sample(4000, generator=torch.Generator().manual_seed(0))
+    for mean in ([2.0, 0.0], [-2.0, 1.0]):
+        p = MultivariateNormal(torch.tensor(mean), 0.04 * torch.eye(2))
+        with torch.no_grad():
+            ratio = (p.log_prob(drawn) - density.log_prob(drawn)).exp()
+        error = float(ratio.std()) / math.sqrt(len(ratio))
+        assert error < 0.1
+        assert abs(float(ratio.mean()) - 1) < 4 * error
+
+
+def test_a_spline_flow_integrates_to_one() -> None:
+    z, _ = two_clouds()
+    flow = catalogue.make("flow", 2, {"iterations": 200, "hidden": 32}).fit(z)
+    assert isinstance(flow, Density)
+    side = torch.linspace(-8, 8, 321)
+    with torch.no_grad():
+        total = flow.log_prob(torch.cartesian_prod(side, side)).double().exp().sum()
+    assert float(total) * 0.05**2 == pytest.approx(1, abs=2e-3)
+
+
 def test_what_the_critic_minimises() -> None:
     """FlexAE's Eq. 6 of a linear critic, whose gradient is the same everywhere."""
     critic = nn.Linear(3, 1)
