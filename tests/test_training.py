@@ -379,7 +379,7 @@ def test_a_large_set_is_memory_mapped_and_trains_alike(monkeypatch: pytest.Monke
 
 def test_float64_codes_of_a_batch(runs: dict[str, Path]) -> None:
     """Blocks do not change what an image's code is."""
-    from zspace.api import codes
+    from zspace.core import codes
 
     model = zspace.load(runs["ae"])
     images = load("digits")
