@@ -23,7 +23,7 @@ from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.recipes.base import run_facts
 from zspace.run import Run
 from zspace.storage import load_state, read_header, write_tensors
-from zspace.training import Report, find_device, fit, leave, make_fabric
+from zspace.training import Precision, Report, find_device, fit, leave, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 Say = Callable[[str], None]
@@ -65,9 +65,7 @@ def train(
     crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out")] = "128",
     seed: Annotated[int, About("of initialisation, order and noise", least=0, most=1 << 52)] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
-    precision: Annotated[
-        Literal["32", "bf16"], About("float32, or bfloat16 where it is safe")
-    ] = "32",
+    precision: Annotated[Precision, About("float32, or bfloat16 where it is safe")] = "32",
     threads: Annotated[int | None, About("CPU threads", least=1, most=256)] = None,
     log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
     checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -207,11 +207,12 @@ def fit_sampler(
     from zspace import fitting
     from zspace.catalogue import SAMPLERS
     from zspace.options import options_of
+    from zspace.training import Precision
 
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
-    if precision not in ("32", "bf16"):
-        raise unknown("precision", precision, ["32", "bf16"])
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))
     known = options_of(SAMPLERS[sampler])
     command = click.Command(sampler, params=[click_option(o) for o in known.values()])
     context = command.make_context(sampler, list(options))

@@ -26,7 +26,6 @@ from zspace.papers.base import Entry, Experiment, Scale, Workbench, mean_and_dev
 from zspace.samplers import FlowMatching, Learned, Mixture
 from zspace.storage import write_text
 from zspace.tables import Table
-from zspace.training import Precision, fit, make_fabric
 from zspace.tuning import tune
 
 KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -82,16 +81,6 @@ def measured(held: Bench, subject: Subject) -> dict[str, Figure]:
     }  # fmt: skip
 
 
-def learn(sampler: Sampler, z: Tensor, precision: Precision) -> None:
-    """Fit a sampler to codes (N, D); one that learns, with this precision."""
-    if isinstance(sampler, Learned):
-        sampler.to(z.device)
-        fabric = make_fabric(z.device.type, precision)
-        fit(sampler, sampler.batches(z), sampler.iterations, fabric=fabric)
-    else:
-        sampler.fit(z)
-
-
 def cell(bench: Workbench, held: Bench, z: Tensor, name: str, seed: int) -> dict[str, Figure]:
     """A sampler, fitted to codes z with a seed, drawn from and measured."""
     began = time.monotonic()
@@ -104,7 +93,10 @@ def cell(bench: Workbench, held: Bench, z: Tensor, name: str, seed: int) -> dict
         if "seed" in options_of(catalogue.SAMPLERS[kind]):
             options["seed"] = seed
         sampler = catalogue.make(kind, held.model.latent_dim, options)
-        learn(sampler, z, bench.settings["precision"])
+        if isinstance(sampler, Learned):
+            sampler.fit(z, precision=bench.settings["precision"])
+        else:
+            sampler.fit(z)
     fitted = time.monotonic() - began
     generator = torch.Generator(z.device).manual_seed(stream(seed, 12))
     began = time.monotonic()

@@ -128,11 +128,12 @@ class ContinuousFlow(Density):
 
     @torch.no_grad()
     def log_prob(self, z: Tensor) -> Tensor:
-        return blockwise(self._log_prob, z, ROWS // len(_directions(self.dim)))
+        directions = _directions(self.dim).to(z)
+        return blockwise(lambda u: self._log_prob(u, directions), z, ROWS // len(directions))
 
-    def _log_prob(self, u: Tensor) -> Tensor:
+    def _log_prob(self, u: Tensor, directions: Tensor) -> Tensor:
         def rates(state: Tensor, t: Tensor) -> Tensor:
-            v, divergence = self._divergence(state[:, :-1], t)
+            v, divergence = self._divergence(state[:, :-1], t, directions)
             return torch.cat([v, divergence[:, None]], 1)
 
         start = torch.cat([u, u.new_zeros(len(u), 1)], 1)
@@ -142,13 +143,11 @@ class ContinuousFlow(Density):
         # from 1 to 0: what the divergence adds up to is minus its integral from 0 to 1
         return base + change
 
-    def _divergence(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def _divergence(self, u: Tensor, t: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """v (N, D) and its divergence (N,) at codes u (N, D)."""
 
         def v(u: Tensor) -> Tensor:
             return self.velocity(u, t)
-
-        directions = _directions(self.dim).to(u)
 
         def along(direction: Tensor) -> Tensor:
             tangent: Any = torch.func.jvp(v, (u,), (direction.expand_as(u),))[1]

@@ -13,7 +13,7 @@ from torch import Tensor
 from zspace.core import Batches, Density, Method, Sampler, blockwise, stream
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
-from zspace.training import fit, make_fabric
+from zspace.training import Precision, fit, make_fabric
 
 FitIterations = Annotated[int, About("of the fit", least=1)]
 FitBatch = Annotated[int, About("codes of a batch", least=1)]
@@ -70,10 +70,10 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         size = min(self.batch_size, len(u))
         return Batches(u, y, size=size, seed=self.seed, replacement=True, device=self.mean.device)
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit(self, z: Tensor, y: Tensor | None = None, *, precision: Precision = "32") -> Self:
         """Learn codes (N, D) and, where this sampler knows them, their labels (N,)."""
         self.to(z.device)
-        fabric = make_fabric(z.device.type)
+        fabric = make_fabric(z.device.type, precision)
         fit(self, self.batches(z, y), self.iterations, fabric=fabric)
         return self
 
