@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 from zspace import metrics, recipes
 from zspace.functional import kernel_log_density
 from zspace.novelty import log_densities
-from zspace.samplers import Normal
+from zspace.samplers import FlowMatching, Normal
 
 warnings.simplefilter("ignore")
 
@@ -70,18 +71,22 @@ def timed(function: str, n: int = 50_000) -> str:
     return f"{time.perf_counter() - began:.0f} s"
 
 
+def thrice(function: Callable[[], object]) -> str:
+    times: list[float] = []
+    for _ in range(3):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return f"{statistics.median(times):.1f} s (of 3: {min(times):.1f} to {max(times):.1f})"
+
+
 def neighbours() -> str:
     generator = torch.Generator().manual_seed(0)
     a, b = (
         torch.randint(0, 256, (n, 1, 28, 28), generator=generator, dtype=torch.uint8)
         for n in (10_000, 60_000)
     )
-    times: list[float] = []
-    for _ in range(3):
-        began = time.perf_counter()
-        metrics.nearest(a, b)
-        times.append(time.perf_counter() - began)
-    return f"{statistics.median(times):.1f} s (of 3: {min(times):.1f} to {max(times):.1f})"
+    return thrice(lambda: metrics.nearest(a, b))
 
 
 def kernel_density() -> str:
@@ -116,6 +121,9 @@ TASKS = {
     "nearest of 60,000 images of 784 pixels for 10,000": neighbours,
     "kernel density of 100,000 centres at 10,000 codes of 40 dimensions, and its gradient": (
         kernel_density
+    ),
+    "10,000 codes of 20 dimensions by flow matching, 8 steps": lambda: thrice(
+        lambda: FlowMatching(20).sample(10_000)
     ),
     "novelty scores, 28x28, l = 8, fully connected, 512 units": lambda: novelty("fc"),
     "novelty scores, 28x28, l = 8, convolutions of 64 and 128 channels": lambda: novelty("conv"),

@@ -14,6 +14,7 @@ from zspace.core import Batches, Density, Terms, blockwise
 from zspace.functional import full_precision
 from zspace.options import About
 from zspace.samplers.learned import (
+    ROWS,
     FitBatch,
     FitIterations,
     FitRate,
@@ -47,8 +48,7 @@ class Flow(Density):
     def log_prob(self, z: Tensor) -> Tensor:
         # splines need full precision under autocast, too
         with torch.autocast(z.device.type, enabled=False):
-            log_p: Tensor = self.flow().log_prob(full_precision(z))
-            return log_p
+            return blockwise(self.flow().log_prob, full_precision(z), ROWS)
 
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
-from zspace.core import Batches, Density, Method, Sampler, blockwise, stream
+from zspace.core import Batches, Density, Method, Sampler, stream
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
 from zspace.training import Precision, fit, make_fabric
@@ -95,7 +95,7 @@ class LearnedDensity(Learned[InnerDensity], Density, ABC):
 
     def log_prob(self, z: Tensor) -> Tensor:
         u = (z - self.mean) / self.deviation
-        return blockwise(self.inner.log_prob, u, ROWS) - self.deviation.log().sum()
+        return self.inner.log_prob(u) - self.deviation.log().sum()
 
 
 @contextmanager
