@@ -47,11 +47,11 @@ def click_option(option: Option) -> click.Option:
     return click.Option([option.flag, option.name], metavar=metavar, help=text)
 
 
-class ConvexCommand(click.Command):
-    """A command with the options by which convex combinations are drawn: those that are given
-    reach it, checked. They come from the sampler's signature."""
+class DrawingCommand(click.Command):
+    """A command with the options by which samplers' codes are drawn: those that are given reach
+    it, checked. They come from the samplers' signatures."""
 
-    samplers: tuple[str, ...] = ("convex",)
+    samplers: tuple[str, ...] = ("convex", "flow-matching")
 
     @cached_property
     def drawing(self) -> dict[str, tuple[str, Option]]:
@@ -76,10 +76,10 @@ class ConvexCommand(click.Command):
         return super().invoke(ctx)
 
 
-class DrawingCommand(ConvexCommand):
-    """Likewise, with the options of every sampler that has some."""
+class ConvexCommand(DrawingCommand):
+    """Likewise, of convex combinations alone."""
 
-    samplers = "convex", "flow-matching"
+    samplers = ("convex",)
 
 
 def check_drawing(sampler: str, given: Iterable[str]) -> None:
