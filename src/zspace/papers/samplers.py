@@ -73,19 +73,24 @@ def trained(bench: Workbench, decoder: str) -> Bench:
     return bench_of(run.folder, n=bench.settings.get("n"), device=bench.device)
 
 
-def measured(held: Bench, subject: Subject) -> dict[str, Figure]:
-    """What the columns hold of images.
+def distances(held: Bench, subject: Subject) -> dict[str, Figure]:
+    """Frechet distances to the test images and to their reconstructions.
 
-    The distance to the reconstructions of the test images is what the sampler is to blame for: they
-    are as blurred as anything that is decoded, and 0 is in reach.
+    The latter is what the sampler is to blame for: reconstructions are as blurred as anything that
+    is decoded, and 0 is in reach.
     """
-    prd = METRICS["prd"].measure(held, subject)
-    blurred = held.features(reconstructed(held))
+    blurred, made = held.features(reconstructed(held)), held.features(subject)
     return {
         "Frechet": METRICS["fid"].measure(held, subject)[""],
-        BLURRED: metrics.jackknife(
-            metrics.frechet_distance, blurred, held.features(subject), groups=8
-        ),
+        BLURRED: metrics.jackknife(metrics.frechet_distance, blurred, made, groups=8),
+    }
+
+
+def measured(held: Bench, subject: Subject) -> dict[str, Figure]:
+    """What the columns hold of images."""
+    prd = METRICS["prd"].measure(held, subject)
+    return {
+        **distances(held, subject),
         "F8 (recall)": prd["f8"], "F1/8 (precision)": prd["f1/8"],
         "PMS": METRICS["pms"].measure(held, subject)[""],
     }  # fmt: skip
@@ -207,11 +212,9 @@ def steps(bench: Workbench) -> list[Entry]:
             began = time.monotonic()
             drawn.sample(len(held.test))
             seconds.append(time.monotonic() - began)
-        found = {
-            "Frechet": METRICS["fid"].measure(held, generated(held, "", sampler=drawn))[""],
-            "drawing, s": Figure(min(seconds), math.nan),
-        }
-        what = "adaptive" if count is None else f"{count} steps"
+        found = distances(held, generated(held, "", sampler=drawn))
+        found["drawing, s"] = Figure(min(seconds), math.nan)
+        what = "adaptive" if count is None else f"steps {count}"
         by, data, n = held.extractor.name, held.images.name, len(held.test)
         entries += [Entry(what, c, f, by, data, n) for c, f in found.items()]
     return entries
