@@ -336,15 +336,15 @@ EXPERIMENTS = (
             ),
             "small": Scale(
                 {
-                    "decoders": _DECODERS, "seeds": {"AE": 3, "FlexAE-SR": 1, "GEN": 1},
+                    "decoders": _DECODERS, "seeds": {"AE": 3, "FlexAE-SR": 3, "GEN": 3},
                     "samplers": _COMPARED, "precision": "bf16", "densities": 1000,
                     "options": {"two-stage": {"hidden": 256}, "spline flow": {"iterations": 3000},
                                 "flow matching": {"iterations": 8000}},
                 },
                 "one training of each decoder: fully connected networks of 512 units (AE, 20,000 "
                 "iterations) and 256 (FlexAE-SR, GEN, 6,000 iterations); three fits of each "
-                "sampler on the AE, one on the others; bfloat16; densities of 1,000 test codes",
-                "2 hours on 2 cores",
+                "sampler; bfloat16; densities of 1,000 test codes",
+                "2 hours on a core",
             ),
             "paper": Scale(
                 {
