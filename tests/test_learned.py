@@ -652,7 +652,7 @@ def test_densities_are_densities() -> None:
     [
         ("samplers", ("| AE: flow matching | log p of test codes |", "| FlexAE-SR: own prior |")),
         ("conditional", ("| AE: flow matching, guidance 2 | accuracy |", "| ReGene: Medium2 |")),
-        ("steps", ("| 2 steps | Frechet |", "| adaptive | drawing, s |")),
+        ("steps", ("| steps 2 | Frechet to reconstructions |", "| adaptive | drawing, s |")),
         ("densities", ("| eight in a ring | integral |", "| AUROC, flow-matching |")),
     ],
 )
