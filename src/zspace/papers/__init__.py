@@ -39,8 +39,8 @@ RAN = {
          "regene/fig13", "regene/fig14", "regene/fig15b", "regene/fig17", "regene/collage",
          "regene/closest", "categorical/fig1", "categorical/table4", "categorical/grid",
          "all/systems"), _GREY),
-    "all/samplers": "small, on MNIST and Fashion-MNIST",
-    **dict.fromkeys(("all/conditional", "all/steps", "all/densities"), _GREY),
+    **dict.fromkeys(("all/samplers", "all/steps"), "small, on MNIST and Fashion-MNIST"),
+    **dict.fromkeys(("all/conditional", "all/densities"), _GREY),
     **dict.fromkeys(
         ("regene/fig16", "lsrgan/cifar10", "lsrgan/table1", "lsrgan/table2", "lsrgan/fig1",
          "lsrgan/fig2", "lsrgan/fig3", "lsrgan/fig9"), "small, on Fashion-MNIST"),
