@@ -73,30 +73,32 @@ def trained(bench: Workbench, decoder: str) -> Bench:
     return bench_of(run.folder, n=bench.settings.get("n"), device=bench.device)
 
 
-def distances(held: Bench, subject: Subject) -> dict[str, Figure]:
-    """Frechet distances to the test images and to their reconstructions.
+def distances(held: Bench, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
+    """Frechet distances to the test images and to their reconstructions, of features blurred.
 
     The latter is what the sampler is to blame for: reconstructions are as blurred as anything that
     is decoded, and 0 is in reach.
     """
-    blurred, made = held.features(reconstructed(held)), held.features(subject)
+    made = held.features(subject)
     return {
         "Frechet": METRICS["fid"].measure(held, subject)[""],
         BLURRED: metrics.jackknife(metrics.frechet_distance, blurred, made, groups=8),
     }
 
 
-def measured(held: Bench, subject: Subject) -> dict[str, Figure]:
+def measured(held: Bench, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
     """What the columns hold of images."""
     prd = METRICS["prd"].measure(held, subject)
     return {
-        **distances(held, subject),
+        **distances(held, blurred, subject),
         "F8 (recall)": prd["f8"], "F1/8 (precision)": prd["f1/8"],
         "PMS": METRICS["pms"].measure(held, subject)[""],
     }  # fmt: skip
 
 
-def cell(bench: Workbench, held: Bench, z: Tensor, name: str, seed: int) -> dict[str, Figure]:
+def cell(
+    bench: Workbench, held: Bench, blurred: Tensor, z: Tensor, name: str, seed: int
+) -> dict[str, Figure]:
     """A sampler, fitted to codes z with a seed, drawn from and measured."""
     began = time.monotonic()
     if name == OWN:
@@ -118,7 +120,7 @@ def cell(bench: Workbench, held: Bench, z: Tensor, name: str, seed: int) -> dict
     with torch.no_grad():
         drawn = sampler.sample(len(held.test), generator=generator)
     seconds = time.monotonic() - began
-    row = measured(held, Subject(name, GENERATION, decoded(held.model, drawn)))
+    row = measured(held, blurred, Subject(name, GENERATION, decoded(held.model, drawn)))
     if isinstance(sampler, Density):
         with torch.no_grad():
             log_p = sampler.log_prob(held.means[: bench.settings["densities"]].to(z.device))
@@ -134,19 +136,21 @@ def samplers(bench: Workbench) -> list[Entry]:
     for decoder, seeds in bench.settings["seeds"].items():
         held = trained(bench, decoder)
         z = codes(held.model, held.images.train.x)
+        again = reconstructed(held)
+        blurred = held.features(again)
         found: dict[str, dict[str, Figure]] = {}
         own = [] if held.model.prior is None else [OWN]
         for name in [*own, *bench.settings["samplers"]]:
             each = [
-                cells.of(f"{decoder}: {name}, {k}", partial(cell, bench, held, z, name, k))
+                cells.of(f"{decoder}: {name}, {k}", partial(cell, bench, held, blurred, z, name, k))
                 for k in range(seeds)
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
         # the scale: what a perfect sampler of this decoder would have, and the data themselves
         others = replace(reconstructed(held, held.others.x), name="training codes")
-        for subject in (reconstructed(held), others, held.others):
+        for subject in (again, others, held.others):
             found[f"({subject.name})"] = cells.of(
-                f"{decoder}: {subject.name}", partial(measured, held, subject)
+                f"{decoder}: {subject.name}", partial(measured, held, blurred, subject)
             )
         found["(test images)"] = {"PMS": METRICS["pms"].measure(held, held.reference)[""]}
         by, data, n = held.extractor.name, held.images.name, len(held.test)
@@ -204,6 +208,7 @@ def steps(bench: Workbench) -> list[Entry]:
     fit_sampler(run, "flow-matching", bench.settings["options"], device=bench.device,
                 precision=bench.settings["precision"])  # fmt: skip
     flow = sampler_of(run, "flow-matching", held.model, images=held.images)
+    blurred = held.features(reconstructed(held))
     for count in (*bench.settings["steps"], None):
         drawing = {"solver": "adaptive"} if count is None else {"steps": count}
         drawn = flow.changed(**drawing)
@@ -212,7 +217,7 @@ def steps(bench: Workbench) -> list[Entry]:
             began = time.monotonic()
             drawn.sample(len(held.test))
             seconds.append(time.monotonic() - began)
-        found = distances(held, generated(held, "", sampler=drawn))
+        found = distances(held, blurred, generated(held, "", sampler=drawn))
         found["drawing, s"] = Figure(min(seconds), math.nan)
         what = "adaptive" if count is None else f"steps {count}"
         by, data, n = held.extractor.name, held.images.name, len(held.test)

@@ -181,7 +181,7 @@ def integral(
 
     Heun's method takes x + h (k_1 + k_2) / 2, k_1 = rates(x, t), k_2 = rates(x + h k_1, t + h). Its
     steps are equal in the angle a of signal and noise, t = sin a / (sin a + cos a): finer half-way,
-    where it is decided which code a path leads to (docs/results/samplers.md).
+    where it is decided which code a path leads to (docs/design.md has what it gains).
     """
     if solver == "adaptive":
         from torchdiffeq import odeint
