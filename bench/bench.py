@@ -303,10 +303,13 @@ def pythae_step(kind: str, side: int, size: int, batches: int) -> Step:
         model,
         BaseDataset(data, torch.zeros(len(data))),
         training_config=BaseTrainerConfig(
-            output_dir=tempfile.mkdtemp(), num_epochs=1, per_device_train_batch_size=size,
-            learning_rate=2e-4, no_cuda=True,
+            output_dir=tempfile.mkdtemp(),
+            num_epochs=1,
+            per_device_train_batch_size=size,
+            learning_rate=2e-4,
+            no_cuda=True,
         ),
-    )  # fmt: skip
+    )
     trainer.prepare_training()
     epoch = iter(range(1, 10**6))
 

@@ -21,8 +21,8 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from zspace import metrics, recipes
+from zspace.evaluation.novelty import log_densities
 from zspace.functional import kernel_log_density
-from zspace.novelty import log_densities
 from zspace.samplers import FlowMatching, Normal
 
 warnings.simplefilter("ignore")

@@ -15,17 +15,23 @@ import pytest
 import torch
 
 import zspace
-from zspace import neutral
 from zspace.cli import main
+from zspace.features import classifier as neutral
 from zspace.options import options_of
 from zspace.recipes import RECIPES
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
 """Hyper-parameters that make the autoencoders' recipes quick."""
 SMALLER = {
-    "second_hidden": 16, "pseudo_inputs": 5, "flow_hidden": 8, "ratio_hidden": 8, "codebook": 8,
-    "embedding": 2, "prior_width": 8, "prior_blocks": 1,
-}  # fmt: skip
+    "second_hidden": 16,
+    "pseudo_inputs": 5,
+    "flow_hidden": 8,
+    "ratio_hidden": 8,
+    "codebook": 8,
+    "embedding": 2,
+    "prior_width": 8,
+    "prior_blocks": 1,
+}
 """Those of some recipes alone."""
 
 
@@ -96,8 +102,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for recipe in recipes:
         zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
     options = {"width": 16, "decoder_width": 32, "batch_size": 32, "iterations": 500}
-    zspace.train("regene", "digits", out=root / "regene", device="cpu", rate=4e-3,
-                 classifier_iterations=100, **options)  # fmt: skip
+    zspace.train(
+        "regene",
+        "digits",
+        out=root / "regene",
+        device="cpu",
+        rate=4e-3,
+        classifier_iterations=100,
+        **options,
+    )
     return {recipe: root / recipe for recipe in (*recipes, "regene")}
 
 

@@ -12,11 +12,11 @@ import torch
 import zspace
 from tests.conftest import small
 from tests.test_samplers import made
-from zspace.catalogue import SAMPLERS
 from zspace.core import Classifying, Density, LatentModel, Sampler, Variational, codes
 from zspace.data import Images, load
+from zspace.display.tables import Table
 from zspace.recipes import RECIPES
-from zspace.tables import Table
+from zspace.recipes.catalogue import SAMPLERS
 
 DOCS = Path(__file__).parent.parent / "docs" / "matrix.md"
 HEADER = ["recipe", "a code of an image", "own prior", *SAMPLERS]

@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import (
-    Categorical,
-    Independent,
-    MixtureSameFamily,
-    Normal,
-    kl_divergence,
-)  # fmt: skip
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
 import zspace
 from tests.conftest import small
@@ -28,7 +22,7 @@ from zspace.functional import (
     jacobian_norm,
     log_squared_error,
     multiquadratic_mmd,
-)  # fmt: skip
+)
 from zspace.methods.cvae import CVAE
 from zspace.methods.gan import GAN, Adversary
 from zspace.methods.maskaae import MaskAAE, Masked
@@ -41,7 +35,6 @@ from zspace.methods.wae import WAE
 from zspace.nets.conditional import labelled
 from zspace.nets.mlp import mlp
 from zspace.recipes import RECIPES, Facts
-from zspace.run import Run
 from zspace.samplers import Mixture
 from zspace.samplers import Normal as StandardNormal
 from zspace.samplers.autoregressive import Autoregressive
@@ -50,6 +43,7 @@ from zspace.samplers.implicit import ImplicitPrior
 from zspace.samplers.labelled import Labelled
 from zspace.samplers.sphere import Sphere
 from zspace.samplers.vamp import VampPrior
+from zspace.storage.run import Run
 from zspace.training import descend, fit
 
 
@@ -90,8 +84,10 @@ def test_multiquadratic_mmd_against_a_loop() -> None:
 
 def test_multiquadratic_mmd_has_no_bias_and_tells_laws_apart() -> None:
     g = seeded()
-    same = [multiquadratic_mmd(torch.randn(20, 4, generator=g), torch.randn(20, 4, generator=g), 1)
-            for _ in range(400)]  # fmt: skip
+    same = [
+        multiquadratic_mmd(torch.randn(20, 4, generator=g), torch.randn(20, 4, generator=g), 1)
+        for _ in range(400)
+    ]
     each = torch.stack(same)
     assert abs(float(each.mean())) < 4 * float(each.std()) / 20
     other = multiquadratic_mmd(torch.randn(200, 4, generator=g), 3 + torch.randn(200, 4), 1.0)
@@ -283,8 +279,9 @@ def test_pseudo_inputs_learn_and_leave_batch_norm_alone() -> None:
         descend(optimizers[name], terms)
     assert not torch.equal(before, model.state_dict()["prior.pseudo_inputs"])
     # one pass in train mode: that of the images
-    counts = [m.num_batches_tracked for m in model.encoder.modules()
-              if isinstance(m, nn.BatchNorm2d)]  # fmt: skip
+    counts = [
+        m.num_batches_tracked for m in model.encoder.modules() if isinstance(m, nn.BatchNorm2d)
+    ]
     assert [int(c) for c in counts if c is not None] == [1]
     assert model.training
 
@@ -316,8 +313,9 @@ def test_iop_learns_the_ratio_and_its_kl_is_that_to_all_codes() -> None:
 
     from zspace.methods.iop import IOP
 
-    model = IOP(Encoder(), nn.Linear(1, 1), ImplicitPrior(mlp(1, [32, 32], 1), 1), 1,
-                ratio_rate=3e-3)  # fmt: skip
+    model = IOP(
+        Encoder(), nn.Linear(1, 1), ImplicitPrior(mlp(1, [32, 32], 1), 1), 1, ratio_rate=3e-3
+    )
     fit(model, Batches(x, size=500), 1500)
     z = torch.linspace(0, 2, 21)[:, None]
     true = Normal(1, 0.5).log_prob(z)[:, 0]
@@ -358,8 +356,14 @@ def test_the_second_stage_learns_codes_that_are_not_normal() -> None:
             return torch.cat([x, torch.full_like(x, -8.0)], 1)
 
     first = VAE(Exact(), nn.Identity(), StandardNormal(1), 1, likelihood="learned-variance")
-    second = VAE(mlp(1, [64, 64], 2), mlp(1, [64, 64], 1), StandardNormal(1), 1,
-                 rate=2e-3, likelihood="learned-variance")  # fmt: skip
+    second = VAE(
+        mlp(1, [64, 64], 2),
+        mlp(1, [64, 64], 1),
+        StandardNormal(1),
+        1,
+        rate=2e-3,
+        likelihood="learned-variance",
+    )
     model = TwoStage(first, SecondStage(second))
     from zspace.data import Images
     from zspace.data.images import Part
@@ -377,8 +381,15 @@ def test_the_second_stage_learns_codes_that_are_not_normal() -> None:
 
 def test_the_first_stage_stays_as_it_is(tmp_path: Path) -> None:
     options = {**small("two-stage-vae"), "iterations": 8, "first_iterations": 4}
-    zspace.train("two-stage-vae", "digits", out=tmp_path / "r", checkpoint_every=1, keep=0,
-                 device="cpu", **options)  # fmt: skip
+    zspace.train(
+        "two-stage-vae",
+        "digits",
+        out=tmp_path / "r",
+        checkpoint_every=1,
+        keep=0,
+        device="cpu",
+        **options,
+    )
     run = Run(tmp_path / "r")
     four, eight = (run.weights(run.checkpoints()[i]) for i in (4, 8))
     changed = {k for k in four if not torch.equal(four[k], eight[k])}
@@ -485,8 +496,15 @@ def test_the_mask_closes_dimensions_that_the_data_have_not() -> None:
     torch.manual_seed(0)
     plane = torch.randn(2, 5, generator=seeded(3))
     data = Batches(torch.randn(2000, 2, generator=seeded()) @ plane, size=100)
-    model = MaskAAE(mlp(5, [32], 4), mlp(4, [32], 5), Masked(4), mlp(4, [64, 64], 1), 4,
-                    rate=1e-3, mask_rate=5e-3)  # fmt: skip
+    model = MaskAAE(
+        mlp(5, [32], 4),
+        mlp(4, [32], 5),
+        Masked(4),
+        mlp(4, [64, 64], 1),
+        4,
+        rate=1e-3,
+        mask_rate=5e-3,
+    )
     fit(model, data, 1500)
     m = model.prior.scales().detach().sort().values
     assert float(m[0].detach()) < 0.5 < float(m[-1].detach())
@@ -543,8 +561,17 @@ def test_cvae_by_its_formula() -> None:
 def test_gan_losses_by_their_formulas(adversary: Adversary) -> None:
     torch.manual_seed(0)
     critic, decoder = mlp(8, [6], 1, nn.Tanh), nn.Linear(5, 5)
-    model = GAN(nn.Linear(5, 5), decoder, critic, Labelled(2, 3), 5,
-                adversary=adversary, critic_steps=1, rate=1e-3, betas=(0.5, 0.9))  # fmt: skip
+    model = GAN(
+        nn.Linear(5, 5),
+        decoder,
+        critic,
+        Labelled(2, 3),
+        5,
+        adversary=adversary,
+        critic_steps=1,
+        rate=1e-3,
+        betas=(0.5, 0.9),
+    )
     drawn = vectors()
     (x, y), noise = next(drawn), drawn.normal(2)
     assert y is not None
@@ -552,8 +579,9 @@ def test_gan_losses_by_their_formulas(adversary: Adversary) -> None:
     fake = decoder(torch.cat([noise, e], 1))
     shown, made = torch.cat([x, e], 1), torch.cat([fake, e], 1).detach()
     c_x, c_g = critic(shown), critic(made)
-    found = [(name, {k: v.detach() for k, v in terms.items()})
-             for name, terms in steps(model, vectors())]  # fmt: skip
+    found = [
+        (name, {k: v.detach() for k, v in terms.items()}) for name, terms in steps(model, vectors())
+    ]
     assert [name for name, _ in found] == ["critic", "generator", "encoder"]
     total = sum(found[0][1].values())
     if adversary == "logistic":
@@ -657,8 +685,15 @@ def test_gaussian_mmd_stays_what_it_was() -> None:
 def test_lsrgan_renders_every_variational_encoder(recipe: str, tmp_path: Path) -> None:
     quick = {"iterations": 4, "device": "cpu"}
     zspace.train(recipe, "digits", out=tmp_path / "e", **quick, **small(recipe))
-    model = zspace.train("lsrgan", "digits", out=tmp_path / "r", encoder=str(tmp_path / "e"),
-                         width=4, batch_size=8, **quick)  # fmt: skip
+    model = zspace.train(
+        "lsrgan",
+        "digits",
+        out=tmp_path / "r",
+        encoder=str(tmp_path / "e"),
+        width=4,
+        batch_size=8,
+        **quick,
+    )
     x = torch.rand(3, 1, 8, 8, generator=seeded())
     torch.testing.assert_close(model.encode(x), zspace.load(tmp_path / "e").encode(x))
     assert (tmp_path / "r" / "interpolation.png").exists()
@@ -667,8 +702,9 @@ def test_lsrgan_renders_every_variational_encoder(recipe: str, tmp_path: Path) -
 
 def test_a_learned_variance_arrives_long_before_the_networks() -> None:
     options = {**small("vae"), "latent_dim": 8, "width": 8, "hidden": 64, "rate": 1e-4}
-    model = zspace.train("vae", "digits", iterations=500, likelihood="learned-variance",
-                         device="cpu", **options)  # fmt: skip
+    model = zspace.train(
+        "vae", "digits", iterations=500, likelihood="learned-variance", device="cpu", **options
+    )
     assert isinstance(model, VAE)
     assert isinstance(model.error, LearnedVariance)
     images = zspace.data.load("digits")
@@ -682,8 +718,17 @@ def test_the_penalty_is_of_the_gradient_in_the_image_alone() -> None:
     torch.manual_seed(0)
     critic = nn.Linear(8, 1, bias=False)
     critic.weight.data = torch.tensor([[0.6, 0.8, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0]])
-    model = GAN(nn.Linear(5, 5), nn.Linear(5, 5), critic, Labelled(2, 3), 5,
-                adversary="wasserstein", critic_steps=1, rate=1e-3, betas=(0.5, 0.9))  # fmt: skip
+    model = GAN(
+        nn.Linear(5, 5),
+        nn.Linear(5, 5),
+        critic,
+        Labelled(2, 3),
+        5,
+        adversary="wasserstein",
+        critic_steps=1,
+        rate=1e-3,
+        betas=(0.5, 0.9),
+    )
     name, terms = next(steps(model, vectors()))
     assert name == "critic"
     assert float(terms["penalty"].detach()) == pytest.approx(0, abs=1e-10)

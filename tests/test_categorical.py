@@ -21,20 +21,24 @@ from torch import Tensor, nn
 
 import zspace
 from tests.conftest import SMALL, Cli
-from zspace import api, papers, tuning
+from zspace import api, papers
 from zspace.core import Batches, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
-from zspace.fitting import fit_sampler, sampler_of
 from zspace.functional import bernoulli_error, gaussian_mmd, normal_kl
+from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.tuning import objective as objectives
+from zspace.generation.tuning import search
+from zspace.generation.tuning.lines import Ask, Line, Space, at_random, descent, on_grid, space_of
+from zspace.generation.tuning.objective import Objective
+from zspace.generation.tuning.search import Tuned, tune
 from zspace.methods.vae import VAE
 from zspace.nets.classifiers import dropout_cnn
 from zspace.nets.papers import CategoricalNets
 from zspace.options import checked, options_of
 from zspace.recipes import find
-from zspace.run import Run
 from zspace.samplers import Medium1, Medium2, Normal, Simple, as_text
-from zspace.tuning import Ask, Objective, Space, at_random, descent, on_grid, space_of, tune
+from zspace.storage.run import Run
 
 # the VAEs
 
@@ -75,8 +79,15 @@ def test_mmd_has_no_bias() -> None:
 def test_losses_of_the_vae(loss: Any) -> None:
     torch.manual_seed(0)
     nets = CategoricalNets((1, 8, 8), 3, 16)
-    vae = VAE(nets.encoder(), nets.decoder(), Normal(3), 3, beta=7, likelihood="bernoulli",
-              prior_loss=loss)  # fmt: skip
+    vae = VAE(
+        nets.encoder(),
+        nets.decoder(),
+        Normal(3),
+        3,
+        beta=7,
+        likelihood="bernoulli",
+        prior_loss=loss,
+    )
     x = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
     ((name, terms),) = vae.objectives(Batches(x, size=40, seed=3))
     again = Batches(x, size=40, seed=3)
@@ -257,8 +268,10 @@ def test_objective_is_the_papers() -> None:
         x = (of.model.decode(draws.mean(1)) * 255).round().flatten(1).double()
         pairs = [
             float(x[i] @ x[j] / (x[i].norm() * x[j].norm()))
-            for i in range(len(x)) for j in range(len(x)) if i != j
-        ]  # fmt: skip
+            for i in range(len(x))
+            for j in range(len(x))
+            if i != j
+        ]
         assert float(score.cosine[label]) == pytest.approx(np.mean(pairs), abs=1e-6)
         right = of.judge(x.float().reshape(-1, 1, 1, 2) / 255).argmax(1) == label
         assert float(score.accuracy[label]) == pytest.approx(float(right.double().mean()))
@@ -291,9 +304,9 @@ def test_what_is_not_judged_could_not_win(thetas: list[int], bound: float, least
 # the search
 
 
-def walk(line: tuning.Line, value: Callable[[tuple[int, ...]], float], trials: int) -> (
-    tuple[float, list[tuple[int, ...]]]
-):  # fmt: skip
+def walk(
+    line: Line, value: Callable[[tuple[int, ...]], float], trials: int
+) -> tuple[float, list[tuple[int, ...]]]:
     """Follow a line; what it asks for is judged by a function of one group's row."""
     seen: list[tuple[int, ...]] = []
     best = math.inf
@@ -375,8 +388,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A VAE of the digits that tells some of them apart. Tests must not change it."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("vae") / "run"
-    zspace.train("vae-mlp", "digits", out=out, latent_dim=2, hidden=64, iterations=1200,
-                 device="cpu", prior_loss="mmd")  # fmt: skip
+    zspace.train(
+        "vae-mlp",
+        "digits",
+        out=out,
+        latent_dim=2,
+        hidden=64,
+        iterations=1200,
+        device="cpu",
+        prior_loss="mmd",
+    )
     return out
 
 
@@ -389,10 +410,20 @@ def run(trained: Path, tmp_path: Path) -> Path:
 def test_tune_stores_a_sampler_that_sample_uses(
     run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "FRESH", 50)
+    monkeypatch.setattr(search, "FRESH", 50)
     for name in ("simple", "medium1", "medium2"):
-        status, out, err = cli("tune", run, "--sampler", name, "--trials", 44, "--samples", 20,
-                               "--device=cpu", "--search=descent")  # fmt: skip
+        status, out, err = cli(
+            "tune",
+            run,
+            "--sampler",
+            name,
+            "--trials",
+            44,
+            "--samples",
+            20,
+            "--device=cpu",
+            "--search=descent",
+        )
         assert status == 0, err
         assert f"{name}, found in 44 trials: theta" in out
         assert "below 0.97: what it says of generated images is as uncertain" in err
@@ -402,19 +433,31 @@ def test_tune_stores_a_sampler_that_sample_uses(
         fitted, theta = sampler_of(run, name, zspace.load(run)), stored["options"]["theta"]
         text = as_text(fitted.theta.tolist())  # type: ignore[union-attr, operator]
         assert text == (f"{theta:g}" if name == "simple" else theta)
-        status, _, err = cli("sample", run, "--sampler", name, "--label", 7, "--n", 5, "--out",
-                             tmp_path / f"{name}.npz", "--device=cpu")  # fmt: skip
+        status, _, err = cli(
+            "sample",
+            run,
+            "--sampler",
+            name,
+            "--label",
+            7,
+            "--n",
+            5,
+            "--out",
+            tmp_path / f"{name}.npz",
+            "--device=cpu",
+        )
         assert status == 0, err
         assert np.load(tmp_path / f"{name}.npz")["images"].shape == (5, 8, 8)
     # another search of the same kind is another one
-    values = [tune(run, "medium1", trials=30, samples=20, seed=s, device="cpu").value
-              for s in (0, 1)]  # fmt: skip
+    values = [
+        tune(run, "medium1", trials=30, samples=20, seed=s, device="cpu").value for s in (0, 1)
+    ]
     assert values[0] != values[1]
 
 
 def test_figures_of_a_search_are_of_its_sampler(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn anew through the stored sampler: the same cosines and accuracies within errors."""
-    monkeypatch.setattr(tuning, "FRESH", 400)
+    monkeypatch.setattr(search, "FRESH", 400)
     found = tune(run, "medium2", trials=60, samples=50, device="cpu")
     model = zspace.load(run)
     fitted = sampler_of(run, "medium2", model)
@@ -430,12 +473,12 @@ def test_figures_of_a_search_are_of_its_sampler(run: Path, monkeypatch: pytest.M
         assert float(right.float().mean()) == pytest.approx(found.accuracy[label], abs=4 * spread)
 
 
-def outcome(found: tuning.Tuned) -> tuple[Any, ...]:
+def outcome(found: Tuned) -> tuple[Any, ...]:
     return found.options, found.trials, found.value, found.cosine, found.accuracy, found.curve
 
 
 def test_a_search_goes_on_where_it_stopped(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.setattr(search, "FRESH", 40)
     ask: dict[str, Any] = {"trials": 50, "samples": 20, "device": "cpu"}
     other = run.parent / "other"
     shutil.copytree(run, other)
@@ -463,13 +506,27 @@ def test_a_search_goes_on_where_it_stopped(run: Path, monkeypatch: pytest.Monkey
 
 
 def test_processes_share_a_search(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.setattr(search, "FRESH", 40)
     url = f"sqlite:///{run.parent}/shared.db"
     tune(run, "simple", trials=1, samples=20, device="cpu", storage=url)  # its classifier is made
-    command = [sys.executable, "-m", "zspace", "tune", str(run), "--sampler=medium1", "--trials=40",
-               "--samples=20", "--device=cpu", "--search=random", "--storage", url]  # fmt: skip
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "zspace",
+        "tune",
+        str(run),
+        "--sampler=medium1",
+        "--trials=40",
+        "--samples=20",
+        "--device=cpu",
+        "--search=random",
+        "--storage",
+        url,
+    ]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     ended = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], ended
     import optuna
@@ -486,19 +543,28 @@ def test_what_can_not_be_tuned(
     run: Path, runs: dict[str, Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     assert "unknown sampler to tune 'normal'" in refused("tune", run, "--sampler=normal")
-    assert "--min-accuracy must be above 0" in refused("tune", run, "--sampler=simple",
-                                                       "--min-accuracy=1.5")  # fmt: skip
+    assert "--min-accuracy must be above 0" in refused(
+        "tune", run, "--sampler=simple", "--min-accuracy=1.5"
+    )
     assert "--trials must be at least 1" in refused("tune", run, "--sampler=simple", "--trials=0")
     assert "unknown search 'best'" in refused("tune", run, "--sampler=simple", "--search=best")
     assert "is no folder" in refused("tune", tmp_path / "x", "--sampler=simple")
     vectors = tmp_path / "v"
     zspace.train("ae", "mog2", out=vectors, iterations=2, device="cpu", **SMALL)
     assert "has no labelled images" in refused("tune", vectors, "--sampler=simple", "--device=cpu")
-    status = refused("tune", run, "--sampler=simple", "--storage=nosuch://x", "--quiet",
-                     "--samples=10", "--device=cpu")  # fmt: skip
+    status = refused(
+        "tune",
+        run,
+        "--sampler=simple",
+        "--storage=nosuch://x",
+        "--quiet",
+        "--samples=10",
+        "--device=cpu",
+    )
     assert "--storage 'nosuch://x' can't be used" in status
-    assert "--storage '' can't be used" in refused("tune", run, "--sampler=simple", "--storage=",
-                                                   "--quiet", "--device=cpu")  # fmt: skip
+    assert "--storage '' can't be used" in refused(
+        "tune", run, "--sampler=simple", "--storage=", "--quiet", "--device=cpu"
+    )
     (run / "tuning").mkdir()
     (run / "tuning" / "trials.log").write_text("no journal\n")
     message = refused("tune", run, "--sampler=simple", "--quiet", "--samples=10", "--device=cpu")
@@ -507,12 +573,27 @@ def test_what_can_not_be_tuned(
 
 
 def test_an_accuracy_that_no_candidate_has(run: Path, refused: Callable[..., str]) -> None:
-    message = refused("tune", run, "--sampler=simple", "--min-accuracy=1", "--quiet",
-                      "--samples=50", "--trials=5", "--device=cpu")  # fmt: skip
+    message = refused(
+        "tune",
+        run,
+        "--sampler=simple",
+        "--min-accuracy=1",
+        "--quiet",
+        "--samples=50",
+        "--trials=5",
+        "--device=cpu",
+    )
     assert "none of 5 candidates has accuracy 1 for every class" in message
     assert "more --trials" in message
-    message = refused("tune", run, "--sampler=simple", "--min-accuracy=1", "--quiet",
-                      "--samples=20", "--device=cpu")  # fmt: skip
+    message = refused(
+        "tune",
+        run,
+        "--sampler=simple",
+        "--min-accuracy=1",
+        "--quiet",
+        "--samples=20",
+        "--device=cpu",
+    )
     assert "none of 44 candidates" in message
     assert "more --trials" not in message
     assert not (run / "samplers").exists()
@@ -522,11 +603,12 @@ def test_images_that_are_all_alike_are_no_shortfall(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their cosine is 1, whatever rounding makes of it, and every image is right."""
-    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.setattr(search, "FRESH", 40)
     monkeypatch.setattr(Objective, "right", lambda self, x, label: torch.ones(len(x)))
     for seed in range(6):
-        found = tune(run, "medium2", trials=1, min_accuracy=0.9, samples=20, seed=seed,
-                     device="cpu")  # fmt: skip
+        found = tune(
+            run, "medium2", trials=1, min_accuracy=0.9, samples=20, seed=seed, device="cpu"
+        )
         assert found.value == pytest.approx(1, abs=1e-6)
         assert found.value <= 1
 
@@ -535,7 +617,7 @@ def test_one_class_that_falls_short_is_enough(run: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(
         Objective, "right", lambda self, x, label: torch.full((len(x),), float(label != 4))
     )
-    monkeypatch.setattr(tuning, "_cosine", lambda x: 0.1)
+    monkeypatch.setattr(objectives, "pair_cosine", lambda x: 0.1)
     with pytest.raises(InputError, match=r"for every class \(4\): lower"):
         tune(run, "medium2", trials=3, min_accuracy=0.9, samples=20, device="cpu")
 
@@ -543,7 +625,7 @@ def test_one_class_that_falls_short_is_enough(run: Path, monkeypatch: pytest.Mon
 def test_a_lock_that_a_kill_left(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    monkeypatch.setattr(tuning, "FRESH", 40)
+    monkeypatch.setattr(search, "FRESH", 40)
     monkeypatch.chdir(run.parent)
     (run / "tuning").mkdir()
     lock = run / "tuning" / "trials.log.lock"
@@ -558,8 +640,9 @@ def test_a_damaged_trial(run: Path, refused: Callable[..., str]) -> None:
     tune(run, "simple", trials=3, samples=20, device="cpu")
     log = run / "tuning" / "trials.log"
     log.write_text(log.read_text().replace('"rows"', '"lines"'))
-    message = refused("tune", run, "--sampler=simple", "--trials=3", "--samples=20", "--quiet",
-                      "--device=cpu")  # fmt: skip
+    message = refused(
+        "tune", run, "--sampler=simple", "--trials=3", "--samples=20", "--quiet", "--device=cpu"
+    )
     assert "of this search is damaged: remove" in message
 
 
@@ -569,9 +652,12 @@ def test_a_class_without_members(run: Path) -> None:
     keep = images.train.y != 3
     assert images.train.y is not None
     images = zspace.data.Images(
-        "no threes", images.train.take(keep.nonzero()[:, 0]), images.validation, images.test,
+        "no threes",
+        images.train.take(keep.nonzero()[:, 0]),
+        images.validation,
+        images.test,
         images.classes,
-    )  # fmt: skip
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "run_images", lambda run: images)
         with pytest.raises(InputError, match="class 3 has no training image"):
@@ -580,17 +666,25 @@ def test_a_class_without_members(run: Path) -> None:
 
 def test_evaluate_asks_for_labels(run: Path, cli: Cli) -> None:
     fit_sampler(run, "simple", {"theta": 0.3})
-    status, out, err = cli("evaluate", run, "--metrics=accuracy", "--samplers=simple",
-                           "--features=classifier", "--quiet")  # fmt: skip
+    status, out, err = cli(
+        "evaluate",
+        run,
+        "--metrics=accuracy",
+        "--samplers=simple",
+        "--features=classifier",
+        "--quiet",
+    )
     assert status == 0, err
-    head, row = (next(line for line in out.splitlines() if name in line)
-                 for name in ("simple", "accuracy"))  # fmt: skip
+    head, row = (
+        next(line for line in out.splitlines() if name in line) for name in ("simple", "accuracy")
+    )
     assert "±" in row.split("|")[head.split("|").index(" simple ")]
 
 
 def test_theta_by_hand(run: Path, cli: Cli, refused: Callable[..., str]) -> None:
-    assert "--theta must be at most 1, not 1.5" in refused("fit-sampler", run, "--sampler=simple",
-                                                           "--theta=1.5")  # fmt: skip
+    assert "--theta must be at most 1, not 1.5" in refused(
+        "fit-sampler", run, "--sampler=simple", "--theta=1.5"
+    )
     assert "numbers in [0, 1]" in refused("fit-sampler", run, "--sampler=medium1", "--theta=0.5,2")
     status, _, err = cli("fit-sampler", run, "--sampler=medium1", "--theta=0,1")
     assert status == 0, err
@@ -615,11 +709,22 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path,
-                         monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(tuning, "FRESH", 40)
-    status, out, err = cli("reproduce", name, "--scale=smoke", "--data=digits", "--quiet",
-                           "--device=cpu", "--out", tmp_path / "o", "--runs", shelf)  # fmt: skip
+def test_experiments_run(
+    name: str, cli: Cli, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FRESH", 40)
+    status, out, err = cli(
+        "reproduce",
+        name,
+        "--scale=smoke",
+        "--data=digits",
+        "--quiet",
+        "--device=cpu",
+        "--out",
+        tmp_path / "o",
+        "--runs",
+        shelf,
+    )
     assert status == 0, err
     assert "ours is of" in out
     known = options_of(find("vae-mlp")) | options_of(zspace.train)

@@ -19,8 +19,8 @@ import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace.options import options_of
 from zspace.recipes import RECIPES
-from zspace.run import Run
-from zspace.storage import read_tensors, write_tensors
+from zspace.storage.files import read_tensors, write_tensors
+from zspace.storage.run import Run
 
 Refused = Callable[..., str]
 QUICK = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL.items()]
@@ -54,9 +54,15 @@ def test_train_leaves_a_whole_run(cli: Cli, tmp_path: Path) -> None:
     assert str(run) in out
     assert "12/12" in err
     assert {p.name for p in run.iterdir()} == {
-        "config.yaml", "model.safetensors", "log.jsonl", "checkpoints",
-        "samples.png", "reconstructions.png", "interpolation.png", "losses.png",
-    }  # fmt: skip
+        "config.yaml",
+        "model.safetensors",
+        "log.jsonl",
+        "checkpoints",
+        "samples.png",
+        "reconstructions.png",
+        "interpolation.png",
+        "losses.png",
+    }
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert set(config) == {
         "recipe",
@@ -144,7 +150,7 @@ def test_sampler_of_every_kind(cli: Cli, runs: dict[str, Path], tmp_path: Path) 
         assert (run / "samplers" / f"{name}.safetensors").exists()
     status, _, _ = cli("fit-sampler", run, "--sampler=mixture", "--components=3", "--seed=1")
     assert status == 0
-    from zspace.storage import read_header
+    from zspace.storage.files import read_header
 
     header = read_header(run / "samplers" / "mixture.safetensors")
     assert header["options"] == {"components": 3, "seed": 1}
@@ -480,9 +486,16 @@ def damage(run: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["other configuration", "optimiser's shape", "optimiser's part", "position", "generator",
-     "weights", "facts"],
-)  # fmt: skip
+    [
+        "other configuration",
+        "optimiser's shape",
+        "optimiser's part",
+        "position",
+        "generator",
+        "weights",
+        "facts",
+    ],
+)
 def test_resuming_further_loses_nothing_where_it_fails(
     refused: Refused, runs: dict[str, Path], tmp_path: Path, how: str
 ) -> None:

@@ -17,14 +17,15 @@ from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, Plan, Stage
-from zspace.run import owned
+from zspace.storage.run import owned
 from zspace.training import descend, fit, owners_alone
 
 RECIPE = pytest.mark.parametrize("name", RECIPES)
 FIRST = {
-    "regene": {"classifier_iterations": 4}, "lsrgan": {"vae_iterations": 4},
+    "regene": {"classifier_iterations": 4},
+    "lsrgan": {"vae_iterations": 4},
     "two-stage-vae": {"first_iterations": 4},
-}  # fmt: skip
+}
 """How the first of two stages is given an end."""
 GANS = ("dcgan", "wgan-gp", "sngan")
 LABELS = dict.fromkeys(("cvae", *GANS), 3)
@@ -170,9 +171,16 @@ def test_a_saved_model_is_the_trained_one(name: str, tmp_path: Path) -> None:
 def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     stages = FIRST.get(name, {})
     whole = zspace.train(
-        name, "digits", out=tmp_path / "w", iterations=9, checkpoint_every=1, keep=0, device="cpu",
-        **small(name), **stages,
-    )  # fmt: skip
+        name,
+        "digits",
+        out=tmp_path / "w",
+        iterations=9,
+        checkpoint_every=1,
+        keep=0,
+        device="cpu",
+        **small(name),
+        **stages,
+    )
     # killed after so many iterations: within a stage, where one ends, within the next
     for done in (2, 4, 6) if stages else (4,):
         killed = tmp_path / f"r{done}"
@@ -243,9 +251,15 @@ def test_bf16_trains(name: str) -> None:
 def test_bf16_trains_a_bernoulli_vae() -> None:
     """Means that bfloat16 would round to 0 and 1 are where a logarithm goes wrong."""
     zspace.train(
-        "vae", "digits", iterations=40, likelihood="bernoulli", precision="bf16", rate=2e-3,
-        device="cpu", **SMALL,
-    )  # fmt: skip
+        "vae",
+        "digits",
+        iterations=40,
+        likelihood="bernoulli",
+        precision="bf16",
+        rate=2e-3,
+        device="cpu",
+        **SMALL,
+    )
 
 
 @RECIPE

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from zspace.core import Batches, Frozen, as_float, blockwise
+from zspace.core import Batches, Frozen
 from zspace.errors import InputError
+from zspace.functional import as_float, blockwise
 
 
 def numbered(n: int, **options: object) -> Batches:

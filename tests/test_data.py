@@ -266,8 +266,10 @@ def test_svhn(tmp_path: Path) -> None:
     path = tmp_path / "train_32x32.mat"
     content = path.read_bytes()
     for bad, message in (
-        (b"", "is empty"), (content[:200], "truncated or no SVHN"), (b"x" * 500, "no SVHN .mat")
-    ):  # fmt: skip
+        (b"", "is empty"),
+        (content[:200], "truncated or no SVHN"),
+        (b"x" * 500, "no SVHN .mat"),
+    ):
         path.write_bytes(bad)
         with pytest.raises(InputError, match=message):
             read_mat(path)
@@ -401,9 +403,14 @@ def test_npy_and_npz(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "shape, expected",
-    [((5, 8, 8), (1, 8, 8)), ((5, 8, 8, 3), (3, 8, 8)), ((5, 3, 8, 8), (3, 8, 8)),
-     ((5, 8, 8, 1), (1, 8, 8)), ((5, 1, 8, 8), (1, 8, 8))],
-)  # fmt: skip
+    [
+        ((5, 8, 8), (1, 8, 8)),
+        ((5, 8, 8, 3), (3, 8, 8)),
+        ((5, 3, 8, 8), (3, 8, 8)),
+        ((5, 8, 8, 1), (1, 8, 8)),
+        ((5, 1, 8, 8), (1, 8, 8)),
+    ],
+)
 def test_array_layouts(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     assert tuple(from_arrays(np.zeros(shape, np.uint8)).x.shape[1:]) == expected
 
@@ -604,8 +611,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server of a named set `tiny`, of two IDX files that are large enough to break."""
     import hashlib
 
-    files = {f"{n}.gz": gzip.compress(random_images(1, 300_000, seed=i).tobytes())
-             for i, n in enumerate("ab")}  # fmt: skip
+    files = {
+        f"{n}.gz": gzip.compress(random_images(1, 300_000, seed=i).tobytes())
+        for i, n in enumerate("ab")
+    }
     sums = {n: hashlib.md5(c).hexdigest() for n, c in files.items()}
     server = Server(files)
     tiny = NamedSet("tiny", addresses=(server.address,), downloads=sums)
@@ -680,9 +689,10 @@ def test_an_archive_can_write_nowhere_else(server: Server, tmp_path: Path) -> No
     content = buffer.getvalue()
     server.files["evil.tar.gz"] = content
     evil = NamedSet(
-        "evil", addresses=(server.address,),
+        "evil",
+        addresses=(server.address,),
         downloads={"evil.tar.gz": hashlib.md5(content).hexdigest()},
-    )  # fmt: skip
+    )
     NAMED["tiny"] = evil
     with pytest.raises(InputError, match="can't be unpacked"):
         download("tiny", tmp_path / "in")

@@ -21,15 +21,22 @@ from torch import Tensor
 import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace import metrics
-from zspace.bench import Bench, Subject, bench_of, generated, posterior_codes
-from zspace.compare import compare, figure_of, over_seeds, tied
-from zspace.diagnose import Finding, closeness, diagnose
+from zspace.display.tables import Table
 from zspace.errors import InputError
-from zspace.evaluate import METRICS, evaluate
-from zspace.evaluation import current_evaluation, read_evaluation, write_evaluation
+from zspace.evaluation.compare import compare, figure_of, over_seeds, tied
+from zspace.evaluation.diagnose import Finding, closeness, diagnose
+from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.measurement import (
+    Measurement,
+    Subject,
+    generated,
+    measure_run,
+    posterior_codes,
+)
+from zspace.evaluation.metrics import METRICS
+from zspace.evaluation.neighbours import neighbours
+from zspace.evaluation.results import current_evaluation, read_evaluation, write_evaluation
 from zspace.metrics import Figure
-from zspace.neighbourhood import neighbours
-from zspace.tables import Table
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -44,8 +51,8 @@ def run(runs: dict[str, Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bench(runs: dict[str, Path]) -> Bench:
-    return bench_of(runs["vae"], device="cpu")
+def measurement(runs: dict[str, Path]) -> Measurement:
+    return measure_run(runs["vae"], device="cpu")
 
 
 def test_evaluate_writes_what_it_prints(run: Path, cli: Cli) -> None:
@@ -62,8 +69,13 @@ def test_evaluate_writes_what_it_prints(run: Path, cli: Cli) -> None:
     assert set(stored["versions"]) == {"zspace", "torch", "python"}
     subjects = {row["subject"]: row["figures"] for row in stored["rows"]}
     assert list(subjects) == [
-        "reconstructions", "prior", "mixture", "training images", "test images", "codes"
-    ]  # fmt: skip
+        "reconstructions",
+        "prior",
+        "mixture",
+        "training images",
+        "test images",
+        "codes",
+    ]
     every = {column for metric in METRICS.values() for column in metric.names}
     assert {name for figures in subjects.values() for name in figures} == every - {
         "fid-inf",
@@ -91,28 +103,32 @@ def test_the_same_seed_gives_the_same_figures(run: Path) -> None:
     assert evaluate(run, **options, seed=1)["rows"] != first
 
 
-def test_evaluated_figures_are_those_of_the_functions(runs: dict[str, Path], bench: Bench) -> None:
+def test_evaluated_figures_are_those_of_the_functions(
+    runs: dict[str, Path], measurement: Measurement
+) -> None:
     """By hand: the model's own reconstructions, and its prior's samples."""
     result = evaluate(runs["vae"], metrics=["mse", "fid", "pms"], features="pixels", device="cpu")
     rows = {row["subject"]: row["figures"] for row in result["rows"]}
-    x = bench.test.float() / 255
-    rebuilt = bench.model.reconstruct(x).mul(255).round() / 255
+    x = measurement.test.float() / 255
+    rebuilt = measurement.model.reconstruct(x).mul(255).round() / 255
     error = float((x - rebuilt).square().mean())
     assert rows["reconstructions"]["mse"]["value"] == pytest.approx(error, rel=1e-4)
     frechet = metrics.frechet_distance(x.flatten(1), rebuilt.flatten(1))
     assert rows["reconstructions"]["fid"]["value"] == pytest.approx(frechet, rel=1e-4)
-    made = generated(bench, "prior")
-    score = float(metrics.memorisation_score(made.x, bench.training).mean())
+    made = generated(measurement, "prior")
+    score = float(metrics.memorisation_score(made.x, measurement.training).mean())
     assert rows["prior"]["pms"]["value"] == pytest.approx(score, rel=1e-5)
 
 
-def test_what_is_drawn_is_independent_of_the_posterior(bench: Bench) -> None:
+def test_what_is_drawn_is_independent_of_the_posterior(measurement: Measurement) -> None:
     """One seed behind both would make codes and prior alike for no reason."""
-    made = generated(bench, "prior")
+    made = generated(measurement, "prior")
     assert made.codes is not None
-    noise = (bench.draws - bench.means)[:, 0]
+    noise = (measurement.draws - measurement.means)[:, 0]
     assert abs(float(torch.corrcoef(torch.stack([noise, made.codes[:, 0]]))[0, 1])) < 0.2
-    assert torch.equal(bench.draws, posterior_codes(bench.model, bench.test, bench.seed))
+    assert torch.equal(
+        measurement.draws, posterior_codes(measurement.model, measurement.test, measurement.seed)
+    )
 
 
 def test_vectors_are_evaluated_too(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
@@ -173,7 +189,7 @@ def test_what_nobody_asked_for_may_fail(tmp_path: Path, refused: Callable[..., s
     model = zspace.load(out)
     with torch.no_grad():
         model.encoder[-1].weight.zero_()  # type: ignore[index,union-attr]
-    from zspace.storage import read_header, write_tensors
+    from zspace.storage.files import read_header, write_tensors
 
     write_tensors(out / "model.safetensors", model.state_dict(), read_header(checkpoint))
     result = evaluate(out, features="pixels", samplers=["normal"], device="cpu")
@@ -189,13 +205,14 @@ def test_images_too_small_for_a_metric(tmp_path: Path, refused: Callable[..., st
     zspace.train("ae", tmp_path / "s.npz", out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
     result = evaluate(tmp_path / "r", samplers=["normal"], device="cpu")
     words = "SSIM needs images of 5 pixels or more"
-    assert any(note.startswith("ssim of reconstructions") and words in note
-               for note in result["notes"])  # fmt: skip
+    assert any(
+        note.startswith("ssim of reconstructions") and words in note for note in result["notes"]
+    )
     assert words in refused("evaluate", tmp_path / "r", "--metrics=ssim", *QUICK)
 
 
 def test_large_images_are_averaged_for_their_pixels() -> None:
-    from zspace.features import extract, find_extractor
+    from zspace.features.extract import extract, find_extractor
 
     x = torch.from_numpy(random_images(3, 1, 64, 64))
     pixels = find_extractor("pixels", lambda: None)  # type: ignore[arg-type,return-value]
@@ -211,12 +228,25 @@ def test_metrics_are_listed(runs: dict[str, Path], cli: Cli) -> None:
 
 
 BROKEN: list[dict[str, Any]] = [
-    {"data": 5}, {"notes": 5}, {"versions": []}, {"n": "many"}, {"rows": {}}, {"rows": []},
-    {"rows": [{}]}, {"rows": [{"subject": 5, "kind": "generation", "figures": {}}]},
-    *({"rows": [{"subject": "a", "kind": "generation", "figures": {"fid": figure}}]}
-      for figure in ({"value": "12", "error": 1}, {"value": True, "error": 1}, {"value": 1},
-                     {"value": 1, "error": 1, "features": ["a"]}, 5)),
-]  # fmt: skip
+    {"data": 5},
+    {"notes": 5},
+    {"versions": []},
+    {"n": "many"},
+    {"rows": {}},
+    {"rows": []},
+    {"rows": [{}]},
+    {"rows": [{"subject": 5, "kind": "generation", "figures": {}}]},
+    *(
+        {"rows": [{"subject": "a", "kind": "generation", "figures": {"fid": figure}}]}
+        for figure in (
+            {"value": "12", "error": 1},
+            {"value": True, "error": 1},
+            {"value": 1},
+            {"value": 1, "error": 1, "features": ["a"]},
+            5,
+        )
+    ),
+]
 
 
 def test_a_damaged_evaluation_is_named(run: Path, refused: Callable[..., str]) -> None:
@@ -301,11 +331,21 @@ def test_codes_that_are_all_the_same(tmp_path: Path, cli: Cli) -> None:
 def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict[str, Any]:
     figure = {"value": fid, "error": error, "features": "inception", "uncertainty": ""}
     base = {
-        "run": f"runs/{name}", "recipe": "ae", "configuration": "c", "data": "mnist",
-        "test": "t1", "reference": "r1", "n": 100, "seed": 0, "features": "inception",
-        "features_identity": "aaaaaaaa", "model": "m", "notes": [], "versions": {},
+        "run": f"runs/{name}",
+        "recipe": "ae",
+        "configuration": "c",
+        "data": "mnist",
+        "test": "t1",
+        "reference": "r1",
+        "n": 100,
+        "seed": 0,
+        "features": "inception",
+        "features_identity": "aaaaaaaa",
+        "model": "m",
+        "notes": [],
+        "versions": {},
         "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
-    }  # fmt: skip
+    }
     return {**base, **change}
 
 
@@ -389,8 +429,9 @@ def test_runs_of_different_data(
     runs: dict[str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     shutil.copytree(runs["ae"], tmp_path / "ae")
-    zspace.train("ae", "digits", classes="0,1", out=tmp_path / "two", iterations=2, device="cpu",
-                 **SMALL)  # fmt: skip
+    zspace.train(
+        "ae", "digits", classes="0,1", out=tmp_path / "two", iterations=2, device="cpu", **SMALL
+    )
     message = refused(
         "compare", tmp_path / "ae", tmp_path / "two", "--features=pixels", "--n=50", *QUICK
     )
@@ -409,35 +450,35 @@ def test_tables_escape_what_they_show() -> None:
 # diagnosis
 
 
-def found(bench: Bench, subject: Subject) -> dict[str, Finding]:
-    return {f.name: f for f in diagnose(bench, subject)}
+def found(measurement: Measurement, subject: Subject) -> dict[str, Finding]:
+    return {f.name: f for f in diagnose(measurement, subject)}
 
 
-def subject_of(bench: Bench, x: Tensor) -> Subject:
+def subject_of(measurement: Measurement, x: Tensor) -> Subject:
     """Images as if a sampler had made them, with codes that fit."""
-    codes = bench.draws[torch.arange(len(x)) % len(bench.draws)]
+    codes = measurement.draws[torch.arange(len(x)) % len(measurement.draws)]
     return Subject("prior", "generation", x, codes)
 
 
 @pytest.fixture(scope="session")
-def fresh(bench: Bench) -> Tensor:
+def fresh(measurement: Measurement) -> Tensor:
     """What a perfect model would draw: images of the data that it was not trained on."""
-    return bench.others.x
+    return measurement.others.x
 
 
 @pytest.fixture(scope="session")
-def held(bench: Bench, fresh: Tensor) -> Bench:
-    """A bench whose training part has none of the fresh images."""
-    train = replace(bench.images.train, x=bench.training, y=None)
-    return replace(bench, images=replace(bench.images, train=train))
+def held(measurement: Measurement, fresh: Tensor) -> Measurement:
+    """A measurement whose training part has none of the fresh images."""
+    train = replace(measurement.images.train, x=measurement.training, y=None)
+    return replace(measurement, images=replace(measurement.images, train=train))
 
 
-def test_a_perfect_model_has_no_fault(held: Bench, fresh: Tensor) -> None:
+def test_a_perfect_model_has_no_fault(held: Measurement, fresh: Tensor) -> None:
     faults = [f for f in found(held, subject_of(held, fresh)).values() if f.fault]
     assert not [f for f in faults if f.name != "dimensions"], faults
 
 
-def test_copies_are_found(held: Bench) -> None:
+def test_copies_are_found(held: Measurement) -> None:
     noise = torch.randint(0, 6, held.training.shape, generator=torch.Generator().manual_seed(0))
     copies = (held.training.int() + noise).clamp(0, 255).byte()
     finding = found(held, subject_of(held, copies))["memorisation"]
@@ -448,21 +489,21 @@ def test_copies_are_found(held: Bench) -> None:
     assert float(distance.mean()) < 0.5
 
 
-def test_some_copies_among_many_are_found(held: Bench, fresh: Tensor) -> None:
+def test_some_copies_among_many_are_found(held: Measurement, fresh: Tensor) -> None:
     mixed = torch.cat([fresh, held.training[: len(fresh) // 9]])
     finding = found(held, subject_of(held, mixed))["memorisation"]
     assert finding.fault
     assert 0.08 < finding.figures["copies"] < 0.2
 
 
-def test_a_few_fresh_images_are_no_copies(held: Bench, fresh: Tensor) -> None:
+def test_a_few_fresh_images_are_no_copies(held: Measurement, fresh: Tensor) -> None:
     """The lowest percent of few test images is one of them: chance must be ruled out."""
     few = replace(held, test=held.test[:30], labels=None)
     finding = found(few, subject_of(few, fresh[:30]))["memorisation"]
     assert not finding.fault
 
 
-def test_copies_among_test_images_hide_none(held: Bench) -> None:
+def test_copies_among_test_images_hide_none(held: Measurement) -> None:
     """Data whose test images repeat training images: the threshold is 0."""
     test = torch.cat([held.test[:-20], held.training[:20]])
     leaky = replace(held, test=test, labels=None)
@@ -472,7 +513,7 @@ def test_copies_among_test_images_hide_none(held: Bench) -> None:
     assert finding.figures["copies"] == 1
 
 
-def test_one_dimension_that_is_missed_is_found(held: Bench, fresh: Tensor) -> None:
+def test_one_dimension_that_is_missed_is_found(held: Measurement, fresh: Tensor) -> None:
     good = subject_of(held, fresh)
     assert good.codes is not None
     narrow = good.codes.clone()
@@ -491,14 +532,15 @@ def test_sorted_data_are_drawn_from_all_over(tmp_path: Path) -> None:
         y_train=digits.train.y[order].numpy(),
     )  # type: ignore[index]
     zspace.train("ae", tmp_path / "d.npz", out=tmp_path / "a", iterations=2, device="cpu", **SMALL)
-    made = bench_of(tmp_path / "a", features="pixels", device="cpu")
-    shares = [metrics.frechet_distance(made.test.flatten(1).float() / 255,
-                                       x.flatten(1).float() / 255)
-              for x in (made.training, made.others.x)]  # fmt: skip
+    made = measure_run(tmp_path / "a", features="pixels", device="cpu")
+    shares = [
+        metrics.frechet_distance(made.test.flatten(1).float() / 255, x.flatten(1).float() / 255)
+        for x in (made.training, made.others.x)
+    ]
     assert max(shares) < 3 * min(shares)
 
 
-def test_a_lost_class_is_found(held: Bench, fresh: Tensor) -> None:
+def test_a_lost_class_is_found(held: Measurement, fresh: Tensor) -> None:
     classes = held.features(Subject("fresh", "data", fresh), "logits").argmax(1)
     findings = found(held, subject_of(held, fresh[classes != 3]))
     assert findings["classes"].fault
@@ -514,7 +556,7 @@ def test_a_lost_class_is_found(held: Bench, fresh: Tensor) -> None:
     assert float(less) < float(whole) - 0.05
 
 
-def test_blur_is_found(held: Bench, fresh: Tensor) -> None:
+def test_blur_is_found(held: Measurement, fresh: Tensor) -> None:
     blurred = torch.nn.functional.avg_pool2d(fresh.float(), 3, 1, 1).byte()
     findings = found(held, subject_of(held, blurred))
     assert findings["sharpness"].fault
@@ -527,7 +569,7 @@ def test_blur_is_found(held: Bench, fresh: Tensor) -> None:
     assert float(precise[1].mean()) < 0.9 * float(precise[0].mean())
 
 
-def test_noise_is_called_noise(held: Bench, fresh: Tensor) -> None:
+def test_noise_is_called_noise(held: Measurement, fresh: Tensor) -> None:
     """White specks on black."""
     dice = torch.rand(fresh.shape, generator=torch.Generator().manual_seed(0))
     noisy = torch.where(dice < 0.08, 255, 0).byte()
@@ -536,7 +578,7 @@ def test_noise_is_called_noise(held: Bench, fresh: Tensor) -> None:
     assert "noisy" in finding.words
 
 
-def test_a_prior_that_misses_the_codes_is_found(held: Bench, fresh: Tensor) -> None:
+def test_a_prior_that_misses_the_codes_is_found(held: Measurement, fresh: Tensor) -> None:
     good = subject_of(held, fresh)
     assert good.codes is not None
     wrong = replace(good, codes=4 * good.codes + 3)
@@ -548,7 +590,7 @@ def test_a_prior_that_misses_the_codes_is_found(held: Bench, fresh: Tensor) -> N
     assert "--sampler mixture" in finding.words
 
 
-def test_dead_dimensions_are_named(held: Bench, fresh: Tensor) -> None:
+def test_dead_dimensions_are_named(held: Measurement, fresh: Tensor) -> None:
     live = replace(held)
     use = torch.tensor([1.0, 0.0, 1.0])
     noise = torch.randn(len(held.means), 3, generator=torch.Generator().manual_seed(0))
@@ -575,9 +617,11 @@ def test_the_diagnose_command(run: Path, cli: Cli, refused: Callable[..., str]) 
 # neighbours
 
 
-def test_neighbours_are_the_nearest(bench: Bench, run: Path, cli: Cli, tmp_path: Path) -> None:
-    near = neighbours(bench, "prior", n=4, k=3)
-    train = bench.images.train.x.float() / 255
+def test_neighbours_are_the_nearest(
+    measurement: Measurement, run: Path, cli: Cli, tmp_path: Path
+) -> None:
+    near = neighbours(measurement, "prior", n=4, k=3)
+    train = measurement.images.train.x.float() / 255
     for i in range(4):
         distances = (near.images[i].float() / 255 - train).flatten(1).norm(dim=1)
         expected = distances.argsort()[:3]
@@ -585,7 +629,7 @@ def test_neighbours_are_the_nearest(bench: Bench, run: Path, cli: Cli, tmp_path:
         torch.testing.assert_close(
             near.pixel_distances[i], distances[expected], rtol=1e-4, atol=1e-4
         )
-    sheet, columns = near.rows(bench.images.train.x)
+    sheet, columns = near.rows(measurement.images.train.x)
     assert columns == 8
     assert len(sheet) == 32
     assert torch.equal(sheet[0], sheet[4])
@@ -628,9 +672,20 @@ def page(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_the_report_holds_everything(page: Path) -> None:
     text = page.read_text()
-    for part in ("Figures", "Diagnosis", "Pictures", "Configuration", "recipe: vae", "fid (",
-                 "losses of the training", "samples: prior", "reconstructions", "line of codes",
-                 "nearest training images", "codes of test images"):  # fmt: skip
+    for part in (
+        "Figures",
+        "Diagnosis",
+        "Pictures",
+        "Configuration",
+        "recipe: vae",
+        "fid (",
+        "losses of the training",
+        "samples: prior",
+        "reconstructions",
+        "line of codes",
+        "nearest training images",
+        "codes of test images",
+    ):
         assert part in text, part
     assert text.count("data:image/png;base64,") == 6
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
@@ -653,12 +708,27 @@ def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
     copy.write_text(text.replace("</body>", probe))
     log = tmp_path / "net.json"
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom",
-         "--virtual-time-budget=5000", copy.as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--log-net-log={log}",
+            "--dump-dom",
+            "--virtual-time-budget=5000",
+            copy.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     title = re.search(r"<title>widths ([\d,]+) asked (\d+)</title>", done.stdout)
     assert title, done.stderr[-2000:]
     widths = [int(w) for w in title[1].split(",")]
@@ -679,7 +749,7 @@ def test_what_report_refuses(run: Path, refused: Callable[..., str]) -> None:
 
 
 def test_pca_maps_and_planes() -> None:
-    from zspace.report import latent_map
+    from zspace.evaluation.report import latent_map
 
     z = torch.randn(60, 5)
     assert latent_map(z, "pca").shape == (60, 2)

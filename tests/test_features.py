@@ -19,16 +19,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests.conftest import Cli, random_images
-from zspace import features, neutral, weights
 from zspace.data import load
 from zspace.data.images import Images, Part
 from zspace.errors import InputError
-from zspace.features import Extractor, extract, find_extractor
+from zspace.features import classifier as neutral
+from zspace.features import extract as features
+from zspace.features import weights
+from zspace.features.classifier import Neutral, neutral_classifier
+from zspace.features.extract import Extractor, extract, find_extractor
+from zspace.features.weights import WEIGHTS, WeightFile, Weights
 from zspace.methods.classifier import SHIFT, Classifier, shifted
 from zspace.nets.classifiers import cnn, resnet56
 from zspace.nets.vgg import VGG16, published_names
-from zspace.neutral import Neutral, neutral_classifier
-from zspace.weights import WEIGHTS, WeightFile, Weights
 
 IMAGES = torch.from_numpy(random_images(10, 3, 12, 12))
 
@@ -159,9 +161,12 @@ def test_weights_never_run_code(cache: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_weights_are_downloaded_and_checked(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cli: Cli,
     refused: Callable[..., str],
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "net.pt").write_bytes(b"weights of a network")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -207,10 +212,11 @@ def onnx_file(path: Path, channels: int = 3) -> Path:
         helper.make_node("Add", ["m", "m"], ["y"]),
     ]
     graph = helper.make_graph(
-        nodes, "g",
+        nodes,
+        "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", channels, 1, 1])],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, str(path))
     return path

@@ -38,8 +38,12 @@ def draws(shape: tuple[int, ...]) -> DoubleBatches:
 def transcribe(model: FlexAE, batches: Batches, iterations: int) -> None:
     """Algorithm 1, line by line: PyTorch's plain Adam, `zero_grad`, `backward`, nothing reused."""
     e, d, g, c_z, c_x = (
-        model.encoder, model.decoder, model.prior.generator, model.latent_critic, model.image_critic
-    )  # fmt: skip
+        model.encoder,
+        model.decoder,
+        model.prior.generator,
+        model.latent_critic,
+        model.image_critic,
+    )
     autoencoder = [*e.parameters(), *d.parameters()]
 
     def plain(parameters: object, rate: float, betas: tuple[float, float]) -> Adam:
@@ -168,9 +172,14 @@ def test_initialisation_is_glorots() -> None:
     nets = FlexAENets((3, 16, 16), 32, hidden=256)
     cases = {
         "uniform": [nets.encoder()[-1], nets.encoder()[2], nets.image_critic()[-1]],
-        "normal": [nets.decoder()[3], nets.decoder()[7], nets.generator()[2],
-                   nets.latent_critic()[2], FlexAENets((128,), 50, hidden=128).decoder()[0]],
-    }  # fmt: skip
+        "normal": [
+            nets.decoder()[3],
+            nets.decoder()[7],
+            nets.generator()[2],
+            nets.latent_critic()[2],
+            FlexAENets((128,), 50, hidden=128).decoder()[0],
+        ],
+    }
     for kind, layers in cases.items():
         for layer in layers:
             weight = layer.weight

@@ -15,8 +15,9 @@ from PIL import Image
 from tests.conftest import Cli
 from zspace import api, papers
 from zspace.core import codes
-from zspace.papers.base import Workbench
-from zspace.papers.flexae_images import ATTRIBUTES, direction, trained
+from zspace.papers.base import Lab
+from zspace.papers.flexae.pictures import direction
+from zspace.papers.flexae.trained import ATTRIBUTES, trained
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +29,34 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "name, rows, pictures",
     [
-        ("table1", 28, []), ("table2", 14, []), ("table3", 8, []), ("table4", 10, []),
-        ("fig4", 1, ["fig4-reconstructions", "fig4-samples"]), ("fig6", 1, ["samples"]),
-        ("fig5", 1, ["interpolations", "neighbours"]), ("fig10", 1, ["interpolations"]),
-        ("fig16", 1, ["neighbours"]), ("fig17", 1, ["neighbours"]),
+        ("table1", 28, []),
+        ("table2", 14, []),
+        ("table3", 8, []),
+        ("table4", 10, []),
+        ("fig4", 1, ["fig4-reconstructions", "fig4-samples"]),
+        ("fig6", 1, ["samples"]),
+        ("fig5", 1, ["interpolations", "neighbours"]),
+        ("fig10", 1, ["interpolations"]),
+        ("fig16", 1, ["neighbours"]),
+        ("fig17", 1, ["neighbours"]),
     ],
-)  # fmt: skip
+)
 def test_flexae_on_images(
     tmp_path: Path, shelf: Path, cli: Cli, name: str, rows: int, pictures: list[str]
 ) -> None:
     out = tmp_path / name
     status, _, err = cli(
-        "reproduce", f"flexae/{name}", "--scale=smoke", "--data=digits", "--out", out, "--runs",
-        shelf, "--quiet", "--device=cpu",
-    )  # fmt: skip
+        "reproduce",
+        f"flexae/{name}",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--runs",
+        shelf,
+        "--quiet",
+        "--device=cpu",
+    )
     assert status == 0, err
     stored = json.loads((out / "table.json").read_text())
     assert len(stored["entries"]) == rows
@@ -51,7 +66,7 @@ def test_flexae_on_images(
 
 def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
     from zspace.papers.base import published
-    from zspace.papers.flexae_images import DATA, SYSTEMS
+    from zspace.papers.flexae.trained import DATA, SYSTEMS
 
     assert set(SYSTEMS) | {"best GAN", "what"} == set(published()["flexae/table1"])
     assert published()["flexae/table1"]["FlexAE-SR"][DATA.index("cifar10")] == [50.36, 54.61]
@@ -59,8 +74,18 @@ def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
 
 def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path, cli: Cli) -> None:
     out = tmp_path / "out"
-    cli("reproduce", "flexae/table4", "--scale=smoke", "--data=digits", "--out", out, "--runs",
-        shelf, "--quiet", "--device=cpu")  # fmt: skip
+    cli(
+        "reproduce",
+        "flexae/table4",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--runs",
+        shelf,
+        "--quiet",
+        "--device=cpu",
+    )
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["what"]: e["ours"]["value"] for e in entries if e["measure"] == "PMS"}
     assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]
@@ -96,42 +121,63 @@ def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.M
         settings = {**scale.settings, "options": OPTIONS, "n": None, "features": "pixels"}
         smoke = {"smoke": replace(scale, settings=settings)}
         monkeypatch.setitem(papers.EXPERIMENTS, f"flexae/{name}", replace(known, scales=smoke))
-        monkeypatch.setattr("zspace.bench.LEAST", 2)
+        monkeypatch.setattr("zspace.evaluation.measurement.LEAST", 2)
         out = tmp_path / name
         status, _, err = cli(
-            "reproduce", f"flexae/{name}", "--scale=smoke", f"--data-dir={faces}", "--out", out,
-            "--runs", tmp_path / "runs", "--quiet", "--device=cpu",
-        )  # fmt: skip
+            "reproduce",
+            f"flexae/{name}",
+            "--scale=smoke",
+            f"--data-dir={faces}",
+            "--out",
+            out,
+            "--runs",
+            tmp_path / "runs",
+            "--quiet",
+            "--device=cpu",
+        )
         assert status == 0, err
         drawn = {p.stem for p in out.glob("*.png")}
         grids = {"Male-a", "Male-b", "Male-c", "Male-d"}
-        assert drawn == (grids if name == "fig15" else
-                         {"interpolations", "attributes", "neighbours"})  # fmt: skip
+        assert drawn == (
+            grids if name == "fig15" else {"interpolations", "attributes", "neighbours"}
+        )
 
 
 def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
     settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
-    bench = Workbench(tmp_path, settings, "celeba", str(faces), "cpu", True)
-    run = trained(bench, "FlexAE-SR")
-    way, without, having = direction(bench, run, "Male")
+    lab = Lab(tmp_path, settings, "celeba", str(faces), "cpu", True)
+    run = trained(lab, "FlexAE-SR")
+    way, without, having = direction(lab, run, "Male")
     images = api.images_of("celeba", {**run.config, "label_attribute": "Male"})
     z = codes(api.load(run.folder), images.train.x)
     assert images.train.y is not None
-    means = [torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
-             for label in (0, 1)]  # fmt: skip
+    means = [
+        torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
+        for label in (0, 1)
+    ]
     torch.testing.assert_close(way, means[1] - means[0])
     assert float(having.mean()) > float(without.mean()) + 0.1
 
 
 def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
     out = tmp_path / "out"
-    status, _, err = cli("reproduce", "all/systems", "--scale=smoke", "--data=digits", "--out", out,
-                         "--quiet", "--device=cpu")  # fmt: skip
+    status, _, err = cli(
+        "reproduce",
+        "all/systems",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--quiet",
+        "--device=cpu",
+    )
     assert status == 0, err
     table = (out / "systems.md").read_text().splitlines()
     assert [line.split(" | ")[0] for line in table if line.startswith("| ")][2:] == [
-        "| FlexAE", "| categorical generation", "| AE + mixture"
-    ]  # fmt: skip
+        "| FlexAE",
+        "| categorical generation",
+        "| AE + mixture",
+    ]
     assert (out / "systems.png").exists()
     assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")
 
@@ -145,8 +191,16 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
     smoke = {"smoke": replace(scale, settings=settings)}
     monkeypatch.setitem(papers.EXPERIMENTS, known.name, replace(known, scales=smoke))
     out = tmp_path / "out"
-    status, _, err = cli("reproduce", known.name, "--scale=smoke", "--data=digits", "--out", out,
-                         "--quiet", "--device=cpu")  # fmt: skip
+    status, _, err = cli(
+        "reproduce",
+        known.name,
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--quiet",
+        "--device=cpu",
+    )
     assert status == 0, err
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["measure"]: e["ours"]["value"] for e in entries}

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from zspace.functional import (
-    bernoulli_error,
-    convex,
-    gradient_penalty,
-    normal_kl,
-    squared_error,
-)
+from zspace.functional import bernoulli_error, convex, gradient_penalty, normal_kl, squared_error
 
 
 def test_squared_error_against_numpy() -> None:

@@ -19,6 +19,7 @@ from tests.conftest import SMALL, Cli
 from zspace import api, functional
 from zspace.core import Batches, codes
 from zspace.errors import InputError
+from zspace.evaluation.novelty import auroc, log_densities, novelty
 from zspace.functional import (
     jacobian_log_determinant,
     kernel_entropy,
@@ -29,7 +30,6 @@ from zspace.functional import (
 )
 from zspace.methods.gen import GEN
 from zspace.nets.papers import GENNets
-from zspace.novelty import auroc, log_densities, novelty
 from zspace.papers.base import published
 from zspace.recipes.gen import ring
 from zspace.samplers import KDE, Mixture, Normal
@@ -80,8 +80,9 @@ def test_kernel_density_far_away_and_far_from_the_origin() -> None:
     generator = torch.Generator().manual_seed(1)
     z, centres = torch.randn(9, 3, generator=generator), torch.randn(50, 3, generator=generator)
     near = kernel_log_density(z.double(), centres.double(), 0.5).float()
-    torch.testing.assert_close(kernel_log_density(z + 1000, centres + 1000, 0.5), near,
-                               rtol=1e-2, atol=1e-2)  # fmt: skip
+    torch.testing.assert_close(
+        kernel_log_density(z + 1000, centres + 1000, 0.5), near, rtol=1e-2, atol=1e-2
+    )
     torch.testing.assert_close(kernel_log_density(z, centres, 0.5), near, rtol=1e-5, atol=1e-5)
 
 
@@ -327,9 +328,15 @@ def test_the_law_of_section_4() -> None:
     h = float(optimal_bandwidths(Normal(dim), m, trials=5).mean())
     x = torch.randn(10_000, dim) @ torch.tensor([[1.0, 0.3], [0.0, 0.6]])
     model = GEN(
-        nn.Linear(dim, dim), nn.Linear(dim, dim), Mixture(dim, components=1), dim, centres=m,
-        bandwidth=h, weight=1.0, rate=5e-3,
-    )  # fmt: skip
+        nn.Linear(dim, dim),
+        nn.Linear(dim, dim),
+        Mixture(dim, components=1),
+        dim,
+        centres=m,
+        bandwidth=h,
+        weight=1.0,
+        rate=5e-3,
+    )
     batches = Batches(x, size=500, reserve=m)
     for factor in (1.0, 0.2, 0.04):
         fit(model, batches, batches.step + 300, rate=lambda iteration, f=factor: f)
@@ -396,8 +403,16 @@ class Fixed(nn.Module):
 def test_one_iteration_against_a_transcription_of_equation_3() -> None:
     x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
     encoder, decoder = Fixed(), nn.Linear(2, 2)
-    model = GEN(encoder, decoder, Mixture(2, components=1), 2, centres=20, bandwidth=0.5,
-                weight=0.07, floor=False)  # fmt: skip
+    model = GEN(
+        encoder,
+        decoder,
+        Mixture(2, components=1),
+        2,
+        centres=20,
+        bandwidth=0.5,
+        weight=0.07,
+        floor=False,
+    )
     batches, same = (Batches(x, size=8, reserve=20, seed=1) for _ in "ab")
     centres, _ = same.set_aside()
     batch, _ = next(same)
@@ -416,8 +431,17 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
     x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     y = torch.arange(60) % 4 - 1
     target = ring(3, 2, 3.0, labelled=True)
-    model = GEN(Fixed(), nn.Linear(2, 2), target, 2, centres=24, bandwidth=0.5, weight=0.07,
-                form="non-saturating", floor=False)  # fmt: skip
+    model = GEN(
+        Fixed(),
+        nn.Linear(2, 2),
+        target,
+        2,
+        centres=24,
+        bandwidth=0.5,
+        weight=0.07,
+        form="non-saturating",
+        floor=False,
+    )
     batches, same = (Batches(x, y, size=12, reserve=24, seed=1) for _ in "ab")
     centres, labels = same.set_aside()
     batch, own = next(same)
@@ -468,8 +492,9 @@ def test_codes_that_run_away_stop_the_training() -> None:
 
 
 def test_floor_is_the_density_at_the_edge() -> None:
-    model = GEN(Fixed(), nn.Linear(2, 2), Mixture(2, components=1), 2, centres=50, bandwidth=0.5,
-                floor=True)  # fmt: skip
+    model = GEN(
+        Fixed(), nn.Linear(2, 2), Mixture(2, components=1), 2, centres=50, bandwidth=0.5, floor=True
+    )
     # of two dimensions exp(-r^2 / 2) lie beyond the radius r
     edge = math.log(0.001) - math.log(2 * math.pi)
     assert model.floor == pytest.approx(edge, abs=0.15)
@@ -615,11 +640,27 @@ def test_samples_of_the_target_and_of_one_mode(
     tmp_path: Path, runs: dict[str, Path], cli: Cli, refused: Callable[..., str]
 ) -> None:
     run = tmp_path / "r"
-    zspace.train("gen", "digits", out=run, iterations=3, target="mixture", labelled=100,
-                 device="cpu", **SMALL)  # fmt: skip
+    zspace.train(
+        "gen",
+        "digits",
+        out=run,
+        iterations=3,
+        target="mixture",
+        labelled=100,
+        device="cpu",
+        **SMALL,
+    )
     for sampler in ("prior", "target"):
-        status, _, err = cli("sample", run, "--sampler", sampler, "--label=7", "--n=5", "--out",
-                             tmp_path / f"{sampler}.npz")  # fmt: skip
+        status, _, err = cli(
+            "sample",
+            run,
+            "--sampler",
+            sampler,
+            "--label=7",
+            "--n=5",
+            "--out",
+            tmp_path / f"{sampler}.npz",
+        )
         assert status == 0, err
     out = f"--out={tmp_path / 's.png'}"
     assert "unknown class" in refused("sample", run, "--label=12", out)

@@ -1,4 +1,4 @@
-"""The architecture: a module imports only what stands below it; nothing needs torchvision."""
+"""The architecture: a module imports only from the rooms before its own; no pickle is loaded."""
 
 from __future__ import annotations
 
@@ -9,40 +9,33 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "zspace"
+from tests.layout import FILES, ORDER, SOURCE, imports, room
 
-ORDER = [
-    "errors", "options", "storage", "cache", "core", "functional", "nets", "data", "run",
-    "training", "samplers", "methods", "catalogue", "metrics", "neutral", "weights", "features",
-    "tables", "plots", "recipes", "pictures", "api", "fitting", "export", "tuning", "bench",
-    "evaluate", "evaluation", "compare", "diagnose", "neighbourhood", "novelty", "generations",
-    "gallery", "report", "progress", "papers", "cli", "__main__",
-]  # fmt: skip
-"""Lowest first. Within a package, files import one another."""
-
-
-def imports(path: Path) -> set[str]:
-    """The top-level parts of zspace that a file imports anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("zspace"):
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {a.name for a in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("zspace.")}
-    return found - {"__version__"}
-
-
-FILES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
+LONGEST = 400
+"""Lines that a module has at most, unless its first line says why."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_imports_point_downwards(path: Path) -> None:
-    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    assert own in ORDER, f"{own} has no place in the order"
+    assert room(path) in ORDER, f"{room(path)} has no place in docs/rooms.txt"
     for other in imports(path):
-        assert ORDER.index(other) <= ORDER.index(own), f"{own} imports {other}, which is above it"
+        assert ORDER.index(other) <= ORDER.index(room(path)), f"{room(path)} imports {other}"
+
+
+def test_every_room_is_there_and_says_what_is_in_it() -> None:
+    assert {room(path) for path in FILES} == set(ORDER)
+    for path in SOURCE.rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_few_modules_are_loose() -> None:
+    assert len([p for p in SOURCE.glob("*.py") if "__" not in p.name]) <= 7
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_modules_are_short(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST or "One module" in lines[0], f"{path} has {len(lines)} lines"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))

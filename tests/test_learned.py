@@ -21,18 +21,19 @@ from torch.optim.swa_utils import AveragedModel
 
 import zspace
 from tests.conftest import Cli
-from zspace import catalogue
 from zspace.core import Batches, Density, Frozen
 from zspace.errors import InputError
-from zspace.export import export
-from zspace.fitting import fit_sampler, sampler_of
+from zspace.generation.export import export
+from zspace.generation.fit import fit_sampler, sampler_of
 from zspace.metrics import Figure
 from zspace.nets.velocity import Velocity
-from zspace.papers.samplers import Cells, against_truth, mixtures
-from zspace.run import Run
+from zspace.papers.samplers.cells import Cells
+from zspace.papers.samplers.densities import against_truth, mixtures
+from zspace.recipes import catalogue
 from zspace.samplers import FlowMatching, Learned, Normal
 from zspace.samplers.flow_matching import ContinuousFlow, integral, mean_line, paired
 from zspace.samplers.pushforward import critic_terms
+from zspace.storage.run import Run
 
 LEARNED = [name for name, kind in catalogue.SAMPLERS.items() if issubclass(kind, Learned)]
 BRIEF: dict[str, Any] = {"iterations": 20, "batch_size": 64}
@@ -154,9 +155,10 @@ def test_pairing_is_the_best_of_all_permutations(labelled: bool) -> None:
         return float((noise[list(order)] - codes).square().sum())
 
     allowed = [
-        order for order in itertools.permutations(range(6))
+        order
+        for order in itertools.permutations(range(6))
         if labels is None or all(labels[i] == labels[j] for i, j in enumerate(order))
-    ]  # fmt: skip
+    ]
     assert cost(rows.tolist()) == pytest.approx(min(map(cost, allowed)), rel=1e-6)
 
 
@@ -440,10 +442,12 @@ def test_nothing_is_fitted_for_what_is_refused(run: Path, cli: Cli, tmp_path: Pa
     out = str(tmp_path / "x.png")
     for command, message in (
         (["sample", str(run), "--sampler", "two-stage", "--label", "7", "--out", out], "no labels"),
-        (["novelty", str(run), "--density", "two-stage", "--out", str(tmp_path / "s.csv")],
-         "of known density"),
+        (
+            ["novelty", str(run), "--density", "two-stage", "--out", str(tmp_path / "s.csv")],
+            "of known density",
+        ),
         (["export", str(run), "--sampler", "two-stage", "--decoder", "x"], "unknown decoder"),
-    ):  # fmt: skip
+    ):
         (run / "samplers" / "two-stage.safetensors").unlink(missing_ok=True)
         shutil.rmtree(run / "samplers" / "two-stage", ignore_errors=True)
         status, _, err = cli(*command, "--quiet")
@@ -475,8 +479,9 @@ def test_commands_know_them(name: str, precision: str, run: Path, cli: Cli, tmp_
     assert status == 0, err
     assert out.strip() == f"{run}/samplers/{name}.safetensors"
     assert "12/12" in err
-    status, _, err = cli("sample", str(run), "--sampler", name, "--n", "4", "--out",
-                         str(tmp_path / "x.npz"))  # fmt: skip
+    status, _, err = cli(
+        "sample", str(run), "--sampler", name, "--n", "4", "--out", str(tmp_path / "x.npz")
+    )
     assert status == 0, err
     assert np.load(tmp_path / "x.npz")["images"].shape == (4, 8, 8)
 
@@ -485,8 +490,19 @@ def test_samples_of_a_label_and_bad_options(run: Path, cli: Cli, tmp_path: Path)
     fit_sampler(run, "flow-matching", BRIEF)
     out = str(tmp_path / "x.png")
     sample = ["sample", str(run), "--n", "4", "--out", out]
-    status, _, err = cli(*sample, "--sampler", "flow-matching", "--label", "7", "--guidance", "2",
-                         "--steps", "3", "--solver", "adaptive")  # fmt: skip
+    status, _, err = cli(
+        *sample,
+        "--sampler",
+        "flow-matching",
+        "--label",
+        "7",
+        "--guidance",
+        "2",
+        "--steps",
+        "3",
+        "--solver",
+        "adaptive",
+    )
     assert status == 0, err
     for given, message in (
         (["--sampler", "flow-matching", "--label", "x"], "x"),
@@ -521,20 +537,39 @@ def test_samples_of_a_label_and_bad_options(run: Path, cli: Cli, tmp_path: Path)
 
 def test_novelty_by_flow_matching(run: Path, cli: Cli, tmp_path: Path) -> None:
     fit_sampler(run, "flow-matching", BRIEF)
-    status, out, err = cli("novelty", str(run), "--density", "flow-matching", "--label", "1",
-                           "--out", str(tmp_path / "s.csv"), "--quiet")  # fmt: skip
+    status, out, err = cli(
+        "novelty",
+        str(run),
+        "--density",
+        "flow-matching",
+        "--label",
+        "1",
+        "--out",
+        str(tmp_path / "s.csv"),
+        "--quiet",
+    )
     assert status == 0, err
     assert "AUROC" in out
-    status, _, err = cli("novelty", str(run), "--density", "pushforward", "--out",
-                         str(tmp_path / "s.csv"))  # fmt: skip
+    status, _, err = cli(
+        "novelty", str(run), "--density", "pushforward", "--out", str(tmp_path / "s.csv")
+    )
     assert status == 2
     assert "no pushforward of known density" in err
 
 
 def test_measured_like_the_others(run: Path, cli: Cli) -> None:
     fit_sampler(run, "flow-matching", BRIEF)
-    status, _, err = cli("evaluate", str(run), "--n", "100", "--samplers", "flow-matching,normal",
-                         "--metrics", "fid,accuracy", "--quiet")  # fmt: skip
+    status, _, err = cli(
+        "evaluate",
+        str(run),
+        "--n",
+        "100",
+        "--samplers",
+        "flow-matching,normal",
+        "--metrics",
+        "fid,accuracy",
+        "--quiet",
+    )
     assert status == 0, err
     status, out, err = cli("compare", str(run), "--quiet")
     assert status == 0, err
@@ -563,8 +598,9 @@ def test_an_exported_generator_draws_without_torch(
     if name in LEARNED:
         fit_sampler(run, name, BRIEF)
     path = tmp_path / "generator.onnx"
-    status, out, err = cli("export", str(folder), "--sampler", name, "--format", "onnx", "--out",
-                           str(path), "--quiet")  # fmt: skip
+    status, out, err = cli(
+        "export", str(folder), "--sampler", name, "--format", "onnx", "--out", str(path), "--quiet"
+    )
     assert status == 0, err
     assert out.startswith(f"{path}: noise (N, ")
     program = [sys.executable, "-c", NO_TORCH, str(path), str(tmp_path / "x.npz")]
@@ -615,7 +651,7 @@ def test_a_generator_that_differs_is_not_written(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = zspace.load(run)
-    monkeypatch.setattr("zspace.export.AGREEMENT", -1.0)
+    monkeypatch.setattr("zspace.generation.export.AGREEMENT", -1.0)
     with pytest.raises(InputError, match=r"differs from PyTorch's by .* it was not written"):
         export(model, sampler_of(run, "normal", model), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())

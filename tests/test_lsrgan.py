@@ -19,20 +19,20 @@ from torch.nn.functional import binary_cross_entropy
 import zspace
 from tests.conftest import SMALL, Cli, random_images, small
 from zspace import api, papers
-from zspace.bench import bench_of
-from zspace.core import Batches, Variational, as_float
+from zspace.core import Batches, Variational
 from zspace.errors import InputError
-from zspace.functional import log_squared_error
+from zspace.evaluation.measurement import measure_run
+from zspace.functional import as_float, log_squared_error
 from zspace.methods.lsrgan import LSRGAN
 from zspace.methods.vae import VAE
 from zspace.nets.resnet import LSRGANNets, ResidualBlock
 from zspace.options import checked, options_of
-from zspace.papers.base import Workbench
-from zspace.papers.lsrgan import Trained, _drawn, _measured, _variance
+from zspace.papers.base import Lab
+from zspace.papers.lsrgan.trained import Trained, measured_row, rendered, variance_of
 from zspace.recipes import Facts, find
-from zspace.run import Run
 from zspace.samplers import Normal
-from zspace.storage import read_tensors
+from zspace.storage.files import read_tensors
+from zspace.storage.run import Run
 
 # the likelihood of Appendix A
 
@@ -200,10 +200,26 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A VAE of the digits with residual networks, and an LSR-GAN of it. Not to be changed."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("lsrgan")
-    zspace.train("vae", "digits", out=root / "vae", arch="resnet", likelihood="log-mse", width=4,
-                 latent_dim=3, iterations=20, device="cpu")  # fmt: skip
-    zspace.train("lsrgan", "digits", out=root / "lsrgan", encoder=str(root / "vae"), width=4,
-                 iterations=15, device="cpu")  # fmt: skip
+    zspace.train(
+        "vae",
+        "digits",
+        out=root / "vae",
+        arch="resnet",
+        likelihood="log-mse",
+        width=4,
+        latent_dim=3,
+        iterations=20,
+        device="cpu",
+    )
+    zspace.train(
+        "lsrgan",
+        "digits",
+        out=root / "lsrgan",
+        encoder=str(root / "vae"),
+        width=4,
+        iterations=15,
+        device="cpu",
+    )
     return root
 
 
@@ -244,10 +260,17 @@ def test_its_own_vae_is_left_as_its_stage_left_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("renderer", ["copy", "resnet"])
 @pytest.mark.parametrize("recipe", ["vae", "vae-mlp", "lsrgan"])
 def test_any_run_with_a_posterior_is_rendered(recipe: str, renderer: str, tmp_path: Path) -> None:
-    zspace.train(recipe, "digits", out=tmp_path / "e", iterations=4, device="cpu",
-                 **small(recipe))  # fmt: skip
-    model = zspace.train("lsrgan", "digits", out=tmp_path / "r", encoder=str(tmp_path / "e"),
-                         renderer=renderer, width=4, iterations=3, device="cpu")  # fmt: skip
+    zspace.train(recipe, "digits", out=tmp_path / "e", iterations=4, device="cpu", **small(recipe))
+    model = zspace.train(
+        "lsrgan",
+        "digits",
+        out=tmp_path / "r",
+        encoder=str(tmp_path / "e"),
+        renderer=renderer,
+        width=4,
+        iterations=3,
+        device="cpu",
+    )
     assert isinstance(model, LSRGAN)
     theirs: Any = zspace.load(tmp_path / "e")
     theirs = theirs.vae if recipe == "lsrgan" else theirs
@@ -293,8 +316,16 @@ def test_what_can_not_be_rendered(
     message = refused("train", "lsrgan", encoder, "--out", first / "vae", "--overwrite", "--quiet")
     assert "is the run that this one begins with: choose another" in message
     assert (first / "vae" / "model.safetensors").exists()
-    message = refused("train", "vae", "--init-from", first / "vae", "--out", first / "vae",
-                      "--overwrite", "--quiet")  # fmt: skip
+    message = refused(
+        "train",
+        "vae",
+        "--init-from",
+        first / "vae",
+        "--out",
+        first / "vae",
+        "--overwrite",
+        "--quiet",
+    )
     assert "is the run that this one begins with" in message
     assert "--hidden is not for --arch resnet" in refused(
         "train", "vae", "--arch=resnet", "--hidden=5", "--out", tmp_path / "x"
@@ -310,8 +341,9 @@ def test_an_encoder_whose_weights_are_not_its_configurations(
     shutil.copytree(first / "vae", tmp_path / "vae")
     text = (tmp_path / "vae" / "config.yaml").read_text()
     (tmp_path / "vae" / "config.yaml").write_text(text.replace("latent_dim: 3", "latent_dim: 4"))
-    message = refused("train", "lsrgan", f"--encoder={tmp_path / 'vae'}", "--out", tmp_path / "x",
-                      "--quiet")  # fmt: skip
+    message = refused(
+        "train", "lsrgan", f"--encoder={tmp_path / 'vae'}", "--out", tmp_path / "x", "--quiet"
+    )
     assert "another configuration: there latent_dim is 3" in message
     assert not (tmp_path / "x").exists()
 
@@ -323,8 +355,11 @@ def test_reconstruct_by_either_decoder(
     first: Path, cli: Cli, refused: Callable[..., str], tmp_path: Path
 ) -> None:
     found: dict[str, Any] = {}
-    for name, decoder in (("own", ()), ("renderer", ("--decoder=renderer",)),
-                          ("vae", ("--decoder=vae",))):  # fmt: skip
+    for name, decoder in (
+        ("own", ()),
+        ("renderer", ("--decoder=renderer",)),
+        ("vae", ("--decoder=vae",)),
+    ):
         out = tmp_path / f"{name}.npz"
         status, _, err = cli("reconstruct", first / "lsrgan", *decoder, "--n=6", "--out", out)
         assert status == 0, err
@@ -355,8 +390,9 @@ def test_imagine(first: Path, cli: Cli, refused: Callable[..., str], tmp_path: P
     for i, image in enumerate(random_images(3, 20, 12, 3)):
         files.append(tmp_path / f"{i}.png")
         Image.fromarray(image).save(files[-1])
-    status, _, err = cli("imagine", first / "lsrgan", "--images", *files, "--draws=4", "--out",
-                         tmp_path / "a.npz")  # fmt: skip
+    status, _, err = cli(
+        "imagine", first / "lsrgan", "--images", *files, "--draws=4", "--out", tmp_path / "a.npz"
+    )
     assert status == 0, err
     held = np.load(tmp_path / "a.npz")
     assert held["images"].shape == (12, 8, 8)
@@ -366,26 +402,38 @@ def test_imagine(first: Path, cli: Cli, refused: Callable[..., str], tmp_path: P
     x = torch.from_numpy(held["originals"])[:, None].float() / 255
     expected = model.imagine(x, 4).flatten(0, 1).mul(255).round().byte()[:, 0].numpy()
     np.testing.assert_array_equal(held["images"], expected)
-    status, _, err = cli("imagine", first / "lsrgan", "--n=5", "--draws=8", "--decoder=vae",
-                         "--out", tmp_path / "b.png")  # fmt: skip
+    status, _, err = cli(
+        "imagine",
+        first / "lsrgan",
+        "--n=5",
+        "--draws=8",
+        "--decoder=vae",
+        "--out",
+        tmp_path / "b.png",
+    )
     assert status == 0, err
     with Image.open(tmp_path / "b.png") as sheet:
         assert sheet.width / sheet.height == pytest.approx(9 / 5, rel=0.02)
-    assert "a.txt is missing" in refused("imagine", first / "lsrgan", "--images", "a.txt",
-                                         "--out=x.png")  # fmt: skip
+    assert "a.txt is missing" in refused(
+        "imagine", first / "lsrgan", "--images", "a.txt", "--out=x.png"
+    )
     assert "is no file" in refused("imagine", first / "lsrgan", "--images", tmp_path, "--out=x.png")
     (tmp_path / "t.png").write_text("no picture")
-    assert "broken or no image" in refused("imagine", first / "lsrgan", "--images",
-                                           tmp_path / "t.png", "--out=x.png")  # fmt: skip
+    assert "broken or no image" in refused(
+        "imagine", first / "lsrgan", "--images", tmp_path / "t.png", "--out=x.png"
+    )
     assert "come after --images" in refused("imagine", first / "lsrgan", "a.png", "--out=x.png")
-    assert "--draws must be at least 1" in refused("imagine", first / "lsrgan", "--draws=0",
-                                                   "--out=x.png")  # fmt: skip
+    assert "--draws must be at least 1" in refused(
+        "imagine", first / "lsrgan", "--draws=0", "--out=x.png"
+    )
 
 
-def test_imagine_without_a_posterior(runs: dict[str, Path], refused: Callable[..., str],
-                                     tmp_path: Path) -> None:  # fmt: skip
-    assert "no posterior q(z | x) to draw codes from" in refused("imagine", runs["ae"],
-                                                                 "--out=x.png")  # fmt: skip
+def test_imagine_without_a_posterior(
+    runs: dict[str, Path], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "no posterior q(z | x) to draw codes from" in refused(
+        "imagine", runs["ae"], "--out=x.png"
+    )
     zspace.train("vae", "mog2", out=tmp_path / "v", iterations=2, device="cpu", **SMALL)
     assert "trained on vectors" in refused("imagine", tmp_path / "v", "--out=x.png")
 
@@ -419,22 +467,22 @@ def test_draws_are_of_the_posterior(first: Path) -> None:
 
 
 def test_measurements_against_plain_numbers(first: Path, tmp_path: Path) -> None:
-    held = bench_of(first / "lsrgan", features="classifier", device="cpu")
+    held = measure_run(first / "lsrgan", features="classifier", device="cpu")
     assert isinstance(held.model, LSRGAN)
     of = Trained(Run(first / "lsrgan"), held.model, held)
-    bench = Workbench(tmp_path, {"variance_images": 20})
-    measured = {e.measure: e.ours.value for e in _measured(bench, of, "x", "LSR-GAN")}
-    drawn = _drawn(of, "LSR-GAN").x.double() / 255 * 2 - 1
+    lab = Lab(tmp_path, {"variance_images": 20})
+    measured = {e.measure: e.ours.value for e in measured_row(lab, of, "x", "LSR-GAN")}
+    drawn = rendered(of, "LSR-GAN").x.double() / 255 * 2 - 1
     raw = held.test.double() / 255 * 2 - 1
     error = (drawn - raw).square().flatten(1).sum(1).mean()
     assert measured["mean squared error"] == pytest.approx(float(error), rel=1e-5)
     x = as_float(held.test[:20])
     images = (2 * held.model.imagine(x, 10) - 1).numpy()
     variance = images.var(1, ddof=1).sum((1, 2, 3)).mean()
-    assert _variance(of, "LSR-GAN", 20).value == pytest.approx(float(variance), rel=1e-5)
+    assert variance_of(of, "LSR-GAN", 20).value == pytest.approx(float(variance), rel=1e-5)
     assert measured["variance"] == pytest.approx(float(variance), rel=1e-5)
     neutral = held.features(held.reference, "logits").argmax(1)
-    found = held.features(_drawn(of, "LSR-GAN"), "logits").argmax(1)
+    found = held.features(rendered(of, "LSR-GAN"), "logits").argmax(1)
     assert held.labels is not None
     assert measured["absolute accuracy"] == pytest.approx(
         float((found == held.labels).float().mean())
@@ -452,8 +500,18 @@ NAMES = [name for name in papers.EXPERIMENTS if name.startswith("lsrgan/")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
-    status, out, err = cli("reproduce", name, "--scale=smoke", "--data=digits", "--quiet",
-                           "--device=cpu", "--out", tmp_path / "o", "--runs", shelf)  # fmt: skip
+    status, out, err = cli(
+        "reproduce",
+        name,
+        "--scale=smoke",
+        "--data=digits",
+        "--quiet",
+        "--device=cpu",
+        "--out",
+        tmp_path / "o",
+        "--runs",
+        shelf,
+    )
     assert status == 0, err
     assert "ours is of" in out
     held = json.loads((tmp_path / "o" / "table.json").read_text())

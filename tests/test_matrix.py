@@ -6,8 +6,8 @@ import pytest
 
 from tests.matrix import DOCS, HEADER, row
 from zspace.data import load
+from zspace.display.tables import Table
 from zspace.recipes import RECIPES
-from zspace.tables import Table
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -142,20 +142,33 @@ GEN: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("name, rows", [("table1", 4), ("fig1", 2), ("table2", 7), ("fig3", 2),
-                                        ("fig4", 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, rows", [("table1", 4), ("fig1", 2), ("table2", 7), ("fig3", 2), ("fig4", 3)]
+)
 def test_gen(
-    tmp_path: Path, request: pytest.FixtureRequest, cli: Cli, monkeypatch: pytest.MonkeyPatch,
-    name: str, rows: int,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    rows: int,
+) -> None:
     experiment = papers.find(f"gen/{name}")
     scale = {"smoke": Scale(GEN[name], "tiny", "")}
     monkeypatch.setitem(papers.EXPERIMENTS, f"gen/{name}", replace(experiment, scales=scale))
     data: tuple[object, ...] = ()
     if experiment.data:
         data = ("--data-dir", request.getfixturevalue("real_data") / "mnist")
-    status, _, err = cli("reproduce", f"gen/{name}", "--scale=smoke", "--out", tmp_path / "o",
-                         "--quiet", "--device=cpu", *data)  # fmt: skip
+    status, _, err = cli(
+        "reproduce",
+        f"gen/{name}",
+        "--scale=smoke",
+        "--out",
+        tmp_path / "o",
+        "--quiet",
+        "--device=cpu",
+        *data,
+    )
     assert status == 0, err
     stored = json.loads((tmp_path / "o" / "table.json").read_text())
     assert len(stored["entries"]) == rows
@@ -166,8 +179,16 @@ def test_gen(
 
 
 def test_gen_table3(tmp_path: Path, real_data: Path, cli: Cli) -> None:
-    status, _, err = cli("reproduce", "gen/table3", "--scale=smoke", "--out", tmp_path / "o",
-                            "--quiet", "--data-dir", real_data / "celeba-10k")  # fmt: skip
+    status, _, err = cli(
+        "reproduce",
+        "gen/table3",
+        "--scale=smoke",
+        "--out",
+        tmp_path / "o",
+        "--quiet",
+        "--data-dir",
+        real_data / "celeba-10k",
+    )
     assert status == 0, err
     entries = json.loads((tmp_path / "o" / "table.json").read_text())["entries"]
     assert [e["what"] for e in entries] == ["AAE", "VAE", "GEN", "GEN, from its target"]
@@ -184,7 +205,7 @@ def test_every_published_number_of_gen_is_compared() -> None:
 
 
 def test_separated_normals_are_white() -> None:
-    from zspace.papers.gen import separated
+    from zspace.papers.gen.densities import separated
 
     for s in (0.0, 3.0, 6.0):
         mixture = separated(3, s)
@@ -196,7 +217,7 @@ def test_separated_normals_are_white() -> None:
 def test_correlation_against_scipy() -> None:
     from scipy.stats import pearsonr
 
-    from zspace.papers.gen import correlation
+    from zspace.papers.gen.densities import correlation
 
     x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
     assert correlation(x, x + y).value == pytest.approx(pearsonr(x, x + y).statistic)

@@ -20,22 +20,24 @@ from torch.nn.functional import conv_transpose2d
 
 import zspace
 from tests.conftest import Cli, random_images, small
-from zspace import gallery, papers, weights
-from zspace.core import Batches, Classifying, Sampler, as_float, codes
+from zspace import papers
+from zspace.core import Batches, Classifying, Sampler, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
-from zspace.evaluate import evaluate
-from zspace.fitting import sampler_of
-from zspace.functional import classification_error, structural_similarity
-from zspace.generations import Generation, augmented, convex_of, generate
+from zspace.evaluation.evaluate import evaluate
+from zspace.features import weights
+from zspace.functional import as_float, classification_error, structural_similarity
+from zspace.generation import gallery
+from zspace.generation.combine import Generation, augmented, convex_of, generate
+from zspace.generation.fit import sampler_of
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
 from zspace.nets.papers import ReGeneNets
 from zspace.options import checked, options_of
 from zspace.recipes import Facts, find
 from zspace.recipes.regene import SCHEDULES
-from zspace.run import Run
 from zspace.samplers import Convex
+from zspace.storage.run import Run
 from zspace.training import fit, owners_alone
 
 TEN = tuple("0123456789")
@@ -68,15 +70,19 @@ def test_the_networks_are_those_of_tables_a5_to_a7() -> None:
     assert convolutions(mnist.encoder()) == [(1, 128, 3)] + [(128, 128, 3)] * 5
     assert sides(mnist.encoder(), torch.rand(2, 1, 28, 28)) == [28, 28, 14, 7, 3, 3]
     assert convolutions(mnist.decoder()) == [
-        (128, 512, 3), (512, 512, 3), (512, 512, 3), (512, 256, 3), *[(256, 256, 3)] * 5,
+        (128, 512, 3),
+        (512, 512, 3),
+        (512, 512, 3),
+        (512, 256, 3),
+        *[(256, 256, 3)] * 5,
         (256, 1, 3),
-    ]  # fmt: skip
+    ]
     assert sides(mnist.decoder(), torch.rand(2, 1152)) == [5, 7, 7, 14, 14, 14, 28, 28, 28, 28]
     cifar = ReGeneNets((3, 32, 32), last_kernels=(9, 11))
     assert cifar.latent_dim == 2048
     kernels = [k for _, _, k in convolutions(cifar.encoder())]
     assert kernels == [3, 3, 3, 3, 9, 11]
-    assert sides(cifar.decoder(), torch.rand(1, 2048))[::3] == [4, 8, 16, 32, 32]  # fmt: skip
+    assert sides(cifar.decoder(), torch.rand(1, 2048))[::3] == [4, 8, 16, 32, 32]
     faces = ReGeneNets((3, 64, 64))
     assert (faces.latent_dim, len(faces.sides)) == (2048, 5)
     assert len(convolutions(faces.encoder())) == 7
@@ -134,8 +140,9 @@ def plain_similarity(x: np.ndarray, y: np.ndarray, window: int, deviation: float
             va, vb = (w * (a - ma) ** 2).sum(), (w * (b - mb) ** 2).sum()
             cov = (w * (a - ma) * (b - mb)).sum()
             c1, c2 = 0.01**2, 0.03**2
-            found.append((2 * ma * mb + c1) * (2 * cov + c2)
-                         / ((ma**2 + mb**2 + c1) * (va + vb + c2)))  # fmt: skip
+            found.append(
+                (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+            )
     return float(np.mean(found))
 
 
@@ -146,8 +153,9 @@ def test_ssim_is_the_definition_and_torchmetrics() -> None:
     x = torch.rand(2, 1, 14, 17, dtype=torch.float64)
     y = (x + 0.2 * torch.randn_like(x)).clamp(0, 1)
     for window in (11, 5):
-        for pair, ours in zip(zip(x, y, strict=True), structural_similarity(x, y, window),
-                              strict=True):  # fmt: skip
+        for pair, ours in zip(
+            zip(x, y, strict=True), structural_similarity(x, y, window), strict=True
+        ):
             plain = plain_similarity(pair[0][0].numpy(), pair[1][0].numpy(), window, 1.5)
             assert float(ours) == pytest.approx(plain, abs=1e-10)
     x, y = torch.rand(3, 3, 32, 32), torch.rand(3, 3, 32, 32)
@@ -199,25 +207,39 @@ def regene(shape: tuple[int, ...] = (1, 28, 28), images: int = 51_200, **options
         # appendix A.1.1: 50 epochs; 200 with both terms at 1e-3, 100 with MAE at 1e-4
         ((1, 28, 28), 50, 300, (512, 512), [(200, 1, 1, 0, 1e-3), (100, 1, 0, 0, 1e-4)]),
         # A.1.3
-        ((3, 32, 32), 100, 300, (512, 512),
-         [(100, 1, 1, 1, 1e-3), (100, 1, 0, 1, 1e-3), (100, 1, 0, 0, 1e-4)]),
+        (
+            (3, 32, 32),
+            100,
+            300,
+            (512, 512),
+            [(100, 1, 1, 1, 1e-3), (100, 1, 0, 1, 1e-3), (100, 1, 0, 0, 1e-4)],
+        ),
         # A.1.4
-        ((3, 64, 64), 50, 700, (256, 128),
-         [(300, 1, 1, 1, 5e-4), (300, 1, 0, 1, 5e-4), (100, 1, 0, 0, 5e-4)]),
+        (
+            (3, 64, 64),
+            50,
+            700,
+            (256, 128),
+            [(300, 1, 1, 1, 5e-4), (300, 1, 0, 1, 5e-4), (100, 1, 0, 0, 5e-4)],
+        ),
     ],
-)  # fmt: skip
+)
 def test_schedules_are_the_papers(
-    shape: tuple[int, ...], first: int, second: int, batches: tuple[int, int],
+    shape: tuple[int, ...],
+    first: int,
+    second: int,
+    batches: tuple[int, int],
     phases: list[tuple[int, float, float, float, float]],
-) -> None:  # fmt: skip
+) -> None:
     plan = regene(shape, width=2, decoder_width=2)
     classifier, decoder = plan.stages  # type: ignore[attr-defined]
     assert (classifier.batch_size, decoder.batch_size) == batches
     assert classifier.iterations == first * 51_200 // batches[0]
     assert decoder.iterations == second * 51_200 // batches[1]
     per_epoch = 51_200 // batches[1]
-    found = [(p.length / per_epoch, p.mae, p.ssim, p.perceptual, p.rate)
-             for p in decoder.method.phases]  # fmt: skip
+    found = [
+        (p.length / per_epoch, p.mae, p.ssim, p.perceptual, p.rate) for p in decoder.method.phases
+    ]
     assert found == phases
     start = 0
     for length, *_, rate in phases:
@@ -276,8 +298,15 @@ def test_the_decoder_stage_never_runs_the_encoder() -> None:
 
 def test_one_iteration_of_the_decoder_is_equation_6() -> None:
     torch.manual_seed(0)
-    plan = regene((3, 16, 16), width=2, decoder_width=4, perceptual=0.7, ssim=0.4, ssim_window=5,
-                  schedule="mnist")  # fmt: skip
+    plan = regene(
+        (3, 16, 16),
+        width=2,
+        decoder_width=4,
+        perceptual=0.7,
+        ssim=0.4,
+        ssim_window=5,
+        schedule="mnist",
+    )
     model = plan.model  # type: ignore[attr-defined]
     vgg = model.features.module
     z, x = torch.randn(8, model.latent_dim), torch.randint(0, 256, (8, 3, 16, 16)).byte()
@@ -287,15 +316,20 @@ def test_one_iteration_of_the_decoder_is_equation_6() -> None:
     batches = Batches(z, x, size=8)
     zs, xs = next(batches)
     y, image = model.decode(zs).detach(), xs.float() / 255
-    plain = np.mean([
-        np.mean([plain_similarity(a.numpy(), b.numpy(), 5, 1.5) for a, b in zip(p, q, strict=True)])
-        for p, q in zip(y.double(), image.double(), strict=True)
-    ])  # fmt: skip
+    plain = np.mean(
+        [
+            np.mean(
+                [plain_similarity(a.numpy(), b.numpy(), 5, 1.5) for a, b in zip(p, q, strict=True)]
+            )
+            for p, q in zip(y.double(), image.double(), strict=True)
+        ]
+    )
     assert name == "decoder"
     assert terms["mae"].item() == pytest.approx(float((y - image).abs().mean()), rel=1e-5)
     assert terms["ssim"].item() == pytest.approx(0.4 * (1 - plain), rel=1e-4)
-    mean, deviation = (torch.tensor(v)[:, None, None]
-                       for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # fmt: skip
+    mean, deviation = (
+        torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
 
     def first(images: Tensor) -> Tensor:
         return torch.relu(vgg.conv((images - mean) / deviation)).detach()
@@ -321,8 +355,12 @@ def test_thresholds_are_mean_confidences_of_held_out_images(runs: dict[str, Path
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 10_000), dim=st.integers(1, 12), classes=st.integers(2, 6),
-       n=st.integers(2, 6))  # fmt: skip
+@given(
+    seed=st.integers(0, 10_000),
+    dim=st.integers(1, 12),
+    classes=st.integers(2, 6),
+    n=st.integers(2, 6),
+)
 def test_lemma_1(seed: int, dim: int, classes: int, n: int) -> None:
     """Codes on one side of a hyperplane, or of one class of a linear layer: so are combinations."""
     g = torch.Generator().manual_seed(seed)
@@ -331,8 +369,10 @@ def test_lemma_1(seed: int, dim: int, classes: int, n: int) -> None:
     b = torch.randn(classes, generator=g, dtype=torch.float64)
     y = (z @ w + b).argmax(1)
     side = (z @ w[:, 0] + b[0] > 0).long()
-    for owners, judge in ((y, lambda c: (c @ w + b).argmax(1)),
-                          (side, lambda c: (c @ w[:, 0] + b[0] > 0).long())):  # fmt: skip
+    for owners, judge in (
+        (y, lambda c: (c @ w + b).argmax(1)),
+        (side, lambda c: (c @ w[:, 0] + b[0] > 0).long()),
+    ):
         for weights_of in ("uniform", "dirichlet"):
             convex = Convex(dim, combine=n, weights=weights_of).fit(z, owners)
             for label in owners.unique().tolist():
@@ -593,9 +633,14 @@ def test_siblings_and_children(runs: dict[str, Path]) -> None:
     convex = convex_of(runs["regene"], model, {})
     for origin in ("latents", "images"):
         made: list[Generation] = generate(
-            model, convex, 12, 2, generations=3, origin=origin,  # type: ignore[arg-type]
+            model,
+            convex,
+            12,
+            2,
+            generations=3,
+            origin=origin,  # type: ignore[arg-type]
             generator=torch.Generator().manual_seed(0),
-        )  # fmt: skip
+        )
         assert len(made) == 3
         for last, following in pairwise(made):
             z = last.combined.codes if origin == "latents" else codes(model, last.x)
@@ -606,14 +651,28 @@ def test_siblings_and_children(runs: dict[str, Path]) -> None:
 
 def test_commands(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
     run = runs["regene"]
-    status, out, _ = cli("sample", run, "--sampler", "convex", "--label", 3, "--combine", 2,
-                         "--n", 50)  # fmt: skip
+    status, out, _ = cli(
+        "sample", run, "--sampler", "convex", "--label", 3, "--combine", 2, "--n", 50
+    )
     assert status == 0
     assert out.startswith("class 3: 50 combinations of 2; trials: latent space 5")
     assert "image space" in out
     npz = tmp_path / "g.npz"
-    status, out, _ = cli("sample", run, "--sampler=convex", "--n", 62, "--combine", 3, "--out", npz,
-                         "--generations", 2, "--from", "images")  # fmt: skip
+    status, out, _ = cli(
+        "sample",
+        run,
+        "--sampler=convex",
+        "--n",
+        62,
+        "--combine",
+        3,
+        "--out",
+        npz,
+        "--generations",
+        2,
+        "--from",
+        "images",
+    )
     assert status == 0
     assert "class 0, generation 2: 7 combinations of 3" in out
     with np.load(npz) as stored:
@@ -634,8 +693,9 @@ def test_commands(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
     assert cli("sample", run, "--sampler=convex", "--n", 9, "--out", sheet)[0] == 0
     assert width(sheet) > 100
     # other models have no judges, and say so
-    status, out, _ = cli("sample", runs["vae"], "--sampler=convex", "--label=1", "--n=4",
-                         "--weights=dirichlet")  # fmt: skip
+    status, out, _ = cli(
+        "sample", runs["vae"], "--sampler=convex", "--label=1", "--n=4", "--weights=dirichlet"
+    )
     assert "no judges" in out
     assert cli("fit-sampler", run, "--sampler=convex", "--combine=3")[0] == 0
     model = zspace.load(run)
@@ -666,8 +726,9 @@ def test_augment_writes_what_data_reads(runs: dict[str, Path], cli: Cli, tmp_pat
             assert torch.equal(beside.test.x, x)
             assert torch.equal(beside.train.x[: len(digits.train)], digits.train.x)
     # a class's name that can't be a folder's
-    zspace.train("ae", named(tmp_path), out=tmp_path / "r", iterations=2, device="cpu",
-                 **small("ae"))  # fmt: skip
+    zspace.train(
+        "ae", named(tmp_path), out=tmp_path / "r", iterations=2, device="cpu", **small("ae")
+    )
     assert cli("augment", tmp_path / "r", "--per-class", 12, "--out", tmp_path / "n")[0] == 0
     assert load_data(str(tmp_path / "n")).classes == ("Ankle boot", "T-shirt-top")
 
@@ -679,16 +740,25 @@ def width(picture: Path) -> int:
 
 def named(folder: Path) -> str:
     path = folder / "named.npz"
-    np.savez(path, images=random_images(90, 8, 8), labels=np.arange(90) % 2,
-             classes=np.array(["T-shirt/top", "Ankle boot"]))  # fmt: skip
+    np.savez(
+        path,
+        images=random_images(90, 8, 8),
+        labels=np.arange(90) % 2,
+        classes=np.array(["T-shirt/top", "Ankle boot"]),
+    )
     return str(path)
 
 
 def test_augmented_images_pass_the_judges(runs: dict[str, Path]) -> None:
     model = zspace.load(runs["regene"])
     assert isinstance(model, ReGene)
-    made = augmented(model, convex_of(runs["regene"], model, {}), 8, TEN,
-                     generator=torch.Generator().manual_seed(0))  # fmt: skip
+    made = augmented(
+        model,
+        convex_of(runs["regene"], model, {}),
+        8,
+        TEN,
+        generator=torch.Generator().manual_seed(0),
+    )
     assert made.y is not None
     with torch.no_grad():
         p = model.probabilities(model.encode(as_float(made.x)))
@@ -704,8 +774,13 @@ def test_augmented_images_pass_the_judges(runs: dict[str, Path]) -> None:
 def pictures(runs: dict[str, Path]) -> gallery.Gallery:
     model = zspace.load(runs["regene"])
     images = load_data("digits")
-    return gallery.Gallery(model, convex_of(runs["regene"], model, {}), images.train,
-                           images.classes, torch.Generator().manual_seed(0))  # fmt: skip
+    return gallery.Gallery(
+        model,
+        convex_of(runs["regene"], model, {}),
+        images.train,
+        images.classes,
+        torch.Generator().manual_seed(0),
+    )
 
 
 def test_matrix_has_sources_on_its_edges(pictures: gallery.Gallery) -> None:
@@ -818,8 +893,18 @@ def test_without_weights_the_perceptual_loss_is_refused(
     np.savez(tmp_path / "d.npz", images=random_images(120, 16, 16, 3), labels=np.arange(120) % 3)
     out = tmp_path / "r"
     for more in ([], ["--perceptual=1"]):
-        text = refused("train", "regene", "--data", tmp_path / "d.npz", "--out", out, "--width=2",
-                       "--decoder-width=2", "--iterations=10", *more)  # fmt: skip
+        text = refused(
+            "train",
+            "regene",
+            "--data",
+            tmp_path / "d.npz",
+            "--out",
+            out,
+            "--width=2",
+            "--decoder-width=2",
+            "--iterations=10",
+            *more,
+        )
         assert "the weights of vgg16 are missing" in text
         assert "--perceptual 0 leaves that term out" in text
         assert not out.exists()
@@ -834,8 +919,11 @@ def test_what_regene_refuses(
     refused: Callable[..., str], runs: dict[str, Path], tmp_path: Path
 ) -> None:
     np.save(tmp_path / "u.npy", random_images(60, 8, 8))
-    np.savez(tmp_path / "v.npz", data=np.random.default_rng(0).random((60, 12), np.float32),
-             labels=np.arange(60) % 3)  # fmt: skip
+    np.savez(
+        tmp_path / "v.npz",
+        data=np.random.default_rng(0).random((60, 12), np.float32),
+        labels=np.arange(60) % 3,
+    )
     np.savez(tmp_path / "s.npz", images=random_images(60, 3, 3), labels=np.arange(60) % 3)
     out = ("--out", tmp_path / "r")
 
@@ -871,24 +959,30 @@ def test_what_regene_refuses(
     (broken / "samplers" / "convex.safetensors").write_bytes(b"x" * 40)
     text = refused("sample", broken, "--sampler=convex", "--label=1")
     assert "--sampler convex' makes it again" in text
-    assert "belongs to --sampler convex" in refused("sample", runs["vae"], "--combine=3",
-                                                    "--out", tmp_path / "x.png")  # fmt: skip
+    assert "belongs to --sampler convex" in refused(
+        "sample", runs["vae"], "--combine=3", "--out", tmp_path / "x.png"
+    )
     assert "--out is missing" in refused("sample", runs["vae"])
     assert "unknown picture 'matrx': did you mean 'matrix'" in refused(
         "gallery", run, "matrx", "--out", tmp_path / "x.png"
     )
     assert ".png" in refused("gallery", run, "matrix", "--out", tmp_path / "x.gif")
-    assert "FILE.npz or a folder" in refused("augment", run, "--per-class=3",
-                                             "--out", tmp_path / "x.png")  # fmt: skip
-    assert "--per-class must be at least 1" in refused("augment", run, "--per-class=0",
-                                                       "--out", tmp_path / "x")  # fmt: skip
-    zspace.train("ae", tmp_path / "u.npy", out=tmp_path / "a", iterations=2, device="cpu",
-                 **small("ae"))  # fmt: skip
+    assert "FILE.npz or a folder" in refused(
+        "augment", run, "--per-class=3", "--out", tmp_path / "x.png"
+    )
+    assert "--per-class must be at least 1" in refused(
+        "augment", run, "--per-class=0", "--out", tmp_path / "x"
+    )
+    zspace.train(
+        "ae", tmp_path / "u.npy", out=tmp_path / "a", iterations=2, device="cpu", **small("ae")
+    )
     assert "the data have none" in refused("sample", tmp_path / "a", "--sampler=convex")
-    assert "convex combinations" in refused("augment", tmp_path / "a", "--per-class=3",
-                                            "--out", tmp_path / "x")  # fmt: skip
-    assert "has no labels" in refused("gallery", tmp_path / "a", "collage",
-                                      "--out", tmp_path / "x.png")  # fmt: skip
+    assert "convex combinations" in refused(
+        "augment", tmp_path / "a", "--per-class=3", "--out", tmp_path / "x"
+    )
+    assert "has no labels" in refused(
+        "gallery", tmp_path / "a", "collage", "--out", tmp_path / "x.png"
+    )
     assert "--arch regene" in refused("train", "ae", *out, "--arch=regene", "--latent-dim=3")
     assert not (tmp_path / "r").exists()
 
@@ -939,8 +1033,18 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
     experiment = papers.find(name)
     if "digits" not in experiment.data:
         pytest.skip(f"{name} needs {', '.join(experiment.data) or 'faces'}")
-    status, out, err = cli("reproduce", name, "--scale=smoke", "--data=digits", "--quiet",
-                           "--device=cpu", "--out", tmp_path / "o", "--runs", shelf)  # fmt: skip
+    status, out, err = cli(
+        "reproduce",
+        name,
+        "--scale=smoke",
+        "--data=digits",
+        "--quiet",
+        "--device=cpu",
+        "--out",
+        tmp_path / "o",
+        "--runs",
+        shelf,
+    )
     assert status == 0, err
     assert (tmp_path / "o" / "table.md").is_file()
     assert "ours is of" in out
@@ -955,10 +1059,12 @@ def test_every_scale_asks_for_what_there_is(name: str) -> None:
     assert papers.find(name).scales["paper"].reductions == ""
 
 
-def test_faces_and_folders(cli: Cli, refused: Callable[..., str], real_data: Path,
-                           tmp_path: Path) -> None:  # fmt: skip
-    assert "regene/fig11 needs --data-dir" in refused("reproduce", "regene/fig11", "--scale=smoke",
-                                                      "--out", tmp_path / "x")  # fmt: skip
+def test_faces_and_folders(
+    cli: Cli, refused: Callable[..., str], real_data: Path, tmp_path: Path
+) -> None:
+    assert "regene/fig11 needs --data-dir" in refused(
+        "reproduce", "regene/fig11", "--scale=smoke", "--out", tmp_path / "x"
+    )
     for kind in ("anime", "celeba"):
         (tmp_path / "faces" / kind).mkdir(parents=True)
         for i, image in enumerate(random_images(60, 16, 16, 3, seed=len(kind))):
@@ -967,13 +1073,30 @@ def test_faces_and_folders(cli: Cli, refused: Callable[..., str], real_data: Pat
     options = {**experiment.scales["smoke"].settings["options"], "train_size": None}
     scale = replace(experiment.scales["smoke"], settings={"options": options})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(papers.EXPERIMENTS, "regene/fig11",
-                      replace(experiment, scales={"smoke": scale}))  # fmt: skip
-        status, _, err = cli("reproduce", "regene/fig11", "--scale=smoke", "--quiet", "--data-dir",
-                             tmp_path / "faces", "--out", tmp_path / "o")  # fmt: skip
+        patch.setitem(
+            papers.EXPERIMENTS, "regene/fig11", replace(experiment, scales={"smoke": scale})
+        )
+        status, _, err = cli(
+            "reproduce",
+            "regene/fig11",
+            "--scale=smoke",
+            "--quiet",
+            "--data-dir",
+            tmp_path / "faces",
+            "--out",
+            tmp_path / "o",
+        )
         assert status == 0, err
-    status, _, err = cli("reproduce", "regene/fig9", "--scale=smoke", "--quiet", "--data-dir",
-                         real_data / "celeba-10k", "--out", tmp_path / "p")  # fmt: skip
+    status, _, err = cli(
+        "reproduce",
+        "regene/fig9",
+        "--scale=smoke",
+        "--quiet",
+        "--data-dir",
+        real_data / "celeba-10k",
+        "--out",
+        tmp_path / "p",
+    )
     assert status == 0, err
     assert width(tmp_path / "p" / "matrix.png") > 300
 

@@ -14,11 +14,11 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 import zspace
-from zspace import catalogue
-from zspace.catalogue import SAMPLERS
 from zspace.core import Density, Sampler
 from zspace.errors import InputError
-from zspace.fitting import fit_sampler, sampler_of
+from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.recipes import catalogue
+from zspace.recipes.catalogue import SAMPLERS
 from zspace.samplers import Learned, Mixture, Normal, Pushforward
 
 
@@ -45,7 +45,7 @@ DENSITY = pytest.mark.parametrize(
         for n, kind in SAMPLERS.items()
         if issubclass(kind, Density) and not issubclass(kind, Learned)
     ],
-)  # fmt: skip
+)
 """Those that are fitted in closed form, or by the likelihood's maximum; others: test_learned.py."""
 
 

@@ -25,8 +25,8 @@ from zspace.core import Batches, Method, Terms
 from zspace.data import load
 from zspace.errors import InputError
 from zspace.recipes import RECIPES, Facts
-from zspace.run import Run
-from zspace.storage import read_header, read_tensors, write_tensors
+from zspace.storage.files import read_header, read_tensors, write_tensors
+from zspace.storage.run import Run
 from zspace.training import adam, descend, fit
 
 
@@ -219,9 +219,16 @@ def environment(**more: str) -> dict[str, str]:
 def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
     """At least ten real processes are killed by SIGKILL; the last one ends by itself."""
     train = [
-        *COMMAND, "train", "flexae-sr", "--iterations=240", "--checkpoint-every=7",
-        "--threads=1", "--device=cpu", "--quiet", *QUICK,
-    ]  # fmt: skip
+        *COMMAND,
+        "train",
+        "flexae-sr",
+        "--iterations=240",
+        "--checkpoint-every=7",
+        "--threads=1",
+        "--device=cpu",
+        "--quiet",
+        *QUICK,
+    ]
     began = time.monotonic()
     subprocess.run([*train, f"--out={tmp_path / 'whole'}"], check=True, env=environment())
     whole_time = time.monotonic() - began
@@ -255,7 +262,7 @@ SCRIPT = """
 import sys, torch
 from tests.test_training import small_dense
 from zspace.core import Batches
-from zspace.storage import write_tensors
+from zspace.storage.files import write_tensors
 from zspace.training import fit, leave, make_fabric
 
 fabric = make_fabric("cpu", threads=1)
@@ -278,9 +285,14 @@ def small_dense() -> Method:
 def launch(processes: int, *arguments: str, **more: str) -> None:
     """torchrun, on a port of its own."""
     command = [
-        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}",
-        "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", *arguments,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=localhost:0",
+        *arguments,
+    ]
     done = subprocess.run(command, env=environment(**more), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zspace.api import load, resume, train
-    from zspace.fitting import fit_sampler
+    from zspace.generation.fit import fit_sampler
 
 try:
     __version__ = version("zspace")
@@ -23,7 +23,8 @@ __all__ = ["__version__", "fit_sampler", "load", "resume", "train"]
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: `zspace --help` does without
     if name in __all__:
-        from zspace import api, fitting
+        from zspace import api
+        from zspace.generation import fit as fitting
 
         return getattr(fitting if name == "fit_sampler" else api, name)
     raise AttributeError(f"module 'zspace' has no attribute '{name}'")

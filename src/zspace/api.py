@@ -12,17 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zspace import pictures
 from zspace.core import Batches, LatentModel
 from zspace.data import Images, from_arrays, load_whole
 from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
+from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.recipes.base import run_facts
-from zspace.run import Run
-from zspace.storage import load_state, read_header, write_tensors
+from zspace.storage.files import load_state, read_header, write_tensors
+from zspace.storage.run import Run
 from zspace.training import Precision, Report, find_device, fit, leave, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
@@ -33,9 +33,15 @@ ON_DEVICE = 0.25
 
 
 DATA_OPTIONS = (
-    "data_dir", "image_size", "channels", "classes", "train_size", "train_per_class",
-    "label_attribute", "crop",
-)  # fmt: skip
+    "data_dir",
+    "image_size",
+    "channels",
+    "classes",
+    "train_size",
+    "train_per_class",
+    "label_attribute",
+    "crop",
+)
 """The options of `train` that belong to the data."""
 
 

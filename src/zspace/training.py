@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method, Terms
 from zspace.errors import InputError
-from zspace.run import Run, owned
+from zspace.storage.run import Run, owned
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -217,8 +217,10 @@ def find_device(name: str = "auto") -> torch.device:
         InputError: the device is not there.
     """
     there = {
-        "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True,
-    }  # fmt: skip
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(device for device, available in there.items() if available)
     if name not in there:

@@ -56,7 +56,7 @@ class DrawingCommand(click.Command):
     @cached_property
     def drawing(self) -> dict[str, tuple[str, Option]]:
         """The options by name, and whose they are."""
-        from zspace.catalogue import drawing_options
+        from zspace.recipes.catalogue import drawing_options
 
         return {n: (kind, o) for kind in self.samplers for n, o in drawing_options(kind).items()}
 
@@ -84,7 +84,7 @@ class ConvexCommand(DrawingCommand):
 
 def check_drawing(sampler: str, given: Iterable[str]) -> None:
     """Refuse options by which codes of another sampler are drawn."""
-    from zspace.catalogue import drawing_options
+    from zspace.recipes.catalogue import drawing_options
 
     for name in given:
         if name not in drawing_options(sampler):
@@ -112,21 +112,27 @@ def cli(ctx: click.Context) -> None:
 
 
 CHECKPOINT = click.option(
-    "--checkpoint", default="last", show_default=True, metavar="last|ITERATION",
+    "--checkpoint",
+    default="last",
+    show_default=True,
+    metavar="last|ITERATION",
     help="whose weights to use",
-)  # fmt: skip
+)
 DECODER = click.option(
-    "--decoder", metavar="renderer|vae", help="of a model that has two, such as lsrgan's  "
-    "[default: the first]",
-)  # fmt: skip
+    "--decoder",
+    metavar="renderer|vae",
+    help="of a model that has two, such as lsrgan's  [default: the first]",
+)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
 QUIET = click.option("--quiet", is_flag=True, help="no progress")
 RUN = click.argument("run", type=click.Path(path_type=Path))
 OUT = click.option(
-    "--out", required=True, type=click.Path(path_type=Path),
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
     help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files",
-)  # fmt: skip
+)
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,7 +180,7 @@ def seeded(seed: int, device: torch.device) -> torch.Generator:
 
 
 def progress(quiet: bool, start: int = 0) -> Any:
-    from zspace.progress import TrainingProgress
+    from zspace.display.progress import TrainingProgress
 
     return TrainingProgress(quiet=quiet or rank() > 0, start=start)
 
@@ -212,8 +218,8 @@ def write(out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None) -> Non
     import numpy as np
     from PIL import Image
 
-    from zspace import plots
-    from zspace.storage import atomic
+    from zspace.display import plots
+    from zspace.storage.files import atomic
 
     images = x.ndim == 4
     if out.suffix == ".npz":

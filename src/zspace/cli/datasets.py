@@ -26,7 +26,7 @@ def datasets(name: str | None, data_dir: Path | None, mirror: str | None) -> Non
         return
     if data_dir is None:
         raise InputError("--download needs --data-dir, the folder to fetch to")
-    from zspace.progress import Downloads
+    from zspace.display.progress import Downloads
 
     with Downloads() as follow:
         files = download(name, data_dir, mirror=mirror, progress=follow)

@@ -19,7 +19,7 @@ from zspace.cli.base import (
     data_options,
     positive,
     say,
-)  # fmt: skip
+)
 from zspace.errors import InputError, unknown
 from zspace.options import check_seed
 
@@ -75,31 +75,38 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
 @data_options
 @click.option("--part", default="test", show_default=True, help="train, validation, test or all")
 @click.option(
-    "--label", metavar="NAMES", help="what is no novelty, with commas between  [default: the "
+    "--label",
+    metavar="NAMES",
+    help="what is no novelty, with commas between  [default: the "
     "classes that the run was trained on, where it was trained on some]",
-)  # fmt: skip
+)
 @click.option(
-    "--density", default="prior", show_default=True, metavar="NAME",
+    "--density",
+    default="prior",
+    show_default=True,
+    metavar="NAME",
     help="of the codes: prior (or target), where the model's is a density, or one fitted to its "
     "training codes: normal, mixture, kde, flow-matching, flow",
-)  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.csv; a picture "
-              "goes beside it")  # fmt: skip
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="FILE.csv; a picture goes beside it",
+)
 @CHECKPOINT
 @DEVICE
 @QUIET
-def novelty(
-    run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any
-) -> None:  # fmt: skip
+def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any) -> None:
     """Score how improbable images are: -log p(x), by the decoder's Jacobian (GEN, section 5.5).
 
     Works for any trained model whose codes are smaller than the data. Where labels allow, the area
     under the ROC curve is printed: images of --label against all others. The picture has the 100
     most and the 100 least probable images (of --label, where there is one).
     """
-    from zspace.catalogue import check_drawn
-    from zspace.novelty import novelty as score
-    from zspace.progress import Steps
+    from zspace.display.progress import Steps
+    from zspace.evaluation.novelty import novelty as score
+    from zspace.recipes.catalogue import check_drawn
 
     if out.suffix != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")

@@ -26,7 +26,7 @@ from zspace.cli.base import (
     say,
     seeded,
     with_decoder,
-)  # fmt: skip
+)
 from zspace.errors import InputError, unknown
 
 PASSES = 10
@@ -36,25 +36,39 @@ PASSES = 10
 @cli.command(cls=ConvexCommand)
 @RUN
 @click.option("--per-class", type=int, required=True, metavar="N", help="images of each class")
-@click.option("--originals", is_flag=True, help="the run's data, too: generated images behind the "
-              "training images, validation and test parts as they are")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="FILE.npz, or a new folder of a folder for each class")  # fmt: skip
+@click.option(
+    "--originals",
+    is_flag=True,
+    help="the run's data, too: generated images behind the "
+    "training images, validation and test parts as they are",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="FILE.npz, or a new folder of a folder for each class",
+)
 @SEED
 @CHECKPOINT
 @DEVICE
 def augment(
-    run: Path, per_class: int, originals: bool, out: Path, seed: int, checkpoint: str, device: str,
+    run: Path,
+    per_class: int,
+    originals: bool,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
     **options: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Write a labelled data set of generated images, which --data reads back.
 
     Each image is decoded from a convex combination of the codes of training images of its class;
     those of a model with a classifier (regene) must pass its judges.
     """
     from zspace import api
-    from zspace.generations import augmented, beside, convex_of, write_labelled
-    from zspace.run import Run
+    from zspace.generation.combine import augmented, beside, convex_of, write_labelled
+    from zspace.storage.run import Run
 
     positive("per-class", per_class)
     check_out(out, sheet=False)
@@ -71,16 +85,23 @@ def augment(
 @cli.command(cls=ConvexCommand)
 @RUN
 @click.argument("kind")
-@click.option("--label", metavar="NAMES", help="of these classes, with commas between  [default: "
-              "all]")  # fmt: skip
+@click.option(
+    "--label", metavar="NAMES", help="of these classes, with commas between  [default: all]"
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.png")
 @SEED
 @CHECKPOINT
 @DEVICE
 def gallery(
-    run: Path, kind: str, label: str | None, out: Path, seed: int, checkpoint: str, device: str,
+    run: Path,
+    kind: str,
+    label: str | None,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
     **options: Any,
-) -> None:  # fmt: skip
+) -> None:
     """A picture of latents and their convex combinations.
 
     KIND: collage, matrix, interpolation, overlay, family, closest, closest-generations (sheets of
@@ -88,10 +109,10 @@ def gallery(
     """
     from zspace import api
     from zspace.data.images import class_numbers
-    from zspace.gallery import MAPS, SHEETS, Gallery, some_codes, vgg16_features
-    from zspace.generations import convex_of
+    from zspace.generation.combine import convex_of
+    from zspace.generation.gallery import MAPS, SHEETS, Gallery, some_codes, vgg16_features
     from zspace.options import comma_names
-    from zspace.run import Run
+    from zspace.storage.run import Run
 
     if kind not in SHEETS and kind not in MAPS:
         raise unknown("picture", kind, [*SHEETS, *MAPS])
@@ -103,16 +124,22 @@ def gallery(
     if images.train.y is None:
         raise InputError(f"{images.name} has no labels: there are no classes to show")
     names = [label] if label in images.classes else comma_names("--label", label)
-    labels = list(range(len(images.classes))) if names is None else class_numbers(
-        names, images.classes
-    )  # fmt: skip
+    labels = (
+        list(range(len(images.classes))) if names is None else class_numbers(names, images.classes)
+    )
     if kind in MAPS:
         MAPS[kind][0](out, {run.name: some_codes(model, images.train)}, images.classes)
     elif not images.is_image:
         raise InputError(f"{images.name} holds vectors: there are no images to show")
     else:
-        of = Gallery(model, convex_of(run, model, options), images.train, images.classes,
-                     seeded(seed, where), vgg16_features(device))  # fmt: skip
+        of = Gallery(
+            model,
+            convex_of(run, model, options),
+            images.train,
+            images.classes,
+            seeded(seed, where),
+            vgg16_features(device),
+        )
         SHEETS[kind][0](of, labels).save(out)
     click.echo(str(out))
 
@@ -150,11 +177,11 @@ def export(
     takes the Heun steps of --steps.
     """
     from zspace import api
-    from zspace.catalogue import check_drawn, drawing_options
-    from zspace.export import export as write_generator
-    from zspace.export import packages
-    from zspace.fitting import sampler_of
-    from zspace.run import Run
+    from zspace.generation.export import export as write_generator
+    from zspace.generation.export import packages
+    from zspace.generation.fit import sampler_of
+    from zspace.recipes.catalogue import check_drawn, drawing_options
+    from zspace.storage.run import Run
 
     if form != "onnx":
         raise unknown("format", form, ["onnx"])
@@ -176,8 +203,10 @@ def export(
     with progress(quiet) as report:
         drawn = sampler_of(run, sampler, model, report=report)
     if sampler == "flow" and model.latent_dim > PASSES:
-        say(f"a spline flow takes a pass for each of its {model.latent_dim} dimensions: writing "
-            "them takes minutes")  # fmt: skip
+        say(
+            f"a spline flow takes a pass for each of its {model.latent_dim} dimensions: writing "
+            "them takes minutes"
+        )
     if "solver" in drawing_options(sampler):
         options["solver"] = "heun"
     classes = api.run_facts(Run(run)).classes

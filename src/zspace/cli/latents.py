@@ -29,7 +29,7 @@ from zspace.cli.base import (
     seeded,
     with_decoder,
     write,
-)  # fmt: skip
+)
 from zspace.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 @RUN
 @click.option("--n", type=int, default=64, show_default=True, help="how many")
 @click.option(
-    "--out", type=click.Path(path_type=Path),
+    "--out",
+    type=click.Path(path_type=Path),
     help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files; convex may do without",
-)  # fmt: skip
+)
 @SEED
 @click.option(
     "--sampler",
@@ -55,20 +56,39 @@ if TYPE_CHECKING:
     "mixture, kde, convex, simple, medium1, medium2, flow-matching, flow, two-stage, pushforward",
 )
 @click.option("--label", metavar="NAME", help="of one class, where the sampler knows classes")
-@click.option("--generations", type=int, metavar="N", help="convex: combine what was generated, "
-              "and so on to this generation  [default: 1]")  # fmt: skip
-@click.option("--from", "origin", metavar="latents|images", help="convex: what a further "
-              "generation combines: the last one's codes, or its images, encoded again  "
-              "[default: latents]")  # fmt: skip
+@click.option(
+    "--generations",
+    type=int,
+    metavar="N",
+    help="convex: combine what was generated, and so on to this generation  [default: 1]",
+)
+@click.option(
+    "--from",
+    "origin",
+    metavar="latents|images",
+    help="convex: what a further "
+    "generation combines: the last one's codes, or its images, encoded again  "
+    "[default: latents]",
+)
 @DECODER
 @CHECKPOINT
 @DEVICE
 @QUIET
 def sample(
-    run: Path, n: int, out: Path | None, seed: int, sampler: str, label: str | None,
-    generations: int | None, origin: str | None, decoder: str | None, checkpoint: str, device: str,
-    quiet: bool, **options: Any,
-) -> None:  # fmt: skip
+    run: Path,
+    n: int,
+    out: Path | None,
+    seed: int,
+    sampler: str,
+    label: str | None,
+    generations: int | None,
+    origin: str | None,
+    decoder: str | None,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Draw images from a trained model.
 
     --sampler convex combines the codes of training images of one class, prints how many trials its
@@ -77,11 +97,11 @@ def sample(
     import torch
 
     from zspace import api
-    from zspace.catalogue import check_drawn, check_label
-    from zspace.core import blockwise
     from zspace.data.images import class_numbers
-    from zspace.fitting import sampler_of
-    from zspace.run import Run
+    from zspace.functional import blockwise
+    from zspace.generation.fit import sampler_of
+    from zspace.recipes.catalogue import check_drawn, check_label
+    from zspace.storage.run import Run
 
     positive("n", n)
     check_drawn(sampler)
@@ -105,8 +125,18 @@ def sample(
     if sampler == "convex":
         if decoder is not None:
             raise InputError("--decoder is not for --sampler convex, whose judges know one alone")
-        _combine(run, model, n, number, generations or 1, origin or "latents", generator, out,
-                 classes, options)  # fmt: skip
+        _combine(
+            run,
+            model,
+            n,
+            number,
+            generations or 1,
+            origin or "latents",
+            generator,
+            out,
+            classes,
+            options,
+        )
         return
     with progress(quiet) as report:
         drawn = sampler_of(run, sampler, model, report=report).changed(**options)
@@ -117,24 +147,39 @@ def sample(
 
 
 def _combine(
-    run: Path, model: LatentModel, n: int, label: int | None, generations: int, origin: Any,
-    generator: torch.Generator, out: Path | None, classes: tuple[str, ...],
+    run: Path,
+    model: LatentModel,
+    n: int,
+    label: int | None,
+    generations: int,
+    origin: Any,
+    generator: torch.Generator,
+    out: Path | None,
+    classes: tuple[str, ...],
     options: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """`zspace sample --sampler convex`: generate, print the trials, write."""
     import torch
 
-    from zspace.core import as_float
     from zspace.data.images import Part
-    from zspace.generations import convex_of, generate, shares, write_labelled
+    from zspace.functional import as_float
+    from zspace.generation.combine import convex_of, generate, shares, write_labelled
 
     convex = convex_of(run, model, options)
     counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
     made = [
-        generate(model, convex, count, number, generations=generations, origin=origin,
-                 generator=generator)
-        for number, count in counts.items() if count
-    ]  # fmt: skip
+        generate(
+            model,
+            convex,
+            count,
+            number,
+            generations=generations,
+            origin=origin,
+            generator=generator,
+        )
+        for number, count in counts.items()
+        if count
+    ]
     for line in made:
         for number, one in enumerate(line, 1):
             trials = ", ".join(f"{judge} {took}" for judge, took in one.combined.trials.items())
@@ -168,8 +213,8 @@ class FitCommand(click.Command):
     """A command whose help has the options of every sampler, behind its own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from zspace.catalogue import SAMPLERS
         from zspace.options import options_of
+        from zspace.recipes.catalogue import SAMPLERS
 
         super().format_options(ctx, formatter)
         for name, kind in SAMPLERS.items():
@@ -181,8 +226,13 @@ class FitCommand(click.Command):
 
 @cli.command("fit-sampler", cls=FitCommand, context_settings={"ignore_unknown_options": True})
 @RUN
-@click.option("--sampler", required=True, metavar="NAME", help="normal, mixture, kde, convex, "
-              "simple, medium1, medium2, flow-matching, flow, two-stage, pushforward")  # fmt: skip
+@click.option(
+    "--sampler",
+    required=True,
+    metavar="NAME",
+    help="normal, mixture, kde, convex, "
+    "simple, medium1, medium2, flow-matching, flow, two-stage, pushforward",
+)
 @CHECKPOINT
 @DEVICE
 @click.option(
@@ -195,18 +245,23 @@ class FitCommand(click.Command):
 @QUIET
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def fit_sampler(
-    run: Path, sampler: str, checkpoint: str, device: str, precision: Any, quiet: bool,
+    run: Path,
+    sampler: str,
+    checkpoint: str,
+    device: str,
+    precision: Any,
+    quiet: bool,
     options: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Fit a sampler to a run's training codes and store it in the run.
 
     flow-matching, flow, two-stage and pushforward learn by iterations: the same command goes on
     with a fit that was stopped and, with more --iterations, with one that is finished. Options of
     the sampler itself, which are listed below, come after those of the command.
     """
-    from zspace import fitting
-    from zspace.catalogue import SAMPLERS
+    from zspace.generation import fit as fitting
     from zspace.options import options_of
+    from zspace.recipes.catalogue import SAMPLERS
     from zspace.training import Precision
 
     if sampler not in SAMPLERS:
@@ -219,9 +274,15 @@ def fit_sampler(
     given = {k: v for k, v in context.params.items() if v is not None}
     with progress(quiet) as report:
         fitting.fit_sampler(
-            run, sampler, given, checkpoint=checkpoint, device=device, precision=precision,
-            report=report, say=quiet_say(quiet),
-        )  # fmt: skip
+            run,
+            sampler,
+            given,
+            checkpoint=checkpoint,
+            device=device,
+            precision=precision,
+            report=report,
+            say=quiet_say(quiet),
+        )
     click.echo(f"{run}/samplers/{sampler}.safetensors")
 
 
@@ -238,15 +299,20 @@ def fit_sampler(
 @CHECKPOINT
 @DEVICE
 def encode(
-    run: Path, data: str | None, data_dir: str | None, part: str, out: Path, checkpoint: str,
+    run: Path,
+    data: str | None,
+    data_dir: str | None,
+    part: str,
+    out: Path,
+    checkpoint: str,
     device: str,
-) -> None:  # fmt: skip
+) -> None:
     """Write the codes (N, D) of images to an .npz file: codes, and labels where there are some."""
     import numpy as np
 
     from zspace import api
     from zspace.core import codes
-    from zspace.storage import atomic
+    from zspace.storage.files import atomic
 
     if out.suffix != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
@@ -272,7 +338,7 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str) -> N
     import torch
 
     from zspace import api
-    from zspace.core import blockwise
+    from zspace.functional import blockwise
 
     check_out(out)
     model, where = load(run, checkpoint, device)
@@ -291,12 +357,18 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str) -> N
 @CHECKPOINT
 @DEVICE
 def reconstruct(
-    run: Path, n: int, decoder: str | None, data: str | None, data_dir: str | None, out: Path,
-    checkpoint: str, device: str,
-) -> None:  # fmt: skip
+    run: Path,
+    n: int,
+    decoder: str | None,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    checkpoint: str,
+    device: str,
+) -> None:
     """Test images above their reconstructions (in .npz: originals and reconstructions)."""
-    from zspace import pictures, plots
-    from zspace.core import as_float
+    from zspace.display import pictures, plots
+    from zspace.functional import as_float
 
     positive("n", n)
     check_out(out)
@@ -322,8 +394,13 @@ def _test_images(run: Path, n: int, data: str | None, data_dir: str | None) -> t
 
 @cli.command()
 @RUN
-@click.option("--images", multiple=True, type=click.Path(path_type=Path), metavar="FILE...",
-              help="image files  [default: the first test images]")  # fmt: skip
+@click.option(
+    "--images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE...",
+    help="image files  [default: the first test images]",
+)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="")
 @click.option("--n", type=int, default=8, show_default=True, help="test images, without --images")
 @click.option("--draws", type=int, default=8, show_default=True, help="renderings of an image")
@@ -334,20 +411,31 @@ def _test_images(run: Path, n: int, data: str | None, data_dir: str | None) -> t
 @CHECKPOINT
 @DEVICE
 def imagine(
-    run: Path, images: tuple[Path, ...], files: tuple[Path, ...], n: int, draws: int,
-    decoder: str | None, data: str | None, data_dir: str | None, out: Path, seed: int,
-    checkpoint: str, device: str,
-) -> None:  # fmt: skip
+    run: Path,
+    images: tuple[Path, ...],
+    files: tuple[Path, ...],
+    n: int,
+    draws: int,
+    decoder: str | None,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
+) -> None:
     """What an encoder knows of an image: it, and what codes drawn from its q(z | x) are decoded to.
 
     A row for each image (in .npz: originals, and images, DRAWS of each).
     """
     import torch
 
-    from zspace import api, plots
-    from zspace.core import Variational, as_float
+    from zspace import api
+    from zspace.core import Variational
     from zspace.data.folder import read_pictures
-    from zspace.run import Run
+    from zspace.display import plots
+    from zspace.functional import as_float
+    from zspace.storage.run import Run
 
     positive("n", n)
     positive("draws", draws, most=10_000)
@@ -389,14 +477,22 @@ def imagine(
 @CHECKPOINT
 @DEVICE
 def interpolate(
-    run: Path, n: int, steps: int, data: str | None, data_dir: str | None, out: Path, seed: int,
-    checkpoint: str, device: str,
-) -> None:  # fmt: skip
+    run: Path,
+    n: int,
+    steps: int,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
+) -> None:
     """Rows between two random test images: the first and last are real, the others decoded."""
     import torch
 
-    from zspace import api, pictures, plots
-    from zspace.core import as_float
+    from zspace import api
+    from zspace.display import pictures, plots
+    from zspace.functional import as_float
 
     positive("n", n)
     positive("steps", steps, 2, 1000)
@@ -404,8 +500,9 @@ def interpolate(
     model, where = load(run, checkpoint, device)
     chosen, _ = api.data_for(run, data, data_dir, "test")
     if 2 * n > len(chosen):
-        raise InputError(f"--n {n}: the test part has {len(chosen)} images, enough for "
-                         f"{len(chosen) // 2} pairs")  # fmt: skip
+        raise InputError(
+            f"--n {n}: the test part has {len(chosen)} images, enough for {len(chosen) // 2} pairs"
+        )
     rows = torch.randperm(len(chosen), generator=seeded(seed, torch.device("cpu")))[: 2 * n]
     x = as_float(chosen.x[rows].to(where))
     shown, columns = pictures.interpolation_rows(model, x[:n], x[n:], steps)

@@ -22,28 +22,32 @@ from zspace.cli.base import (
     click_option,
     positive,
     say,
-)  # fmt: skip
+)
 from zspace.errors import InputError, unknown
 from zspace.options import comma_names
 
 if TYPE_CHECKING:
-    from zspace.bench import Bench
+    from zspace.evaluation.measurement import Measurement
 
 N = click.option(
-    "--n", type=int, metavar="N", help="test images, and generated ones  [default: the smaller of "
-    "10,000 and the test set]",
-)  # fmt: skip
+    "--n",
+    type=int,
+    metavar="N",
+    help="test images, and generated ones  [default: the smaller of 10,000 and the test set]",
+)
 FEATURES = click.option(
-    "--features", metavar="NAME", help="pixels, classifier, inception, vgg16 or file:PATH  "
+    "--features",
+    metavar="NAME",
+    help="pixels, classifier, inception, vgg16 or file:PATH  "
     "[default: classifier where the data have labels, else pixels]",
-)  # fmt: skip
+)
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="where the run's data lie now")
 SAMPLER = click.option(
     "--sampler", metavar="NAME", help="prior, or the name of a sampler  [default: the run's first]"
 )
 
 
-def _bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _measurement_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (QUIET, DEVICE, CHECKPOINT, DATA_DIR, SEED, N, FEATURES):
         command = option(command)
     return command
@@ -55,19 +59,19 @@ def _told(quiet: bool) -> Generator[dict[str, Any]]:
     if quiet:
         yield {}
         return
-    from zspace.progress import Steps
+    from zspace.display.progress import Steps
 
     with Steps() as steps:
         yield {"progress": steps, "say": steps.say}
 
 
-def _first_sampler(bench: Bench, name: str | None) -> str:
-    from zspace.bench import own_samplers
-    from zspace.catalogue import check_drawn
+def _first_sampler(measurement: Measurement, name: str | None) -> str:
+    from zspace.evaluation.measurement import own_samplers
+    from zspace.recipes.catalogue import check_drawn
 
     if name is not None:
         check_drawn(name)
-    return name or own_samplers(bench)[0]
+    return name or own_samplers(measurement)[0]
 
 
 def _print(tables: Any) -> None:
@@ -87,19 +91,23 @@ def _print(tables: Any) -> None:
 @cli.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
-@click.option("--samplers", metavar="NAMES", help="with commas between: prior, target, normal, "
-              "mixture, kde, convex, simple, medium1, medium2  [default: the model's own, and "
-              "those that the run holds]")  # fmt: skip
-@_bench_options
+@click.option(
+    "--samplers",
+    metavar="NAMES",
+    help="with commas between: prior, target, normal, "
+    "mixture, kde, convex, simple, medium1, medium2  [default: the model's own, and "
+    "those that the run holds]",
+)
+@_measurement_options
 def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
     """Measure a run: reconstructions, generations by each sampler, codes.
 
     Prints a table and writes evaluation.json into the run, each figure with its standard error.
     """
-    from zspace.compare import evaluation_table
-    from zspace.evaluate import METRICS
-    from zspace.evaluate import evaluate as measure
-    from zspace.evaluation import write_evaluation
+    from zspace.evaluation.compare import evaluation_table
+    from zspace.evaluation.evaluate import evaluate as measure
+    from zspace.evaluation.metrics import METRICS
+    from zspace.evaluation.results import write_evaluation
 
     if metrics == "list":
         for name, metric in METRICS.items():
@@ -109,9 +117,12 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
         raise InputError("the run's folder is missing: zspace evaluate RUN")
     with _told(options.pop("quiet")) as told:
         result = measure(
-            run, metrics=comma_names("--metrics", metrics),
-            samplers=comma_names("--samplers", samplers), **told, **options,
-        )  # fmt: skip
+            run,
+            metrics=comma_names("--metrics", metrics),
+            samplers=comma_names("--samplers", samplers),
+            **told,
+            **options,
+        )
     path = write_evaluation(run, result)
     _print(evaluation_table(result))
     for note in result["notes"]:
@@ -133,21 +144,27 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
 @DEVICE
 @QUIET
 def compare(
-    runs: tuple[Path, ...], sort: str | None, columns: str | None, over_seeds: bool,
+    runs: tuple[Path, ...],
+    sort: str | None,
+    columns: str | None,
+    over_seeds: bool,
     out: Path | None,
-    features: str | None, n: int | None, device: str, quiet: bool,
-) -> None:  # fmt: skip
+    features: str | None,
+    n: int | None,
+    device: str,
+    quiet: bool,
+) -> None:
     """Several runs and their samplers side by side.
 
     Runs that have no evaluation, or one of other weights, features or n than asked for, are
     evaluated first.
     """
-    from zspace.compare import compare as side_by_side
-    from zspace.compare import over_seeds as merge
-    from zspace.evaluate import evaluate as measure
-    from zspace.evaluation import current_evaluation, write_evaluation
-    from zspace.run import Run
-    from zspace.tables import check_table_file, write_tables
+    from zspace.display.tables import check_table_file, write_tables
+    from zspace.evaluation.compare import compare as side_by_side
+    from zspace.evaluation.compare import over_seeds as merge
+    from zspace.evaluation.evaluate import evaluate as measure
+    from zspace.evaluation.results import current_evaluation, write_evaluation
+    from zspace.storage.run import Run
 
     if out is not None:
         check_table_file(out)
@@ -177,28 +194,28 @@ def compare(
 @cli.command()
 @RUN
 @SAMPLER
-@_bench_options
+@_measurement_options
 def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     """What is wrong with a latent space, in words and numbers.
 
     Looks for codes that the prior misses, dead dimensions, copies of training images, lost
     classes, lost variety, and blur. Writes diagnosis.json into the run.
     """
-    from zspace.bench import bench_of, generated
-    from zspace.diagnose import diagnose as look
-    from zspace.storage import write_text
+    from zspace.evaluation.diagnose import diagnose as look
+    from zspace.evaluation.measurement import generated, measure_run
+    from zspace.storage.files import write_text
 
     with _told(options.pop("quiet")) as told:
-        bench = bench_of(run, **told, **options)
-        name = _first_sampler(bench, sampler)
-        findings = look(bench, generated(bench, name))
+        measurement = measure_run(run, **told, **options)
+        name = _first_sampler(measurement, sampler)
+        findings = look(measurement, generated(measurement, name))
     write_text(run / "diagnosis.json", json.dumps([asdict(f) for f in findings], indent=1) + "\n")
     for finding in findings:
         click.echo(str(finding))
     faults = sum(f.fault for f in findings)
     click.echo(
-        f"{faults} of {len(findings)} looked wrong (sampler {name}, n = {len(bench.test)}, "
-        f"features {bench.extractor.name}): {run / 'diagnosis.json'}"
+        f"{faults} of {len(findings)} looked wrong (sampler {name}, n = {len(measurement.test)}, "
+        f"features {measurement.extractor.name}): {run / 'diagnosis.json'}"
     )
 
 
@@ -218,12 +235,12 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
 
     It shows the run's evaluation where there is a whole one, and makes one where there is none.
     """
-    from zspace.bench import bench_of, generated
-    from zspace.diagnose import diagnose as look
-    from zspace.evaluate import measure
-    from zspace.evaluation import current_evaluation, write_evaluation
-    from zspace.report import report as compose
-    from zspace.storage import write_text
+    from zspace.evaluation.diagnose import diagnose as look
+    from zspace.evaluation.evaluate import measure
+    from zspace.evaluation.measurement import generated, measure_run
+    from zspace.evaluation.report import report as compose
+    from zspace.evaluation.results import current_evaluation, write_evaluation
+    from zspace.storage.files import write_text
 
     if kind not in ("tsne", "pca"):
         raise unknown("map", kind, ["tsne", "pca"])
@@ -240,12 +257,12 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
             options[key] = evaluation[stored]
     options["seed"] = options["seed"] or 0
     with _told(quiet) as told:
-        bench = bench_of(run, **told, **options)
+        measurement = measure_run(run, **told, **options)
         if evaluation is None:
-            evaluation = measure(bench)
+            evaluation = measure(measurement)
             write_evaluation(run, evaluation)
-        findings = look(bench, generated(bench, _first_sampler(bench, None)))
-        text = compose(bench, evaluation, findings, kind=kind)
+        findings = look(measurement, generated(measurement, _first_sampler(measurement, None)))
+        text = compose(measurement, evaluation, findings, kind=kind)
     write_text(path, text)
     click.echo(str(path))
 
@@ -269,9 +286,9 @@ def neighbours(
 
     Each row: a generated image, the nearest by pixels; the image again, the nearest by features.
     """
-    from zspace import plots
-    from zspace.bench import bench_of
-    from zspace.neighbourhood import neighbours as find
+    from zspace.display import plots
+    from zspace.evaluation.measurement import measure_run
+    from zspace.evaluation.neighbours import neighbours as find
 
     positive("count", count, most=10_000)
     positive("k", k, most=1000)
@@ -279,11 +296,13 @@ def neighbours(
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
     with _told(options.pop("quiet")) as told:
-        bench = bench_of(run, **told, **options)
-        if not bench.images.is_image:
-            raise InputError(f"{bench.images.name} holds vectors: there are no images to show")
-        found = find(bench, _first_sampler(bench, sampler), count, k)
-    plots.save_sheet(out, *found.rows(bench.images.train.x))
+        measurement = measure_run(run, **told, **options)
+        if not measurement.images.is_image:
+            raise InputError(
+                f"{measurement.images.name} holds vectors: there are no images to show"
+            )
+        found = find(measurement, _first_sampler(measurement, sampler), count, k)
+    plots.save_sheet(out, *found.rows(measurement.images.train.x))
     pixel, feature = (
         float(d[:, 0].mean()) for d in (found.pixel_distances, found.feature_distances)
     )
@@ -294,7 +313,7 @@ def neighbours(
 
 
 def _classifier_options() -> list[click.Option]:
-    from zspace.neutral import neutral_classifier
+    from zspace.features.classifier import neutral_classifier
     from zspace.options import options_of
 
     return [click_option(o) for o in options_of(neutral_classifier).values()]
@@ -323,9 +342,9 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     It is trained once and kept in the cache; its test accuracy is printed.
     """
     from zspace import api
-    from zspace.neutral import neutral_classifier
+    from zspace.display.progress import TrainingProgress
+    from zspace.features.classifier import neutral_classifier
     from zspace.options import checked, options_of
-    from zspace.progress import TrainingProgress
 
     given = {name: value for name, value in options.items() if value is not None}
     own = options_of(neutral_classifier)
@@ -342,10 +361,16 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 @click.option("--download", "name", metavar="NAME", help="fetch this network's weights")
 def weights(name: str | None) -> None:
     """List the published network weights, and where each is looked for; or fetch them."""
-    from zspace.weights import WEIGHTS, download_weights, file_sha256, find_weights, folders
+    from zspace.features.weights import (
+        WEIGHTS,
+        download_weights,
+        file_sha256,
+        find_weights,
+        folders,
+    )
 
     if name is not None:
-        from zspace.progress import Downloads
+        from zspace.display.progress import Downloads
 
         with Downloads() as follow:
             path = download_weights(name, follow)
@@ -373,16 +398,28 @@ def weights(name: str | None) -> None:
 @click.option("--scale", default="small", show_default=True, help="smoke, small or paper")
 @click.option("--data", metavar="NAME", help="the data set, where the experiment leaves a choice")
 @click.option("--data-dir", metavar="TEXT", help="folder of its original files")
-@click.option("--out", type=click.Path(path_type=Path),
-              help="its folder  [default: reproductions/NAME-SCALE]")  # fmt: skip
-@click.option("--runs", type=click.Path(path_type=Path), help="where trained runs are kept and "
-              "looked for, which experiments may share  [default: OUT/runs]")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="its folder  [default: reproductions/NAME-SCALE]"
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    help="where trained runs are kept and "
+    "looked for, which experiments may share  [default: OUT/runs]",
+)
 @DEVICE
 @QUIET
 def reproduce(
-    name: str | None, listed: bool, scale: str, data: str | None, data_dir: str | None,
-    out: Path | None, runs: Path | None, device: Any, quiet: bool,
-) -> None:  # fmt: skip
+    name: str | None,
+    listed: bool,
+    scale: str,
+    data: str | None,
+    data_dir: str | None,
+    out: Path | None,
+    runs: Path | None,
+    device: Any,
+    quiet: bool,
+) -> None:
     """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
 
     Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
@@ -406,9 +443,15 @@ def reproduce(
     parts = [name.replace("/", "-"), *([data] if data else []), scale]
     where = out or Path("reproductions") / "-".join(parts)
     table = perform(
-        experiment, scale, where, data=data, data_dir=data_dir, device=device, quiet=quiet,
+        experiment,
+        scale,
+        where,
+        data=data,
+        data_dir=data_dir,
+        device=device,
+        quiet=quiet,
         shelf=runs,
-    )  # fmt: skip
+    )
     _print([table])
     click.echo(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}")
     for picture in sorted(where.glob("*.png")):

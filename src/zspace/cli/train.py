@@ -35,17 +35,21 @@ class TrainCommand(Commands):
             help=about[0] if about else None,
             callback=lambda **given: _train(cmd_name, given),
             params=[
-                click.Option(["--data"], help="digits, mnist, ... (zspace datasets), a folder of "
-                             "images, an .npy or .npz file, hf:NAME  [default: digits]"),
+                click.Option(
+                    ["--data"],
+                    help="digits, mnist, ... (zspace datasets), a folder of "
+                    "images, an .npy or .npz file, hf:NAME  [default: digits]",
+                ),
                 click.Option(["--out"], help="the run's folder  [default: runs/RECIPE-DATA]"),
                 click.Option(["--overwrite"], is_flag=True, help="replace an existing run"),
-                click.Option(["--config"], help="a YAML file of these options; those given here "
-                             "win over it"),
+                click.Option(
+                    ["--config"], help="a YAML file of these options; those given here win over it"
+                ),
                 click.Option(["--quiet"], is_flag=True, help="no progress"),
                 *(click_option(o) for o in options_of(recipe).values()),
                 *(click_option(o) for o in options_of(train).values()),
             ],
-        )  # fmt: skip
+        )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # without a recipe, the configuration file names it
@@ -53,7 +57,7 @@ class TrainCommand(Commands):
             for i, argument in enumerate(args):
                 name, _, value = argument.partition("=")
                 if name == "--config" and (value or i + 1 < len(args)):
-                    from zspace.run import read_config
+                    from zspace.storage.run import read_config
 
                     config = read_config(Path(value or args[i + 1]))
                     if "recipe" not in config:
@@ -76,7 +80,7 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
     from zspace.options import checked, options_of
     from zspace.recipes import find
-    from zspace.run import read_config
+    from zspace.storage.run import read_config
 
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
     known = options_of(api.train) | options_of(find(recipe))
@@ -131,7 +135,7 @@ def _show_run(run: Path, quiet: bool) -> None:
 def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     """Continue a run that was killed, exactly where its last checkpoint was made."""
     from zspace import api
-    from zspace.run import Run
+    from zspace.storage.run import Run
 
     existing = Run(run)
     with progress(quiet, max(existing.checkpoints(), default=0)) as report:

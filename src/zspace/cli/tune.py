@@ -14,15 +14,33 @@ from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress, quiet_say
 @RUN
 @click.option("--sampler", required=True, metavar="simple|medium1|medium2", help="whose theta")
 @click.option("--trials", type=int, default=1000, show_default=True, help="candidates, in all")
-@click.option("--samples", type=int, default=200, show_default=True, help="images of each class by "
-              "which a candidate is judged")  # fmt: skip
-@click.option("--search", metavar="descent|random|grid", help="how candidates are chosen  "
-              "[default: the grid where it has no more points than --trials, else coordinate "
-              "descent]")  # fmt: skip
-@click.option("--min-accuracy", type=float, metavar="X", help="the smallest cosine at which every "
-              "class has this accuracy, in place of cosine + 1 - accuracy")  # fmt: skip
-@click.option("--storage", metavar="URL", help="of Optuna, such as sqlite:///FILE: processes that "
-              "give the same one share a search  [default: a file of the run]")  # fmt: skip
+@click.option(
+    "--samples",
+    type=int,
+    default=200,
+    show_default=True,
+    help="images of each class by which a candidate is judged",
+)
+@click.option(
+    "--search",
+    metavar="descent|random|grid",
+    help="how candidates are chosen  "
+    "[default: the grid where it has no more points than --trials, else coordinate "
+    "descent]",
+)
+@click.option(
+    "--min-accuracy",
+    type=float,
+    metavar="X",
+    help="the smallest cosine at which every "
+    "class has this accuracy, in place of cosine + 1 - accuracy",
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="of Optuna, such as sqlite:///FILE: processes that "
+    "give the same one share a search  [default: a file of the run]",
+)
 @QUIET
 @SEED
 @DEVICE
@@ -33,9 +51,9 @@ def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
     classifier that is trained on reconstructions. The same command goes on with a search that was
     stopped.
     """
-    from zspace.tables import Table
-    from zspace.tuning import FRESH
-    from zspace.tuning import tune as search
+    from zspace.display.tables import Table
+    from zspace.generation.tuning.search import FRESH
+    from zspace.generation.tuning.search import tune as search
 
     with progress(quiet) as report:
         tuned = search(run, sampler, report=report, say=quiet_say(quiet), **options)

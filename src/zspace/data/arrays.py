@@ -13,8 +13,11 @@ from zspace.errors import InputError
 
 IMAGES = ("images", "x", "X", "data", "arr_0")
 LABELS = ("labels", "y", "label", "targets")
-SUFFIX = {"train": ("", "_train"), "validation": ("_validation", "_valid", "_val"),
-          "test": ("_test",)}  # fmt: skip
+SUFFIX = {
+    "train": ("", "_train"),
+    "validation": ("_validation", "_valid", "_val"),
+    "test": ("_test",),
+}
 
 
 def read_array_file(path: Path) -> Raw:

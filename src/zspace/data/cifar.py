@@ -14,9 +14,7 @@ import torch
 from zspace.data.images import Part, Raw, from_arrays
 from zspace.errors import InputError
 
-CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class _ArraysOnly(pickle.Unpickler):

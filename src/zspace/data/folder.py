@@ -13,8 +13,13 @@ from PIL import Image
 from zspace.data.images import Part, Raw, allocate, fit_picture
 from zspace.errors import InputError, unknown
 
-PART_NAMES = {"train": "train", "test": "test", "validation": "validation", "valid": "validation",
-              "val": "validation"}  # fmt: skip
+PART_NAMES = {
+    "train": "train",
+    "test": "test",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+}
 
 CROPS: dict[str, tuple[float, float, float, float] | None] = {
     "128": (25, 45, 153, 173),

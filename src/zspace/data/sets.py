@@ -58,14 +58,24 @@ def _digits() -> Raw:
 
 
 IDX = (
-    "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
-)  # fmt: skip
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 FASHION = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 
 def _idx(about: str, classes: tuple[str, ...], raw: str, zipped: str, *where: str) -> NamedSet:
@@ -136,11 +146,13 @@ NAMED: dict[str, NamedSet] = {
         "list_attr_celeba.txt and list_eval_partition.txt from the CelebA project page, unzip the "
         "first and name the folder by --data-dir",
     ),
-    "mog5": NamedSet("FlexAE's mixture of 6 Gaussians in 5-D, lifted to 128-D vectors",
-                     make=lambda: mog(5)),
-    "mog2": NamedSet("FlexAE's mixture of 6 Gaussians in 2-D, lifted to 128-D vectors",
-                     make=lambda: mog(2)),
-}  # fmt: skip
+    "mog5": NamedSet(
+        "FlexAE's mixture of 6 Gaussians in 5-D, lifted to 128-D vectors", make=lambda: mog(5)
+    ),
+    "mog2": NamedSet(
+        "FlexAE's mixture of 6 Gaussians in 2-D, lifted to 128-D vectors", make=lambda: mog(2)
+    ),
+}
 
 SUBFOLDERS = {"cifar10": ("cifar-10-batches-py",)}
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms, check_floats
+from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.functional import full_precision, normal_kl, squared_error
+from zspace.functional import check_floats, full_precision, normal_kl, squared_error
 from zspace.methods.vae import moments_of, reparametrised
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled

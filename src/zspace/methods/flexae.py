@@ -14,15 +14,23 @@ from zspace.samplers.pushforward import Pushforward, critic_terms
 from zspace.training import adam
 
 RATES = {
-    "ae": 2e-4, "critic": 1e-4, "regulariser": 2e-4, "ae_reg": 2e-4, "generator": 1e-4,
+    "ae": 2e-4,
+    "critic": 1e-4,
+    "regulariser": 2e-4,
+    "ae_reg": 2e-4,
+    "generator": 1e-4,
     "encoder": 1e-5,
-}  # fmt: skip
+}
 """Adam's learning rates (Algorithm 1): in place of weights between the losses."""
 
 BETAS = {
-    "ae": (0.9, 0.999), "critic": (0.0, 0.9), "regulariser": (0.5, 0.9), "ae_reg": (0.5, 0.9),
-    "generator": (0.0, 0.9), "encoder": (0.0, 0.9),
-}  # fmt: skip
+    "ae": (0.9, 0.999),
+    "critic": (0.0, 0.9),
+    "regulariser": (0.5, 0.9),
+    "ae_reg": (0.5, 0.9),
+    "generator": (0.0, 0.9),
+    "encoder": (0.0, 0.9),
+}
 """Adam's decay rates (Algorithm 1)."""
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, relu, softplus
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms, check_floats
+from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.functional import full_precision, gradient_penalty, squared_error
+from zspace.functional import check_floats, full_precision, gradient_penalty, squared_error
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
 from zspace.training import adam

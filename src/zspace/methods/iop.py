@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Terms, in_eval_mode
-from zspace.functional import full_precision, normal_kl, squared_error
+from zspace.core import Batches, Terms
+from zspace.functional import full_precision, in_eval_mode, normal_kl, squared_error
 from zspace.methods.vae import DiagonalPosterior, reparametrised
 from zspace.samplers.implicit import ImplicitPrior
 from zspace.training import adam

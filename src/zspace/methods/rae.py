@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms, in_eval_mode
-from zspace.functional import full_precision, jacobian_norm, squared_error
+from zspace.core import Batches, LatentModel, Terms
+from zspace.functional import full_precision, in_eval_mode, jacobian_norm, squared_error
 from zspace.training import adam
 
 Regulariser = Literal["l2", "gradient-penalty", "spectral-norm", "none"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Classifying, Frozen, Terms, as_float, codes
+from zspace.core import Batches, Classifying, Frozen, Terms, codes
 from zspace.data.images import Images, Part
-from zspace.functional import absolute_error, structural_similarity
+from zspace.functional import absolute_error, as_float, structural_similarity
 from zspace.training import adam
 
 
@@ -122,8 +122,9 @@ class ReGene(Classifying):
         """
         z = codes(self, images.train.x).cpu()
         for part, latents in (
-            (images.train, z), (images.validation, codes(self, images.validation.x).cpu())
-        ):  # fmt: skip
+            (images.train, z),
+            (images.validation, codes(self, images.validation.x).cpu()),
+        ):
             assert part.y is not None
             for label in range(len(images.classes)):
                 own = latents[part.y == label].to(self.thresholds.device)

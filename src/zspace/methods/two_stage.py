@@ -9,26 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Frozen, Sampler, Terms, blockwise, of_stored
+from zspace.core import Batches, Frozen, Sampler, Terms
 from zspace.data.images import Images, Part
-from zspace.methods.vae import (
-    VAE,
-    DiagonalPosterior,
-    LearnedVariance,
-    moments_of,
-    reparametrised,
-)  # fmt: skip
+from zspace.functional import blockwise, of_stored
+from zspace.methods.vae import VAE, DiagonalPosterior, LearnedVariance, moments_of, reparametrised
 from zspace.nets.mlp import SkipMLP
 from zspace.options import About
-from zspace.samplers.learned import (
-    ROWS,
-    FitBatch,
-    FitIterations,
-    FitRate,
-    FitSeed,
-    Learned,
-    seeded,
-)  # fmt: skip
+from zspace.samplers.learned import ROWS, FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
 from zspace.samplers.normal import Normal, no_labels
 
 DEPTH = 3
@@ -75,9 +62,13 @@ def second_vae(dim: int, hidden: int, rate: float) -> VAE:
     """A VAE of codes, with a learned variance (Dai and Wipf, Appendix): not trained yet."""
     widths = [hidden] * DEPTH
     return VAE(
-        SkipMLP(dim, widths, 2 * dim), SkipMLP(dim, widths, dim), Normal(dim), dim,
-        likelihood="learned-variance", rate=rate,
-    )  # fmt: skip
+        SkipMLP(dim, widths, 2 * dim),
+        SkipMLP(dim, widths, dim),
+        Normal(dim),
+        dim,
+        likelihood="learned-variance",
+        rate=rate,
+    )
 
 
 class TwoStage(DiagonalPosterior):

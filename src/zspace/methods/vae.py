@@ -14,15 +14,16 @@ from torch.optim import Optimizer
 from zuko.distributions import NormalizingFlow
 from zuko.lazy import LazyTransform
 
-from zspace.core import Batches, Density, Terms, Variational, check_floats
+from zspace.core import Batches, Density, Terms, Variational
 from zspace.functional import (
     bernoulli_error,
+    check_floats,
     full_precision,
     gaussian_mmd,
     log_squared_error,
     normal_kl,
     squared_error,
-)  # fmt: skip
+)
 from zspace.samplers import Normal
 from zspace.training import adam
 
@@ -60,9 +61,11 @@ def groups_of(model: nn.Module, error: object, rate: float) -> list[dict[str, An
 
 
 ERRORS: dict[Likelihood, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
-    "squared-error": lambda: squared_error, "bernoulli": lambda: bernoulli_error,
-    "log-mse": lambda: log_squared_error, "learned-variance": LearnedVariance,
-}  # fmt: skip
+    "squared-error": lambda: squared_error,
+    "bernoulli": lambda: bernoulli_error,
+    "log-mse": lambda: log_squared_error,
+    "learned-variance": LearnedVariance,
+}
 
 
 class DiagonalPosterior(Variational, ABC):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms, check_floats
-from zspace.functional import full_precision, squared_error
+from zspace.core import Batches, LatentModel, Terms
+from zspace.functional import check_floats, full_precision, squared_error
 from zspace.samplers.autoregressive import Autoregressive
 from zspace.training import adam
 

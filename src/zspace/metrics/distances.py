@@ -124,9 +124,12 @@ def _between(a: Moments, b: Moments) -> float:
         root = np.linalg.svd(product, compute_uv=False).sum()
     else:  # the squares of the singular values, of a symmetric matrix: several times faster
         squares = eigh(
-            product @ product.T, eigvals_only=True, driver="evr", overwrite_a=True,
+            product @ product.T,
+            eigvals_only=True,
+            driver="evr",
+            overwrite_a=True,
             check_finite=False,
-        )  # fmt: skip
+        )
         root = np.sqrt(squares.clip(min=0)).sum()
     traces = np.square(l_a).sum() + np.square(l_b).sum()
     return max(0.0, float(np.square(m_a - m_b).sum() + traces - 2 * root))

@@ -81,8 +81,10 @@ def jackknife(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to warn of, the whole sets have said
         for group in range(groups):
-            kept = [torch.cat([o[: len(o) * group // groups], o[len(o) * (group + 1) // groups :]])
-                    for o in orders]  # fmt: skip
+            kept = [
+                torch.cat([o[: len(o) * group // groups], o[len(o) * (group + 1) // groups :]])
+                for o in orders
+            ]
             values.append(measure(*(x[k] for x, k in zip(sets, kept, strict=True))))
     spread = torch.tensor(values, dtype=torch.float64).var(correction=0)
     return Figure(value, math.sqrt((groups - 1) * float(spread)))

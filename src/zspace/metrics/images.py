@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from zspace.core import as_float, blockwise
 from zspace.errors import InputError
+from zspace.functional import as_float, blockwise
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""

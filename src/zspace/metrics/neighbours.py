@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zspace.core import as_float
 from zspace.errors import InputError
+from zspace.functional import as_float
 
 QUERIES, REFERENCES = 2048, 8192
 """Rows of either set between which distances are held at a time: 64 MiB of them."""

@@ -56,10 +56,17 @@ def dropout_cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     _check(shape, least=8)
     height, width = (side // 2 - 2 for side in shape[1:])
     body = nn.Sequential(
-        nn.Conv2d(shape[0], 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Dropout(0.25), nn.Flatten(),
-        nn.Linear(64 * height * width, 128), nn.ReLU(), nn.Dropout(0.5),
-    )  # fmt: skip
+        nn.Conv2d(shape[0], 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(64 * height * width, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+    )
     return ClassifierNet(body, 128, classes)
 
 
@@ -74,9 +81,12 @@ class Residual(nn.Module):
         super().__init__()
         self.stride, self.more = out // channels, out - channels
         self.f = nn.Sequential(
-            nn.Conv2d(channels, out, 3, self.stride, 1, bias=False), nn.BatchNorm2d(out),
-            nn.ReLU(), nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out),
-        )  # fmt: skip
+            nn.Conv2d(channels, out, 3, self.stride, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x[:, :, :: self.stride, :: self.stride]
@@ -90,8 +100,10 @@ def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     """
     _check(shape, least=8)
     layers: list[nn.Module] = [
-        nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
-    ]  # fmt: skip
+        nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+    ]
     channels = 16
     for out in (16, 32, 64):
         for _ in range(9):
@@ -117,11 +129,13 @@ class Dense(nn.Module):
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
         self.f = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
             nn.Conv2d(channels, 4 * growth, 1, bias=False),
-            nn.BatchNorm2d(4 * growth), nn.ReLU(),
+            nn.BatchNorm2d(4 * growth),
+            nn.ReLU(),
             nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, self.f(x)], 1)

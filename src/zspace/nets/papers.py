@@ -85,19 +85,26 @@ class FlexAENets:
         activation = nn.ELU() if self.last_activation == "elu" else nn.ReLU()
         return _initialised(
             nn.Sequential(
-                nn.Linear(self.latent_dim, self.hidden), self._norm1(self.hidden), nn.ReLU(),
-                nn.Linear(self.hidden, prod(base)), self._norm1(prod(base)), nn.ReLU(),
+                nn.Linear(self.latent_dim, self.hidden),
+                self._norm1(self.hidden),
+                nn.ReLU(),
+                nn.Linear(self.hidden, prod(base)),
+                self._norm1(prod(base)),
+                nn.ReLU(),
                 nn.Unflatten(1, base),
                 nn.ConvTranspose2d(base[0], 2 * self.width, 4, 2, 1),
-                self._norm2(2 * self.width), nn.ReLU(),
+                self._norm2(2 * self.width),
+                nn.ReLU(),
                 nn.ConvTranspose2d(2 * self.width, self.width, 4, 2, 1),
-                self._norm2(self.width), activation,
+                self._norm2(self.width),
+                activation,
                 # 'same' padding of an even kernel: one pixel more at the end
                 nn.ZeroPad2d((1, self.last_kernel - 2, 1, self.last_kernel - 2)),
-                nn.Conv2d(self.width, channels, self.last_kernel), Sigmoid(),
+                nn.Conv2d(self.width, channels, self.last_kernel),
+                Sigmoid(),
             ),
             uniform=False,
-        )  # fmt: skip
+        )
 
     def generator(self) -> nn.Sequential:
         """G: noise (N, m) to codes (N, m). No batch norm."""
@@ -121,12 +128,16 @@ class FlexAENets:
         channels, height, width = self.shape
         flat = 2 * self.width * (height // 4) * (width // 4)
         layers: list[nn.Module | None] = [
-            nn.Conv2d(channels, self.width, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(channels, self.width, 4, 2, 1),
+            nn.ReLU(),
             nn.Conv2d(self.width, 2 * self.width, 4, 2, 1),
-            self._norm2(2 * self.width) if norm else None, nn.ReLU(),
-            nn.Flatten(), nn.Linear(flat, self.hidden),
-            self._norm1(self.hidden) if norm else None, nn.ReLU(),
-        ]  # fmt: skip
+            self._norm2(2 * self.width) if norm else None,
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(flat, self.hidden),
+            self._norm1(self.hidden) if norm else None,
+            nn.ReLU(),
+        ]
         return [layer for layer in layers if layer is not None]
 
     def _norm1(self, features: int) -> nn.BatchNorm1d:
@@ -291,8 +302,9 @@ class ReGeneNets:
             for kernel in kernels:
                 layers += [
                     nn.Conv2d(channels, self.width, kernel, padding=kernel // 2, bias=False),
-                    nn.BatchNorm2d(self.width), nn.LeakyReLU(0.3),
-                ]  # fmt: skip
+                    nn.BatchNorm2d(self.width),
+                    nn.LeakyReLU(0.3),
+                ]
                 channels = self.width
             if i < last:
                 layers.append(nn.MaxPool2d(2))
@@ -319,8 +331,10 @@ class ReGeneNets:
                 padding, out = [1, 1, 1], max(1, self.decoder_width // 2)
             for p in padding:
                 layers += [
-                    nn.Conv2d(channels, out, 3, padding=p), nn.LeakyReLU(0.3), nn.BatchNorm2d(out)
-                ]  # fmt: skip
+                    nn.Conv2d(channels, out, 3, padding=p),
+                    nn.LeakyReLU(0.3),
+                    nn.BatchNorm2d(out),
+                ]
                 channels = out
         layers += [nn.Conv2d(channels, self.shape[0], 3, padding=1), Sigmoid()]
         return _initialised(nn.Sequential(*layers))

@@ -23,9 +23,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.f = nn.Sequential(
-            nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-            nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out),
-        )  # fmt: skip
+            nn.Conv2d(channels, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+        )
         self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
         self.relu = nn.ReLU()
 
@@ -126,17 +129,22 @@ class LSRGANNets:
             layers += [ResidualBlock(channels, out), nn.AvgPool2d(2)]
             channels = out
         return nn.Sequential(
-            *layers, nn.Flatten(),
-            nn.Linear(prod(self.base), 2 * self.width), nn.BatchNorm1d(2 * self.width), nn.ReLU(),
+            *layers,
+            nn.Flatten(),
+            nn.Linear(prod(self.base), 2 * self.width),
+            nn.BatchNorm1d(2 * self.width),
+            nn.ReLU(),
             nn.Linear(2 * self.width, outputs or self.latent_dim),
-        )  # fmt: skip
+        )
 
     def decoder(self) -> nn.Sequential:
         """Codes (N, latent_dim) to images in [0, 1]."""
         layers: list[nn.Module] = [
-            nn.Linear(self.latent_dim, prod(self.base)), nn.BatchNorm1d(prod(self.base)),
-            nn.ReLU(), nn.Unflatten(1, self.base),
-        ]  # fmt: skip
+            nn.Linear(self.latent_dim, prod(self.base)),
+            nn.BatchNorm1d(prod(self.base)),
+            nn.ReLU(),
+            nn.Unflatten(1, self.base),
+        ]
         channels = self.base[0]
         for out in (*[2 * self.width] * (self.blocks - 2), self.width, self.width // 2)[
             -self.blocks :

@@ -76,9 +76,11 @@ def published_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     convolutions, pre_logits.fc1 and pre_logits.fc2.
     """
     theirs = {
-        "classifier.0": "fc1", "classifier.3": "fc2",
-        "pre_logits.fc1": "fc1", "pre_logits.fc2": "fc2",
-    }  # fmt: skip
+        "classifier.0": "fc1",
+        "classifier.3": "fc2",
+        "pre_logits.fc1": "fc1",
+        "pre_logits.fc2": "fc2",
+    }
     found: dict[str, Tensor] = {}
     for name, value in tensors.items():
         stem, _, kind = name.rpartition(".")

@@ -65,17 +65,27 @@ class VQVAENets:
         """Images to a grid (N, e, H / 4, W / 4)."""
         w = self.width
         return nn.Sequential(
-            nn.Conv2d(self.shape[0], w // 2, 4, 2, 1), nn.ReLU(),
-            nn.Conv2d(w // 2, w, 4, 2, 1), nn.ReLU(),
-            nn.Conv2d(w, w, 3, padding=1), Residual(w), Residual(w), nn.ReLU(),
+            nn.Conv2d(self.shape[0], w // 2, 4, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(w // 2, w, 4, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(w, w, 3, padding=1),
+            Residual(w),
+            Residual(w),
+            nn.ReLU(),
             nn.Conv2d(w, self.embedding, 1),
-        )  # fmt: skip
+        )
 
     def decoder(self) -> nn.Sequential:
         """A grid (N, e, H / 4, W / 4) to images in [0, 1]."""
         w = self.width
         return nn.Sequential(
-            nn.Conv2d(self.embedding, w, 3, padding=1), Residual(w), Residual(w), nn.ReLU(),
-            nn.ConvTranspose2d(w, w // 2, 4, 2, 1), nn.ReLU(),
-            nn.ConvTranspose2d(w // 2, self.shape[0], 4, 2, 1), Sigmoid(),
-        )  # fmt: skip
+            nn.Conv2d(self.embedding, w, 3, padding=1),
+            Residual(w),
+            Residual(w),
+            nn.ReLU(),
+            nn.ConvTranspose2d(w, w // 2, 4, 2, 1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(w // 2, self.shape[0], 4, 2, 1),
+            Sigmoid(),
+        )

@@ -15,16 +15,16 @@ from typing import Any, Literal
 import torch
 
 from zspace import api
-from zspace.cache import key
+from zspace.display.progress import TrainingProgress
+from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
-from zspace.evaluate import versions
+from zspace.evaluation.evaluate import versions
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
-from zspace.progress import TrainingProgress
 from zspace.recipes import find
-from zspace.run import Run
-from zspace.storage import read_header, write_text
-from zspace.tables import Table
+from zspace.storage.cache import key
+from zspace.storage.files import read_header, write_text
+from zspace.storage.run import Run
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -97,13 +97,13 @@ class Experiment:
     name: str
     about: str
     scales: Mapping[str, Scale]
-    run: Callable[[Workbench], list[Entry]]
+    run: Callable[[Lab], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
 
 
 @dataclass
-class Workbench:
+class Lab:
     """What an experiment runs with: its folder, its settings, and trained models.
 
     Attributes:
@@ -147,9 +147,14 @@ class Workbench:
             return Run(folder)
         with TrainingProgress(quiet=self.quiet) as report:
             api.train(
-                recipe, data, out=folder, report=report, device=self.device,
-                data_dir=self.data_dir, **options,
-            )  # fmt: skip
+                recipe,
+                data,
+                out=folder,
+                report=report,
+                device=self.device,
+                data_dir=self.data_dir,
+                **options,
+            )
         return Run(folder)
 
     def picture(self, name: str) -> Path:
@@ -218,11 +223,18 @@ def reproduce(
         raise InputError(f"--out {out} exists and holds no experiment")
     write_text(mark, json.dumps(whose) + "\n")
     began = time.monotonic()
-    bench = Workbench(out, chosen.settings, data or next(iter(experiment.data), None), data_dir,
-                  device, quiet, shelf)  # fmt: skip
-    entries = experiment.run(bench)
+    lab = Lab(
+        out,
+        chosen.settings,
+        data or next(iter(experiment.data), None),
+        data_dir,
+        device,
+        quiet,
+        shelf,
+    )
+    entries = experiment.run(lab)
     seconds = round(time.monotonic() - began, 1)
-    table = _table(experiment, scale, chosen, entries, bench, seconds)
+    table = _table(experiment, scale, chosen, entries, lab, seconds)
     write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
     stored = {
         **whose,
@@ -230,11 +242,11 @@ def reproduce(
         "reductions": chosen.reductions,
         "settings": dict(chosen.settings),
         "entries": [_stored(entry) for entry in entries],
-        "runs": bench.runs,
+        "runs": lab.runs,
         "seconds": seconds,
         "versions": versions(),
-        **bench.more,
-    }  # fmt: skip
+        **lab.more,
+    }
     write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
     return table
 
@@ -242,17 +254,29 @@ def reproduce(
 def _stored(entry: Entry) -> dict[str, Any]:
     difference, reason = entry.difference()
     return {
-        "what": entry.what, "measure": entry.measure, "ours": entry.ours.as_json(), "by": entry.by,
-        "data": entry.data, "n": entry.n, "published": entry.published,
-        "published_error": entry.published_error, "published_by": entry.published_by,
-        "published_data": entry.published_data, "difference": difference, "reason": reason,
-    }  # fmt: skip
+        "what": entry.what,
+        "measure": entry.measure,
+        "ours": entry.ours.as_json(),
+        "by": entry.by,
+        "data": entry.data,
+        "n": entry.n,
+        "published": entry.published,
+        "published_error": entry.published_error,
+        "published_by": entry.published_by,
+        "published_data": entry.published_data,
+        "difference": difference,
+        "reason": reason,
+    }
 
 
 def _table(
-    experiment: Experiment, scale: str, chosen: Scale, entries: list[Entry], bench: Workbench,
+    experiment: Experiment,
+    scale: str,
+    chosen: Scale,
+    entries: list[Entry],
+    lab: Lab,
     seconds: float,
-) -> Table:  # fmt: skip
+) -> Table:
     rows: list[list[str]] = []
     for e in entries:
         difference, reason = e.difference()
@@ -268,9 +292,9 @@ def _table(
     notes = [
         experiment.about,
         f"Scale {scale}: {chosen.reductions or 'the settings of the paper'}.",
-        f"Number of seeds: {bench.settings.get('seeds', 1)}. This call took {seconds:g} s; "
+        f"Number of seeds: {lab.settings.get('seeds', 1)}. This call took {seconds:g} s; "
         "finished runs are reused.",
-        *bench.more.get("notes", []),
+        *lab.more.get("notes", []),
     ]
     header = ["", "measure", "ours", "ours is of", "published", "published is of", "difference"]
     return Table(header, rows, notes=notes)

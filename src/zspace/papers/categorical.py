@@ -9,70 +9,82 @@ from typing import Any
 import numpy as np
 import torch
 
-from zspace import api, plots
+from zspace import api
+from zspace.display import plots
+from zspace.display.progress import TrainingProgress
 from zspace.errors import InputError
-from zspace.fitting import sampler_of
+from zspace.generation.fit import sampler_of
+from zspace.generation.tuning.objective import Objective, below_bar
+from zspace.generation.tuning.search import FRESH, Tuned, tune
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, published
-from zspace.progress import TrainingProgress
-from zspace.run import Run
+from zspace.papers.base import Entry, Experiment, Lab, Scale, published
 from zspace.samplers import Classwise
-from zspace.tuning import FRESH, Objective, Tuned, below_bar, tune
+from zspace.storage.run import Run
 
 JUDGE = "classifier of reconstructions"
 
 
-def _trained(bench: Workbench, prior_loss: str, dim: int) -> Run:
-    return bench.trained("vae-mlp", str(bench.data), prior_loss=prior_loss, latent_dim=dim,
-                         **bench.settings["options"])  # fmt: skip
+def _trained(lab: Lab, prior_loss: str, dim: int) -> Run:
+    return lab.trained(
+        "vae-mlp", str(lab.data), prior_loss=prior_loss, latent_dim=dim, **lab.settings["options"]
+    )
 
 
-def _tuned(bench: Workbench, run: Run, sampler: str, **options: Any) -> Tuned:
+def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
     """A tuned sampler of a run; a classifier below its bar becomes a note."""
-    with TrainingProgress(quiet=bench.quiet) as report:
-        found = tune(run.folder, sampler, device=bench.device, report=report,
-                     samples=bench.settings["samples"], **options)  # fmt: skip
+    with TrainingProgress(quiet=lab.quiet) as report:
+        found = tune(
+            run.folder,
+            sampler,
+            device=lab.device,
+            report=report,
+            samples=lab.settings["samples"],
+            **options,
+        )
     warning = below_bar(found.judge)
-    notes = bench.more.setdefault("notes", [])
+    notes = lab.more.setdefault("notes", [])
     if warning is not None and (note := f"{run.folder.name}: {warning}") not in notes:
         notes.append(note)
     return found
 
 
-def _data(bench: Workbench, run: Run) -> str:
-    return f"{bench.data}, {api.run_facts(run).train_images:,} training images"
+def _data(lab: Lab, run: Run) -> str:
+    return f"{lab.data}, {api.run_facts(run).train_images:,} training images"
 
 
-def fig1(bench: Workbench) -> list[Entry]:
+def fig1(lab: Lab) -> list[Entry]:
     """Accuracy against mean cosine of Simple's grid, for a VAE with a KL and one with an MMD.
 
     Each point is a (theta, n), of the images of all classes; theta / sqrt(n) is all that it depends
     on. The accuracies at a mean cosine are interpolated between the nearest points.
     """
-    dim = bench.settings["dim"]
+    dim = lab.settings["dim"]
     fig, axes = plots.figure(1, 1, (5, 4))
     entries: list[Entry] = []
     for loss in ("elbo", "mmd"):
-        run = _trained(bench, loss, dim)
-        found = _tuned(bench, run, "simple")
+        run = _trained(lab, loss, dim)
+        found = _tuned(lab, run, "simple")
         curve = sorted((c, a) for c, a, _ in found.curve)
         axes[0, 0].plot(*zip(*curve, strict=True), marker=".", label=f"{loss}, D = {dim}")
-        by: dict[str, Any] = {"by": JUDGE, "data": _data(bench, run)}
-        n, tests = bench.settings["samples"], len(api.run_images(run).test)
+        by: dict[str, Any] = {"by": JUDGE, "data": _data(lab, run)}
+        n, tests = lab.settings["samples"], len(api.run_images(run).test)
         what = f"{loss}-{dim} Simple"
-        entries.append(Entry(what, "accuracy on reconstructed test images", found.judge.accuracy,
-                             **by, n=tests))  # fmt: skip
+        entries.append(
+            Entry(
+                what, "accuracy on reconstructed test images", found.judge.accuracy, **by, n=tests
+            )
+        )
         for cosine in (0.9, 0.75):
             at = Figure(_between(curve, cosine), math.nan)
             entries.append(Entry(what, f"accuracy at mean cosine {cosine:g}", at, **by, n=n))
         lowest = found.smallest(0.995)
         smallest = Figure(math.nan if lowest is None else lowest, math.nan)
         entries.append(Entry(what, "smallest mean cosine with accuracy 0.995", smallest, **by, n=n))
-        bench.more[what] = found.curve
+        lab.more[what] = found.curve
     axes[0, 0].set_xlabel("mean cosine of two images of a class")
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend()
-    plots.save_figure(bench.picture("fig1"), fig)
+    plots.save_figure(lab.picture("fig1"), fig)
     return entries
 
 
@@ -82,7 +94,7 @@ def _between(curve: list[tuple[float, float]], place: float) -> float:
     return float(np.interp(place, at, values, left=math.nan, right=math.nan))
 
 
-def table4(bench: Workbench) -> list[Entry]:
+def table4(lab: Lab) -> list[Entry]:
     """theta, cosine and accuracy of each sampler, by the paper's objective and by the smallest
     cosine at which every class has accuracy 0.995.
 
@@ -97,41 +109,65 @@ def table4(bench: Workbench) -> list[Entry]:
     entries: list[Entry] = []
     thetas: dict[str, Any] = {}
     curves: dict[str, list[tuple[float, float]]] = {}
-    large, small = bench.settings["dims"]
-    rows = [("elbo", large, "Simple"), ("mmd", large, "Simple"), ("mmd", small, "Simple"),
-            ("mmd", small, "Medium1"), ("mmd", small, "Medium2")]  # fmt: skip
+    large, small = lab.settings["dims"]
+    rows = [
+        ("elbo", large, "Simple"),
+        ("mmd", large, "Simple"),
+        ("mmd", small, "Simple"),
+        ("mmd", small, "Medium1"),
+        ("mmd", small, "Medium2"),
+    ]
     for least in (None, 0.995):
         for loss, dim, name in rows:
-            run = _trained(bench, loss, dim)
+            run = _trained(lab, loss, dim)
             row = f"{loss.upper()}-{dim} {name}"
             what = row if least is None else f"{row}, every class {least:g}"
             try:
-                found = _tuned(bench, run, name.lower(), min_accuracy=least,
-                               trials=bench.settings["trials"])  # fmt: skip
+                found = _tuned(
+                    lab, run, name.lower(), min_accuracy=least, trials=lab.settings["trials"]
+                )
             except InputError as error:
-                bench.more.setdefault("notes", []).append(f"{what}: {error}")
+                lab.more.setdefault("notes", []).append(f"{what}: {error}")
                 continue
             thetas[what] = found.options
             theirs = published()["categorical/table4"]
             key = next((k for k in theirs if k.startswith(row)), None) if least is None else None
-            known = theirs[key] if key and bench.data == "mnist" else {}
-            data, n = _data(bench, run), len(found.classes) * FRESH
+            known = theirs[key] if key and lab.data == "mnist" else {}
+            data, n = _data(lab, run), len(found.classes) * FRESH
             for measure, ours, short in (
                 ("mean cosine", found.mean_cosine, "cos"),
                 ("accuracy", found.mean_accuracy, "acc"),
                 ("least accuracy of a class", Figure(min(found.accuracy), math.nan), ""),
             ):
                 entries.append(
-                    Entry(what, measure, ours, JUDGE, data, n, known.get(short), None,
-                          "the paper's classifier of reconstructions", "mnist")
-                )  # fmt: skip
+                    Entry(
+                        what,
+                        measure,
+                        ours,
+                        JUDGE,
+                        data,
+                        n,
+                        known.get(short),
+                        None,
+                        "the paper's classifier of reconstructions",
+                        "mnist",
+                    )
+                )
             if least is not None and dim == small:
                 curve = _factored(run, name.lower(), found)
                 curves[row] = curve
                 for level in (0.98, 0.99, 0.995):
                     at = _between([(a, c) for c, a in curve], level)
-                    entries.append(Entry(row, f"mean cosine at accuracy {level:g}, fresh noise",
-                                         Figure(at, math.nan), JUDGE, data, n))  # fmt: skip
+                    entries.append(
+                        Entry(
+                            row,
+                            f"mean cosine at accuracy {level:g}, fresh noise",
+                            Figure(at, math.nan),
+                            JUDGE,
+                            data,
+                            n,
+                        )
+                    )
     if curves:
         fig, axes = plots.figure(1, 1, (5, 4))
         for row, curve in curves.items():
@@ -139,8 +175,8 @@ def table4(bench: Workbench) -> list[Entry]:
         axes[0, 0].set_xlabel("mean cosine of two images of a class")
         axes[0, 0].set_ylabel("accuracy, of noise that no search saw")
         axes[0, 0].legend()
-        plots.save_figure(bench.picture("table4"), fig)
-    bench.more |= {"options": thetas, "curves": curves}
+        plots.save_figure(lab.picture("table4"), fig)
+    lab.more |= {"options": thetas, "curves": curves}
     return entries
 
 
@@ -165,48 +201,84 @@ def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
     return sorted(curve)
 
 
-def grid(bench: Workbench) -> list[Entry]:
+def grid(lab: Lab) -> list[Entry]:
     """At D = 2: the objective of the best of the 121 points, and what coordinate descent finds."""
     entries: list[Entry] = []
-    run = _trained(bench, "mmd", 2)
+    run = _trained(lab, "mmd", 2)
     for name in ("medium1", "medium2"):
         for search in ("grid", "descent"):
-            found = _tuned(bench, run, name, search=search, trials=121)
+            found = _tuned(lab, run, name, search=search, trials=121)
             entries.append(
-                Entry(f"MMD-2 {name}, {search}", "objective", Figure(found.value, math.nan), JUDGE,
-                      _data(bench, run), bench.settings["samples"])
-            )  # fmt: skip
+                Entry(
+                    f"MMD-2 {name}, {search}",
+                    "objective",
+                    Figure(found.value, math.nan),
+                    JUDGE,
+                    _data(lab, run),
+                    lab.settings["samples"],
+                )
+            )
     return entries
 
 
 def _experiment(
-    name: str, about: str, run: Callable[[Workbench], list[Entry]], smoke: dict[str, Any],
-    paper: dict[str, Any], cost: str,
-) -> Experiment:  # fmt: skip
+    name: str,
+    about: str,
+    run: Callable[[Lab], list[Entry]],
+    smoke: dict[str, Any],
+    paper: dict[str, Any],
+    cost: str,
+) -> Experiment:
     toy = {"iterations": 1000, "hidden": 64}
     return Experiment(
         f"categorical/{name}",
         about,
         {
-            "smoke": Scale({"options": toy, "samples": 20, **smoke}, "64 units, 1,000 iterations, "
-                           "20 images of each class for a candidate", "a minute"),
-            "small": Scale({"options": {"iterations": 8000}, "samples": 200, **paper},
-                           "8,000 iterations of 100 images; the paper names no number", cost),
-            "paper": Scale({"options": {"iterations": 100_000}, "samples": 1000, **paper},
-                           "", f"{cost}, ten times that"),
+            "smoke": Scale(
+                {"options": toy, "samples": 20, **smoke},
+                "64 units, 1,000 iterations, 20 images of each class for a candidate",
+                "a minute",
+            ),
+            "small": Scale(
+                {"options": {"iterations": 8000}, "samples": 200, **paper},
+                "8,000 iterations of 100 images; the paper names no number",
+                cost,
+            ),
+            "paper": Scale(
+                {"options": {"iterations": 100_000}, "samples": 1000, **paper},
+                "",
+                f"{cost}, ten times that",
+            ),
         },
         run,
         ("mnist", "fashion-mnist", "digits"),
         "the data set's files",
-    )  # fmt: skip
+    )
 
 
 EXPERIMENTS = (
-    _experiment("fig1", "Categorical generation, Figure 1: accuracy against cosine similarity.",
-                fig1, {"dim": 4}, {"dim": 20}, "20 minutes on a core"),
-    _experiment("table4", "Categorical generation, Table 4, with Medium2.", table4,
-                {"dims": (4, 3), "trials": 30}, {"dims": (20, 10), "trials": 300},
-                "an hour on a core"),
-    _experiment("grid", "Categorical generation: coordinate descent against the full grid, D = 2.",
-                grid, {}, {}, "15 minutes on a core"),
-)  # fmt: skip
+    _experiment(
+        "fig1",
+        "Categorical generation, Figure 1: accuracy against cosine similarity.",
+        fig1,
+        {"dim": 4},
+        {"dim": 20},
+        "20 minutes on a core",
+    ),
+    _experiment(
+        "table4",
+        "Categorical generation, Table 4, with Medium2.",
+        table4,
+        {"dims": (4, 3), "trials": 30},
+        {"dims": (20, 10), "trials": 300},
+        "an hour on a core",
+    ),
+    _experiment(
+        "grid",
+        "Categorical generation: coordinate descent against the full grid, D = 2.",
+        grid,
+        {},
+        {},
+        "15 minutes on a core",
+    ),
+)

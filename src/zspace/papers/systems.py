@@ -9,17 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zspace import plots
-from zspace.bench import GENERATION, RECONSTRUCTION, Bench, bench_of, generated
 from zspace.core import decoded
-from zspace.evaluate import measure
-from zspace.fitting import sampler_of
+from zspace.display import plots
+from zspace.display.tables import Table
+from zspace.evaluation.evaluate import measure
+from zspace.evaluation.measurement import (
+    GENERATION,
+    RECONSTRUCTION,
+    Measurement,
+    generated,
+    measure_run,
+)
+from zspace.generation.fit import sampler_of
+from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Experiment, Scale, Workbench, over_seeds
-from zspace.run import Run
-from zspace.storage import write_text
-from zspace.tables import Table
-from zspace.tuning import tune
+from zspace.papers.base import Entry, Experiment, Lab, Scale, over_seeds
+from zspace.storage.files import write_text
+from zspace.storage.run import Run
 
 
 @dataclass(frozen=True)
@@ -46,29 +52,37 @@ SYSTEMS = {
 }
 
 COLUMNS = {
-    "Frechet, generated": (GENERATION, "fid"), "F8 (recall)": (GENERATION, "f8"),
-    "F1/8 (precision)": (GENERATION, "f1/8"), "accuracy": (GENERATION, "accuracy"),
-    "PMS": (GENERATION, "pms"), "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
-}  # fmt: skip
+    "Frechet, generated": (GENERATION, "fid"),
+    "F8 (recall)": (GENERATION, "f8"),
+    "F1/8 (precision)": (GENERATION, "f1/8"),
+    "accuracy": (GENERATION, "accuracy"),
+    "PMS": (GENERATION, "pms"),
+    "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
+}
 """The table's columns: the kind of subject and the metric."""
 
 SHOWN = 20
 """Samples of each system in the picture."""
 
 
-def trained(bench: Workbench, name: str, seed: int) -> Run:
+def trained(lab: Lab, name: str, seed: int) -> Run:
     """The run of a system, its sampler tuned where that is what the system is."""
     system = SYSTEMS[name]
-    options = {**system.options, **bench.settings["systems"][name]}
-    run = bench.trained(system.recipe, str(bench.data), seed=seed, **options)
+    options = {**system.options, **lab.settings["systems"][name]}
+    run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
     if system.sampler.startswith("medium"):
-        trials = bench.settings["trials"]
-        tune(run.folder, system.sampler, trials=trials, min_accuracy=bench.settings["accuracy"],
-             device=bench.device)  # fmt: skip
+        trials = lab.settings["trials"]
+        tune(
+            run.folder,
+            system.sampler,
+            trials=trials,
+            min_accuracy=lab.settings["accuracy"],
+            device=lab.device,
+        )
     return run
 
 
-def systems(bench: Workbench) -> list[Entry]:
+def systems(lab: Lab) -> list[Entry]:
     """Every system, trained and measured alike; a row of samples of each in one picture.
 
     The table that is printed has a line for each number; systems.md has them side by side.
@@ -77,11 +91,11 @@ def systems(bench: Workbench) -> list[Entry]:
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
     by, data, n = "", "", 0
-    for name in bench.settings["systems"]:
+    for name in lab.settings["systems"]:
         found: dict[str, list[Figure]] = {}
-        for seed in range(bench.settings["seeds"].get(name, 1)):
-            run = trained(bench, name, seed)
-            held = bench_of(run.folder, n=bench.settings.get("n"), device=bench.device)
+        for seed in range(lab.settings["seeds"].get(name, 1)):
+            run = trained(lab, name, seed)
+            held = measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
             sampler = SYSTEMS[name].sampler
             measured = measure(held, metrics=["fid", "prd", "accuracy", "pms"], samplers=[sampler])
             by, data, n = held.extractor.name, held.images.name, len(held.test)
@@ -98,16 +112,18 @@ def systems(bench: Workbench) -> list[Entry]:
         entries += [
             Entry(name, c, f, "pixels" if c == "PMS" else by, data, n) for c, f in figures.items()
         ]
-    plots.save_strips(bench.picture("systems"), strips)
-    several = [f"{name} ({k})" for name, k in bench.settings["seeds"].items()]
-    notes = [f"{data}, features {by}, n = {n}. ± is the error of the measurement; where there were "
-             f"several trainings, their deviation: {', '.join(several) or 'none'}."]  # fmt: skip
+    plots.save_strips(lab.picture("systems"), strips)
+    several = [f"{name} ({k})" for name, k in lab.settings["seeds"].items()]
+    notes = [
+        f"{data}, features {by}, n = {n}. ± is the error of the measurement; where there were "
+        f"several trainings, their deviation: {', '.join(several) or 'none'}."
+    ]
     table = Table(["", *COLUMNS], rows, notes=notes)
-    write_text(bench.out / "systems.md", table.markdown())
+    write_text(lab.out / "systems.md", table.markdown())
     return entries
 
 
-def _strip(held: Bench, name: str) -> Tensor:
+def _strip(held: Measurement, name: str) -> Tensor:
     """Samples (SHOWN, C, H, W), of one class after the other where the sampler knows them."""
     sampler = sampler_of(held.run.folder, name, held.model, images=held.images)
     if not sampler.labels:
@@ -121,38 +137,77 @@ def _strip(held: Bench, name: str) -> Tensor:
 
 
 def _fc(iterations: int, latent_dim: int = 32, **more: Any) -> dict[str, Any]:
-    return {"iterations": iterations, "arch": "fc", "hidden": 256, "latent_dim": latent_dim,
-            "batch_size": 128, "precision": "bf16", **more}  # fmt: skip
+    return {
+        "iterations": iterations,
+        "arch": "fc",
+        "hidden": 256,
+        "latent_dim": latent_dim,
+        "batch_size": 128,
+        "precision": "bf16",
+        **more,
+    }
 
 
 _EQUAL: dict[str, dict[str, Any]] = {
-    "FlexAE": _fc(6000), "FlexAE-SR": _fc(6000), "GEN": _fc(6000, 8),
-    "ReGene": {"iterations": 6000, "classifier_iterations": 2000, "width": 16,
-               "decoder_width": 32, "batch_size": 128, "precision": "bf16"},
-    "categorical generation": {"iterations": 6000, "batch_size": 128, "hidden": 256,
-                               "latent_dim": 20, "precision": "bf16"},
+    "FlexAE": _fc(6000),
+    "FlexAE-SR": _fc(6000),
+    "GEN": _fc(6000, 8),
+    "ReGene": {
+        "iterations": 6000,
+        "classifier_iterations": 2000,
+        "width": 16,
+        "decoder_width": 32,
+        "batch_size": 128,
+        "precision": "bf16",
+    },
+    "categorical generation": {
+        "iterations": 6000,
+        "batch_size": 128,
+        "hidden": 256,
+        "latent_dim": 20,
+        "precision": "bf16",
+    },
     "LSR-GAN": {"iterations": 6000, "vae_iterations": 2000, "width": 16, "precision": "bf16"},
-    "VAE": _fc(6000), "WAE-GAN": _fc(6000),
+    "VAE": _fc(6000),
+    "WAE-GAN": _fc(6000),
     "two-stage VAE": {**_fc(12_000), "first_iterations": 6000, "second_hidden": 256},
-    "AE + mixture": _fc(6000), "RAE + mixture": _fc(6000),
-}  # fmt: skip
+    "AE + mixture": _fc(6000),
+    "RAE + mixture": _fc(6000),
+}
 _DEMO: dict[str, dict[str, Any]] = {
     "FlexAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256},
     "GEN": {"iterations": 1500, "hidden": 256, "latent_dim": 8},
-    "ReGene": {"iterations": 1600, "classifier_iterations": 300, "width": 16, "decoder_width": 32,
-               "batch_size": 64},
+    "ReGene": {
+        "iterations": 1600,
+        "classifier_iterations": 300,
+        "width": 16,
+        "decoder_width": 32,
+        "batch_size": 64,
+    },
     "categorical generation": {"iterations": 2000, "hidden": 256, "latent_dim": 10},
     "LSR-GAN": {"iterations": 2500, "vae_iterations": 1000, "width": 32, "latent_dim": 32},
-    "VAE": {"iterations": 1500, "batch_size": 64, "latent_dim": 16, "width": 32, "hidden": 256,
-            "likelihood": "bernoulli"},
-}  # fmt: skip
+    "VAE": {
+        "iterations": 1500,
+        "batch_size": 64,
+        "latent_dim": 16,
+        "width": 32,
+        "hidden": 256,
+        "likelihood": "bernoulli",
+    },
+}
 _PAPER: dict[str, dict[str, Any]] = {
-    "FlexAE": {}, "FlexAE-SR": {}, "GEN": {"iterations": 100_000}, "ReGene": {"iterations": None},
-    "categorical generation": {"iterations": 100_000}, "LSR-GAN": {"iterations": None},
-    **{name: {"iterations": 130_000} for name in ("VAE", "WAE-GAN", "AE + mixture",
-                                                  "RAE + mixture")},
+    "FlexAE": {},
+    "FlexAE-SR": {},
+    "GEN": {"iterations": 100_000},
+    "ReGene": {"iterations": None},
+    "categorical generation": {"iterations": 100_000},
+    "LSR-GAN": {"iterations": None},
+    **{
+        name: {"iterations": 130_000}
+        for name in ("VAE", "WAE-GAN", "AE + mixture", "RAE + mixture")
+    },
     "two-stage VAE": {"iterations": 260_000, "first_iterations": 130_000},
-}  # fmt: skip
+}
 _ONCE = ("ReGene", "categorical generation", "LSR-GAN")
 _THRICE = {name: 3 for name in _EQUAL if name not in _ONCE}
 """Trainings at scale small, of those that have several."""

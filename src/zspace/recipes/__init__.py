@@ -33,12 +33,31 @@ from zspace.recipes.vqvae import vq_vae
 from zspace.recipes.wae import wae, wae_gan
 
 RECIPES: dict[str, Recipe] = {
-    "ae": ae, "vae": vae, "flexae": flexae, "flexae-sr": flexae_sr, "gen": gen, "aae": aae,
-    "regene": regene, "vae-mlp": vae_mlp, "lsrgan": lsrgan, "wae": wae, "wae-gan": wae_gan,
-    "rae": rae, "two-stage-vae": two_stage_vae, "vampprior": vampprior, "vae-flow": vae_flow,
-    "vae-iop": vae_iop, "vq-vae": vq_vae, "mask-aae": mask_aae, "cvae": cvae, "dcgan": dcgan,
-    "wgan-gp": wgan_gp, "sngan": sngan, "alae": alae, "pioneer": pioneer,
-}  # fmt: skip
+    "ae": ae,
+    "vae": vae,
+    "flexae": flexae,
+    "flexae-sr": flexae_sr,
+    "gen": gen,
+    "aae": aae,
+    "regene": regene,
+    "vae-mlp": vae_mlp,
+    "lsrgan": lsrgan,
+    "wae": wae,
+    "wae-gan": wae_gan,
+    "rae": rae,
+    "two-stage-vae": two_stage_vae,
+    "vampprior": vampprior,
+    "vae-flow": vae_flow,
+    "vae-iop": vae_iop,
+    "vq-vae": vq_vae,
+    "mask-aae": mask_aae,
+    "cvae": cvae,
+    "dcgan": dcgan,
+    "wgan-gp": wgan_gp,
+    "sngan": sngan,
+    "alae": alae,
+    "pioneer": pioneer,
+}
 
 
 def recipes() -> list[str]:

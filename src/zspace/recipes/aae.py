@@ -14,13 +14,8 @@ from zspace.recipes.base import (
     Width,
     networks,
     one_stage,
-)  # fmt: skip
-from zspace.recipes.gen import (
-    GENArchitecture,
-    GENLatentDim,
-    code_size,
-    default_architecture,
-)  # fmt: skip
+)
+from zspace.recipes.gen import GENArchitecture, GENLatentDim, code_size, default_architecture
 from zspace.samplers import Normal
 
 

@@ -19,7 +19,7 @@ from zspace.recipes.base import (
     Width,
     networks,
     one_stage,
-)  # fmt: skip
+)
 
 
 def ae(
@@ -34,22 +34,28 @@ def ae(
     ] = "squared-error",
     arch: Annotated[
         Literal["conv", "fc", "regene"],
-        About("the FlexAE paper's networks, fully connected ones (GEN's), or ReGene's, whose codes "
-              "have the size that their widths give"),
+        About(
+            "the FlexAE paper's networks, fully connected ones (GEN's), or ReGene's, whose codes "
+            "have the size that their widths give"
+        ),
     ] = "conv",
     width: Width = 64,
     decoder_width: Annotated[
-        int | None, About("regene: channels of the decoder's first convolutions (unset: four times "
-                          "the width)", least=1)
+        int | None,
+        About(
+            "regene: channels of the decoder's first convolutions (unset: four times the width)",
+            least=1,
+        ),
     ] = None,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's."""
     if arch == "regene":
         if latent_dim is not None:
-            raise InputError("--arch regene: its codes have the size that --width gives: leave out "
-                             "--latent-dim")  # fmt: skip
+            raise InputError(
+                "--arch regene: its codes have the size that --width gives: leave out --latent-dim"
+            )
         nets = ReGeneNets(facts.shape, width, decoder_width or 4 * width)
     else:
         nets = networks(facts, arch, latent_dim, width, hidden)

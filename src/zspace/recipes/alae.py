@@ -18,7 +18,7 @@ from zspace.recipes.base import (
     Width,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 from zspace.samplers import Pushforward
 
 
@@ -38,7 +38,12 @@ def alae(
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = ALAE(
-        nets.encoder(norm=False), nets.decoder(), Pushforward(nets.generator(), dim),
-        nets.latent_critic(), dim, gamma=gamma, rate=rate,
-    )  # fmt: skip
+        nets.encoder(norm=False),
+        nets.decoder(),
+        Pushforward(nets.generator(), dim),
+        nets.latent_critic(),
+        dim,
+        gamma=gamma,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)

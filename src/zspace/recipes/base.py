@@ -14,8 +14,8 @@ from zspace.methods.vae import Likelihood
 from zspace.nets.papers import FlexAENets, GENNets
 from zspace.nets.resnet import LSRGANNets
 from zspace.options import About
-from zspace.run import Run
-from zspace.storage import read_header
+from zspace.storage.files import read_header
+from zspace.storage.run import Run
 from zspace.training import Rate, constant
 
 

@@ -20,7 +20,7 @@ from zspace.recipes.base import (
     one_stage,
     plain_networks,
     with_labels,
-)  # fmt: skip
+)
 from zspace.samplers.labelled import Labelled
 
 
@@ -48,7 +48,12 @@ def cvae(
     told = plain_networks(with_labels(facts), arch, noise_dim, width, hidden)
     dim = noise_dim + classes
     model = CVAE(
-        told.encoder(2 * noise_dim), replace(nets, latent_dim=dim).decoder(),
-        nets.encoder(classes), Labelled(noise_dim, classes), dim, beta=beta, rate=rate,
-    )  # fmt: skip
+        told.encoder(2 * noise_dim),
+        replace(nets, latent_dim=dim).decoder(),
+        nets.encoder(classes),
+        Labelled(noise_dim, classes),
+        dim,
+        beta=beta,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)

@@ -19,7 +19,7 @@ from zspace.recipes.base import (
     fc_nets,
     flexae_nets,
     one_stage,
-)  # fmt: skip
+)
 from zspace.samplers import Pushforward
 
 MOMENTUM = 0.01
@@ -66,9 +66,14 @@ def flexae(
         nets = fc_nets(facts, latent_dim, hidden, momentum=MOMENTUM)
     else:
         nets = flexae_nets(
-            facts, latent_dim, width, hidden, last_activation=last_activation,
-            last_kernel=last_kernel, momentum=MOMENTUM,
-        )  # fmt: skip
+            facts,
+            latent_dim,
+            width,
+            hidden,
+            last_activation=last_activation,
+            last_kernel=last_kernel,
+            momentum=MOMENTUM,
+        )
     model = FlexAE(
         nets.encoder(),
         nets.decoder(),
@@ -78,10 +83,14 @@ def flexae(
         nets.latent_dim,
         critic_steps=critic_steps,
         rates={
-            "ae": ae_rate, "critic": critic_rate, "regulariser": regulariser_rate,
-            "ae_reg": ae_reg_rate, "generator": generator_rate, "encoder": encoder_rate,
+            "ae": ae_rate,
+            "critic": critic_rate,
+            "regulariser": regulariser_rate,
+            "ae_reg": ae_reg_rate,
+            "generator": generator_rate,
+            "encoder": encoder_rate,
         },
-    )  # fmt: skip
+    )
     return one_stage(model, iterations, batch_size, replacement=True)
 
 

@@ -22,12 +22,14 @@ from zspace.recipes.base import (
     Width,
     plain_networks,
     with_labels,
-)  # fmt: skip
+)
 from zspace.samplers.labelled import Labelled
 
 BETAS: dict[Adversary, tuple[float, float]] = {
-    "logistic": (0.5, 0.999), "wasserstein": (0.0, 0.9), "hinge": (0.0, 0.9),
-}  # fmt: skip
+    "logistic": (0.5, 0.999),
+    "wasserstein": (0.0, 0.9),
+    "hinge": (0.0, 0.9),
+}
 """Adam's decay rates in the three papers."""
 
 
@@ -39,8 +41,8 @@ def gan(
     batch_size: BatchSize = 64,
     latent_dim: LatentDim = None,
     critic_steps: Annotated[
-        int | None, About("updates of the critic for each other (unset: 1 for DCGAN, else 5)",
-                          least=1)
+        int | None,
+        About("updates of the critic for each other (unset: 1 for DCGAN, else 5)", least=1),
     ] = None,
     arch: PlainArchitecture = "conv",
     width: Width = 64,
@@ -48,7 +50,7 @@ def gan(
     rate: Annotated[
         float | None, About("learning rate of Adam (unset: 2e-4, for WGAN-GP 1e-4)", above=0)
     ] = None,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A conditional GAN, FlexAE's decoder against its image critic."""
     if not facts.is_image:
         raise InputError(
@@ -64,10 +66,16 @@ def gan(
     steps = critic_steps or (1 if adversary == "logistic" else 5)
     pace = rate or (1e-4 if adversary == "wasserstein" else 2e-4)
     model = GAN(
-        nets.encoder(dim), replace(nets, latent_dim=dim).decoder(), critic,
-        Labelled(noise_dim, classes), dim,
-        adversary=adversary, critic_steps=steps, rate=pace, betas=BETAS[adversary],
-    )  # fmt: skip
+        nets.encoder(dim),
+        replace(nets, latent_dim=dim).decoder(),
+        critic,
+        Labelled(noise_dim, classes),
+        dim,
+        adversary=adversary,
+        critic_steps=steps,
+        rate=pace,
+        betas=BETAS[adversary],
+    )
     found = {"critic_steps": steps, "rate": pace}
     return Plan(model, (Stage(model, iterations, batch_size),), found)
 

@@ -21,7 +21,7 @@ from zspace.recipes.base import (
     Stage,
     Width,
     networks,
-)  # fmt: skip
+)
 from zspace.samplers.kde import least_samples, optimal_bandwidths
 from zspace.samplers.mixture import Mixture
 
@@ -55,31 +55,40 @@ def gen(
     batch_size: BatchSize = 100,
     latent_dim: GENLatentDim = None,
     target: Annotated[
-        Literal["normal", "mixture"], About("what the codes are matched to: N(0, I), or a ring of "
-                                            "unit Gaussians")
+        Literal["normal", "mixture"],
+        About("what the codes are matched to: N(0, I), or a ring of unit Gaussians"),
     ] = "normal",
     components: Components = None,
     separation: Separation = 6.0,
     labelled: Annotated[
-        int | None, About("training images whose labels are used: each class gets its own "
-                          "component of the mixture", least=1)
+        int | None,
+        About(
+            "training images whose labels are used: each class gets its own "
+            "component of the mixture",
+            least=1,
+        ),
     ] = None,
     centres: Annotated[
         int | None,
-        About("m, images set aside for the kernel density (unset: 10,000, above 32 pixels "
-              "20,000, or half of the training images)", least=2),
+        About(
+            "m, images set aside for the kernel density (unset: 10,000, above 32 pixels "
+            "20,000, or half of the training images)",
+            least=2,
+        ),
     ] = None,
     bandwidth: Annotated[
-        float | None, About("h of the kernel density, below 1 (unset: the optimal one, estimated)",
-                            least=0.001)
+        float | None,
+        About("h of the kernel density, below 1 (unset: the optimal one, estimated)", least=0.001),
     ] = None,
     weight: Annotated[
         float, About("lambda, of the divergence against the mean error of a pixel", least=0)
     ] = 0.01,
     form: Annotated[
         Literal["jsd", "non-saturating"] | None,
-        About("of the divergence: the paper's, or one that also pulls codes from afar (unset: "
-              "non-saturating for a mixture)"),
+        About(
+            "of the divergence: the paper's, or one that also pulls codes from afar (unset: "
+            "non-saturating for a mixture)"
+        ),
     ] = None,
     lag: Annotated[int, About("iterations between encodings of the centres", least=1)] = 10,
     floor: Annotated[
@@ -89,7 +98,7 @@ def gen(
     width: Width = 64,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """An autoencoder whose codes are matched to a known density (Saha et al., 2020)."""
     if labelled is not None and target != "mixture":
         raise InputError("--labelled gives each class a component of its own: --target mixture")
@@ -121,10 +130,18 @@ def gen(
     h = bandwidth or find_bandwidth(density, m)
     nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
     model = GEN(
-        nets.encoder(), nets.decoder(), density, dim,
-        centres=m, bandwidth=h, weight=weight, lag=lag,
-        form=form or ("non-saturating" if target == "mixture" else "jsd"), floor=floor, rate=rate,
-    )  # fmt: skip
+        nets.encoder(),
+        nets.decoder(),
+        density,
+        dim,
+        centres=m,
+        bandwidth=h,
+        weight=weight,
+        lag=lag,
+        form=form or ("non-saturating" if target == "mixture" else "jsd"),
+        floor=floor,
+        rate=rate,
+    )
 
     def partly_labelled(images: Images) -> Part:
         y = withhold(images.train, images.classes, labelled) if labelled else images.train.y

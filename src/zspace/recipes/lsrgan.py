@@ -13,9 +13,9 @@ from zspace.methods.vae import VAE, Likelihood
 from zspace.nets.resnet import LSRGANNets
 from zspace.options import About, checked, options_of
 from zspace.recipes.base import Facts, LearningRate, Plan, Stage, run_facts
-from zspace.run import Run
 from zspace.samplers import Normal
-from zspace.storage import load_state
+from zspace.storage.files import load_state
+from zspace.storage.run import Run
 
 VAE_EPOCHS, GAN_EPOCHS = 100, 500
 """Of the paper, on CIFAR-10."""
@@ -25,15 +25,18 @@ def lsrgan(
     facts: Facts,
     *,
     encoder: Annotated[
-        str | None, About("a run whose model has a posterior: its encoder is frozen and rendered "
-                          "(unset: a VAE is trained first)")
+        str | None,
+        About(
+            "a run whose model has a posterior: its encoder is frozen and rendered "
+            "(unset: a VAE is trained first)"
+        ),
     ] = None,
     encoder_config: Annotated[
         str | None, About("recipe and options of that run, as JSON (unset: read from the run)")
     ] = None,
     iterations: Annotated[
-        int | None, About("of the VAE and the GAN together (unset: the paper's 100 and 500 epochs)",
-                          least=2)
+        int | None,
+        About("of the VAE and the GAN together (unset: the paper's 100 and 500 epochs)", least=2),
     ] = None,
     vae_iterations: Annotated[
         int | None, About("of the VAE alone (unset: a sixth)", least=1)
@@ -44,32 +47,39 @@ def lsrgan(
         float | None, About("weight of the VAE's KL divergence (unset: 1)", least=0)
     ] = None,
     likelihood: Annotated[
-        Likelihood | None, About("the VAE's reconstruction term, summed over pixels (unset: "
-                                 "log-mse, a Gaussian of the likeliest variance)")
+        Likelihood | None,
+        About(
+            "the VAE's reconstruction term, summed over pixels (unset: "
+            "log-mse, a Gaussian of the likeliest variance)"
+        ),
     ] = None,
     renderer: Annotated[
-        Literal["copy", "resnet"], About("begins as a copy of the autoencoder's decoder, or is a "
-                                         "residual network of its own")
+        Literal["copy", "resnet"],
+        About("begins as a copy of the autoencoder's decoder, or is a residual network of its own"),
     ] = "copy",
     weight: Annotated[
         float, About("lambda, of -log q(z | g(z)) against the GAN's loss", least=0)
     ] = 1.0,
     reduction: Annotated[
-        Literal["mean", "sum"], About("of log q over a code's dimensions: as in the authors' "
-                                      "code, or in the formula")
+        Literal["mean", "sum"],
+        About("of log q over a code's dimensions: as in the authors' code, or in the formula"),
     ] = "mean",
     width: Annotated[
         int, About("channels of the residual networks' first block, even", least=2)
     ] = 64,
     rate: LearningRate = 2e-4,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A GAN that renders what a frozen VAE encoder knows (LSR-GAN, 2020)."""
     # the table of recipes, of which this is one
     from zspace.recipes import plan_of
 
     nets = LSRGANNets(facts.shape, latent_dim or 128, width)
-    own = {"latent_dim": latent_dim, "beta": beta, "likelihood": likelihood,
-           "vae_iterations": vae_iterations}  # fmt: skip
+    own = {
+        "latent_dim": latent_dim,
+        "beta": beta,
+        "likelihood": likelihood,
+        "vae_iterations": vae_iterations,
+    }
     per_epoch = max(1, facts.train_images // batch_size)
     if encoder is None:
         if encoder_config is not None:
@@ -84,14 +94,23 @@ def lsrgan(
                 f"--iterations {total} counts the VAE's {first} and leaves none for the renderer"
             )
         found: dict[str, Any] = {
-            "latent_dim": nets.latent_dim, "beta": 1.0 if beta is None else beta,
-            "likelihood": likelihood or "log-mse", "iterations": total, "vae_iterations": first,
-        }  # fmt: skip
+            "latent_dim": nets.latent_dim,
+            "beta": 1.0 if beta is None else beta,
+            "likelihood": likelihood or "log-mse",
+            "iterations": total,
+            "vae_iterations": first,
+        }
         dim = nets.latent_dim
         trained: LatentModel = VAE(
-            nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
-            beta=found["beta"], likelihood=found["likelihood"], rate=rate, betas=BETAS,
-        )  # fmt: skip
+            nets.encoder(2 * dim),
+            nets.decoder(),
+            Normal(dim),
+            dim,
+            beta=found["beta"],
+            likelihood=found["likelihood"],
+            rate=rate,
+            betas=BETAS,
+        )
     else:
         for name, value in own.items():
             if value is not None:
@@ -112,9 +131,13 @@ def lsrgan(
             "run such as vae or vae-mlp"
         )
     model = LSRGAN(
-        vae, None if renderer == "copy" else nets.decoder(), nets.discriminator(),
-        weight=weight, reduction=reduction, rate=rate,
-    )  # fmt: skip
+        vae,
+        None if renderer == "copy" else nets.decoder(),
+        nets.discriminator(),
+        weight=weight,
+        reduction=reduction,
+        rate=rate,
+    )
     if encoder is None:
         stages = (
             Stage(vae, first, batch_size),

@@ -18,7 +18,7 @@ from zspace.recipes.base import (
     Width,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 
 
 def mask_aae(
@@ -42,7 +42,13 @@ def mask_aae(
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = MaskAAE(
-        nets.encoder(), nets.decoder(), Masked(dim), nets.latent_critic(), dim,
-        weights=(reconstruction, fooling, closing), rate=rate, mask_rate=mask_rate,
-    )  # fmt: skip
+        nets.encoder(),
+        nets.decoder(),
+        Masked(dim),
+        nets.latent_critic(),
+        dim,
+        weights=(reconstruction, fooling, closing),
+        rate=rate,
+        mask_rate=mask_rate,
+    )
     return one_stage(model, iterations, batch_size)

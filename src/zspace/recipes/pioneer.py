@@ -19,7 +19,7 @@ from zspace.recipes.base import (
     Width,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 from zspace.samplers.sphere import Sphere
 
 
@@ -46,7 +46,12 @@ def pioneer(
     if dim < 2:
         raise InputError("--latent-dim must be at least 2 for pioneer, whose codes lie on a sphere")
     model = Pioneer(
-        nets.encoder(norm=False), nets.decoder(), Sphere(dim), dim,
-        weights=(reconstruction, codes), margin=margin, rate=rate,
-    )  # fmt: skip
+        nets.encoder(norm=False),
+        nets.decoder(),
+        Sphere(dim),
+        dim,
+        weights=(reconstruction, codes),
+        margin=margin,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from zuko.flows import MAF
 
-from zspace.core import in_eval_mode
+from zspace.functional import in_eval_mode
 from zspace.methods.iop import IOP
 from zspace.methods.vae import VAE, moments_of
 from zspace.nets.papers import latent_net
@@ -27,7 +27,7 @@ from zspace.recipes.base import (
     checked_likelihood,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 from zspace.samplers import Normal
 from zspace.samplers.flow import Flow
 from zspace.samplers.implicit import ImplicitPrior
@@ -58,9 +58,14 @@ def vampprior(
         return moments_of(in_eval_mode(encoder, u))
 
     model = VAE(
-        encoder, nets.decoder(), VampPrior(facts.shape, pseudo_inputs, moments), dim,
-        beta=beta, likelihood=checked_likelihood(likelihood, facts), rate=rate,
-    )  # fmt: skip
+        encoder,
+        nets.decoder(),
+        VampPrior(facts.shape, pseudo_inputs, moments),
+        dim,
+        beta=beta,
+        likelihood=checked_likelihood(likelihood, facts),
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)
 
 
@@ -72,8 +77,10 @@ def vae_flow(
     latent_dim: LatentDim = None,
     place: Annotated[
         Literal["posterior", "prior"],
-        About("what the flow is of: an inverse autoregressive one of the posterior, or a spline "
-              "flow as the prior"),
+        About(
+            "what the flow is of: an inverse autoregressive one of the posterior, or a spline "
+            "flow as the prior"
+        ),
     ] = "posterior",
     transforms: Annotated[int, About("of the flow, one after the other", least=1, most=100)] = 2,
     flow_hidden: Annotated[int, About("units of the flow's two hidden layers", least=1)] = 128,
@@ -83,7 +90,7 @@ def vae_flow(
     width: Width = 64,
     hidden: Hidden = None,
     rate: LearningRate = 2e-4,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A VAE with a normalising flow (Kingma et al., 2016) as its posterior, or as its prior."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
@@ -94,9 +101,15 @@ def vae_flow(
         flow = MAF(dim, context=dim, transforms=transforms, hidden_features=units).transform
     prior = Normal(dim) if inverse else Flow(dim, transforms=transforms, hidden=flow_hidden)
     model = VAE(
-        nets.encoder((3 if inverse else 2) * dim), nets.decoder(), prior, dim,
-        beta=beta, likelihood=checked_likelihood(likelihood, facts), flow=flow, rate=rate,
-    )  # fmt: skip
+        nets.encoder((3 if inverse else 2) * dim),
+        nets.decoder(),
+        prior,
+        dim,
+        beta=beta,
+        likelihood=checked_likelihood(likelihood, facts),
+        flow=flow,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)
 
 
@@ -122,7 +135,11 @@ def vae_iop(
     first, relu, second, also, last = latent_net(dim, 1, ratio_hidden, 2)
     ratio = nn.Sequential(first, relu, nn.Dropout(dropout), second, also, nn.Dropout(dropout), last)
     model = IOP(
-        nets.encoder(2 * dim), nets.decoder(), ImplicitPrior(ratio, dim), dim,
-        rate=rate, ratio_rate=ratio_rate,
-    )  # fmt: skip
+        nets.encoder(2 * dim),
+        nets.decoder(),
+        ImplicitPrior(ratio, dim),
+        dim,
+        rate=rate,
+        ratio_rate=ratio_rate,
+    )
     return one_stage(model, iterations, batch_size)

@@ -18,7 +18,7 @@ from zspace.recipes.base import (
     Width,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 
 
 def rae(
@@ -43,7 +43,12 @@ def rae(
     if regulariser == "spectral-norm":
         spectrally_normalised(decoder)
     model = RAE(
-        nets.encoder(), decoder, nets.latent_dim,
-        regulariser=regulariser, beta=beta, weight=weight, rate=rate,
-    )  # fmt: skip
+        nets.encoder(),
+        decoder,
+        nets.latent_dim,
+        regulariser=regulariser,
+        beta=beta,
+        weight=weight,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)

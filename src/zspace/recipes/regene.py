@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from zspace.errors import InputError
+from zspace.features.weights import checked_weights, read_state
 from zspace.functional import ClassLoss, similarity_window
 from zspace.methods.classifier import Classifier
 from zspace.methods.regene import Phase, ReGene
@@ -17,7 +18,6 @@ from zspace.nets.vgg import FirstConvolution
 from zspace.options import About
 from zspace.recipes.base import Facts, Plan, Stage
 from zspace.training import Rate
-from zspace.weights import checked_weights, read_state
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,23 @@ class Schedule:
 
 
 SCHEDULES = {
-    "mnist": Schedule(
-        50, 512, 20, (Phase(200, 1, 1, 0, 1e-3), Phase(100, 1, 0, 0, 1e-4)), 512,
-    ),
+    "mnist": Schedule(50, 512, 20, (Phase(200, 1, 1, 0, 1e-3), Phase(100, 1, 0, 0, 1e-4)), 512),
     "cifar10": Schedule(
-        100, 512, 20,
+        100,
+        512,
+        20,
         (Phase(100, 1, 1, 1, 1e-3), Phase(100, 1, 0, 1, 1e-3), Phase(100, 1, 0, 0, 1e-4)),
-        512, (9, 11),
+        512,
+        (9, 11),
     ),
     "celeba": Schedule(
-        50, 256, 5,
-        (Phase(300, 1, 1, 1, 5e-4), Phase(300, 1, 0, 1, 5e-4), Phase(100, 1, 0, 0, 5e-4)), 128,
+        50,
+        256,
+        5,
+        (Phase(300, 1, 1, 1, 5e-4), Phase(300, 1, 0, 1, 5e-4), Phase(100, 1, 0, 0, 5e-4)),
+        128,
     ),
-}  # fmt: skip
+}
 """Appendices A.1.1 to A.1.4 (Fashion-MNIST is trained like MNIST)."""
 
 DROP = 0.99
@@ -70,46 +74,58 @@ def regene(
     facts: Facts,
     *,
     iterations: Annotated[
-        int | None, About("of the classifier and the decoder together (unset: the paper's epochs)",
-                          least=2)
+        int | None,
+        About("of the classifier and the decoder together (unset: the paper's epochs)", least=2),
     ] = None,
     classifier_iterations: Annotated[
-        int | None, About("of the classifier alone (unset: its share of the paper's epochs)",
-                          least=1)
+        int | None,
+        About("of the classifier alone (unset: its share of the paper's epochs)", least=1),
     ] = None,
     schedule_iterations: Annotated[
-        int | None, About("of the decoder, over which its weights and rates change (unset: all)",
-                          least=1)
+        int | None,
+        About("of the decoder, over which its weights and rates change (unset: all)", least=1),
     ] = None,
     batch_size: Annotated[
-        int | None, About("images of a batch (unset: the paper's, or a twentieth of the training "
-                          "images)", least=2)
+        int | None,
+        About(
+            "images of a batch (unset: the paper's, or a twentieth of the training images)", least=2
+        ),
     ] = None,
     schedule: Annotated[
         Literal["mnist", "cifar10", "celeba"] | None,
-        About("the paper's epochs, loss weights and rates on that set (unset: mnist for grey "
-              "images, for colour cifar10, above 32 pixels celeba)"),
+        About(
+            "the paper's epochs, loss weights and rates on that set (unset: mnist for grey "
+            "images, for colour cifar10, above 32 pixels celeba)"
+        ),
     ] = None,
     loss: Annotated[ClassLoss, About("of the classifier")] = "cross-entropy",
     ssim: Annotated[
-        float | None, About("weight of 1 - SSIM in the decoder's first phase (unset: the "
-                            "schedule's)", least=0)
+        float | None,
+        About("weight of 1 - SSIM in the decoder's first phase (unset: the schedule's)", least=0),
     ] = None,
     ssim_window: Annotated[
-        int | None, About("side of SSIM's window, odd (unset: 11, or as large as the image allows)",
-                          least=1)
+        int | None,
+        About("side of SSIM's window, odd (unset: 11, or as large as the image allows)", least=1),
     ] = None,
     perceptual: Annotated[
-        float | None, About("weight of the difference in VGG16's first convolution in all phases "
-                            "but the last (unset: the schedule's)", least=0)
+        float | None,
+        About(
+            "weight of the difference in VGG16's first convolution in all phases "
+            "but the last (unset: the schedule's)",
+            least=0,
+        ),
     ] = None,
     encoder: Annotated[
         Literal["regene", "densenet"], About("the paper's convolutions, or a DenseNet (Figure 5)")
     ] = "regene",
     depth: Annotated[int, About("layers of the DenseNet", least=10)] = 100,
     blocks: Annotated[
-        int | None, About("blocks of the encoder, one more than its poolings (unset: 4 at 28 and "
-                          "32 pixels, 5 at 64)", least=1)
+        int | None,
+        About(
+            "blocks of the encoder, one more than its poolings (unset: 4 at 28 and "
+            "32 pixels, 5 at 64)",
+            least=1,
+        ),
     ] = None,
     convolutions: Annotated[int, About("of each block in the middle", least=1)] = 1,
     width: Annotated[int, About("channels of the encoder", least=1)] = 128,
@@ -120,10 +136,14 @@ def regene(
         CLASSIFIER_RATE
     ),
     rate: Annotated[
-        float | None, About("Adam's rate for the decoder's first phase, the others in proportion "
-                            "(unset: the schedule's)", above=0)
+        float | None,
+        About(
+            "Adam's rate for the decoder's first phase, the others in proportion "
+            "(unset: the schedule's)",
+            above=0,
+        ),
     ] = None,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """A decoder for a classifier's latents, which are combined (Gopalakrishnan et al., 2021)."""
     if len(facts.classes) < 2:
         raise InputError("regene learns from labels: it needs labelled data of two classes or more")
@@ -181,11 +201,15 @@ def regene(
             Stage(model, total - first, second_batch, rate=model.rate, data=model.latents),
         ),
         found={
-            "iterations": total, "classifier_iterations": first, "schedule_iterations": laid,
-            "schedule": name, "blocks": len(nets.sides), "ssim_window": window,
+            "iterations": total,
+            "classifier_iterations": first,
+            "schedule_iterations": laid,
+            "schedule": name,
+            "blocks": len(nets.sides),
+            "ssim_window": window,
         },
         begin=begin,
-    )  # fmt: skip
+    )
 
 
 def schedule_for(shape: tuple[int, ...]) -> Literal["mnist", "cifar10", "celeba"]:

@@ -18,7 +18,7 @@ from zspace.recipes.base import (
     Stage,
     Width,
     plain_networks,
-)  # fmt: skip
+)
 from zspace.samplers import Normal
 
 
@@ -49,9 +49,13 @@ def two_stage_vae(
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     first = VAE(
-        nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
-        likelihood="learned-variance", rate=rate,
-    )  # fmt: skip
+        nets.encoder(2 * dim),
+        nets.decoder(),
+        Normal(dim),
+        dim,
+        likelihood="learned-variance",
+        rate=rate,
+    )
     second = second_vae(dim, second_hidden, rate)
     model = TwoStage(first, SecondStage(second))
     stages = (

@@ -24,7 +24,7 @@ from zspace.recipes.base import (
     checked_likelihood,
     networks,
     one_stage,
-)  # fmt: skip
+)
 from zspace.samplers import Normal
 
 MMD_WEIGHT = 100 / 784
@@ -48,9 +48,14 @@ def vae(
     nets = networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = VAE(
-        nets.encoder(2 * dim), nets.decoder(), Normal(dim), dim,
-        beta=beta, likelihood=checked_likelihood(likelihood, facts), rate=rate,
-    )  # fmt: skip
+        nets.encoder(2 * dim),
+        nets.decoder(),
+        Normal(dim),
+        dim,
+        beta=beta,
+        likelihood=checked_likelihood(likelihood, facts),
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)
 
 
@@ -82,7 +87,13 @@ def vae_mlp(
     usual = 1.0 if prior_loss == "elbo" else MMD_WEIGHT * prod(facts.shape)
     weight = usual if beta is None else beta
     model = VAE(
-        nets.encoder(), nets.decoder(), Normal(latent_dim), latent_dim,
-        beta=weight, likelihood="bernoulli", prior_loss=prior_loss, rate=rate,
-    )  # fmt: skip
+        nets.encoder(),
+        nets.decoder(),
+        Normal(latent_dim),
+        latent_dim,
+        beta=weight,
+        likelihood="bernoulli",
+        prior_loss=prior_loss,
+        rate=rate,
+    )
     return one_stage(model, iterations, batch_size)

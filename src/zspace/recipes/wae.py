@@ -20,7 +20,7 @@ from zspace.recipes.base import (
     Width,
     one_stage,
     plain_networks,
-)  # fmt: skip
+)
 from zspace.recipes.gen import Components, Separation, ring
 from zspace.samplers import Normal
 
@@ -57,9 +57,15 @@ def wae(
     if prior == "mixture":
         law = ring(components or len(facts.classes) or 10, dim, separation)
     model = WAE(
-        nets.encoder(), nets.decoder(), law, nets.latent_critic() if penalty == "gan" else None,
-        dim, weight=weight, rate=rate, discriminator_rate=discriminator_rate,
-    )  # fmt: skip
+        nets.encoder(),
+        nets.decoder(),
+        law,
+        nets.latent_critic() if penalty == "gan" else None,
+        dim,
+        weight=weight,
+        rate=rate,
+        discriminator_rate=discriminator_rate,
+    )
     return one_stage(model, iterations, batch_size)
 
 

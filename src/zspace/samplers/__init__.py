@@ -11,7 +11,19 @@ from zspace.samplers.normal import Normal
 from zspace.samplers.pushforward import LearnedPushforward, Pushforward
 
 __all__ = [
-    "KDE", "Classwise", "Convex", "Flow", "FlowMatching", "Learned", "LearnedFlow",
-    "LearnedPushforward", "Medium1", "Medium2", "Mixture", "Normal", "Pushforward", "Simple",
+    "KDE",
+    "Classwise",
+    "Convex",
+    "Flow",
+    "FlowMatching",
+    "Learned",
+    "LearnedFlow",
+    "LearnedPushforward",
+    "Medium1",
+    "Medium2",
+    "Mixture",
+    "Normal",
+    "Pushforward",
+    "Simple",
     "as_text",
-]  # fmt: skip
+]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 
-from zspace.core import Sampler, blockwise
-from zspace.functional import full_precision
+from zspace.core import Sampler
+from zspace.functional import blockwise, full_precision
 from zspace.samplers.normal import no_labels
 
 
@@ -45,12 +45,15 @@ class PixelCNN(nn.Module):
         half = max(1, width // 2)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.ReLU(), nn.Conv2d(width, half, 1),
-                nn.ReLU(), MaskedConv2d(half, half, 3, own=True),
-                nn.ReLU(), nn.Conv2d(half, width, 1),
+                nn.ReLU(),
+                nn.Conv2d(width, half, 1),
+                nn.ReLU(),
+                MaskedConv2d(half, half, 3, own=True),
+                nn.ReLU(),
+                nn.Conv2d(half, width, 1),
             )
             for _ in range(blocks)
-        )  # fmt: skip
+        )
         self.last = nn.Sequential(
             nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, values, 1)
         )
@@ -79,9 +82,14 @@ class Autoregressive(Sampler):
     """
 
     def __init__(
-        self, values: int, embedding: int, grid: tuple[int, int], *, width: int = 64,
+        self,
+        values: int,
+        embedding: int,
+        grid: tuple[int, int],
+        *,
+        width: int = 64,
         blocks: int = 4,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.grid = grid
         self.net = PixelCNN(values, width, blocks)

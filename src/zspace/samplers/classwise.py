@@ -133,11 +133,14 @@ class Medium1(Classwise):
         dim: int,
         *,
         theta: Annotated[
-            str | None, About("factors on the standard deviations of a class, one for each "
-                              "dimension, with commas between")
+            str | None,
+            About(
+                "factors on the standard deviations of a class, one for each "
+                "dimension, with commas between"
+            ),
         ] = None,
         classes: Classes = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(dim, _given("medium1", theta, dim), classes)
 
 
@@ -149,11 +152,13 @@ class Medium2(Classwise):
         dim: int,
         *,
         theta: Annotated[
-            str | None, About("factors on the standard deviations, as medium1's, for each class, "
-                              "with ; between")
+            str | None,
+            About(
+                "factors on the standard deviations, as medium1's, for each class, with ; between"
+            ),
         ] = None,
         classes: Classes = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(dim, _given("medium2", theta, dim), classes)
 
 

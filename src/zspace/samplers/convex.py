@@ -88,16 +88,23 @@ class Convex(Sampler):
             int, About("candidates for each code asked for, before it is given up", least=1)
         ] = 100,
         sources: Annotated[
-            int | None, About("training codes that are kept, chosen at random (unset: all)",
-                              least=2, most=10_000_000)
+            int | None,
+            About(
+                "training codes that are kept, chosen at random (unset: all)",
+                least=2,
+                most=10_000_000,
+            ),
         ] = None,
         seed: Annotated[int, About("of that choice", least=0, most=1 << 52)] = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.options: dict[str, Any] = {
-            "combine": combine, "weights": weights, "concentration": concentration,
-            "most_trials": most_trials, "seed": seed,
-        }  # fmt: skip
+            "combine": combine,
+            "weights": weights,
+            "concentration": concentration,
+            "most_trials": most_trials,
+            "seed": seed,
+        }
         self.given = _given(weights)
         self.combine = combine or (2 if self.given is None else len(self.given))
         if self.given is not None and len(self.given) != self.combine:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from zuko.flows import NSF
 
-from zspace.core import Batches, Density, Terms, blockwise
-from zspace.functional import full_precision
+from zspace.core import Batches, Density, Terms
+from zspace.functional import blockwise, full_precision
 from zspace.options import About
 from zspace.samplers.learned import (
     ROWS,
@@ -21,7 +21,7 @@ from zspace.samplers.learned import (
     FitSeed,
     LearnedDensity,
     seeded,
-)  # fmt: skip
+)
 from zspace.samplers.normal import no_labels
 from zspace.training import adam
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from zspace.core import Batches, Density, Terms, blockwise, stream
+from zspace.core import Batches, Density, Terms
 from zspace.errors import InputError
+from zspace.functional import blockwise, stream
 from zspace.nets.velocity import Velocity
 from zspace.options import About
 from zspace.samplers.learned import (
@@ -25,7 +26,7 @@ from zspace.samplers.learned import (
     FitSeed,
     LearnedDensity,
     seeded,
-)  # fmt: skip
+)
 from zspace.samplers.normal import learned_label, no_labels
 from zspace.training import adam
 
@@ -238,26 +239,40 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         blocks: Annotated[int, About("residual blocks", least=1, most=1000)] = 3,
         rate: FitRate = 1e-3,
         noise: Annotated[
-            float, About("deviation of the noise that codes are drawn with, in units of theirs",
-                         least=0, below=1)
+            float,
+            About(
+                "deviation of the noise that codes are drawn with, in units of theirs",
+                least=0,
+                below=1,
+            ),
         ] = 0.0,
         pairing: Annotated[
             Literal["mean", "random", "ot"],
-            About("of noise and codes: the mean over all pairs, random ones, or minibatch optimal "
-                  "transport"),
+            About(
+                "of noise and codes: the mean over all pairs, random ones, or minibatch optimal "
+                "transport"
+            ),
         ] = "mean",
         steps: Annotated[int, About("of Heun's method", least=1, most=100_000)] = 8,
         solver: Annotated[Solver, About("of the differential equation")] = "heun",
         guidance: Annotated[
-            float, About("weight of a label: 1 as it is, more for images that are surer of it",
-                         least=0, most=1000)
+            float,
+            About(
+                "weight of a label: 1 as it is, more for images that are surer of it",
+                least=0,
+                most=1000,
+            ),
         ] = 1.0,
         classes: Annotated[
-            int | None, About("labels that are learned (unset: as many as the data have; 0: none)",
-                              least=0, most=1e5)
+            int | None,
+            About(
+                "labels that are learned (unset: as many as the data have; 0: none)",
+                least=0,
+                most=1e5,
+            ),
         ] = None,
         seed: FitSeed = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
         self.dim, self.width, self.blocks = dim, width, blocks
         self.rate, self.noise, self.pairing = rate, noise, pairing
@@ -268,9 +283,13 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         with seeded(self.seed):
             self.velocity = Velocity(self.dim, self.width, self.blocks, labels)
         self.inner = ContinuousFlow(
-            AveragedModel(self.velocity, avg_fn=_averaged), self.dim, labels=labels, steps=steps,
-            solver=solver, guidance=guidance,
-        )  # fmt: skip
+            AveragedModel(self.velocity, avg_fn=_averaged),
+            self.dim,
+            labels=labels,
+            steps=steps,
+            solver=solver,
+            guidance=guidance,
+        )
         self.register_buffer("counts", torch.zeros(labels, dtype=torch.int64))
         self.to(self.mean)
 

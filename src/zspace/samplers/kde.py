@@ -10,9 +10,9 @@ import torch
 from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
-from zspace.core import Density, stream
+from zspace.core import Density
 from zspace.errors import InputError
-from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density
+from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density, stream
 from zspace.options import About
 from zspace.samplers.normal import Normal, check_codes, moments, no_labels, normal_cdf
 

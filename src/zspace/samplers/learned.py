@@ -10,7 +10,8 @@ from typing import Annotated, Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
-from zspace.core import Batches, Density, Method, Sampler, stream
+from zspace.core import Batches, Density, Method, Sampler
+from zspace.functional import stream
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
 from zspace.training import Precision, fit, make_fabric

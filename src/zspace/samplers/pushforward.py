@@ -9,19 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Sampler, Terms, blockwise
-from zspace.functional import full_precision, gradient_penalty
+from zspace.core import Batches, Sampler, Terms
+from zspace.functional import blockwise, full_precision, gradient_penalty
 from zspace.nets.papers import latent_net
 from zspace.options import About
-from zspace.samplers.learned import (
-    ROWS,
-    FitBatch,
-    FitIterations,
-    FitRate,
-    FitSeed,
-    Learned,
-    seeded,
-)  # fmt: skip
+from zspace.samplers.learned import ROWS, FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
 from zspace.samplers.normal import no_labels
 from zspace.training import adam
 
@@ -91,15 +83,17 @@ class LearnedPushforward(Learned[Pushforward]):
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
         hidden: Annotated[
-            int, About("units of each of the four hidden layers of generator and critic", least=1,
-                       most=1e5)
+            int,
+            About(
+                "units of each of the four hidden layers of generator and critic", least=1, most=1e5
+            ),
         ] = 256,
         critic_steps: Annotated[
             int, About("updates of the critic for each of the generator", least=1, most=1000)
         ] = 5,
         rate: FitRate = 1e-4,
         seed: FitSeed = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
         self.critic_steps, self.rate = critic_steps, rate
         with seeded(seed):

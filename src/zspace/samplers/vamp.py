@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
-from zspace.core import Density, blockwise
-from zspace.functional import full_precision
+from zspace.core import Density
+from zspace.functional import blockwise, full_precision
 from zspace.samplers.normal import no_labels
 
 

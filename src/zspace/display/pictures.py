@@ -1,0 +1,74 @@
+"""The pictures of a run: samples, reconstructions, interpolations, losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zspace.core import LatentModel, Sampler, codes
+from zspace.data import Images
+from zspace.display import plots
+from zspace.functional import as_float, blockwise
+from zspace.recipes import catalogue
+from zspace.storage.run import Run
+
+ENCODED = 10_000
+"""Training images, chosen at random, that a sampler is fitted to for the sake of a picture."""
+
+
+def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
+    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run.
+
+    Samples are the prior's; without one, of the model's usual sampler, unjudged.
+    """
+    names = ("samples", "reconstructions", "interpolation", "losses")
+    paths = {name: run.folder / f"{name}.png" for name in names}
+    if missing and all(path.exists() for path in paths.values()):
+        return
+    plots.losses(paths["losses"], run.losses())
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
+    if model.prior is None:
+        fitted = catalogue.make(model.usual[0], model.latent_dim)
+        order = torch.randperm(len(images.train), generator=torch.Generator().manual_seed(0))
+        some = images.train.take(order[:ENCODED])
+        fitted.fit(codes(model, some.x).cpu(), some.y)
+        model_sampler: Sampler = fitted.to(generator.device)
+    else:
+        model_sampler = model.prior
+    with torch.no_grad():
+        n = 64 if images.is_image else 2000
+        samples = blockwise(model.decode, model_sampler.sample(n, generator=generator))
+    x = as_float(images.test.x[:n].to(generator.device))
+    if not images.is_image:
+        plots.scatters(paths["samples"], {"test": x, "samples": samples})
+        plots.scatters(paths["reconstructions"], {"test": x, "reconstructed": model.reconstruct(x)})
+        half = len(x) // 2
+        middle = model.interpolate(x[:half], x[half : 2 * half], 3)[:, 1]
+        plots.scatters(paths["interpolation"], {"test": x, "mid-points": middle})
+        return
+    plots.save_sheet(paths["samples"], samples)
+    plots.save_sheet(paths["reconstructions"], *reconstruction_rows(model, x[:32]))
+    plots.save_sheet(paths["interpolation"], *interpolation_rows(model, x[:8], x[8:16]))
+
+
+def reconstruction_rows(model: LatentModel, x: Tensor, columns: int = 8) -> tuple[Tensor, int]:
+    """Rows of images, each above the row of its reconstructions; and the number of columns."""
+    rows: list[Tensor] = []
+    for block, rebuilt in zip(x.split(columns), model.reconstruct(x).split(columns), strict=True):
+        blank = torch.zeros(columns - len(block), *x.shape[1:], device=x.device)
+        rows += [block, blank, rebuilt, blank]
+    return torch.cat(rows), columns
+
+
+def interpolation_rows(
+    model: LatentModel, a: Tensor, b: Tensor, steps: int = 9
+) -> tuple[Tensor, int]:
+    """A row for each pair: a, what is decoded on the way between their codes, b (FlexAE, Fig. 5).
+
+    The first and last entry are the images themselves; the middle one is decoded from the mid-
+    point of the codes.
+    """
+    n = min(len(a), len(b))
+    rows = model.interpolate(a[:n], b[:n], steps)
+    rows[:, 0], rows[:, -1] = a[:n], b[:n]
+    return rows.flatten(0, 1), steps

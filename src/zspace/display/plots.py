@@ -1,0 +1,132 @@
+"""Arrays in, a picture out: sheets of images, scatters of vectors, loss curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zspace.functional import as_stored
+from zspace.storage.files import atomic
+
+CELL = 56
+"""Pixels that an image on a sheet has at least: smaller ones are enlarged without smoothing."""
+GAP = 2
+
+
+def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
+    """Images (N, C, H, W), in [0, 1] or stored, as uint8 (N, H, W), or (N, H, W, 3) for colour."""
+    stored = x if x.dtype == torch.uint8 else as_stored(x.detach())
+    array: npt.NDArray[np.uint8] = stored.cpu().numpy().transpose(0, 2, 3, 1)
+    return array[..., 0] if array.shape[3] == 1 else array
+
+
+PAPER, FRAME = (96, 96, 96), (255, 140, 0)
+"""Colours of a sheet, and of a frame about an image."""
+
+
+def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -> Image.Image:
+    """Images (N, C, H, W) in rows of `columns` (unset: as many as make the sheet square).
+
+    Args:
+        framed: numbers of images that get an orange frame.
+    """
+    images = to_uint8(x)
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    factor = max(1, math.ceil(CELL / max(images.shape[1:3])))
+    images = images.repeat(factor, 1).repeat(factor, 2)
+    height, width = (side + GAP for side in images.shape[1:3])
+    rows = math.ceil(len(images) / columns)
+    colour = images.ndim == 4 or len(framed) > 0
+    if colour and images.ndim == 3:
+        images = images[..., None].repeat(3, 3)
+    paper = np.full((rows * height + GAP, columns * width + GAP, 3), PAPER, np.uint8)
+    if not colour:
+        paper = paper[..., 0]
+    for i, image in enumerate(images):
+        top, left = i // columns * height + GAP, i % columns * width + GAP
+        if i in framed:
+            paper[top - GAP : top + height, left - GAP : left + width] = FRAME
+        paper[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return Image.fromarray(paper)
+
+
+def save_sheet(
+    path: Path, x: Tensor, columns: int | None = None, framed: Collection[int] = ()
+) -> None:
+    with atomic(path) as partial:
+        sheet(x, columns, framed).save(partial, format="PNG")
+
+
+def figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5, 4)) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes (rows, columns), made without a display or global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig, fig.subplots(rows, columns, squeeze=False)
+
+
+def save_figure(path: Path, fig: Any) -> None:
+    with atomic(path) as partial:
+        # without the date and version that would change the bytes from run to run
+        fig.savefig(partial, dpi=110, metadata={"Software": None})
+
+
+def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
+    """A row of images (N, C, H, W) for each name, which stands at its left."""
+    fig, axes = figure(1, len(strips), (8.5, 0.5))
+    for axis, (name, x) in zip(axes.flat, strips.items(), strict=True):
+        axis.imshow(np.concatenate(list(to_uint8(x)), 1), cmap="gray", vmin=0, vmax=255)
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    save_figure(path, fig)
+
+
+def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
+    """Every loss of a log against the iteration, a small plot each."""
+    # every name that occurs, in the order in which it does
+    names = [n for n in dict.fromkeys(n for line in log for n in line) if n != "iteration"]
+    columns = min(3, max(1, len(names)))
+    fig, axes = figure(columns, max(1, math.ceil(len(names) / columns)), (4, 2.6))
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    steps = [line["iteration"] for line in log]
+    for axis, name in zip(axes.flat, names, strict=False):
+        axis.plot(steps, [line.get(name, math.nan) for line in log], linewidth=0.8)
+        axis.set_title(name, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.set_xlabel("iteration", fontsize=7)
+    save_figure(path, fig)
+
+
+def scatters(path: Path, sets: Mapping[str, Tensor]) -> None:
+    """Sets of vectors (N, D) side by side, in the first two principal axes of the first set."""
+    first = next(iter(sets.values())).double()
+    centre = first.mean(0)
+    axes2 = np.linalg.svd((first - centre).cpu().numpy(), full_matrices=False)[2][:2].T
+    fig, axes = figure(len(sets), 1, (4, 4))
+    for axis, (name, x) in zip(axes.flat, sets.items(), strict=True):
+        points = (x.double() - centre).cpu().numpy() @ axes2
+        axis.scatter(points[:, 0], points[:, -1], s=2, linewidths=0)
+        axis.set_title(name, fontsize=10)
+    low, high = _limits((first - centre).cpu().numpy() @ axes2)
+    for axis in axes.flat:
+        axis.set_xlim(low[0], high[0])
+        axis.set_ylim(low[-1], high[-1])
+    save_figure(path, fig)
+
+
+def _limits(points: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    low, high = points.min(0), points.max(0)
+    margin = 0.1 * (high - low) + 1e-9
+    return low - margin, high + margin

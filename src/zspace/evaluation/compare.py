@@ -1,0 +1,233 @@
+"""Several runs and their samplers, side by side."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zspace.display.tables import Table
+from zspace.errors import InputError, unknown
+from zspace.evaluation.measurement import CODES, DATA, GENERATION, RECONSTRUCTION
+from zspace.evaluation.metrics import better
+from zspace.metrics import Figure
+
+TIE = 2.0
+"""Two figures are a tie when they differ by at most so many standard errors of the difference."""
+
+TITLES = {
+    GENERATION: "Generations",
+    RECONSTRUCTION: "Reconstructions of test images",
+    CODES: "Codes of test images",
+}
+
+
+def figure_of(stored: Mapping[str, Any]) -> Figure:
+    value, error = (math.nan if stored[k] is None else float(stored[k]) for k in ("value", "error"))
+    return Figure(value, error)
+
+
+def evaluation_table(evaluation: Mapping[str, Any]) -> list[Table]:
+    """One run's figures: a row for each, a column for each thing that was measured."""
+    tables: list[Table] = []
+    rows = evaluation["rows"]
+    for title, kinds in (("Images", (RECONSTRUCTION, GENERATION, DATA)), ("Codes", (CODES,))):
+        subjects = [row for row in rows if row["kind"] in kinds]
+        names = list(dict.fromkeys(name for row in subjects for name in row["figures"]))
+        if not names:
+            continue
+        lines: list[list[str]] = []
+        for name in names:
+            held = [row["figures"].get(name) for row in subjects]
+            by = next((h["features"] for h in held if h and "features" in h), "")
+            lines.append(
+                [_label(name, by), *("" if h is None else str(figure_of(h)) for h in held)]
+            )
+        tables.append(Table(["figure", *(row["subject"] for row in subjects)], lines, title))
+    return tables
+
+
+def compare(
+    evaluations: Sequence[Mapping[str, Any]],
+    *,
+    sort: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> list[Table]:
+    """Tables of generations, reconstructions and codes: a row for each run and sampler.
+
+    A column holds one figure by one set of features. The best value is bold; "=" marks those that
+    differ from it by no more than twice the standard error of the difference.
+
+    Args:
+        evaluations: what `evaluate` gave for each run.
+        sort: a figure by which rows are ordered, best first; rows without it come last.
+        columns: names of figures to show; unset: all.
+
+    Raises:
+        InputError: fewer than one evaluation, different test sets, different n, unknown figures.
+    """
+    if not evaluations:
+        raise InputError("there is no run to compare")
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        if other["test"] != first["test"]:
+            raise InputError(
+                f"{first['run']} and {other['run']} were measured on different data "
+                f"({first['data']} and {other['data']}): their figures can't be compared"
+            )
+        if other["n"] != first["n"]:
+            raise InputError(
+                f"{first['run']} was measured on n = {first['n']}, {other['run']} on "
+                f"n = {other['n']}: evaluate both with the same --n"
+            )
+        if other["reference"] != first["reference"]:
+            raise InputError(
+                f"{first['run']} and {other['run']} were measured on different test images (seeds "
+                f"{first['seed']} and {other['seed']}): evaluate both with the same --seed and --n"
+            )
+    known = {name for e in evaluations for row in e["rows"] for name in row["figures"]}
+    for name in (*(columns or ()), *([sort] if sort else [])):
+        if name not in known:
+            raise unknown("figure", name, known)
+    if sort is not None and columns is not None:
+        columns = [*columns, sort]
+    tables = [
+        _table(evaluations, kind, sort, columns) for kind in (GENERATION, RECONSTRUCTION, CODES)
+    ]
+    return [table for table in tables if table is not None]
+
+
+def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One evaluation for the runs that differ by nothing but their seeds.
+
+    A value is the mean over the runs; its error is their standard deviation divided by the root
+    of their number, which counts the training's own chance, too.
+
+    Raises:
+        InputError: no two runs differ by their seeds alone.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for e in evaluations:
+        groups.setdefault((e["configuration"], e["features_identity"]), []).append(e)
+    if all(len(group) == 1 for group in groups.values()):
+        raise InputError("no two of these runs differ by their seeds alone: leave out --over-seeds")
+    merged: list[dict[str, Any]] = []
+    for group in groups.values():
+        first, k = group[0], len(group)
+        held = [{row["subject"]: row["figures"] for row in e["rows"]} for e in group]
+        rows: list[dict[str, Any]] = []
+        for row in first["rows"]:
+            same = [h.get(row["subject"], {}) for h in held]
+            figures = {
+                name: {**figure, **_over(k, [s[name]["value"] for s in same])}
+                for name, figure in row["figures"].items()
+                if all(name in s for s in same)
+            }
+            rows.append({**row, "figures": figures})
+        name = f"{first['recipe']}, {k} seeds" if k > 1 else first["run"]
+        merged.append({**first, "run": name, "rows": rows})
+    return merged
+
+
+def _over(k: int, values: Sequence[float | None]) -> dict[str, float | None]:
+    known = [v for v in values if v is not None]
+    if len(known) < k or k < 2:
+        return {} if k < 2 else {"value": None, "error": None}
+    return {"value": statistics.mean(known), "error": statistics.stdev(known) / math.sqrt(k)}
+
+
+def _table(
+    evaluations: Sequence[Mapping[str, Any]],
+    kind: str,
+    sort: str | None,
+    columns: Sequence[str] | None,
+) -> Table | None:
+    rows: list[tuple[str, dict[tuple[str, str], Figure]]] = []
+    names = _labels(evaluations)
+    for evaluation, label in zip(evaluations, names, strict=True):
+        for row in evaluation["rows"]:
+            if row["kind"] != kind:
+                continue
+            figures = {
+                (name, _features(evaluation, stored)): figure_of(stored)
+                for name, stored in row["figures"].items()
+                if columns is None or name in columns
+            }
+            title = f"{label}: {row['subject']}" if kind == GENERATION else label
+            rows.append((title, figures))
+    keys = list(dict.fromkeys(key for _, figures in rows for key in figures))
+    if not keys:
+        return None
+    if sort is not None:
+        rows.sort(key=lambda row: _order(row[1], sort))
+    marked = {key: _marks([figures.get(key) for _, figures in rows], key[0]) for key in keys}
+    lines = [[title, *(marked[key][i] for key in keys)] for i, (title, _) in enumerate(rows)]
+    header = ["run", *(_header(key, keys) for key in keys)]
+    first = evaluations[0]
+    notes = [
+        f"{first['data']}, n = {first['n']} against {first['n']} test images; "
+        f"↑ higher, ↓ lower is better; bold: best; =: within {TIE:g} standard errors of it."
+    ]
+    return Table(header, lines, TITLES[kind], notes)
+
+
+def _labels(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The runs' folder names, or their whole paths where the names repeat."""
+    short = [str(e["run"]).rstrip("/").rpartition("/")[2] for e in evaluations]
+    return short if len(set(short)) == len(short) else [str(e["run"]) for e in evaluations]
+
+
+def _features(evaluation: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    """What tells one feature extractor from another: its name and its checksum."""
+    if "features" not in stored:
+        return ""
+    return f"{stored['features']} {evaluation['features_identity']}"
+
+
+def _header(key: tuple[str, str], keys: Sequence[tuple[str, str]]) -> str:
+    name, features = key
+    if not features:
+        return _label(name)
+    extractor, _, identity = features.rpartition(" ")
+    same = [k for k in keys if k[1].rpartition(" ")[0] == extractor and k[1] != features]
+    return _label(name, f"{extractor} {identity[:6]}" if same else extractor)
+
+
+def _label(name: str, features: str = "") -> str:
+    """A figure's name, the features that it is of, and which way is better."""
+    arrow = {"higher": " ↑", "lower": " ↓"}.get(better(name), "")
+    return f"{name} ({features}){arrow}" if features else f"{name}{arrow}"
+
+
+def _order(figures: Mapping[tuple[str, str], Figure], name: str) -> float:
+    values = [f.value for (n, _), f in figures.items() if n == name and math.isfinite(f.value)]
+    if not values:
+        return math.inf
+    return -values[0] if better(name) == "higher" else values[0]
+
+
+def _marks(figures: Sequence[Figure | None], name: str) -> list[str]:
+    direction = better(name)
+    finite = [f for f in figures if f is not None and math.isfinite(f.value)]
+    best: Figure | None = None
+    if direction and len(finite) > 1:
+        pick = max if direction == "higher" else min
+        best = pick(finite, key=lambda f: f.value)
+    texts: list[str] = []
+    for figure in figures:
+        if figure is None:
+            texts.append("")
+        elif figure is best:
+            texts.append(f"**{figure}**")
+        elif best is not None and tied(figure, best):
+            texts.append(f"{figure} =")
+        else:
+            texts.append(str(figure))
+    return texts
+
+
+def tied(a: Figure, b: Figure) -> bool:
+    """Whether two figures differ by no more than `TIE` standard errors of their difference."""
+    errors = [e if math.isfinite(e) else 0.0 for e in (a.error, b.error)]
+    return abs(a.value - b.value) <= TIE * math.hypot(*errors)

@@ -1,0 +1,210 @@
+"""Evaluation: a run in, its figures out, each with its uncertainty and what it was measured by.
+
+What is measured is a `Subject`: the reconstructions of test images, or what a sampler's codes are
+decoded to. Two more stand beside them as a scale: other training images, and the test images
+themselves. All are compared with the same n test images, the reference; memorisation with n
+training images. Generated images are rounded to the 256 levels in which they would be stored.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zspace
+from zspace.core import Classifying
+from zspace.errors import InputError, unknown
+from zspace.evaluation.measurement import (
+    CODES,
+    DATA,
+    Measurement,
+    Subject,
+    generated,
+    measure_run,
+    own_samplers,
+    reconstructed,
+)
+from zspace.evaluation.metrics import DEFAULT, METRICS
+from zspace.generation.fit import weights_fingerprint
+from zspace.recipes.catalogue import check_drawn
+from zspace.storage.cache import fingerprint, key
+from zspace.storage.run import comparable
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    samplers: Sequence[str] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Measure a run; the result is what `evaluation.json` holds.
+
+    Args:
+        metrics: names of `METRICS`; unset: all that apply but fid-inf.
+        samplers: names of samplers; unset: the model's own, and those stored in the run (normal and
+            mixture, where there are neither).
+        options: those of `measure_run`.
+
+    Raises:
+        InputError: anything that was asked for can't be had.
+    """
+    began = time.monotonic()
+    for name in metrics or ():
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    for name in samplers or ():
+        check_drawn(name)
+    result = measure(measure_run(run, **options), metrics=metrics, samplers=samplers)
+    return {**result, "seconds": round(time.monotonic() - began, 1)}
+
+
+def measure(
+    measurement: Measurement,
+    *,
+    metrics: Sequence[str] | None = None,
+    samplers: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """`evaluate` of a run whose measurement is there already."""
+    began = time.monotonic()
+    names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
+    names = _applicable(names, metrics is not None, measurement)
+    chosen = own_samplers(measurement) if samplers is None else list(dict.fromkeys(samplers))
+    # first of all: features that can't be had, or say nothing, spoil the whole
+    seen = any(METRICS[name].by_features for name in names)
+    if seen and not float(measurement.features(measurement.reference).std(0).max()) > 1e-12:
+        raise InputError(
+            f"the features {measurement.extractor.name} are the same for all test samples: they "
+            "tell nothing apart"
+        )
+    subjects = [
+        reconstructed(measurement),
+        *(generated(measurement, name) for name in chosen),
+        measurement.others,
+        measurement.reference,
+        Subject("codes", CODES, measurement.test[:0]),
+    ]
+    rows: list[dict[str, Any]] = []
+    failures: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", zspace.metrics.BiasWarning)
+        for subject in subjects:
+            figures = _measured(
+                measurement, subject, names, None if metrics is not None else failures
+            )
+            if figures:
+                n = len(subject.x) or len(measurement.test)
+                row = {"subject": subject.name, "kind": subject.kind, "n": n, "figures": figures}
+                rows.append(row)
+    notes = (
+        list(
+            dict.fromkeys(
+                str(w.message) for w in caught if issubclass(w.category, zspace.metrics.BiasWarning)
+            )
+        )
+        + failures
+    )
+    return {
+        "run": str(measurement.run.folder),
+        "recipe": measurement.run.config.get("recipe"),
+        "configuration": _configuration(measurement.run.config),
+        "data": measurement.images.name,
+        "test": fingerprint(measurement.images.test.x),
+        "reference": fingerprint(measurement.test),
+        "reference_part": "test",
+        "n": len(measurement.test),
+        "memorisation_n": len(measurement.training),
+        "seed": measurement.seed,
+        "complete": metrics is None,
+        "features": measurement.extractor.name,
+        "features_asked": measurement.asked,
+        "features_identity": measurement.extractor.identity,
+        "model": weights_fingerprint(measurement.model),
+        "checkpoint": measurement.checkpoint,
+        "rows": rows,
+        "notes": notes,
+        "seconds": round(time.monotonic() - began, 1),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what a figure was computed with."""
+    return {
+        "zspace": zspace.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _configuration(config: Mapping[str, Any]) -> str:
+    """What runs have in common that differ by nothing but their seeds."""
+    return key({**comparable(config), "iterations": config.get("iterations"), "seed": None})
+
+
+def _measured(
+    measurement: Measurement, subject: Subject, names: Sequence[str], failures: list[str] | None
+) -> dict[str, Any]:
+    """A subject's figures. Metrics that nobody asked for may fail: `failures` says why."""
+    figures: dict[str, Any] = {}
+    for name in names:
+        metric = METRICS[name]
+        if subject.kind not in metric.kinds:
+            continue
+        if subject.kind == DATA and _pointless(name, subject.name):
+            continue
+        if measurement.progress is not None:
+            measurement.progress(f"{name} of {subject.name}", 0, 1)
+        try:
+            measured = metric.measure(measurement, subject)
+        except InputError as error:
+            if failures is None:
+                raise
+            failures.append(f"{name} of {subject.name} is left out: {error}")
+            continue
+        for column, figure in measured.items():
+            figures[column or name] = {
+                **figure.as_json(),
+                "uncertainty": metric.how,
+                **({"features": measurement.extractor.name} if metric.by_features else {}),
+            }
+    return figures
+
+
+def _pointless(metric: str, subject: str) -> bool:
+    """A figure that would hold the reference against itself, or images against other labels."""
+    if subject == "test images":
+        return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
+    return metric == "accuracy"
+
+
+def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> list[str]:
+    images, extractor = measurement.images, measurement.extractor
+    there = {
+        "classifying": isinstance(measurement.model, Classifying),
+        "images": images.is_image,
+        "labels": images.test.y is not None,
+        "logits": extractor.logits is not None,
+        "classes": len(images.classes) > 1 and images.test.y is not None,
+    }
+    lacking = {
+        "images": "images, and these are vectors",
+        "classifying": "a model with a classifier of its own, such as regene",
+        "labels": "labels, and these data have none",
+        "classes": "two classes or more",
+        "logits": f"a classifier's logits, and the features {extractor.name} have none",
+    }
+    left: list[str] = []
+    for name in names:
+        missing = [need for need in sorted(METRICS[name].needs) if not there[need]]
+        if missing and asked:
+            raise InputError(f"the metric {name} needs {lacking[missing[0]]}")
+        if not missing:
+            left.append(name)
+    return left

@@ -1,0 +1,384 @@
+"""The table of metrics: what `evaluate` measures of which subjects, and how sure it is of it.
+
+A new metric is a function of tensors in `zspace.metrics` and one entry in `METRICS`, whose
+`measure` hands it what a run's measurement holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zspace import metrics
+from zspace.core import Classifying, Variational, codes
+from zspace.evaluation.measurement import (
+    CODES,
+    DATA,
+    GENERATION,
+    MOST,
+    RECONSTRUCTION,
+    Measurement,
+    Subject,
+    choose_rows,
+)
+from zspace.functional import blockwise
+from zspace.metrics import Figure, jackknife, mean_figure
+from zspace.metrics.support import precision_recall_figures
+
+MOST_CODES = 4000
+"""Codes between which kernel densities are taken, whose cost is quadratic."""
+
+GROUPS, FEWER, WIDE = 20, 8, 512
+"""Groups of a jackknife; fewer for distances in more than 512 dimensions."""
+
+
+Measure = Callable[[Measurement, Subject], dict[str, Figure]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One or several figures of a kind of subject.
+
+    Attributes:
+        about: for people.
+        columns: the figures' names; "+" or "-" before one says that higher or lower is better.
+        kinds: of subjects that have it: reconstruction, generation, data, codes.
+        measure: the figures.
+        how: where their uncertainty comes from.
+        needs: what must be there: images, labels, logits.
+        by_features: the figure is one of the features.
+    """
+
+    about: str
+    columns: str
+    kinds: tuple[str, ...]
+    measure: Measure
+    how: str
+    needs: frozenset[str] = frozenset()
+    by_features: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [column.lstrip("+-") for column in self.columns.split()]
+
+
+IMAGES = frozenset({"images"})
+LOGITS = frozenset({"images", "logits"})
+EVERY = RECONSTRUCTION, GENERATION, DATA
+JACKKNIFE = f"jackknife, {GROUPS} groups ({FEWER} in more than {WIDE} dimensions)"
+MEAN = "standard error of the mean over samples"
+FIXED = MEAN + ", the set that they are held against being fixed"
+
+
+def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
+    def measure(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+        return {"": mean_figure(function(measurement.test, subject.x))}
+
+    return measure
+
+
+def _distance(
+    measure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tensor, seed: int
+) -> dict[str, Figure]:
+    groups = min(GROUPS if x.shape[1] <= WIDE else FEWER, min(len(x), len(y)) // 2)
+    return {"": jackknife(measure, x, y, groups=groups, seed=seed)}
+
+
+def _fid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    return _distance(metrics.frechet_distance, x, y, measurement.seed)
+
+
+def _fid_inf(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    def limit(x: Tensor, y: Tensor) -> float:
+        return metrics.frechet_distance(x, y, limit=True, seed=measurement.seed)
+
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    return _distance(limit, x, y, measurement.seed)
+
+
+def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    n = min(len(x), len(y))
+    size = min(1000, n // 2)  # subsets of all samples would not differ
+    mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=measurement.seed)
+    return {"": Figure(mean, deviation * math.sqrt(size / n))}
+
+
+def _inception_score(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    mean, deviation = metrics.inception_score(
+        measurement.features(subject, "logits"), seed=measurement.seed
+    )
+    return {"": Figure(mean, deviation / math.sqrt(10))}
+
+
+def _prd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    f8, f18 = precision_recall_figures(x, y, seed=measurement.seed)
+    return {"f8": f8, "f1/8": f18}
+
+
+def _precision_recall(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    precise, recalled = metrics.improved_precision_recall(x, y)
+    return {"precision": mean_figure(precise), "recall": mean_figure(recalled)}
+
+
+def _density_coverage(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = measurement.features(measurement.reference), measurement.features(subject)
+    density, covered = metrics.density_coverage(x, y)
+    return {"density": mean_figure(density), "coverage": mean_figure(covered)}
+
+
+def _pms(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    return {"": mean_figure(metrics.memorisation_score(subject.x, measurement.training))}
+
+
+def _ims(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    training = measurement.features(measurement.memorised)
+    return {"": mean_figure(metrics.memorisation_score(measurement.features(subject), training))}
+
+
+def _sharpness(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    return {"": mean_figure(blockwise(metrics.sharpness, subject.x))}
+
+
+def _accuracy(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    labels = subject.labels if subject.kind == GENERATION else measurement.labels
+    if labels is None:  # a sampler that knows none
+        return {}
+    return {"": mean_figure(metrics.accuracy(measurement.features(subject, "logits"), labels))}
+
+
+def _classified(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    model = measurement.model
+    assert isinstance(model, Classifying)
+    assert measurement.labels is not None
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        p = blockwise(lambda z: model.probabilities(z.to(device)), measurement.means)
+    return {"": mean_figure(metrics.accuracy(p, measurement.labels))}
+
+
+def _met(measurement: Measurement, subject: Subject) -> tuple[Tensor, Tensor]:
+    """Codes of test images and those that were drawn for them."""
+    assert subject.codes is not None
+    return (measurement.draws if subject.name == "prior" else measurement.means), subject.codes
+
+
+def _code_gap(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    def gap(x: Tensor, y: Tensor) -> float:
+        return metrics.prior_gap(x, y, seed=measurement.seed)
+
+    return _distance(gap, *_met(measurement, subject), measurement.seed)
+
+
+def _code_marginals(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    def marginals(x: Tensor, y: Tensor) -> float:
+        return float(metrics.wasserstein_distance_1d(x, y).mean())
+
+    return _distance(marginals, *_met(measurement, subject), measurement.seed)
+
+
+def _code_frechet(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    return _distance(metrics.frechet_distance, *_met(measurement, subject), measurement.seed)
+
+
+def _code_jsd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    x, y = (z[:MOST_CODES] for z in _met(measurement, subject))
+    return {"": metrics.jensen_shannon_divergence(x, y, seed=measurement.seed)}
+
+
+def _entropy(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    return {"": metrics.differential_entropy(measurement.means[:MOST_CODES])}
+
+
+def _active(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    relative = not isinstance(measurement.model, Variational)
+    used = metrics.active_dimensions(metrics.activity(measurement.means), relative=relative)
+    return {"": Figure(float(used.sum()), 0.0)}
+
+
+def _probe(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    train = measurement.images.train.take(
+        choose_rows(len(measurement.images.train), MOST, measurement.seed)
+    )
+    assert train.y is not None
+    assert measurement.labels is not None
+    z = codes(measurement.model, train.x).cpu()
+    return {
+        "": mean_figure(metrics.linear_probe(z, train.y, measurement.means, measurement.labels))
+    }
+
+
+def _cosine(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+    assert measurement.labels is not None
+
+    def cosine(z: Tensor, labels: Tensor) -> float:
+        by_class = metrics.class_cosine(z, labels).values()
+        return sum(by_class) / max(1, len(by_class))
+
+    groups = min(GROUPS, len(measurement.means) // 2)
+    return {
+        "": jackknife(cosine, measurement.means, measurement.labels, groups=groups, paired=True)
+    }
+
+
+METRICS: dict[str, Metric] = {
+    "mse": Metric(
+        "mean squared error", "-mse", (RECONSTRUCTION,), _pairwise(metrics.mean_squared_error), MEAN
+    ),
+    "mae": Metric(
+        "mean absolute error",
+        "-mae",
+        (RECONSTRUCTION,),
+        _pairwise(metrics.mean_absolute_error),
+        MEAN,
+    ),
+    "ssim": Metric(
+        "structural similarity",
+        "+ssim",
+        (RECONSTRUCTION,),
+        _pairwise(metrics.structural_similarity),
+        MEAN,
+        IMAGES,
+    ),
+    "sharpness": Metric(
+        "sharpness (best near that of the test images)",
+        "sharpness",
+        EVERY,
+        _sharpness,
+        MEAN,
+        IMAGES,
+    ),
+    "accuracy": Metric(
+        "neutral classifier's accuracy (of generated images, where their sampler knows labels)",
+        "+accuracy",
+        EVERY,
+        _accuracy,
+        MEAN,
+        LOGITS | {"labels"},
+        True,
+    ),
+    "fid": Metric("Frechet distance", "-fid", EVERY, _fid, JACKKNIFE, by_features=True),
+    "fid-inf": Metric(
+        "Frechet distance in the limit of many samples",
+        "-fid-inf",
+        EVERY,
+        _fid_inf,
+        JACKKNIFE,
+        by_features=True,
+    ),
+    "kid": Metric(
+        "kernel inception distance",
+        "-kid",
+        EVERY,
+        _kid,
+        "deviation over subsets, times sqrt(subset / n)",
+        by_features=True,
+    ),
+    "is": Metric(
+        "Inception Score",
+        "+is",
+        (GENERATION, DATA),
+        _inception_score,
+        "deviation over 10 splits, divided by sqrt(10)",
+        LOGITS,
+        True,
+    ),
+    "prd": Metric(
+        "PRD: F8 weighs recall, F1/8 precision",
+        "+f8 +f1/8",
+        (GENERATION, DATA),
+        _prd,
+        "bootstrap of the samples, 20 times; the clusterings stay",
+        by_features=True,
+    ),
+    "pr": Metric(
+        "improved precision and recall",
+        "+precision +recall",
+        (GENERATION, DATA),
+        _precision_recall,
+        FIXED,
+        by_features=True,
+    ),
+    "dc": Metric(
+        "density and coverage",
+        "+density +coverage",
+        (GENERATION, DATA),
+        _density_coverage,
+        FIXED,
+        by_features=True,
+    ),
+    "pms": Metric(
+        "mean distance to the nearest of n training images, pixels (best not below "
+        "that of the test images)",
+        "pms",
+        (GENERATION, DATA),
+        _pms,
+        FIXED,
+    ),
+    "ims": Metric("likewise, features", "ims", (GENERATION, DATA), _ims, FIXED, by_features=True),
+    "gap": Metric(
+        "codes to sampler: sliced W1 in units of the codes' width",
+        "-gap",
+        (GENERATION,),
+        _code_gap,
+        JACKKNIFE,
+    ),
+    "w1": Metric(
+        "codes to sampler: exact W1 of the marginals, their mean",
+        "-w1",
+        (GENERATION,),
+        _code_marginals,
+        JACKKNIFE,
+    ),
+    "code-fid": Metric(
+        "codes to sampler: Frechet distance", "-code-fid", (GENERATION,), _code_frechet, JACKKNIFE
+    ),
+    "jsd": Metric(
+        "codes to sampler: KDE Jensen-Shannon divergence, nats",
+        "-jsd",
+        (GENERATION,),
+        _code_jsd,
+        MEAN,
+    ),
+    "entropy": Metric(
+        "KDE entropy of the whitened codes, nats",
+        "+entropy",
+        (CODES,),
+        _entropy,
+        "jackknife, 10 groups",
+    ),
+    "active": Metric("dimensions of the code in use", "active", (CODES,), _active, "none"),
+    "probe": Metric(
+        "linear probe's accuracy", "+probe", (CODES,), _probe, MEAN, frozenset({"classes"})
+    ),
+    "classified": Metric(
+        "accuracy of the model's own classifier on the test images",
+        "+classified",
+        (CODES,),
+        _classified,
+        MEAN,
+        frozenset({"labels", "classifying"}),
+    ),
+    "cosine": Metric(
+        "cosine of codes of a class", "cosine", (CODES,), _cosine, JACKKNIFE, frozenset({"labels"})
+    ),
+}
+"""By name. Left out unless asked for: fid-inf, which takes longer than all others."""
+
+DEFAULT = tuple(name for name in METRICS if name != "fid-inf")
+
+
+def better(column: str) -> str:
+    """Whether "higher" or "lower" values of a figure are better; "" where neither is."""
+    for metric in METRICS.values():
+        for named in metric.columns.split():
+            if named.lstrip("+-") == column:
+                return {"+": "higher", "-": "lower"}.get(named[0], "")
+    return ""

@@ -1,0 +1,56 @@
+"""Generated images beside their nearest training images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zspace import metrics
+from zspace.evaluation.measurement import DATA, Measurement, Subject, generated
+from zspace.functional import as_float
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Generated images and their nearest training images, by pixels and by features.
+
+    Attributes:
+        images: (n, C, H, W), as stored.
+        by_pixels, by_features: indices (n, k) of training images; distances likewise.
+        features: the extractor's name.
+    """
+
+    images: Tensor
+    by_pixels: Tensor
+    pixel_distances: Tensor
+    by_features: Tensor
+    feature_distances: Tensor
+    features: str
+
+    def rows(self, training: Tensor) -> tuple[Tensor, int]:
+        """A sheet's images and columns: generated, nearest by pixels; again, by features."""
+        lines: list[Tensor] = []
+        for i, image in enumerate(self.images):
+            for found in (self.by_pixels[i], self.by_features[i]):
+                lines += [image[None], training[found]]
+        columns = 2 * (self.by_pixels.shape[1] + 1)
+        return as_float(torch.cat(lines)), columns
+
+
+def neighbours(measurement: Measurement, sampler: str, n: int = 10, k: int = 7) -> Neighbours:
+    """n generated images of a sampler and the k nearest training images of each."""
+    drawn = generated(measurement, sampler, n)
+    training = Subject("all training images", DATA, measurement.images.train.x)
+    pixel_distances, by_pixels = metrics.nearest(drawn.x, training.x, k)
+    ours = measurement.features(Subject(f"{n} {sampler}", drawn.kind, drawn.x))
+    feature_distances, by_features = metrics.nearest(ours, measurement.features(training), k)
+    return Neighbours(
+        drawn.x,
+        by_pixels,
+        pixel_distances,
+        by_features,
+        feature_distances,
+        measurement.extractor.name,
+    )

@@ -1,0 +1,163 @@
+"""One HTML file that tells a run's story, and asks for nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from zspace.display import pictures, plots
+from zspace.display.tables import page
+from zspace.evaluation.compare import evaluation_table
+from zspace.evaluation.diagnose import Finding
+from zspace.evaluation.measurement import Measurement, generated, own_samplers
+from zspace.evaluation.neighbours import neighbours
+from zspace.functional import as_float
+from zspace.storage.run import dump_config
+
+MAPPED = 2000
+"""Test codes on a map."""
+
+
+def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np.float64]:
+    """Codes (N, D) as points of a plane: themselves for D = 2, else by t-SNE or PCA.
+
+    scikit-learn's, with its defaults (perplexity 30, fewer for few codes). van der Maaten and
+    Hinton (2008).
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    x = z.cpu().double().numpy()
+    if x.shape[1] <= 2:
+        return np.pad(x, ((0, 0), (0, 2 - x.shape[1])))
+    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # one point: there is nothing to embed
+        return np.zeros((len(x), 2))
+    if method == "pca":
+        return PCA(2, random_state=seed).fit_transform(x)
+    return TSNE(perplexity=min(30, (len(x) - 1) / 3), random_state=seed).fit_transform(x)
+
+
+def report(
+    measurement: Measurement,
+    evaluation: Mapping[str, Any],
+    findings: Sequence[Finding],
+    *,
+    kind: str = "tsne",
+) -> str:
+    """The page.
+
+    Args:
+        measurement: the run's.
+        evaluation: what `evaluate` gave.
+        findings: what `diagnose` gave.
+        kind: of the latent map, tsne or pca.
+    """
+    run = measurement.run
+    parts: list[str] = [_facts(evaluation), "<h2>Figures</h2>"]
+    parts += [table.html() for table in evaluation_table(evaluation)]
+    parts.append(
+        "<p>Each figure with its standard error. ↑ higher, ↓ lower is better. Reference: "
+        f"{evaluation['n']} test images.</p>"
+    )
+    parts += [f"<p>{html.escape(note)}</p>" for note in evaluation["notes"]]
+    parts.append("<h2>Diagnosis</h2><ul>")
+    parts += [
+        f'<li class="{"warning" if f.fault else "ok"}">{html.escape(f.name)}: '
+        f"{html.escape(f.words)}</li>"
+        for f in findings
+    ]
+    parts.append("</ul><h2>Pictures</h2>")
+    with tempfile.TemporaryDirectory() as folder:
+        parts += [
+            f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{_coded(path)}">'
+            f"<figcaption>{html.escape(title)}</figcaption></figure>"
+            for title, path in _pictures(measurement, Path(folder), kind)
+        ]
+    parts += ["<h2>Configuration</h2>", f"<pre>{html.escape(dump_config(run.config))}</pre>"]
+    return page(f"zspace: {run.folder.resolve().name}", "\n".join(parts))
+
+
+def _facts(evaluation: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{k} {v}" for k, v in evaluation["versions"].items())
+    return (
+        f"<p>{html.escape(str(evaluation['recipe']))} on {html.escape(evaluation['data'])}; "
+        f"features: {html.escape(evaluation['features'])}; n = {evaluation['n']}, seed "
+        f"{evaluation['seed']}; {html.escape(versions)}</p>"
+    )
+
+
+def _coded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def _pictures(measurement: Measurement, folder: Path, kind: str) -> list[tuple[str, Path]]:
+    device = next(measurement.model.parameters()).device
+    x = as_float(measurement.test.to(device))
+    made: list[tuple[str, Path]] = []
+
+    def add(title: str) -> Path:
+        path = folder / f"{len(made)}.png"
+        made.append((title, path))
+        return path
+
+    log = measurement.run.losses()
+    if log:
+        plots.losses(add("losses of the training"), log)
+    for name in own_samplers(measurement):
+        drawn = generated(measurement, name, 64 if measurement.images.is_image else None)
+        if measurement.images.is_image:
+            plots.save_sheet(add(f"samples: {name}"), as_float(drawn.x))
+        else:
+            plots.scatters(add(f"samples: {name}"), {"test": measurement.test, name: drawn.x})
+    if measurement.images.is_image:
+        rows = pictures.reconstruction_rows(measurement.model, x[:32])
+        plots.save_sheet(add("test images above their reconstructions"), *rows)
+        if len(x) >= 16:
+            rows = pictures.interpolation_rows(measurement.model, x[:8], x[8:16])
+            plots.save_sheet(add("from one test image to another, along a line of codes"), *rows)
+        found = neighbours(
+            measurement, own_samplers(measurement)[0], n=6, k=min(6, len(measurement.images.train))
+        )
+        plots.save_sheet(
+            add(
+                "generated (first and eighth column), with its nearest training images by pixels "
+                f"(left) and by the features {found.features} (right)"
+            ),
+            *found.rows(measurement.images.train.x),
+        )
+    labels = None if measurement.labels is None else measurement.labels[:MAPPED]
+    how = kind if measurement.model.latent_dim > 2 else "as they are"
+    points = latent_map(measurement.means[:MAPPED], kind, measurement.seed)
+    _map(add(f"codes of test images ({how})"), points, labels, measurement.images.classes)
+    return made
+
+
+def _map(
+    path: Path, points: npt.NDArray[np.float64], labels: Tensor | None, classes: Sequence[str]
+) -> None:
+    fig, axes = plots.figure(1, 1, (7, 6))
+    axis = axes[0, 0]
+    if labels is None:
+        axis.scatter(*points.T, s=6, linewidths=0)
+    else:
+        from matplotlib import colormaps
+
+        names = [classes[k] if k < len(classes) else str(k) for k in labels.unique().tolist()]
+        colours = colormaps["tab10" if len(names) <= 10 else "nipy_spectral"]
+        for i, (label, name) in enumerate(zip(labels.unique().tolist(), names, strict=True)):
+            own = points[(labels == label).numpy()]
+            colour = colours(i if len(names) <= 10 else i / (len(names) - 1))
+            axis.scatter(*own.T, s=6, linewidths=0, color=colour, label=name)
+        if len(names) <= 20:
+            axis.legend(fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1, 1))
+    axis.set_xticks([])
+    axis.set_yticks([])
+    plots.save_figure(path, fig)

@@ -1,0 +1,6 @@
+"""What images are compared by: pixels, a neutral classifier, published networks."""
+
+from zspace.features.classifier import Neutral, neutral_classifier
+from zspace.features.extract import FEATURES, Extractor, find_extractor
+
+__all__ = ["FEATURES", "Extractor", "Neutral", "find_extractor", "neutral_classifier"]

@@ -1,0 +1,162 @@
+"""The neutral classifier of a data set: trained once, kept in the cache, the same for every model.
+
+It never sees what a model generated, nor the options of a run: it is trained on the whole
+training part. It is stored by its configuration and by a checksum of its training data, so that a
+changed data set gets a classifier of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+
+from zspace.core import Batches
+from zspace.data import Images
+from zspace.errors import InputError
+from zspace.functional import of_stored
+from zspace.methods.classifier import Augment, Classifier
+from zspace.metrics import Figure, accuracy, mean_figure
+from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, resnet56
+from zspace.options import About
+from zspace.storage.cache import cache_folder, fingerprint, key
+from zspace.storage.files import load_state, read_tensors, write_tensors
+from zspace.storage.run import Run
+from zspace.training import Report, find_device, fit, make_fabric
+
+BATCH = 128
+ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000}
+NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn}
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """A trained classifier: its network, name, checksum, and accuracy on the test images."""
+
+    net: ClassifierNet
+    name: str
+    identity: str
+    accuracy: Figure
+
+
+def neutral_classifier(
+    images: Images,
+    *,
+    arch: Annotated[
+        Literal["cnn", "resnet56", "dropout-cnn"],
+        About("a small network, ResNet-56, or the categorical-generation paper's"),
+    ] = "cnn",
+    iterations: Annotated[
+        int | None,
+        About("of batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn 1,000)", least=1),
+    ] = None,
+    augment: Annotated[
+        Augment | None, About("unset: none; resnet56 crop-flip (digits: take crop)")
+    ] = None,
+    seed: Annotated[int, About("of initialisation and order", least=0, most=1 << 52)] = 0,
+    device: str = "auto",
+    say: Callable[[str], None] = lambda message: None,
+    report: Report | None = None,
+) -> Neutral:
+    """The classifier of a data set: read from the cache, or trained (and gone on with) there.
+
+    `cnn`, `dropout-cnn`: Adam, its rate falling linearly to 0. `resnet56`: SGD, its rate divided by
+    10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2).
+
+    Args:
+        images: the data set, whole: its training part trains, its test part judges.
+
+    Raises:
+        InputError: no labels, a class without training images, or no images.
+    """
+    x, y = images.train.x, images.train.y
+    if y is None or images.test.y is None:
+        raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
+    if not images.is_image:
+        raise InputError(f"{images.name} holds vectors: the classifiers take images")
+    if len(images.classes) < 2:
+        raise InputError(f"{images.name} has one class: there is nothing to tell apart")
+    empty = [c for k, c in enumerate(images.classes) if not bool((y == k).any())]
+    if empty:
+        raise InputError(
+            f"class {', '.join(empty)} of {images.name} has no training image: no classifier can "
+            "learn it (--classes leaves it out)"
+        )
+    total = iterations or ITERATIONS[arch]
+    how: Augment = augment or ("crop-flip" if arch == "resnet56" else "none")
+    config: dict[str, Any] = {
+        "recipe": "classifier",
+        "arch": arch,
+        "iterations": total,
+        "augment": how,
+        "seed": seed,
+        "train": fingerprint(x, y),
+        "test": fingerprint(images.test.x, images.test.y),
+    }
+    folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
+    build = NETS[arch]
+    build(images.shape, len(images.classes))  # images that it can't take are refused before all
+    path = folder / "model.safetensors"
+    if path.exists():
+        try:
+            return _read(folder, build(images.shape, len(images.classes)), arch)
+        except InputError as error:
+            say(f"the cached classifier can't be used ({error}): it is trained again")
+            shutil.rmtree(folder)
+    run = _opened(folder) or Run.create(folder, config)
+    say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
+    fabric = make_fabric(find_device(device).type)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        method = Classifier(net, optimizer="sgd" if arch == "resnet56" else "adam", augment=how)
+        method.to(fabric.device)
+        batches = Batches(x, y, size=min(BATCH, len(x)), seed=seed, device=fabric.device)
+
+        def rate(iteration: int) -> float:
+            done = iteration / total
+            return 1 - done if arch != "resnet56" else 0.1 ** ((done >= 0.5) + (done >= 0.75))
+
+        fit(
+            method,
+            batches,
+            total,
+            rate=rate,
+            run=run,
+            fabric=fabric,
+            report=report,
+            checkpoint_every=max(1, min(1000, total // 4)),
+            keep=1,
+        )
+    logits = of_stored(net.eval(), images.test.x, fabric.device)
+    figure = mean_figure(accuracy(logits, images.test.y))
+    write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
+    for checkpoint in run.checkpoints().values():
+        checkpoint.unlink()
+    say(f"its test accuracy: {figure}")
+    return _read(folder, build(images.shape, len(images.classes)), arch)
+
+
+def _opened(folder: Path) -> Run | None:
+    """A training that was begun and can be gone on with."""
+    try:
+        return Run(folder)
+    except InputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _read(folder: Path, net: ClassifierNet, arch: str) -> Neutral:
+    path = folder / "model.safetensors"
+    tensors, header = read_tensors(path)
+    load_state(net, tensors, path)
+    match header.get("accuracy"):
+        case [float(value), float(error)]:
+            figure = Figure(value, error)
+        case _:
+            raise InputError(f"{path} does not say its accuracy")
+    return Neutral(net.eval(), arch, fingerprint(*tensors.values()), figure)

@@ -1,0 +1,149 @@
+"""Published network weights: what each file is, where it is looked for, and its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from zspace.errors import InputError, unknown
+from zspace.storage.cache import cache_folder
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published file: its name in the cache, its address, its SHA-256."""
+
+    file: str
+    address: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The files any one of which gives a network its weights."""
+
+    about: str
+    files: tuple[WeightFile, ...]
+
+
+WEIGHTS: dict[str, Weights] = {
+    "inception": Weights(
+        "Inception of 2015, translated to TorchScript from TensorFlow's graph: 2048 pool_3 "
+        "features and 1008 classes, as published FIDs and Inception Scores use them",
+        (
+            WeightFile(
+                "inception-2015-12-05.pt",
+                "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/"
+                "inception-2015-12-05.pt",
+                "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+            ),
+        ),
+    ),
+    "vgg16": Weights(
+        "VGG16 trained on ImageNet by torchvision, from torchvision itself or in timm's copy, for "
+        "features, and for regene's perceptual loss",
+        (
+            WeightFile(
+                "vgg16.tv_in1k.safetensors",
+                "https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",
+                "57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
+            ),
+            WeightFile(
+                "vgg16-397923af.pth",
+                "https://download.pytorch.org/models/vgg16-397923af.pth",
+                "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            ),
+        ),
+    ),
+}
+
+
+def folders() -> list[Path]:
+    """Where weights are looked for: zspace's cache first, then PyTorch's own download folder."""
+    hub = os.environ.get("TORCH_HOME") or (
+        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "torch"
+    )
+    return [cache_folder() / "weights", Path(hub).expanduser() / "hub" / "checkpoints"]
+
+
+def find_weights(name: str) -> tuple[Path, WeightFile] | None:
+    """The file of a network's weights, where one is there. Its content is not looked at."""
+    if name not in WEIGHTS:
+        raise unknown("network", name, WEIGHTS)
+    for folder in folders():
+        for known in WEIGHTS[name].files:
+            if (folder / known.file).is_file():
+                return folder / known.file, known
+    return None
+
+
+def checked_weights(name: str) -> tuple[Path, WeightFile]:
+    """The file of a network's weights, its checksum compared.
+
+    Raises:
+        InputError: no file is there (says which is expected where), or its checksum is wrong.
+    """
+    found = find_weights(name)
+    if found is None:
+        wanted = " or ".join(f"{w.file} ({w.address})" for w in WEIGHTS[name].files)
+        raise InputError(
+            f"the weights of {name} are missing: put {wanted} into {folders()[0]}, or fetch it "
+            f"by 'zspace weights --download {name}'"
+        )
+    path, known = found
+    sha256 = file_sha256(path)
+    if sha256 != known.sha256:
+        raise InputError(
+            f"{path} has a wrong checksum: SHA-256 {sha256[:16]}..., the published file's is "
+            f"{known.sha256[:16]}...; remove it and get it again from {known.address}"
+        )
+    return path, known
+
+
+def download_weights(name: str, progress: Callable[[str, int, int | None], None] | None) -> Path:
+    """Fetch a network's weights into the cache, checked; a file that is there and whole stays."""
+    from zspace.data.download import fetch
+
+    if name not in WEIGHTS:
+        raise unknown("network", name, WEIGHTS)
+    known = WEIGHTS[name].files[0]
+    path = folders()[0] / known.file
+    if path.is_file() and file_sha256(path) == known.sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fetch(known.address, path, known.sha256, progress)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{known.address} can't be fetched: {error}") from error
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors file, or of a .pth file as PyTorch saves them (without code)."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
+        raise InputError(f"{path} can't be read: {error}") from error
+    except Exception as error:  # the unpickler raises all kinds for damaged or unsafe files
+        raise InputError(f"{path} holds no plain tensors: {error}") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"{path} holds no plain tensors")
+    return state

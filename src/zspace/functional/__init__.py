@@ -1,0 +1,75 @@
+"""Formulas on tensors by family, each with its source; they know no model, file or data set."""
+
+from zspace.functional.discrepancy import gaussian_mmd, multiquadratic_mmd
+from zspace.functional.geometry import jacobian_log_determinant, whitened, whitening
+from zspace.functional.kernels import (
+    kernel_entropy,
+    kernel_jsd,
+    kernel_jsd_slope,
+    kernel_log_density,
+    log_share,
+)
+from zspace.functional.losses import (
+    ClassLoss,
+    absolute_error,
+    batch_kl,
+    bernoulli_error,
+    classification_error,
+    convex,
+    fake_loss,
+    gradient_penalty,
+    jacobian_norm,
+    log_squared_error,
+    normal_kl,
+    real_loss,
+    squared_error,
+)
+from zspace.functional.similarity import similarity_window, structural_similarity
+from zspace.functional.tensors import (
+    as_float,
+    as_stored,
+    blockwise,
+    check_floats,
+    check_range,
+    full_precision,
+    in_eval_mode,
+    of_stored,
+    stream,
+)
+
+__all__ = [
+    "ClassLoss",
+    "absolute_error",
+    "as_float",
+    "as_stored",
+    "batch_kl",
+    "bernoulli_error",
+    "blockwise",
+    "check_floats",
+    "check_range",
+    "classification_error",
+    "convex",
+    "fake_loss",
+    "full_precision",
+    "gaussian_mmd",
+    "gradient_penalty",
+    "in_eval_mode",
+    "jacobian_log_determinant",
+    "jacobian_norm",
+    "kernel_entropy",
+    "kernel_jsd",
+    "kernel_jsd_slope",
+    "kernel_log_density",
+    "log_share",
+    "log_squared_error",
+    "multiquadratic_mmd",
+    "normal_kl",
+    "of_stored",
+    "real_loss",
+    "similarity_window",
+    "squared_error",
+    "stream",
+    "structural_similarity",
+    "whitened",
+    "whitening",
+]

@@ -1,0 +1,195 @@
+"""Kernel density estimates, and the entropies and divergences that are made of them (GEN)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import logsigmoid
+
+from zspace.errors import InputError
+from zspace.functional.tensors import full_precision
+
+BLOCK = 1 << 24
+"""Distances that are held at a time: 64 MiB in single precision."""
+
+
+SINGLE = 1e4
+"""Squared distances, in units of h^2, up to which float32 products give kernels to 0.1%."""
+
+
+LIMIT = 1e12
+"""Likewise for float64."""
+
+
+def kernel_log_density(
+    z: Tensor, centres: Tensor, bandwidth: float | Tensor, *, leave_one_out: bool = False
+) -> Tensor:
+    """log (1/m) sum_i N(z; c_i, h^2 I) in nats: queries (N, D), centres (m, D) to (N,).
+
+    Can be differentiated once in the queries and in the bandwidth; the centres are constants.
+
+    Args:
+        bandwidth: h, above 0; a tensor () where a gradient in it is wanted.
+        leave_one_out: queries and centres are one set; a query's own kernel is left out, and the
+            mean is over m - 1.
+
+    Computed in log space, in float32 or, where the queries are or the bandwidth is too small for
+    that, float64; `BLOCK` distances at a time, with a gradient and without.
+
+    Raises:
+        InputError: h is not above 0, or too small for double precision and codes so far apart;
+            there are no centres, or of one set two.
+
+    Reference: Saha et al., GEN, Eq. 1; supplement, Eq. 4, for the sum without i.
+    """
+    if len(centres) <= leave_one_out or (leave_one_out and len(z) != len(centres)):
+        raise InputError(
+            f"{len(centres)} centres for {len(z)} codes: expected one or more, and the codes "
+            "themselves, two or more, where each one's own kernel is left out"
+        )
+    h = bandwidth if isinstance(bandwidth, Tensor) else torch.tensor(bandwidth, dtype=torch.float64)
+    value: Tensor = _KernelLogDensity.apply(  # pyright: ignore[reportAssignmentType]
+        full_precision(z), centres.detach(), h, leave_one_out
+    )
+    return value
+
+
+class _KernelLogDensity(torch.autograd.Function):
+    """`kernel_log_density`; its gradients are made on the way, or each block would be kept.
+
+    With w_i the share of centre i in the density at z: the gradient in z is sum_i w_i (c_i - z)
+    / h^2, that in h is (sum_i w_i ||z - c_i||^2 / h^2 - D) / h (GEN, supplement, Eq. 2).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, centres: Tensor, bandwidth: Tensor, own: bool) -> Tensor:
+        wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[2]
+        logs, means, squares = _kernel_moments(z, centres, float(bandwidth), own, wanted)
+        if wanted:
+            h = float(bandwidth)
+            ctx.save_for_backward((means - z) / h**2, (squares / h**2 - z.shape[1]) / h)
+        return logs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        in_z, in_h = ctx.saved_tensors
+        return gradient[:, None] * in_z, None, (gradient * in_h).sum(), None
+
+
+def _kernel_moments(
+    z: Tensor, centres: Tensor, h: float, leave_one_out: bool = False, moments: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """log p(z) (N,), and with w_i the share of centre i in it: sum_i w_i c_i (N, D) and
+    sum_i w_i ||z - c_i||^2 (N,), which are empty where no moments are wanted."""
+    # about the centres' mean, where squares and products cancel least
+    middle = centres.mean(0).to(z)
+    queries, points = z - middle, centres.to(z) - middle
+    norms = points.square().sum(1)
+    spread = float(torch.maximum(norms.max(), queries.square().sum(1).max()))
+    if not 0 < h < math.inf or spread > LIMIT * h * h:
+        raise InputError(
+            f"a bandwidth of {h:.3g} can't be used for codes of up to {math.sqrt(spread):.3g} from "
+            "their mean: expected a number above 0 that is not so small"
+        )
+    if z.dtype == torch.float32 and spread > SINGLE * h**2:
+        found = _kernel_moments(z.double(), centres.double(), h, leave_one_out, moments)
+        return found[0].float(), found[1].float(), found[2].float()
+    held = torch.cat([points, norms[:, None]], 1)
+    count = len(points) - leave_one_out
+    constant = 0.5 * z.shape[1] * math.log(2 * math.pi * h**2) + math.log(count)
+    logs: list[Tensor] = []
+    sums: list[Tensor] = []
+    start = 0
+    # products in full precision under autocast, too
+    with torch.autocast(z.device.type, enabled=False):
+        for block in queries.split(max(1, BLOCK // len(points))):
+            weights = torch.addmm(norms, block, points.T, beta=-0.5 / h**2, alpha=1 / h**2)
+            if leave_one_out:
+                own = torch.arange(len(block), device=z.device)
+                weights[own, own + start] = -torch.inf
+                start += len(block)
+            top = weights.max(1, keepdim=True).values
+            total = weights.sub_(top).exp_().sum(1)
+            logs.append(top[:, 0] + total.log() - block.square().sum(1) / (2 * h**2) - constant)
+            if moments:
+                sums.append(weights @ held / total[:, None])
+    if not moments:
+        return torch.cat(logs), z[:0], z[:0, 0]
+    means, mean_norms = torch.cat(sums).split([z.shape[1], 1], 1)
+    squares = queries.square().sum(1) - 2 * (queries * means).sum(1) + mean_norms[:, 0]
+    return torch.cat(logs), means + middle, squares.clamp(min=0)
+
+
+def kernel_entropy(z: Tensor, bandwidth: float) -> float:
+    """H = -(1/m) sum_i log (1/(m-1)) sum_(j != i) N(z_i; z_j, h^2 I) in nats, of codes (m, D).
+
+    Reference: Saha et al., GEN, Eq. 9; supplement, Eq. 4.
+    """
+    return -float(kernel_log_density(z, z, bandwidth, leave_one_out=True).mean())
+
+
+def log_share(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """log p / (p + q), from log p and log q: finite wherever these are."""
+    return logsigmoid(log_p - log_q)
+
+
+def kernel_jsd(
+    z: Tensor,
+    target: Tensor,
+    centres: Tensor,
+    bandwidth: float | Tensor,
+    log_target: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """JSD(p_e, p_t) = log 2 + 1/2 E_z' log p_e/(p_e + p_t) + 1/2 E_z'' log p_t/(p_e + p_t).
+
+    p_e is the kernel density of the centres. An estimate in nats: near 0 where the distributions
+    agree (below it where the kernels are too few for the dimension), log 2 where they are apart.
+    Can be differentiated in z' and h.
+
+    Args:
+        z: z', draws (N, D) of the distribution that the centres are drawn from.
+        target: z'', draws (M, D) of p_t.
+        centres: (m, D): no z' may be among them, or the estimate grows without bound as h -> 0.
+        bandwidth: h.
+        log_target: log p_t, (N, D) to (N,).
+
+    Reference: Saha et al., GEN, Eq. 2, which leaves out the constants log 2 and 1/2.
+    """
+    mine = log_share(kernel_log_density(z, centres, bandwidth), log_target(z))
+    theirs = log_share(log_target(target), kernel_log_density(target, centres, bandwidth))
+    return math.log(2) + (mine.mean() + theirs.mean()) / 2
+
+
+def kernel_jsd_slope(
+    z: Tensor,
+    target: Tensor,
+    centres: Tensor,
+    bandwidth: float,
+    log_target: Callable[[Tensor], Tensor],
+) -> tuple[float, float]:
+    """The derivative of `kernel_jsd` in h, and the h to which its fixed point leads.
+
+    With s(z) = p_e / (p_e + p_t) and S(z) = sum_i w_i ||z - c_i||^2, w_i the share of centre i in
+    p_e(z):
+
+        A = E_z'[(1 - s) S] - E_z''[s S]        B = E_z'[1 - s] - E_z''[s]
+        dJSD/dh = (A / h^2 - D B) / (2 h)       h^2 <- A / (D B), NaN where that is negative
+
+    Reference: Saha et al., GEN, supplement, Eq. 2 (without the constant 1/2) and Eq. 3.
+    """
+    a = b = 0.0
+    for codes, sign in ((z, 1), (target, -1)):
+        logs, _, squares = _kernel_moments(codes, centres, bandwidth)
+        share = torch.sigmoid(sign * (log_target(codes) - logs))
+        a += sign * float((share * squares).double().mean())
+        b += sign * float(share.double().mean())
+    dim = z.shape[1]
+    ratio = a / (dim * b) if b else math.nan
+    slope = (a / bandwidth**2 - dim * b) / (2 * bandwidth)
+    return slope, math.sqrt(ratio) if ratio > 0 else math.nan

@@ -1,0 +1,68 @@
+"""The structural similarity of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from zspace.errors import InputError
+from zspace.functional.tensors import full_precision
+
+
+def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: float = 1.5) -> Tensor:
+    """SSIM of pairs of images (N, C, H, W) in [0, 1]: (N,), 1 for equal images.
+
+        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
+
+    with means m, variances s^2 and covariance s_xy under a Gaussian window, c1 = 0.01^2 and
+    c2 = 0.03^2; the mean over channels and over all places where the window lies within the image.
+    Can be differentiated.
+
+    Args:
+        window: its side in pixels, odd.
+        deviation: of the Gaussian, in pixels.
+
+    Raises:
+        InputError: the window is larger than the image, or even.
+
+    Reference: Wang et al. (2004), Eq. 13.
+    """
+    height, width = x.shape[2:]
+    if window % 2 == 0 or not 1 <= window <= min(height, width):
+        raise InputError(
+            f"SSIM's window must be odd and have no more pixels than the image's {height}x{width} "
+            f"sides, not {window} (--ssim-window)"
+        )
+    # a convolution with the window is a product with a banded matrix from either side
+    rows, columns = (_band(side, window, deviation) for side in (height, width))
+
+    def blur(image: Tensor) -> Tensor:
+        return rows @ image @ columns.mT
+
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = full_precision(x), full_precision(y)
+        rows, columns = rows.to(x), columns.to(x)
+        mean_x, mean_y = blur(x), blur(y)
+        xx, yy, xy = mean_x.square(), mean_y.square(), mean_x * mean_y
+        deviations = blur(x.square()) - xx + blur(y.square()) - yy + 0.03**2
+        similarity = (2 * xy + 0.01**2) * (2 * (blur(x * y) - xy) + 0.03**2)
+        return (similarity / ((xx + yy + 0.01**2) * deviations)).flatten(1).mean(1)
+
+
+def similarity_window(shape: Sequence[int]) -> int:
+    """SSIM's window for images (..., H, W): 11 pixels, or the largest odd number that fits.
+
+    >>> similarity_window((3, 32, 32)), similarity_window((1, 8, 9))
+    (11, 7)
+    """
+    return min(11, (min(shape[-2:]) + 1) // 2 * 2 - 1)
+
+
+def _band(side: int, window: int, deviation: float) -> Tensor:
+    """(side - window + 1, side), float64: a Gaussian window at each place that has room for it."""
+    places = torch.arange(side - window + 1, dtype=torch.float64)[:, None]
+    offset = torch.arange(side) - places - window // 2
+    weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)
+    return weights / weights.sum(1, keepdim=True)

@@ -1,0 +1,167 @@
+"""Images of a class by convex combinations, generations of generations, and data sets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zspace.core import LatentModel, codes, decoded
+from zspace.data import Images
+from zspace.data.images import Part
+from zspace.display import plots
+from zspace.errors import InputError
+from zspace.generation.fit import sampler_of
+from zspace.samplers import Convex
+from zspace.samplers.convex import Combined
+from zspace.storage.files import atomic, write_text
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one class's combined codes are decoded to.
+
+    Attributes:
+        label: the class's number.
+        combined: the codes, their sources and the trials.
+        x: images (n, C, H, W), or vectors, as stored.
+    """
+
+    label: int
+    combined: Combined
+    x: Tensor
+
+
+def generate(
+    model: LatentModel,
+    convex: Convex,
+    n: int,
+    label: int,
+    *,
+    generations: int = 1,
+    origin: Literal["latents", "images"] = "latents",
+    generator: torch.Generator | None = None,
+) -> list[Generation]:
+    """n images of a class, and of each further generation n that are combined of the last one's.
+
+    Args:
+        convex: fitted to the codes of training images: the first generation's sources.
+        origin: of the codes that a further generation combines: those that were decoded to the
+            last one's images ("latents": siblings), or those to which these images are encoded
+            again ("images": children).
+
+    The sources of the first generation are rows of the training images, those of another are
+    numbers of the one before it.
+    Raises:
+        InputError: see `Convex.combined`; n is below what a further generation combines.
+    Reference: ReGene, section 6.5.
+    """
+    made: list[Generation] = []
+    for _ in range(generations):
+        if made:
+            last = made[-1]
+            z = last.combined.codes if origin == "latents" else codes(model, last.x)
+            convex = convex.over(z, torch.full((len(z),), label, device=z.device))
+        combined = convex.combined(n, label, generator=generator)
+        made.append(Generation(label, combined, decoded(model, combined.codes)))
+    return made
+
+
+def shares(n: int, classes: int) -> list[int]:
+    """How many of n images each class gets, as evenly as can be."""
+    return [n // classes + (label < n % classes) for label in range(classes)]
+
+
+def augmented(
+    model: LatentModel,
+    convex: Convex,
+    per_class: int,
+    classes: Sequence[str],
+    *,
+    generator: torch.Generator | None = None,
+) -> Part:
+    """per_class generated images of every class, with their labels."""
+    made = [
+        generate(model, convex, per_class, label, generator=generator)[0]
+        for label in range(len(classes))
+    ]
+    y = torch.arange(len(classes)).repeat_interleave(per_class)
+    return Part(torch.cat([g.x for g in made]), y)
+
+
+def beside(images: Images, generated: Part) -> dict[str, Part]:
+    """The parts of a data set, the generated images behind the training images."""
+    assert images.train.y is not None
+    assert generated.y is not None
+    x = torch.cat([images.train.x, generated.x])
+    y = torch.cat([images.train.y, generated.y])
+    return {"train": Part(x, y), "validation": images.validation, "test": images.test}
+
+
+def write_labelled(
+    out: Path,
+    parts: Mapping[str, Part],
+    classes: Sequence[str],
+    more: Mapping[str, Tensor] | None = None,
+) -> None:
+    """A labelled data set that `--data` reads: an .npz file, or a folder of a folder per class.
+
+    Args:
+        parts: "train", and maybe "validation" and "test".
+        more: further arrays; an .npz file has them by name, a folder as NAME.csv of their rows.
+    """
+    if out.suffix == ".npz":
+        arrays: dict[str, Any] = {"classes": np.array(classes)}
+        for name, part in parts.items():
+            ending = "" if name == "train" else f"_{name}"
+            kind = "images" if part.x.ndim == 4 else "data"
+            arrays[kind + ending] = plots.to_uint8(part.x) if part.x.ndim == 4 else part.x.numpy()
+            assert part.y is not None
+            arrays["labels" + ending] = part.y.numpy()
+        arrays |= {
+            k: plots.to_uint8(v) if v.ndim == 4 else v.cpu().numpy()
+            for k, v in (more or {}).items()
+        }
+        with atomic(out) as partial:
+            np.savez(partial, **arrays)
+        return
+    folders = _folder_names(classes)
+    with atomic(out) as partial:
+        partial.mkdir()
+        for name, part in parts.items():
+            if part.x.ndim != 4:
+                raise InputError("vectors go to an .npz file, not to a folder of images")
+            root = partial if len(parts) == 1 else partial / name
+            for folder in folders:
+                (root / folder).mkdir(parents=True)
+            assert part.y is not None
+            for i, (image, label) in enumerate(zip(part.x, part.y.tolist(), strict=True)):
+                picture = plots.to_uint8(image[None])[0]
+                Image.fromarray(picture).save(root / folders[label] / f"{i:06d}.png")
+        for name, rows in (more or {}).items():
+            lines = [",".join(str(v) for v in np.atleast_1d(row)) for row in rows.cpu().numpy()]
+            write_text(partial / f"{name}.csv", "".join(f"{line}\n" for line in lines))
+        if out.exists():
+            out.rmdir()
+
+
+def _folder_names(classes: Sequence[str]) -> list[str]:
+    """Class names that can be folders': a stroke or a leading dot can't be in one."""
+    names = [c.replace("/", "-").replace("\\", "-").lstrip(".") or "-" for c in classes]
+    taken = {"train", "test", "validation", "valid", "val"}
+    if len(set(names)) < len(names) or all(name in taken for name in names):
+        raise InputError(f"the classes {', '.join(classes)} can't name folders: write an .npz file")
+    return names
+
+
+def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:
+    """A run's convex combinations (fitted and stored where they are not), with other options."""
+    fitted = sampler_of(run, "convex", model)
+    assert isinstance(fitted, Convex)
+    return fitted.changed(**options)

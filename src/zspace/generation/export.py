@@ -1,0 +1,146 @@
+"""A sampler and a decoder as one file that other programs draw images with."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zspace import __version__
+from zspace.core import LatentModel, Sampler
+from zspace.errors import InputError
+from zspace.functional import stream
+from zspace.storage.files import atomic
+
+OPSET = 17
+"""Of ONNX: one that files of 2022 and later read."""
+
+CHECKED = 64
+"""Images that both make from the same noise."""
+
+AGREEMENT = 1e-3
+"""The largest difference, in [0, 1], that is taken for rounding: an image has 256 levels."""
+
+
+class Generator(nn.Module):
+    """Noise (N, K), and labels (N,) where the sampler knows some, to images (N, C, H, W) in [0, 1]
+    or vectors (N, D)."""
+
+    def __init__(self, model: LatentModel, sampler: Sampler) -> None:
+        super().__init__()
+        self.model, self.sampler = model, sampler
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.decode(self.sampler.of_noise(noise, label))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote.
+
+    Attributes:
+        noise_dim: K, the numbers of N(0, 1) of an image.
+        labels: the names of those that it takes, by number; empty: none.
+        difference: the largest one between the file's images and PyTorch's, of the same noise.
+    """
+
+    path: Path
+    noise_dim: int
+    labels: dict[int, str]
+    difference: float
+
+
+def export(
+    model: LatentModel, sampler: Sampler, out: str | Path, *, classes: Sequence[str] = ()
+) -> Exported:
+    """Write one ONNX file that makes images of noise, and of labels where the sampler knows some.
+
+    Its inputs are `noise`, float32 (N, K), to be drawn from N(0, I), and `label`, int64 (N,), from
+    0; its output is `images`, float32 in [0, 1], (N, C, H, W), or `vectors`, (N, D). N is free. The
+    file's metadata has noise_dim and, as JSON, the names of the labels by their numbers: others
+    have not been learned, and mean nothing. It takes its place only after its images of the same
+    noise have been found to be PyTorch's.
+
+    Args:
+        sampler: of the model's codes, on its device, which has to be the CPU.
+        classes: names of the labels.
+
+    Raises:
+        InputError: the sampler does not make its codes of noise alone; the packages for it are not
+            there; the file gives other images than PyTorch.
+    """
+    onnx, runtime = packages()
+    if not sampler.noise_dim:
+        raise InputError(
+            f"this sampler ({type(sampler).__name__}) does not make its codes of noise alone, as a "
+            "file has to: choose --sampler normal, mixture, kde, simple, medium1, medium2, "
+            "flow-matching, flow, two-stage or pushforward"
+        )
+    whole = Generator(model, sampler).eval()
+    arguments = _arguments(sampler, CHECKED)
+    with torch.no_grad():
+        result = "images" if whole(**arguments).ndim == 4 else "vectors"
+    with atomic(Path(out)) as partial:
+        with warnings.catch_warnings():
+            # what tracing warns of: checks of shapes, which hold for every N
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                whole,
+                tuple(arguments.values()),
+                str(partial),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=list(arguments),
+                output_names=[result],
+                dynamic_axes={name: {0: "N"} for name in (*arguments, result)},
+            )
+        file = onnx.load(partial)
+        labels = {i: str(classes[i]) if i < len(classes) else str(i) for i in sampler.learned()}
+        told = {
+            "zspace": __version__,
+            "noise_dim": str(sampler.noise_dim),
+            "labels": json.dumps(labels),
+        }
+        onnx.helper.set_model_props(file, told)
+        onnx.save(file, partial)
+        session = runtime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+        arguments = _arguments(sampler, CHECKED + 1)  # another N than it was written with
+        with torch.no_grad():
+            expected = whole(**arguments)
+        found = session.run(None, {name: t.numpy() for name, t in arguments.items()})[0]
+        difference = float((torch.from_numpy(found) - expected).abs().max())
+        if not difference <= AGREEMENT * max(1.0, float(expected.abs().max())):
+            raise InputError(
+                f"the exported generator differs from PyTorch's by {difference:.3g}: it was not "
+                "written"
+            )
+    return Exported(Path(out), sampler.noise_dim, labels, difference)
+
+
+def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
+    """Noise, and labels that have been learned, by the names that the file gives them."""
+    generator = torch.Generator().manual_seed(stream(n, 33))
+    noise = torch.randn(n, sampler.noise_dim, generator=generator)
+    learned = torch.tensor(sampler.learned())
+    return {
+        "noise": noise,
+        **({"label": learned[torch.arange(n) % len(learned)]} if len(learned) else {}),
+    }
+
+
+def packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime, or an `InputError` that says how to get them."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"the package {error.name} is missing: pip install 'zspace[onnx]'"
+        ) from error
+    return onnx, onnxruntime

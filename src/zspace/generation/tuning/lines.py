@@ -1,0 +1,136 @@
+"""Lines of candidates: each is a generator that yields a candidate and is sent its value.
+
+Coordinate descent, random search and the grid go through the same space of whole numbers. A
+candidate is known by its line and its step in it, so that a search can be gone on with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from zspace.errors import unknown
+from zspace.functional import stream
+
+STEPS = 10
+"""theta is searched over 0, 1/10 .. 1."""
+AVERAGES = (1, 2, 3, 5)
+"""Draws that Simple may average."""
+Search = Literal["descent", "random", "grid"]
+Row = tuple[int, ...]
+Values = list[float]
+
+
+@dataclass
+class Space:
+    """What is searched: rows of whole numbers, one row for each group of labels.
+
+    Attributes:
+        levels: how many values each coordinate of a row has.
+        groups: labels that share a row.
+        averages: whether a row is (theta, which of AVERAGES) or thetas alone.
+    """
+
+    levels: tuple[int, ...]
+    groups: list[list[int]]
+    averages: bool = False
+
+    @property
+    def size(self) -> int:
+        """Points of the full grid."""
+        return math.prod(self.levels)
+
+    def theta(self, row: Row) -> tuple[list[float], int]:
+        if self.averages:
+            return [row[0] / STEPS], AVERAGES[row[1]]
+        return [k / STEPS for k in row], 1
+
+
+def space_of(name: str, dim: int, classes: int) -> Space:
+    """The space of a sampler's parameters."""
+    everyone = list(range(classes))
+    match name:
+        case "simple":
+            return Space((STEPS + 1, len(AVERAGES)), [everyone], True)
+        case "medium1":
+            return Space((STEPS + 1,) * dim, [everyone])
+        case "medium2":
+            return Space((STEPS + 1,) * dim, [[label] for label in everyone])
+        case _:
+            raise unknown("sampler to tune", name, ["simple", "medium1", "medium2"])
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A candidate: a row for each group (None: that group has nothing to try), and the values that
+    they have to fall below to be of interest."""
+
+    rows: list[Row | None]
+    bounds: Values
+
+
+Line = Generator[Ask, Values, None]
+"""Candidates one after the other, each chosen by the values of those before it."""
+
+
+def descent(space: Space, seed: int, start: int) -> Line:
+    """Coordinate descent, every group's at the same time: start 0 from the best of the rows whose
+    numbers are all alike, others from random rows. Coordinates are gone through in random orders
+    until none of them has changed any row."""
+    draw = torch.Generator().manual_seed(stream(seed, 31, start))
+    groups = len(space.groups)
+    best: list[Row] = [()] * groups
+    values = [math.inf] * groups
+
+    def line(candidates: list[Row | None]) -> Generator[Ask, Values, bool]:
+        if all(row is None for row in candidates):
+            return False
+        found = yield Ask(candidates, list(values))
+        changed = False
+        for g, row in enumerate(candidates):
+            if row is not None and found[g] < values[g]:
+                best[g], values[g], changed = row, found[g], True
+        return changed
+
+    if start == 0:
+        for k in range(max(space.levels)):
+            yield from line([tuple(min(k, n - 1) for n in space.levels)] * groups)
+    else:
+        yield from line(
+            [
+                tuple(int(torch.randint(n, (), generator=draw)) for n in space.levels)
+                for _ in range(groups)
+            ]
+        )
+    changed = True
+    while changed:
+        changed = False
+        for d in torch.randperm(len(space.levels), generator=draw).tolist():
+            tried = [row[d] for row in best]
+            for k in range(space.levels[d]):
+                rows = [
+                    None if k == tried[g] else (*best[g][:d], k, *best[g][d + 1 :])
+                    for g in range(groups)
+                ]
+                changed |= yield from line(rows)
+
+
+def at_random(space: Space, seed: int, start: int) -> Line:
+    """One candidate, of rows drawn evenly."""
+    draw = torch.Generator().manual_seed(stream(seed, 32, start))
+    rows: list[Row | None] = [
+        tuple(int(torch.randint(n, (), generator=draw)) for n in space.levels) for _ in space.groups
+    ]
+    yield Ask(rows, [math.inf] * len(rows))
+
+
+def on_grid(space: Space, start: int) -> Line:
+    """One candidate: the point of that number, the same row for every group."""
+    point = next(itertools.islice(itertools.product(*map(range, space.levels)), start, None), None)
+    if point is not None:
+        yield Ask([point] * len(space.groups), [math.inf] * len(space.groups))

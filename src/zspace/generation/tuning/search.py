@@ -1,0 +1,311 @@
+"""The search for how far a class's codes may spread: theta of the classwise samplers."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zspace import api
+from zspace.api import Say
+from zspace.core import codes
+from zspace.errors import InputError, unknown
+from zspace.features.classifier import Neutral
+from zspace.functional import stream
+from zspace.generation.fit import keep_sampler, weights_fingerprint
+from zspace.generation.tuning.lines import (
+    AVERAGES,
+    Ask,
+    Line,
+    Row,
+    Search,
+    Space,
+    at_random,
+    descent,
+    on_grid,
+    space_of,
+)
+from zspace.generation.tuning.objective import (
+    SHORT,
+    Objective,
+    below_bar,
+    pair_cosine,
+    reconstruction_classifier,
+)
+from zspace.generation.tuning.trials import Trials
+from zspace.metrics import Figure, jackknife, mean_figure
+from zspace.options import check_seed
+from zspace.recipes.catalogue import make
+from zspace.samplers import Simple, as_text
+from zspace.samplers.normal import learned_label
+from zspace.storage.cache import key
+from zspace.storage.files import write_text
+from zspace.storage.run import Run
+from zspace.training import Report
+
+FRESH = 1000
+"""Codes of each class by whose images, of noise that no candidate saw, the winner is judged."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Attributes:
+        name, options: the sampler's.
+        trials: candidates tried.
+        value: of the objective, on the search's noise.
+        classes: their names.
+        cosine, accuracy: by class, of fresh noise.
+        mean_cosine, mean_accuracy: over classes, with standard errors.
+        judge: the classifier.
+        curve: (cosine, accuracy, least accuracy of a class) of every candidate that was judged for
+            all classes, means over classes, on the search's noise.
+    """
+
+    name: str
+    options: dict[str, Any]
+    trials: int
+    value: float
+    classes: tuple[str, ...]
+    cosine: list[float]
+    accuracy: list[float]
+    mean_cosine: Figure
+    mean_accuracy: Figure
+    judge: Neutral
+    curve: list[tuple[float, float, float]]
+
+    def smallest(self, accuracy: float) -> float | None:
+        """The smallest mean cosine among candidates whose mean accuracy is so high."""
+        return min((c for c, a, _ in self.curve if a >= accuracy), default=None)
+
+
+def tune(
+    run: str | Path,
+    name: str,
+    *,
+    trials: int = 1000,
+    seed: int = 0,
+    samples: int = 200,
+    search: Search | None = None,
+    min_accuracy: float | None = None,
+    storage: str | None = None,
+    device: str = "auto",
+    say: Say = api.silent,
+    report: Report | None = None,
+) -> Tuned:
+    """Search the theta (and n) of a classwise sampler for a run, and store the sampler there.
+
+    The objective is the paper's Equation 4 (see `Objective`), of `samples` images of each class.
+    The search can be stopped and gone on with by the same call: its trials are kept in the run.
+
+    Args:
+        name: "simple", "medium1" or "medium2".
+        trials: candidates to try in all.
+        search: "descent", "random" or "grid"; unset: the grid where it has no more points than
+            there are trials, else coordinate descent.
+        min_accuracy: the least accuracy of every class: the smallest cosine that has it.
+        storage: an address that Optuna knows (sqlite:///FILE, postgresql://...), by which processes
+            share the trials; unset: a file of the run.
+
+    Raises:
+        InputError: no labels, no images, a class without training images; no candidate has the
+            least accuracy.
+    """
+    check_seed(seed)
+    if trials < 1 or samples < 2:
+        raise InputError("--trials must be at least 1, --samples at least 2")
+    if min_accuracy is not None and not 0 < min_accuracy <= 1:
+        raise InputError(f"--min-accuracy must be above 0 and at most 1, not {min_accuracy:g}")
+    if search not in (None, "descent", "random", "grid"):
+        raise unknown("search", search, ["descent", "random", "grid"])
+    space_of(name, 1, 1)
+    existing = Run(run)
+    model = api.load(run, device=device)
+    where = next(model.parameters()).device
+    images = api.run_images(existing)
+    if images.train.y is None or not images.is_image:
+        raise InputError(f"{images.name} has no labelled images: there are no classes to generate")
+    z = codes(model, images.train.x).cpu()
+    plain = Simple(model.latent_dim, classes=len(images.classes)).fit(z, images.train.y)
+    plain.names = images.classes
+    for label in range(len(images.classes)):
+        learned_label(plain, label)
+    judge = reconstruction_classifier(model, images, device=device, say=say, report=report)
+    if (warning := below_bar(judge)) is not None:
+        say(warning)
+    net = judge.net.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    space = space_of(name, model.latent_dim, len(images.classes))
+    how: Search = search or ("grid" if space.size <= trials else "descent")
+    if how == "grid":
+        trials = min(trials, space.size)
+
+    def objective(count: int, *numbers: int) -> Objective:
+        shape = len(images.classes), count, max(AVERAGES) if space.averages else 1, z.shape[1]
+        generator = torch.Generator().manual_seed(stream(seed, *numbers))
+        noise = torch.randn(*shape, generator=generator).to(where)
+        return Objective(model, plain.to(where), net, noise, min_accuracy)
+
+    settings = {
+        "sampler": name,
+        "search": how,
+        "seed": seed,
+        "samples": samples,
+        "least": min_accuracy,
+        "model": weights_fingerprint(model),
+        "judge": judge.identity,
+    }
+    held = Trials.open(
+        storage, existing.folder / "tuning" / "trials.log", f"{name}-{key(settings)}"
+    )
+    lines: dict[Search, Callable[[int], Line]] = {
+        "descent": partial(descent, space, seed),
+        "random": partial(at_random, space, seed),
+        "grid": partial(on_grid, space),
+    }
+    known = _search(objective(samples, 21), space, held, lines[how], trials, report)
+    best = [_best(known, g) for g in range(len(space.groups))]
+    value = fmean(v for v, _ in best)
+    short = [group for (v, _), group in zip(best, space.groups, strict=True) if v >= SHORT]
+    if min_accuracy is not None and short:
+        names = ", ".join(images.classes[y] for y in short[0])
+        more = "" if trials == space.size else ", or try more --trials"
+        raise InputError(
+            f"none of {len(known)} candidates has accuracy {min_accuracy:g} for every class "
+            f"({names}): lower --min-accuracy{more}"
+        )
+    rows = [space.theta(row) for _, row in best]
+    options: dict[str, Any] = (
+        {"theta": rows[0][0][0], "average": rows[0][1]}
+        if space.averages
+        else {"theta": as_text(theta for theta, _ in rows)}
+    )
+    fitted = make(name, model.latent_dim, options).fit(z, images.train.y)
+    keep_sampler(existing, name, options, model, fitted)
+    cosine, right, mean_cosine = _generated(objective(FRESH, 22), space, [row for _, row in best])
+    tuned = Tuned(
+        name,
+        options,
+        len(known),
+        value,
+        images.classes,
+        cosine,
+        right.mean(1).tolist(),
+        mean_cosine,
+        mean_figure(right.flatten()),
+        judge,
+        _curve(known),
+    )
+    stored = {**settings, **vars(tuned), "judge": list(judge.accuracy)}
+    write_text(existing.folder / "tuning" / f"{name}.json", json.dumps(stored, indent=1) + "\n")
+    return tuned
+
+
+def _search(
+    objective: Objective,
+    space: Space,
+    held: Trials,
+    start: Callable[[int], Line],
+    trials: int,
+    report: Report | None,
+) -> list[dict[str, Any]]:
+    """Try candidates until there are so many; returns them all, in the order of their beginning."""
+    places: dict[int, _Place] = {}
+    while True:
+        claimed = held.refresh()
+        known = sorted(held.known.values(), key=lambda trial: trial["number"])
+        if report is not None and known:
+            values = [_best(known, g)[0] for g in range(len(space.groups))]
+            report(min(len(known), trials), trials, {"objective": sum(values) / len(values)})
+        if len(known) >= trials:
+            return known
+        for line in range(trials):  # each takes one at least
+            place = places.setdefault(line, _Place(start(line)))
+            while (line, place.step) in held.known:
+                place.advance(held.known[line, place.step])
+            if place.ask is not None and (line, place.step) not in claimed:
+                held.add((line, place.step), partial(_tried, objective, space, place.ask))
+                break
+        else:
+            time.sleep(0.2)  # others are trying what is left
+
+
+class _Place:
+    """How far a line has come."""
+
+    def __init__(self, line: Line) -> None:
+        self.line, self.step = line, 0
+        self.ask: Ask | None = next(line, None)
+
+    def advance(self, trial: dict[str, Any]) -> None:
+        values = [math.inf if v is None else v for v in trial["values"]]
+        self.step += 1
+        try:
+            self.ask = self.line.send(values)
+        except StopIteration:
+            self.ask = None
+
+
+def _tried(objective: Objective, space: Space, ask: Ask) -> dict[str, Any]:
+    """A candidate's values by group, and cosines and accuracies by label: None where unknown."""
+    found: dict[str, Any] = {"rows": ask.rows, "values": [], "cosine": [], "accuracy": []}
+    for group, row, bound in zip(space.groups, ask.rows, ask.bounds, strict=True):
+        if row is None:
+            found["values"].append(None)
+            continue
+        theta, average = space.theta(row)
+        scale = torch.tensor([theta], device=objective.noise.device)
+        score = objective.score(scale.expand(len(objective.noise), -1), average, group, bound)
+        judged = not bool(score.accuracy.isnan().any())
+        found["values"].append(objective.value(score.cosine, score.accuracy) if judged else None)
+        if judged:
+            found["cosine"] += score.cosine.tolist()
+            found["accuracy"] += score.accuracy.tolist()
+    return found
+
+
+def _best(known: Sequence[dict[str, Any]], group: int) -> tuple[float, Row]:
+    """The least value of a group, and its row; the first where several have it."""
+    found = [
+        (trial["values"][group], tuple(trial["rows"][group]))
+        for trial in known
+        if trial["values"][group] is not None
+    ]
+    return min(found, key=lambda pair: pair[0], default=(math.inf, ()))
+
+
+def _curve(known: Sequence[dict[str, Any]]) -> list[tuple[float, float, float]]:
+    """Mean cosine, mean accuracy and least accuracy of candidates that were judged everywhere."""
+    return [
+        (fmean(trial["cosine"]), fmean(trial["accuracy"]), min(trial["accuracy"]))
+        for trial in known
+        if None not in trial["values"]
+    ]
+
+
+def _generated(
+    objective: Objective, space: Space, rows: Sequence[Row]
+) -> tuple[list[float], Tensor, Figure]:
+    """What rows generate from an objective's noise: the cosine of each label, whether each image is
+    right (L, S), and the mean cosine."""
+    cosine: dict[int, Figure] = {}
+    right = torch.zeros(objective.noise.shape[:2])
+    for group, row in zip(space.groups, rows, strict=True):
+        theta, average = space.theta(row)
+        scale = torch.tensor([theta], device=objective.noise.device)
+        for label in group:
+            x = objective.images(scale.expand(len(right), -1), average, label)
+            cosine[label] = jackknife(pair_cosine, x)
+            right[label] = objective.right(x, label)
+    each = [cosine[label] for label in range(len(right))]
+    error = math.sqrt(sum(c.error**2 for c in each)) / len(each)
+    return [c.value for c in each], right, Figure(fmean(c.value for c in each), error)

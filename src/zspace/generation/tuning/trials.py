@@ -1,0 +1,121 @@
+"""The trials of a search, kept by Optuna: in a file of the run, or where processes share them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from zspace.errors import InputError
+
+TRIED = {"rows", "values", "cosine", "accuracy"}
+"""What is kept of a candidate."""
+STALE = 5.0
+"""Seconds after which the lock of a file, held for one line, was left by a process that is gone."""
+CLAIM = 600.0
+"""Seconds after which a trial that another process began is taken to be lost."""
+
+
+@dataclass
+class Trials:
+    """The trials of one search, kept by Optuna: in a file of the run, or where processes share.
+
+    A trial is a step of a line, and is known by their numbers: whoever goes on with the search goes
+    the same way, and finds what has been tried.
+
+    Attributes:
+        known: rows, values and scores by line and step.
+    """
+
+    study: Any
+    shared: bool
+    known: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, storage: str | None, file: Path, name: str) -> Trials:
+        """The search of that name: a file's unless a storage's address is given."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            if storage is None:
+                from optuna.storages.journal import JournalFileBackend
+
+                file.parent.mkdir(parents=True, exist_ok=True)
+                _remove_stale(file.with_name(f"{file.name}.lock"))
+                # its lock is a link to the file: a relative one would lead nowhere
+                where: Any = optuna.storages.JournalStorage(JournalFileBackend(str(file.resolve())))
+            else:
+                where = storage
+            study = optuna.create_study(storage=where, study_name=name, load_if_exists=True)
+        except OSError:
+            raise
+        except Exception as error:  # each kind of storage raises its own
+            why = " ".join(str(error).split())[:200]
+            if storage is not None:
+                raise InputError(f"--storage '{storage}' can't be used ({why})") from error
+            raise InputError(f"{file} can't be used ({why}): remove it") from error
+        trials = cls(study, storage is not None)
+        if not trials.shared:
+            for trial in study.get_trials(deepcopy=False):
+                if not trial.state.is_finished():  # a process that was killed left it
+                    study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        return trials
+
+    def refresh(self, but: int | None = None) -> set[tuple[int, int]]:
+        """Learn what has been tried; returns what others are trying.
+
+        Args:
+            but: a trial of one's own.
+        """
+        claimed: set[tuple[int, int]] = set()
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.number in self.seen or trial.number == but:
+                continue
+            where = tuple(trial.user_attrs.get("where", ()))
+            found = trial.user_attrs.get("found")
+            if trial.state.is_finished():
+                self.seen.add(trial.number)
+                if found is not None:
+                    if not isinstance(found, dict) or found.keys() != TRIED:
+                        raise InputError(
+                            f"trial {trial.number} of this search is damaged: remove the run's "
+                            "tuning/trials.log, or choose another --storage"
+                        )
+                    self.known.setdefault(where, {**found, "number": trial.number})
+            elif (datetime.now() - trial.datetime_start).total_seconds() < CLAIM:
+                claimed.add(where)
+        return claimed
+
+    def add(self, where: tuple[int, int], evaluate: Callable[[], dict[str, Any]]) -> None:
+        """Claim a step, and try it, unless another process has claimed it at the same time."""
+        import optuna
+
+        states = optuna.trial.TrialState
+        trial = self.study.ask()
+        trial.set_user_attr("where", where)
+        if self.shared and (where in self.refresh(but=trial.number) or where in self.known):
+            self.study.tell(trial, state=states.FAIL, skip_if_finished=True)
+            time.sleep(random.random() / 10)
+            return
+        found = evaluate()
+        trial.set_user_attr("found", found)
+        judged = None not in found["values"]
+        self.study.tell(
+            trial,
+            sum(found["values"]) / len(found["values"]) if judged else None,
+            state=states.COMPLETE if judged else states.PRUNED,
+            skip_if_finished=True,
+        )
+
+
+def _remove_stale(lock: Path) -> None:
+    with suppress(FileNotFoundError):
+        if time.time() - lock.lstat().st_mtime > STALE:
+            lock.unlink()

@@ -1,0 +1,201 @@
+"""FlexAE's tables and figures of images at their three scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.flexae.pictures import (
+    attribute_grid,
+    fig4,
+    fig5,
+    interpolations,
+    nearest,
+    samples,
+)
+from zspace.papers.flexae.tables import table1, table2, table3, table4
+from zspace.papers.flexae.trained import ATTRIBUTES, DATA, SYSTEMS
+
+_SMOKE: dict[str, Any] = {
+    "options": {
+        "iterations": 20,
+        "arch": "fc",
+        "hidden": 16,
+        "latent_dim": 3,
+        "batch_size": 16,
+        "train_size": 300,
+    },
+    "colour": {"image_size": 16},
+    "own": {
+        "two-stage-vae": {"iterations": 40, "first_iterations": 20, "second_hidden": 16},
+        "vampprior": {"pseudo_inputs": 10},
+        "vq-vae": {"width": 8, "embedding": 2, "codebook": 16, "prior_width": 8},
+    },
+    "features": "pixels",
+    "n": 100,
+}
+_SMALL: dict[str, Any] = {
+    "options": {
+        "iterations": 6000,
+        "arch": "fc",
+        "hidden": 256,
+        "latent_dim": 32,
+        "batch_size": 128,
+        "precision": "bf16",
+    },
+    "colour": {
+        "iterations": 2000,
+        "arch": "conv",
+        "image_size": 32,
+        "width": 16,
+        "latent_dim": 64,
+        "batch_size": 64,
+    },
+    "own": {
+        "two-stage-vae": {"iterations": 12_000, "first_iterations": 6000, "second_hidden": 256},
+        "vq-vae": {"width": 32, "embedding": 8, "codebook": 128, "prior_width": 32},
+    },
+    "features": "classifier",
+}
+_PAPER: dict[str, Any] = {
+    "options": {"iterations": 130_000, "batch_size": 128},
+    "colour": {},
+    "own": {"two-stage-vae": {"iterations": 260_000, "first_iterations": 130_000}},
+    "features": "inception",
+}
+_TOY = "300 images, fully connected networks of 16 units, 20 iterations"
+_LESS = (
+    "fully connected networks of 256 units in place of convolutions of 64 and 128 channels and "
+    "1,024 units, m = 32 (Table 3's m_b) in place of 20, 6,000 iterations in place of 130,000, "
+    "bfloat16; colour: convolutions of 16 and 32 channels at 32 pixels, 2,000 iterations of 64"
+)
+_HOURS = "on a GPU, by the paper's 15 hours of a GTX 1080 Ti for FlexAE-SR on MNIST"
+_NEEDS = "the data set's files; at scale paper the Inception weights (zspace weights)"
+_FEW = ("VAE", "2-Stage VAE", "RAE+GMM", "MaskAAE", "ALAE", "FlexAE", "FlexAE-SR")
+"""The rows of Table 2."""
+_THRICE = ("VAE", "WAE-GAN", "RAE+GMM", "FlexAE", "FlexAE-SR")
+"""Trained with three seeds at scale small."""
+
+
+def _experiment(
+    name: str,
+    about: str,
+    run: Callable[[Lab], list[Entry]],
+    data: Sequence[str],
+    settings: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {}),
+    *,
+    less: str = "",
+    cost: str = "10 minutes on a core",
+    paper_cost: str = f"15 hours {_HOURS}",
+) -> Experiment:
+    smoke, small, paper = settings
+    return Experiment(
+        f"flexae/{name}",
+        f"FlexAE, {about}",
+        {
+            "smoke": Scale({**_SMOKE, **smoke}, _TOY, "a minute"),
+            "small": Scale({**_SMALL, **small}, _LESS + less, cost),
+            "paper": Scale({**_PAPER, **paper}, "", paper_cost),
+        },
+        run,
+        tuple(data),
+        _NEEDS,
+    )
+
+
+def _systems(names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The systems of a table, and how many trainings of each, at the three scales."""
+    return (
+        {"systems": dict.fromkeys(names, 1)},
+        {"systems": {name: 3 if name in _THRICE else 1 for name in names}},
+        {"systems": dict.fromkeys(names, 1), "best_from": 80_000},
+    )
+
+
+_ALL = (*DATA, "digits")
+_FACES = ("celeba",)
+_COLOUR = ("cifar10", "celeba", "mnist", "fashion-mnist", "digits")
+_FACE_COST = "half an hour on a core"
+EXPERIMENTS = (
+    _experiment(
+        "table1",
+        "Table 1: Frechet distances of fourteen systems.",
+        table1,
+        _ALL,
+        _systems(tuple(SYSTEMS)),
+        less="; three trainings of five systems",
+        cost="2 hours on a core",
+        paper_cost=f"about 45 hours for all fourteen {_HOURS}; a training can be stopped "
+        "and goes on",
+    ),
+    _experiment(
+        "table2",
+        "Table 2: precision and recall.",
+        table2,
+        _ALL,
+        _systems(_FEW),
+        cost="70 minutes on a core (Table 1's runs are reused with --runs)",
+        paper_cost=f"about 30 hours {_HOURS}",
+    ),
+    _experiment(
+        "table3",
+        "Table 3: Frechet distances over the size of the code.",
+        table3,
+        _ALL,
+        (
+            {"base": 3, "factors": (1, 2), "seeds": 1},
+            {"base": 32, "factors": (1, 4), "seeds": 3},
+            {"base": None, "factors": (1, 2, 4), "seeds": 1, "best_from": 80_000},
+        ),
+        less="; m_b and 4 m_b alone, three trainings",
+        cost="80 minutes on a core",
+        paper_cost=f"about 60 hours {_HOURS}",
+    ),
+    _experiment("table4", "Table 4: PMS and IMS, and a memoriser's.", table4, _ALL),
+    _experiment("fig4", "Figure 4: reconstructions and samples of FlexAE-SR.", fig4, _ALL),
+    _experiment(
+        "fig5",
+        "Figure 5: interpolations, attributes and neighbours.",
+        fig5,
+        ("celeba", "mnist", "fashion-mnist", "cifar10", "digits"),
+        cost=_FACE_COST,
+    ),
+    *(
+        _experiment(
+            f"fig{6 + i}",
+            f"Figure {6 + i}: 225 samples of FlexAE-SR.",
+            samples,
+            (data, *(d for d in _ALL if d != data)),
+        )
+        for i, data in enumerate(DATA)
+    ),
+    _experiment("fig10", "Figure 10: interpolations of FlexAE-SR.", interpolations, _ALL),
+    *(
+        _experiment(
+            f"fig{11 + i}",
+            f"Figure {11 + i}: faces along {name.replace('_', ' ')}.",
+            attribute_grid(name, "abcd"),
+            _FACES,
+            cost=_FACE_COST,
+        )
+        for i, name in enumerate(ATTRIBUTES)
+    ),
+    *(
+        _experiment(
+            f"fig{16 + i}",
+            f"Figure {16 + i}: the nearest training images by {which}.",
+            nearest(which),
+            (data, *(d for d in _COLOUR if d != data)),
+            cost=_FACE_COST,
+        )
+        for i, (data, which) in enumerate(
+            (
+                ("cifar10", "pixels"),
+                ("cifar10", "features"),
+                ("celeba", "pixels"),
+                ("celeba", "features"),
+            )
+        )
+    ),
+)

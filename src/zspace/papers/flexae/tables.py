@@ -1,0 +1,135 @@
+"""FlexAE's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zspace.core import codes
+from zspace.evaluation.measurement import GENERATION, generated, measure_run
+from zspace.metrics import Figure, mean_figure, memorisation_score
+from zspace.papers.base import Entry, Lab, over_seeds, published
+from zspace.papers.flexae.trained import (
+    as_published,
+    column_of,
+    figures,
+    frechet,
+    source_of,
+    trained,
+)
+from zspace.samplers import KDE
+
+
+def table1(lab: Lab) -> list[Entry]:
+    """Frechet distances of reconstructions and generations to the test images.
+
+    All systems have the same encoder and decoder (VQ-VAE: its own), batch and number of iterations
+    (the two-stage VAE: in each stage). Their other options are the recipes' defaults.
+    """
+    numbers, column = published()["flexae/table1"], column_of(lab)
+    entries: list[Entry] = []
+    for system, seeds in lab.settings["systems"].items():
+        values, about = frechet(lab, system, seeds)
+        for i, (what, value) in enumerate(values.items()):
+            theirs = None if column is None else numbers[system][column][i % 2]
+            entries.append(Entry(system, what, value, **about, **as_published(theirs)))
+    return entries
+
+
+def table2(lab: Lab) -> list[Entry]:
+    """Precision and recall of Sajjadi et al.: F1/8 weighs precision, F8 recall.
+
+    The paper prints "Precision/Recall"; that these are F1/8 and F8 is inferred.
+    """
+    numbers, column = published()["flexae/table2"], column_of(lab)
+    entries: list[Entry] = []
+    for system, seeds in lab.settings["systems"].items():
+        each: list[dict[str, Figure]] = []
+        about: dict[str, Any] = {}
+        for seed in range(seeds):
+            run = trained(lab, system, seed=seed)
+            values, held = figures(lab, run, system, ["prd"])
+            about = source_of(lab, held, seeds)
+            each.append(values[GENERATION])
+        for i, (key, name) in enumerate((("f1/8", "precision, F1/8"), ("f8", "recall, F8"))):
+            theirs = None if column is None else numbers[system][column][i]
+            value = over_seeds([v[key] for v in each])
+            entries.append(Entry(system, name, value, **about, **as_published(theirs)))
+    return entries
+
+
+def table3(lab: Lab) -> list[Entry]:
+    """Frechet distances over the size of the code: m_b, 2 m_b, 4 m_b, for WAE-GAN and FlexAE-SR."""
+    numbers, column = published()["flexae/table3"], column_of(lab)
+    base = lab.settings["base"] or (32 if column in (None, 0, 1) else 64)
+    entries: list[Entry] = []
+    for factor in lab.settings["factors"]:
+        row = "m_b" if factor == 1 else f"{factor}m_b"
+        for j, system in enumerate(("WAE-GAN", "FlexAE-SR")):
+            values, about = frechet(lab, system, lab.settings["seeds"], latent_dim=factor * base)
+            for i, (what, value) in enumerate(values.items()):
+                theirs = None if column is None else numbers[row][column][2 * (i % 2) + j]
+                name = f"{system}, m = {factor * base}"
+                entries.append(Entry(name, what, value, **about, **as_published(theirs)))
+    return entries
+
+
+def table4(lab: Lab) -> list[Entry]:
+    """PMS and IMS: how near generated images are to the nearest training and test images.
+
+    Beside FlexAE-SR a model that is made to memorise: the same, but codes are drawn from kernels of
+    hardly any width on the codes of those training images.
+    """
+    name = {
+        "mnist": "MNIST",
+        "fashion-mnist": "Fashion",
+        "cifar10": "CIFAR-10",
+        "celeba": "CelebA",
+    }.get(str(lab.data))
+    numbers = None if name is None else published()["flexae/table4"][name]
+    run = trained(lab, "FlexAE-SR")
+    held = measure_run(
+        run.folder, features=lab.settings["features"], n=lab.settings.get("n"), device=lab.device
+    )
+    memory = KDE(held.model.latent_dim, centres=len(held.training), bandwidth=1e-3)
+    memory.fit(codes(held.model, held.training).cpu())
+    device = next(held.model.parameters()).device
+    drawn = generated(held, "prior")
+    copied = generated(held, "memoriser", sampler=memory.to(device))
+    pairs = (
+        ("Tr-Tr", held.others, held.memorised),
+        ("Gen-Tr", drawn, held.memorised),
+        ("Tr-Te", held.memorised, held.reference),
+        ("Gen-Te", drawn, held.reference),
+        ("Gen-Tr of a memoriser", copied, held.memorised),
+    )
+    entries: list[Entry] = []
+    for i, (what, a, b) in enumerate(pairs):
+        pixels = mean_figure(memorisation_score(a.x, b.x))
+        features = mean_figure(memorisation_score(held.features(a), held.features(b)))
+        theirs = numbers[i] if numbers is not None and i < len(numbers) else (None, None)
+        about: dict[str, Any] = {"data": f"{held.images.name}, 1 training", "n": len(a.x)}
+        entries.append(
+            Entry(
+                what,
+                "PMS",
+                pixels,
+                by="pixels",
+                **about,
+                published=theirs[0],
+                published_by="pixels",
+                published_data="10,000 images",
+            )
+        )
+        entries.append(
+            Entry(
+                what,
+                "IMS",
+                features,
+                by=held.extractor.name,
+                **about,
+                published=theirs[1],
+                published_by="inception",
+                published_data="10,000 images",
+            )
+        )
+    return entries

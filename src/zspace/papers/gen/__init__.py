@@ -1,0 +1,1 @@
+"""GEN's tables and figures (Saha et al., 2020)."""

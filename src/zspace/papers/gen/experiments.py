@@ -1,0 +1,175 @@
+"""GEN's tables and figures at their three scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zspace.papers.base import Experiment, Scale
+from zspace.papers.gen.densities import SAMPLES, fig1, table1
+from zspace.papers.gen.images import TABLE2, fig3, fig4, interpolations, sheets, table2, table3
+
+
+def _scales(
+    smoke: dict[str, Any],
+    small: dict[str, Any],
+    paper: dict[str, Any],
+    short: tuple[str, str],
+    costs: tuple[str, str, str],
+) -> dict[str, Scale]:
+    return {
+        "smoke": Scale(smoke, short[0], costs[0]),
+        "small": Scale(small, short[1], costs[1]),
+        "paper": Scale(paper, "", costs[2]),
+    }
+
+
+_GRID = {"dims": (2, 5, 10, 20, 40), "samples": SAMPLES}
+_MNIST = ("mnist",)
+_IMAGES = _scales(
+    {
+        "iterations": 5,
+        "latent_dim": 5,
+        "gen": {"centres": 100},
+        "features": ("pixels",),
+        "size": " at 16 pixels",
+        "options": {"image_size": 16, "width": 4, "hidden": 16, "train_size": 400},
+    },
+    {
+        "iterations": 2000,
+        "latent_dim": 25,
+        "gen": {"centres": 2000},
+        "features": ("classifier", "pixels"),
+        "size": " at 32 pixels",
+        "options": {"image_size": 32, "width": 16, "hidden": 128},
+    },
+    {
+        "iterations": 100_000,
+        "latent_dim": None,
+        "gen": {},
+        "features": ("inception",),
+        "size": "",
+        "options": {},
+    },
+    (
+        "5 iterations, tiny networks, 400 images",
+        "32 pixels, 25 dimensions, 2,000 centres, convolutions of 16 and 32 channels, 2,000 "
+        "iterations (the paper names none)",
+    ),
+    ("a minute", "20 minutes on 2 cores", "some hours on a GPU"),
+)
+EXPERIMENTS = (
+    Experiment(
+        "gen/table1",
+        "GEN, Table 1: the bandwidth that tells two normal samples apart best, by dimension and "
+        "samples.",
+        _scales(
+            {"dims": (2, 5), "samples": (250, 500), "trials": 3},
+            {"dims": (2, 5, 10, 20, 40), "samples": (250, 500, 1000, 2000), "trials": 10},
+            {**_GRID, "trials": 10},
+            ("4 of 30 cells, 3 trials in place of 10", "20 of 30 cells: m up to 2,000"),
+            ("seconds", "3 minutes on a core", "40 minutes on a core"),
+        ),
+        table1,
+    ),
+    Experiment(
+        "gen/fig1",
+        "GEN, Figure 1: how the JSD of two known densities follows their distance, by kernels and "
+        "by a discriminator.",
+        _scales(
+            {"dims": (2,), "samples": (250,), "trials": 2},
+            {**_GRID, "samples": (250, 1000, 4000), "trials": 4},
+            {**_GRID, "trials": 20},
+            (
+                "1 cell of the grid, 2 trials in place of 20",
+                "15 of 30 cells, 4 trials in place of 20",
+            ),
+            ("seconds", "15 minutes on a core", "5 hours on a core"),
+        ),
+        fig1,
+    ),
+    Experiment(
+        "gen/table2",
+        "GEN, Table 2: how normal the codes of AAE, VAE and GEN are, by their entropy.",
+        _scales(
+            {"drawn": (1000,), "samples": (1000,), "seeds": 1, "iterations": 50},
+            {"drawn": TABLE2, "samples": (10000,), "seeds": 3, "iterations": 3000},
+            {"drawn": TABLE2, "samples": TABLE2, "seeds": 5, "iterations": 20_000},
+            (
+                "one column, 1 model in place of 5, 50 iterations",
+                "1 of 4 columns, 3 models in place of 5, 3,000 iterations (the paper names none)",
+            ),
+            ("2 minutes", "20 minutes on 2 cores", "10 hours on 2 cores"),
+        ),
+        table2,
+        _MNIST,
+    ),
+    Experiment(
+        "gen/fig3",
+        "GEN, Figure 3 and the supplement's 3: MNIST mapped to ten 2-D Gaussians, without labels "
+        "and with 10,000, and samples of its modes.",
+        _scales(
+            {"labelled": 1000, "iterations": 30, "options": {"train_size": 4000}},
+            {"labelled": 10_000, "iterations": 6000, "options": {}},
+            {"labelled": 10_000, "iterations": 50_000, "options": {}},
+            (
+                "4,000 images, 1,000 labels, 30 iterations",
+                "6,000 iterations (the paper names none)",
+            ),
+            ("a minute", "30 minutes on 2 cores", "3 hours on 2 cores"),
+        ),
+        fig3,
+        _MNIST,
+    ),
+    Experiment(
+        "gen/fig4",
+        "GEN, Figure 4 and the supplement's 4: the most and least probable images of a digit, and "
+        "its AUROC against the others.",
+        _scales(
+            {"digits": (1,), "iterations": 50},
+            {"digits": (1,), "iterations": 4000},
+            {"digits": (1, 0, 2, 5, 7), "iterations": 20_000},
+            ("50 iterations", "digit 1 alone, 4,000 iterations (the paper names none)"),
+            ("a minute", "5 minutes on 2 cores", "2 hours on 2 cores"),
+        ),
+        fig4,
+        _MNIST,
+    ),
+    *(
+        Experiment(
+            f"gen/{name}",
+            f"GEN, {about}",
+            _IMAGES,
+            run,
+            data,
+            "the data set's files; at scale paper the Inception weights (zspace weights)",
+        )
+        for name, about, run, data in (
+            (
+                "table3",
+                "Table 3: Frechet distances of AAE, VAE and GEN on SVHN or CelebA.",
+                table3,
+                ("celeba", "svhn"),
+            ),
+            (
+                "fig2",
+                "Figure 2 and the supplement's 1: samples and reconstructions of AAE, VAE and "
+                "GEN on CelebA.",
+                sheets,
+                ("celeba", "svhn"),
+            ),
+            (
+                "supplement-fig2",
+                "supplement, Figures 1 and 2: samples and reconstructions on SVHN.",
+                sheets,
+                ("svhn", "celeba"),
+            ),
+            (
+                "supplement-fig5",
+                "supplement, Figures 5 and 6: interpolations between random codes "
+                "and between test images.",
+                interpolations,
+                ("celeba", "svhn"),
+            ),
+        )
+    ),
+)

@@ -1,0 +1,122 @@
+"""LSR-GAN's tables and figures at their three scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.lsrgan.figures import cifar10, fig1, fig2, fig3, fig4, fig5, fig9, table1, table2
+from zspace.papers.lsrgan.trained import BETAS
+
+_SMOKE: dict[str, Any] = {
+    "width": 8,
+    "latent_dim": 8,
+    "iterations": 90,
+    "vae_iterations": 60,
+    "train_size": 500,
+}
+_SMALL: dict[str, Any] = {
+    "width": 32,
+    "iterations": 6000,
+    "vae_iterations": 2000,
+    "precision": "bf16",
+}
+_LESS = (
+    "residual networks of 32, 64 and 16 channels in place of 64, 128 and 32; 2,000 + 4,000 "
+    "iterations of 32 images in bfloat16 in place of 100 + 500 epochs"
+)
+_TOY = "500 images, networks of 8 channels, 60 + 30 iterations"
+
+
+def _experiment(
+    name: str,
+    about: str,
+    run: Callable[[Lab], list[Entry]],
+    settings: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None,
+    *,
+    less: str = "",
+    cost: str = "8 minutes on a core",
+    paper_cost: str = "",
+    data: tuple[str, ...] = ("cifar10", "fashion-mnist", "mnist", "digits"),
+) -> Experiment:
+    """An experiment about one LSR-GAN, or several, at the three scales."""
+    smoke, middle, paper = settings or ({}, {}, {})
+    return Experiment(
+        f"lsrgan/{name}",
+        about,
+        {
+            "smoke": Scale({"options": _SMOKE, "variance_images": 50, **smoke}, _TOY, "a minute"),
+            "small": Scale(
+                {"options": _SMALL, "variance_images": 500, **middle}, f"{_LESS}{less}", cost
+            ),
+            "paper": Scale(
+                {"options": {"iterations": None}, "variance_images": 10_000, **paper},
+                "",
+                paper_cost or "3 hours on a GPU, not measured",
+            ),
+        },
+        run,
+        data,
+        "the data set's files",
+    )
+
+
+_BETAS = {"betas": (1.0, 20.0)}
+_SWEEP = ({"betas": (1.0, 20.0)}, {"betas": (0.1, 1.0, 5.0, 20.0)}, {"betas": BETAS})
+_EACH: dict[str, Any] = {"cost": "35 minutes on a core", "paper_cost": "a GPU-day, not measured"}
+EXPERIMENTS = (
+    _experiment(
+        "fig1",
+        "LSR-GAN, Figure 1: several renderings of a test image, from q(z | x).",
+        fig1,
+        (_BETAS, _BETAS, _BETAS),
+        cost="16 minutes on a core",
+    ),
+    _experiment("fig2", "LSR-GAN, Figure 2: pairs of a test image and its rendering.", fig2),
+    _experiment("fig3", "LSR-GAN, Figure 3: reconstructions of the VAE and of the LSR-GAN.", fig3),
+    _experiment(
+        "fig4",
+        "LSR-GAN, Figure 4: renderings for different beta.",
+        fig4,
+        _SWEEP,
+        less="; four of the eight values of beta",
+        **_EACH,
+    ),
+    _experiment(
+        "fig5",
+        "LSR-GAN, Figure 5: error and accuracy against beta.",
+        fig5,
+        _SWEEP,
+        less="; four of the eight values of beta",
+        **_EACH,
+    ),
+    _experiment(
+        "fig9",
+        "LSR-GAN, Figures 8 and 9: renderings of codes from N(0, I).",
+        fig9,
+        data=("mnist", "celeba", "cifar10", "fashion-mnist", "digits"),
+    ),
+    _experiment(
+        "table1",
+        "LSR-GAN, Table 1: measurements against beta.",
+        table1,
+        _SWEEP,
+        less="; four of the eight values of beta",
+        **_EACH,
+    ),
+    _experiment(
+        "table2",
+        "LSR-GAN, Table 2 and Figure 6: measurements against lambda.",
+        table2,
+        ({"weights": (0.1, 1.0)}, {"weights": (0.01, 0.1, 1.0, 5.0, 20.0)}, {"weights": BETAS}),
+        less="; five of the eight values of lambda",
+        **_EACH,
+    ),
+    _experiment(
+        "cifar10",
+        "LSR-GAN, section 2.2: Frechet distances and sharpness.",
+        cifar10,
+        ({"features": "pixels"}, {}, {"features": "inception"}),
+    ),
+)

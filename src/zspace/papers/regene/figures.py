@@ -1,0 +1,249 @@
+"""ReGene's figures of curves and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from zspace import api
+from zspace.core import codes
+from zspace.data.images import Part
+from zspace.display import plots
+from zspace.errors import InputError
+from zspace.evaluation.measurement import DATA, GENERATION, Subject, generated
+from zspace.features.classifier import neutral_classifier
+from zspace.features.extract import find_extractor
+from zspace.functional import as_float, as_stored, convex, of_stored
+from zspace.generation import gallery
+from zspace.metrics import accuracy, linear_probe, mean_figure
+from zspace.papers.base import Entry, Lab, published
+from zspace.papers.regene.trained import (
+    Spaces,
+    both,
+    conditional_subject,
+    frechet,
+    judged,
+    mae,
+    own_accuracy,
+    sparse,
+    trained,
+)
+
+
+def fig3(lab: Lab) -> list[Entry]:
+    """ReGene against an autoencoder of the same networks, trained end to end by MAE alone.
+
+    The autoencoder's accuracy is that of a linear probe of its codes, on 10,000 training images at
+    most.
+    """
+    of = trained(lab)
+    options = {"width": 128, "decoder_width": 512, "batch_size": 512, **lab.settings["options"]}
+    alike = ("width", "decoder_width", "batch_size", "train_size", "precision")
+    ae_run = lab.trained(
+        "ae",
+        str(lab.data),
+        arch="regene",
+        loss="absolute-error",
+        iterations=of.run.config["iterations"] - of.run.config["classifier_iterations"],
+        **{name: options[name] for name in alike if name in options},
+    )
+    ae = api.load(ae_run.folder, device=lab.device)
+    z, y = gallery.some_codes(ae, of.images.train, 10_000)
+    assert of.test.y is not None
+    z_test = codes(ae, of.test.x).cpu()
+    probe = mean_figure(linear_probe(z, y, z_test, of.test.y))
+    theirs = published()["regene/fig3"] if lab.data == "mnist" else {}
+    entries = both(of, "ReGene", theirs.get("regene", (None, None)))
+    accuracy_of, error_of = theirs.get("ae", (None, None))
+    entries += [
+        Entry(
+            "autoencoder",
+            "accuracy of a linear probe",
+            probe,
+            "linear probe",
+            of.data,
+            len(of.test),
+            accuracy_of,
+            None,
+            "linear probe",
+            of.published,
+        ),
+        Entry(
+            "autoencoder",
+            "MAE of reconstructions",
+            mae(ae, of.test),
+            "pixels",
+            of.data,
+            len(of.test),
+            error_of,
+            None,
+            "pixels",
+            of.published,
+        ),
+    ]
+    gallery.tsne(
+        lab.picture("fig3-tsne"),
+        {
+            "autoencoder": gallery.some_codes(ae, of.test),
+            "ReGene": gallery.some_codes(of.model, of.test),
+        },
+        of.images.classes,
+    )
+    label = min(4, len(of.images.classes) - 1)
+    own = (of.test.y == label).nonzero()[:8, 0]
+    pairs = as_float(of.test.x[own]).to(of.convex.codes.device)
+    half = len(pairs) // 2
+    rows = [
+        gallery.interpolation_rows(m, pairs[:half], pairs[half : 2 * half], 11)[0]
+        for m in (ae, of.model)
+    ]
+    plots.save_sheet(lab.picture("fig3-interpolation"), torch.cat(rows).cpu(), 11)
+    return entries
+
+
+def fig5(lab: Lab) -> list[Entry]:
+    """The latents of a DenseNet (the average of its last maps) against ReGene's own classifier."""
+    entries: list[Entry] = []
+    spaces: Spaces = {}
+    shown: list[Tensor] = []
+    classes: Sequence[str] = ()
+    for encoder in ("densenet", "regene"):
+        own = {"depth": lab.settings["depth"]} if encoder == "densenet" else {}
+        of = trained(lab, encoder=encoder, **own)
+        what = f"DenseNet-{own['depth']}" if own else "ReGene"
+        theirs = published()["regene/text"]["DenseNet100 CIFAR-10 accuracy"]
+        known = lab.data == "cifar10" and own.get("depth") == 100
+        entries += both(of, what, (theirs if known else None, None))
+        entries.append(sparse(of, what, spaces))
+        x = as_float(of.test.x[:10])
+        shown += [x] if not shown else []
+        shown.append(of.model.reconstruct(x.to(of.convex.codes.device)).cpu())
+        classes = of.images.classes
+    gallery.barcodes(lab.picture("fig5-barcodes"), spaces, classes)
+    plots.save_sheet(lab.picture("fig5-reconstructions"), torch.cat(shown), 10)
+    return entries
+
+
+def fig6(lab: Lab) -> list[Entry]:
+    """Accuracy of a neutral classifier, trained on the data set, on generations of n codes.
+
+    `raw`: combinations that no judge has seen; else those that passed both. As many of each class
+    as the test part has, 10,000 in all at most. Beside them conditional GANs of FlexAE's networks;
+    for theirs the paper's Figure 6b prints no numbers.
+    """
+    of = trained(lab)
+    neutral = neutral_classifier(
+        of.images,
+        arch=lab.settings["neutral"],
+        device=lab.device,
+        iterations=lab.settings.get("neutral_iterations"),
+    )
+    extractor = find_extractor("classifier", lambda: neutral, lab.device)
+    judge = judged(of, lab, "pixels")  # whose own classifier would be another one
+    judge.extractor = extractor
+    published_by = "classifier resnet56"
+    known = published()["regene/fig6"] if lab.data == "cifar10" else {}
+    entries = [
+        Entry(
+            "test images",
+            "accuracy",
+            neutral.accuracy,
+            extractor.name,
+            of.data,
+            len(of.test),
+            known.get("real"),
+            None,
+            published_by,
+            of.published,
+        )
+    ]
+    for n in lab.settings["combine"]:
+        for what in ("judged", "raw"):
+            sampler = of.convex.changed(combine=n)
+            if what == "raw":
+                sampler.judges = {}
+            try:
+                made = generated(judge, f"combinations of {n}", sampler=sampler)
+            except InputError as error:
+                lab.more.setdefault("notes", []).append(str(error))
+                continue
+            assert made.labels is not None
+            right = mean_figure(accuracy(judge.features(made, "logits"), made.labels))
+            paper = known.get("regene") if n == 2 and what == "judged" else None
+            entries.append(
+                Entry(
+                    f"n = {n}, {what}",
+                    "accuracy",
+                    right,
+                    extractor.name,
+                    of.data,
+                    len(made.x),
+                    paper,
+                    None,
+                    published_by,
+                    of.published,
+                )
+            )
+    for recipe in ("dcgan", "wgan-gp", "sngan"):
+        made = conditional_subject(lab, recipe, judge)
+        assert made.labels is not None
+        right = mean_figure(accuracy(judge.features(made, "logits"), made.labels))
+        entries.append(
+            Entry(
+                recipe,
+                "accuracy",
+                right,
+                extractor.name,
+                of.data,
+                len(made.x),
+                None,
+                None,
+                published_by,
+                of.published,
+            )
+        )
+    return entries
+
+
+def fig15b(lab: Lab) -> list[Entry]:
+    """a x + (1 - a) D(E(x)) of training images: its Frechet distance from x, and its accuracy.
+
+    The accuracy is that of ReGene's own classifier.
+    """
+    of = trained(lab)
+    held = judged(of, lab, None)
+    device = next(of.model.parameters()).device
+    n = min(len(of.test), 10_000, len(of.images.train))
+    order = torch.randperm(len(of.images.train), generator=torch.Generator().manual_seed(0))[:n]
+    part = of.images.train.take(order)
+    original = Subject("training images, some", DATA, part.x)
+    entries: list[Entry] = []
+    curve: list[tuple[float, float, float]] = []
+    for a in lab.settings["ratios"]:
+
+        def mixed(x: Tensor, a: float = a) -> Tensor:
+            rebuilt = of.model.decode(of.model.encode(x))
+            return as_stored(convex(x, rebuilt, torch.full((len(x), 1), a, device=device))).cpu()
+
+        x = of_stored(mixed, part.x, device)
+        subject = Subject(f"a = {a}", GENERATION, x)
+        distance = frechet(lab, held, original, subject)
+        right = own_accuracy(of.model, Part(x, part.y))
+        curve.append((a, distance.value, right.value))
+        for measure, figure, by in (
+            ("Frechet distance", distance, held.extractor.name),
+            ("accuracy", right, "its classifier"),
+        ):
+            entries.append(Entry(f"a = {a:g}", measure, figure, by, of.data, n))
+    fig, axes = plots.figure(1, 1, (5, 3.4))
+    ratios, distances, rights = zip(*curve, strict=True)
+    axes[0, 0].plot(ratios, distances, marker=".", label="Frechet distance")
+    axes[0, 0].set_xlabel("share of the original")
+    axes[0, 0].set_ylabel(f"Frechet distance ({held.extractor.name})")
+    right_axis = axes[0, 0].twinx()
+    right_axis.plot(ratios, rights, color="C1", marker=".")
+    right_axis.set_ylabel("accuracy", color="C1")
+    plots.save_figure(lab.picture("fig15b"), fig)
+    return entries

@@ -1,0 +1,241 @@
+"""ReGene's Figures 16 and 17: losses of a classifier, and classifiers trained with generations."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zspace import api
+from zspace.core import Batches
+from zspace.data.images import Part, join
+from zspace.errors import InputError
+from zspace.evaluation.measurement import generated
+from zspace.functional import of_stored
+from zspace.generation import gallery
+from zspace.generation.combine import augmented, write_labelled
+from zspace.methods.classifier import Classifier
+from zspace.metrics import Figure, accuracy, mean_figure
+from zspace.nets.papers import ReGeneNets
+from zspace.papers.base import Entry, Lab, mean_and_deviation, published
+from zspace.papers.regene.tables import trials_of
+from zspace.papers.regene.trained import Spaces, both, frechet, judged, own_accuracy, trained
+from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
+from zspace.storage.files import write_text
+from zspace.training import fit, make_fabric
+
+LOSSES = ("cross-entropy", "hinge", "cosine", "mse")
+
+
+def fig16(lab: Lab) -> list[Entry]:
+    """Four losses of the classifier: accuracy, MAE, tries, and the generations' accuracy and
+    Frechet distance (B.18: maps of the latents; B.19 and B.20: barcodes).
+
+    Tries: candidates until `per_class` of every class have passed both judges; `tries, relative` is
+    to cross-entropy's. Where a class is given up (its candidates are counted, and a note says so)
+    the number is a lower bound.
+    """
+    n = lab.settings["per_class"]
+    theirs = published()["regene/fig16"] if lab.data == "cifar10" else {}
+    entries: list[Entry] = []
+    spaces: Spaces = {}
+    tries: dict[str, int] = {}
+    classes: Sequence[str] = ()
+    for loss in LOSSES:
+        of = trained(lab, loss=loss)
+        classes = of.images.classes
+        entries += both(of, loss)
+        tries[loss] = 0
+        for label in range(len(classes)):
+            limit = n * of.convex.most_trials
+            tries[loss] += trials_of(lab, of, n, label).get("image space", limit)
+        count = n * len(classes)
+        what = "combinations of 2"
+        entries.append(Entry(loss, "tries", Figure(tries[loss], math.nan), what, of.data, count))
+        if loss != "cross-entropy":
+            relative = Figure(tries[loss] / tries["cross-entropy"], math.nan)
+            entries.append(
+                Entry(
+                    loss,
+                    "tries, relative",
+                    relative,
+                    what,
+                    of.data,
+                    count,
+                    theirs.get(loss),
+                    None,
+                    what,
+                    of.published,
+                )
+            )
+        try:
+            held = judged(of, lab, None)
+            made = generated(held, "generations", sampler=of.convex)
+            distance = frechet(lab, held, held.reference, made)
+            entries.append(
+                Entry(
+                    loss,
+                    "Frechet distance, generated",
+                    distance,
+                    held.extractor.name,
+                    of.data,
+                    len(made.x),
+                )
+            )
+            right = own_accuracy(of.model, Part(made.x, made.labels))
+            entries.append(
+                Entry(
+                    loss, "accuracy of generations", right, "its classifier", of.data, len(made.x)
+                )
+            )
+        except InputError as error:
+            lab.more.setdefault("notes", []).append(f"{loss}: {error}")
+        spaces[loss] = gallery.some_codes(of.model, of.test)
+    gallery.tsne(lab.picture("figB18-tsne"), spaces, classes)
+    gallery.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
+    return entries
+
+
+def fig17(lab: Lab) -> list[Entry]:
+    """Accuracy of the same classifier on originals, with generations in their place, or beside.
+
+    Of each class `per_class` originals, others for each seed. The generating classifier and decoder
+    are trained on these alone: on nine tenths of them, the thresholds being of the last tenth. Then
+    Table A.5's (A.7's) classifier is trained anew on all of the originals; with a share of them
+    replaced by generations; with generations beside them. All are trained for as many iterations,
+    and judged on the whole test part. Behind ± stands the standard deviation over the seeds.
+    """
+    where = lab.settings
+    data = str(lab.data)
+    theirs = published()["regene/fig17"] if data == "cifar10" else {}
+    entries: list[Entry] = []
+    for per_class in where["per_class"]:
+        results: dict[str, list[float]] = {}
+        size = 0
+        for seed in range(where["seeds"]):
+            name = f"{'all' if per_class is None else per_class}-{seed}"
+            for what, value in _kept(
+                lab, name, lambda s=seed, p=per_class: _cells(lab, data, p, s)
+            ).items():
+                results.setdefault(what, []).append(value)
+            size = int(results.pop("originals", [size])[0]) or size
+        for what, values in results.items():
+            paper = {
+                "originals alone": theirs.get("original"),
+                "+100% generations": theirs.get("augmented"),
+            }.get(what)
+            count = "all" if per_class is None else per_class
+            entries.append(
+                Entry(
+                    f"{count} originals per class: {what}",
+                    "accuracy (± deviation)",
+                    mean_and_deviation(values),
+                    "Table A.5-A.7's classifier",
+                    f"{data} test, {size:,} originals",
+                    len(values),
+                    paper,
+                    None,
+                    "Table A.5-A.7's classifier",
+                    f"{data} test, 50,000 originals",
+                )
+            )
+    return entries
+
+
+def _kept(lab: Lab, name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Numbers that are computed once: a killed experiment goes on where it was."""
+    path = lab.out / "cells" / f"{name}.json"
+    if path.is_file():
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    made = compute()
+    write_text(path, json.dumps(made) + "\n")
+    return made
+
+
+def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, float]:
+    """The accuracies of one seed, by what the classifier was trained on."""
+    where = lab.settings
+    images = api.images_of(
+        data, {**dict.fromkeys(api.DATA_OPTIONS), "data_dir": lab.data_dir, "crop": "128"}
+    )
+    pool = join([images.train, images.validation])
+    assert pool.y is not None
+    generator = torch.Generator().manual_seed(1000 + seed)
+    rows: list[Tensor] = []
+    for label in range(len(images.classes)):
+        own = (pool.y == label).nonzero()[:, 0]
+        own = own[torch.randperm(len(own), generator=generator)]
+        rows.append(own if per_class is None else own[:per_class])
+    originals = pool.take(torch.cat(rows)[torch.randperm(sum(map(len, rows)), generator=generator)])
+    file = lab.out / "data" / f"{len(originals)}-{seed}.npz"
+    write_labelled(file, {"train": originals, "test": images.test}, images.classes)
+    of = trained(lab, str(file), seed=seed, train_size=None)
+    assert originals.y is not None
+    counts = torch.bincount(originals.y)
+    most = max(1.0, *where["added"], *where["replaced"])
+    try:
+        made = augmented(
+            of.model,
+            of.convex,
+            math.ceil(most * int(counts.max())),
+            images.classes,
+            generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
+        )
+    except InputError as error:  # what can't be generated can't be added
+        note = f"{per_class} originals per class, seed {seed}: {error}"
+        lab.more.setdefault("notes", []).append(note)
+        made = originals.take(torch.arange(0))
+
+    def some(part: Part, shares: float) -> list[Part]:
+        """So many times as many of each class as there are originals."""
+        assert part.y is not None
+        chosen = [
+            (part.y == label).nonzero()[: round(shares * int(count)), 0]
+            for label, count in enumerate(counts)
+        ]
+        rows = torch.cat(chosen)
+        return [part.take(rows)] if len(rows) else []
+
+    mixtures = {"originals alone": [originals]}
+    for share in where["replaced"] if len(made) else ():
+        mixtures[f"{share:.0%} replaced by generations"] = [
+            *some(originals, 1 - share),
+            *some(made, share),
+        ]
+    for share in where["added"] if len(made) else ():
+        mixtures[f"+{share:.0%} generations"] = [originals, *some(made, share)]
+    found = {
+        what: _classifier_accuracy(lab, join(parts), images.test, len(images.classes), seed)
+        for what, parts in mixtures.items()
+    }
+    return {**found, "originals": float(len(originals))}
+
+
+def _classifier_accuracy(lab: Lab, train: Part, test: Part, classes: int, seed: int) -> float:
+    """Test accuracy of the paper's classifier, trained from scratch."""
+    options = lab.settings["options"]
+    shape = tuple(train.x.shape[1:])
+    paper = SCHEDULES[schedule_for(shape)]
+    fabric = make_fabric(lab.device, options.get("precision", "32"))
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        nets = ReGeneNets(shape, options.get("width", 128), last_kernels=paper.last_kernels)
+        net = nn.Sequential(nets.encoder(), nn.Linear(nets.latent_dim, classes))
+        net.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        size = min(options.get("batch_size", paper.batch_size), len(train))
+        per_epoch = len(train) // size
+        batches = Batches(train.x, train.y, size=size, seed=seed, device=fabric.device)
+        fit(
+            Classifier(net, rate=CLASSIFIER_RATE),
+            batches,
+            lab.settings["judge_iterations"] or paper.epochs * per_epoch,
+            rate=paper.rate(per_epoch),
+            fabric=fabric,
+        )
+    assert test.y is not None
+    logits = of_stored(lambda x: net.eval()(x).cpu(), test.x, fabric.device)
+    return mean_figure(accuracy(logits, test.y)).value

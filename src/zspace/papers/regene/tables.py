@@ -1,0 +1,219 @@
+"""ReGene's tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from zspace.errors import InputError
+from zspace.evaluation.measurement import generated, reconstructed
+from zspace.features.weights import find_weights
+from zspace.generation import gallery
+from zspace.metrics import Figure, inception_score
+from zspace.papers.base import Entry, Lab, published
+from zspace.papers.regene.trained import (
+    COLUMNS,
+    Spaces,
+    Trained,
+    both,
+    conditional_subject,
+    frechet,
+    judged,
+    sparse,
+    trained,
+)
+
+
+def table1(lab: Lab) -> list[Entry]:
+    """Classifiers of different depth: accuracy, and the MAE of a decoder of their latents.
+
+    Figure 4: barcodes, and maps, of 2,000 test latents.
+
+    `near 0` is the share of latent dimensions whose mean activation is below a tenth of the
+    largest: a number for the sparsity that the paper shows by barcodes.
+    """
+    entries: list[Entry] = []
+    spaces: Spaces = {}
+    theirs = {(b, k): (a, m) for b, _, k, a, m in published()["regene/table1"]["rows"]}
+    classes: Sequence[str] = ()
+    for blocks in lab.settings["blocks"]:
+        for convolutions in lab.settings["convolutions"]:
+            of = trained(lab, blocks=blocks, convolutions=convolutions)
+            what = f"{blocks} blocks, {convolutions} a block, latent {of.model.latent_dim}"
+            paper = theirs.get((blocks, convolutions), (None, None))
+            entries += both(of, what, paper if lab.data == "cifar10" else (None, None))
+            entries.append(sparse(of, what, spaces))
+            classes = of.images.classes
+    gallery.barcodes(lab.picture("fig4-barcodes"), spaces, classes)
+    gallery.tsne(lab.picture("fig4-tsne"), spaces, classes)
+    return entries
+
+
+def table2(lab: Lab) -> list[Entry]:
+    """Trials until 500 combinations of 2 have passed the judge of latents, and that of images, too.
+
+    The thresholds of the second judge are the mean confidences on the validation images.
+    """
+    of = trained(lab)
+    n = lab.settings["per_class"]
+    theirs = published()["regene/table2"].get(str(lab.data).split("-")[0]) if n == 500 else None
+    entries = both(of, "ReGene")
+    totals = dict.fromkeys(of.convex.judges, 0.0)
+    for label, name in enumerate(of.images.classes):
+        trials = trials_of(lab, of, n, label)
+        for column, judge in enumerate(of.convex.judges):
+            totals[judge] += trials.get(judge, math.nan)
+            ours = Figure(trials.get(judge, math.nan), math.nan)
+            paper = theirs[label][column] if theirs else None
+            entries.append(
+                Entry(
+                    f"class {name}",
+                    f"trials, {judge}",
+                    ours,
+                    "combinations of 2",
+                    of.data,
+                    n,
+                    paper,
+                    None,
+                    "combinations of 2",
+                    of.published,
+                )
+            )
+    for column, (judge, total) in enumerate(totals.items()):
+        paper = sum(row[column] for row in theirs) if theirs else None
+        entries.append(
+            Entry(
+                "all classes",
+                f"trials, {judge}",
+                Figure(total, math.nan),
+                "combinations of 2",
+                of.data,
+                n * len(of.images.classes),
+                paper,
+                None,
+                "combinations of 2",
+                of.published,
+            )
+        )
+    lab.more["thresholds"] = of.model.thresholds.tolist()
+    return entries
+
+
+def trials_of(lab: Lab, of: Trained, n: int, label: int) -> Mapping[str, int]:
+    """Trials by judge; empty where too few candidates passed, which becomes a note."""
+    generator = torch.Generator(of.convex.codes.device).manual_seed(label)
+    try:
+        return of.convex.combined(n, label, generator=generator).trials
+    except InputError as error:
+        lab.more.setdefault("notes", []).append(str(error))
+        return {}
+
+
+def table3(lab: Lab) -> list[Entry]:
+    """Frechet distances between originals, their reconstructions and generations, in pairs.
+
+    The paper does not say whether its originals are training or test images: both are here. As many
+    images of each as the test part has, 10,000 at most.
+    """
+    data = str(lab.data)
+    of = trained(lab)
+    table, spread = published()["regene/table3"], published()["regene/table3-sd"]
+    column = COLUMNS.index(data) if data in COLUMNS else None
+    entries: list[Entry] = []
+    for features in lab.settings["features"]:
+        held = judged(of, lab, features)
+        made = generated(held, "generations", sampler=of.convex)
+        rebuilt, rebuilt_train = reconstructed(held), reconstructed(held, held.others.x)
+        for what, x, y, row in (
+            ("original (test) vs generated", held.reference, made, "original vs generated"),
+            ("original (training) vs generated", held.others, made, "original vs generated"),
+            (
+                "original (test) vs reconstructed",
+                held.reference,
+                rebuilt,
+                "original vs reconstructed",
+            ),
+            (
+                "original (training) vs reconstructed",
+                held.others,
+                rebuilt_train,
+                "original vs reconstructed",
+            ),
+            ("reconstructed (test) vs generated", rebuilt, made, "reconstructed vs generated"),
+            (
+                "reconstructed (training) vs generated",
+                rebuilt_train,
+                made,
+                "reconstructed vs generated",
+            ),
+        ):
+            distance = frechet(lab, held, x, y)
+            theirs = None if column is None else table[f"ReGene ({row})"][column]
+            error = spread.get(f"ReGene ({row})", [None] * 4)[column or 0]
+            entries.append(
+                Entry(
+                    what,
+                    "Frechet distance",
+                    distance,
+                    held.extractor.name,
+                    of.data,
+                    len(made.x),
+                    theirs,
+                    error,
+                    "inception",
+                    of.published,
+                )
+            )
+    return entries
+
+
+def table4(lab: Lab) -> list[Entry]:
+    """Inception Scores: by the data set's classifier and, where its weights are, by Inception.
+
+    The paper's value for real images can only come from a classifier of the data set, its others
+    from an Inception network. Of its other models the CVAE is here, with FlexAE's networks; CCVAE
+    and CCapsCVAE are not.
+    """
+    of = trained(lab)
+    column = {"mnist": 0, "fashion-mnist": 1}.get(str(lab.data))
+    table, spread = published()["regene/table4"], published()["regene/table4-sd"]
+    entries: list[Entry] = []
+    by = ["classifier", *(["inception"] if find_weights("inception") is not None else [])]
+    for features in by:
+        held = judged(of, lab, features)
+        made = generated(held, "generations", sampler=of.convex)
+        conditional = conditional_subject(lab, "cvae", held)
+        for what, subject, row in (
+            ("test images", held.reference, "Real Image"),
+            ("ReGene", made, "ReGene"),
+            ("CVAE", conditional, "CVAE"),
+        ):
+            mean, deviation = inception_score(held.features(subject, "logits"))
+            theirs = (None, None) if column is None else (table[row][column], spread[row][column])
+            published_by = "a classifier of the data" if row == "Real Image" else "inception"
+            entries.append(
+                Entry(
+                    what,
+                    "Inception Score",
+                    Figure(mean, deviation / math.sqrt(10)),
+                    held.extractor.name,
+                    of.data,
+                    len(subject.x),
+                    *theirs,
+                    published_by,
+                    of.published,
+                )
+            )
+    return entries
+
+
+def fig15a(lab: Lab) -> list[Entry]:
+    """Figure 15a: the Frechet distances of Table 3 on CIFAR-10, beside those of GANs (Table 3)."""
+    entries = table3(lab)
+    table = published()["regene/table3"]
+    lab.more["published GANs"] = {
+        name: row[2] for name, row in table.items() if "ReGene" not in name and name != "what"
+    }
+    return entries

@@ -1,0 +1,1 @@
+"""What to draw codes from: this library's own comparison of samplers."""

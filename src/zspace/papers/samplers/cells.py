@@ -1,0 +1,136 @@
+"""What to draw codes from: the cells of the comparison of samplers, each kept once measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zspace import metrics
+from zspace.core import Density, Sampler, decoded
+from zspace.evaluation.compare import figure_of
+from zspace.evaluation.measurement import GENERATION, Measurement, Subject, measure_run
+from zspace.evaluation.metrics import METRICS
+from zspace.functional import stream
+from zspace.metrics import Figure
+from zspace.options import options_of
+from zspace.papers.base import Lab
+from zspace.recipes import catalogue
+from zspace.samplers import Learned
+from zspace.storage.files import write_text
+
+KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "normal": ("normal", {}),
+    "mixture, 10": ("mixture", {}),
+    "mixture, 100": ("mixture", {"components": 100}),
+    "KDE": ("kde", {}),
+    "two-stage": ("two-stage", {}),
+    "spline flow": ("flow", {}),
+    "pushforward": ("pushforward", {}),
+    "flow matching": ("flow-matching", {"classes": 0}),
+}
+"""The samplers that are compared, by what the table calls them: name and options."""
+OWN = "own prior"
+BLURRED = "Frechet to reconstructions"
+COLUMNS = (
+    "Frechet",
+    BLURRED,
+    "F8 (recall)",
+    "F1/8 (precision)",
+    "PMS",
+    "log p of test codes",
+    "fit, s",
+    "drawing, s",
+)
+CONDITIONAL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
+    ("Medium2", "medium2", {}),
+    ("convex combinations", "convex", {}),
+    ("flow matching", "flow-matching", {}),
+    ("flow matching, guidance 2", "flow-matching", {"guidance": 2.0}),
+)
+"""Samplers of a class: what the table calls them, their names, how they are drawn from."""
+
+
+class Cells:
+    """What has been measured so far, in a file: a call that was stopped goes on behind it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.held: dict[str, dict[str, Any]] = {}
+        if path.is_file():
+            self.held = json.loads(path.read_text(encoding="utf-8"))
+
+    def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
+        if key not in self.held:
+            self.held[key] = {name: figure.as_json() for name, figure in measure().items()}
+            write_text(self.path, json.dumps(self.held, indent=1) + "\n")
+        return {name: figure_of(stored) for name, stored in self.held[key].items()}
+
+
+def trained(lab: Lab, decoder: str) -> Measurement:
+    """A decoder of the settings, and what its images are measured against."""
+    options = dict(lab.settings["decoders"][decoder])
+    run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
+    return measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
+
+
+def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
+    """Frechet distances to the test images and to their reconstructions, of features blurred.
+
+    The latter is what the sampler is to blame for: reconstructions are as blurred as anything that
+    is decoded, and 0 is in reach.
+    """
+    made = held.features(subject)
+    return {
+        "Frechet": METRICS["fid"].measure(held, subject)[""],
+        BLURRED: metrics.jackknife(metrics.frechet_distance, blurred, made, groups=8),
+    }
+
+
+def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
+    """What the columns hold of images."""
+    prd = METRICS["prd"].measure(held, subject)
+    return {
+        **distances(held, blurred, subject),
+        "F8 (recall)": prd["f8"],
+        "F1/8 (precision)": prd["f1/8"],
+        "PMS": METRICS["pms"].measure(held, subject)[""],
+    }
+
+
+def cell(
+    lab: Lab, held: Measurement, blurred: Tensor, z: Tensor, name: str, seed: int
+) -> dict[str, Figure]:
+    """A sampler, fitted to codes z with a seed, drawn from and measured."""
+    began = time.monotonic()
+    if name == OWN:
+        assert held.model.prior is not None
+        sampler: Sampler = held.model.prior
+    else:
+        kind, options = KINDS[name]
+        options = {**options, **lab.settings["options"].get(name, {})}
+        if "seed" in options_of(catalogue.SAMPLERS[kind]):
+            options["seed"] = seed
+        sampler = catalogue.make(kind, held.model.latent_dim, options)
+        if isinstance(sampler, Learned):
+            sampler.fit(z, precision=lab.settings["precision"])
+        else:
+            sampler.fit(z)
+    fitted = time.monotonic() - began
+    generator = torch.Generator(z.device).manual_seed(stream(seed, 12))
+    began = time.monotonic()
+    with torch.no_grad():
+        drawn = sampler.sample(len(held.test), generator=generator)
+    seconds = time.monotonic() - began
+    row = measured(held, blurred, Subject(name, GENERATION, decoded(held.model, drawn)))
+    if isinstance(sampler, Density):
+        with torch.no_grad():
+            log_p = sampler.log_prob(held.means[: lab.settings["densities"]].to(z.device))
+        row["log p of test codes"] = metrics.mean_figure(log_p)
+    return row | {"fit, s": Figure(fitted, math.nan), "drawing, s": Figure(seconds, math.nan)}

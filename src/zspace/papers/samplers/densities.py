@@ -1,0 +1,82 @@
+"""What to draw codes from: learned densities against the truth."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from zspace import metrics
+from zspace.evaluation.novelty import novelty
+from zspace.generation.fit import fit_sampler
+from zspace.metrics import Figure
+from zspace.papers.base import Entry, Lab
+from zspace.samplers import FlowMatching, Mixture
+
+FRESH = 5000
+"""Draws at which a density is held against the truth."""
+
+
+def mixtures() -> dict[str, Mixture]:
+    """Known densities in two dimensions."""
+    angles = torch.arange(8) * math.pi / 4
+    ring = 3 * torch.stack([angles.cos(), angles.sin()], 1)
+    eye = torch.eye(2)
+    slanted = torch.tensor([[[1.0, 0.8], [0.8, 1.0]], [[0.3, -0.2], [-0.2, 0.4]]])
+    return {
+        "two, far apart": Mixture.of(
+            torch.tensor([0.7, 0.3]),
+            torch.tensor([[-2.0, 0], [2, 1]]),
+            torch.stack([0.5 * eye, 0.2 * eye]),
+        ),
+        "two, slanted": Mixture.of(
+            torch.tensor([0.5, 0.5]), torch.tensor([[0.0, 0], [1.5, -1.5]]), slanted
+        ),
+        "eight in a ring": Mixture.of(torch.ones(8), ring, 0.09 * eye.repeat(8, 1, 1)),
+    }
+
+
+def against_truth(
+    flow: FlowMatching, truth: Mixture, grid: int, n: int = FRESH
+) -> dict[str, Figure]:
+    """What log p(z) in two dimensions integrates to over [-8, 8]^2, and how far from the truth it
+    is at n draws of it."""
+    fresh = truth.sample(n, generator=torch.Generator().manual_seed(1))
+    error = flow.log_prob(fresh) - truth.log_prob(fresh)
+    side = torch.linspace(-8, 8, grid)
+    density = flow.log_prob(torch.cartesian_prod(side, side)).double().exp()
+    total = float(density.sum()) * float(side[1] - side[0]) ** 2
+    return {
+        "integral": Figure(total, math.nan),
+        "mean of log p - truth": metrics.mean_figure(error),
+        "mean of |log p - truth|": metrics.mean_figure(error.abs()),
+    }
+
+
+def densities(lab: Lab) -> list[Entry]:
+    """Flow matching's log p(z) of known mixtures, and novelty scores by it."""
+    entries: list[Entry] = []
+    for name, truth in mixtures().items():
+        z = truth.sample(lab.settings["codes"], generator=torch.Generator().manual_seed(0))
+        flow = FlowMatching(2, **lab.settings["toy"]).fit(z)
+        for what, figure in against_truth(flow, truth, lab.settings["grid"]).items():
+            entries.append(Entry(name, what, figure, "codes", "a mixture", FRESH))
+    for model, chosen in lab.settings["novelty"].items():
+        options = dict(chosen)
+        run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, classes="1", **options)
+        fit_sampler(run.folder, "flow-matching", lab.settings["options"], device=lab.device)
+        for density in ("prior", "normal", "kde", "flow-matching"):
+            scored = novelty(
+                run.folder,
+                data=lab.data,
+                data_dir=lab.data_dir,
+                label="1",
+                density=density,
+                device=lab.device,
+            )
+            area = scored.auroc()
+            assert area is not None
+            what = f"AUROC, {density}"
+            n = len(scored.part)
+            entries.append(Entry(f"{model}, 1 known", what, area, "log p(x)", str(lab.data), n))
+    return entries

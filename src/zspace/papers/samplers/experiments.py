@@ -1,0 +1,224 @@
+"""What to draw codes from: the comparisons at their three scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zspace.papers.base import Experiment, Scale
+from zspace.papers.samplers.cells import KINDS
+from zspace.papers.samplers.densities import densities
+from zspace.papers.samplers.tables import conditional, samplers, steps
+
+_FC: dict[str, Any] = {"arch": "fc", "hidden": 256, "batch_size": 128, "precision": "bf16"}
+_AE: dict[str, Any] = {
+    "recipe": "ae",
+    "iterations": 20_000,
+    "rate": 5e-4,
+    "latent_dim": 20,
+    **_FC,
+    "hidden": 512,
+    "batch_size": 256,
+}
+_DECODERS: dict[str, dict[str, Any]] = {
+    "AE": _AE,
+    "FlexAE-SR": {"recipe": "flexae-sr", "iterations": 6000, "latent_dim": 20, **_FC},
+    "GEN": {"recipe": "gen", "iterations": 6000, "latent_dim": 8, **_FC},
+}
+_REGENE: dict[str, Any] = {
+    "recipe": "regene",
+    "iterations": 6000,
+    "classifier_iterations": 2000,
+    "width": 16,
+    "decoder_width": 32,
+    "batch_size": 128,
+    "precision": "bf16",
+    "perceptual": 0.0,
+}
+_TOY: dict[str, Any] = {
+    "iterations": 10,
+    "arch": "fc",
+    "hidden": 16,
+    "latent_dim": 3,
+    "batch_size": 16,
+}
+_SMALLEST: dict[str, Any] = {"iterations": 10, "batch_size": 64}
+_COMPARED = [name for name in KINDS if name != "pushforward"]
+EXPERIMENTS = (
+    Experiment(
+        "all/samplers",
+        "Every sampler on the same decoders: fitting, drawing, Frechet distance, PRD, memorisation "
+        "and the density of held-out codes.",
+        {
+            "smoke": Scale(
+                {
+                    "decoders": {
+                        "AE": {"recipe": "ae", **_TOY},
+                        "FlexAE-SR": {"recipe": "flexae-sr", "width": 4, **_TOY, "arch": "conv"},
+                    },
+                    "seeds": {"AE": 2, "FlexAE-SR": 1},
+                    "samplers": list(KINDS),
+                    "n": 100,
+                    "precision": "32",
+                    "densities": 20,
+                    "options": {
+                        "mixture, 100": {"components": 12},
+                        **dict.fromkeys(
+                            ("two-stage", "spline flow", "pushforward", "flow matching"), _SMALLEST
+                        ),
+                    },
+                },
+                "ten iterations of everything, 100 samples",
+                "a minute",
+            ),
+            "small": Scale(
+                {
+                    "decoders": _DECODERS,
+                    "seeds": {"AE": 3, "FlexAE-SR": 3, "GEN": 3},
+                    "samplers": _COMPARED,
+                    "precision": "bf16",
+                    "densities": 1000,
+                    "options": {
+                        "two-stage": {"hidden": 256},
+                        "spline flow": {"iterations": 3000},
+                        "flow matching": {"iterations": 8000},
+                    },
+                },
+                "one training of each decoder: fully connected networks of 512 units (AE, 20,000 "
+                "iterations) and 256 (FlexAE-SR, GEN, 6,000 iterations); three fits of each "
+                "sampler; bfloat16; densities of 1,000 test codes",
+                "2 hours on a core",
+            ),
+            "paper": Scale(
+                {
+                    "decoders": {
+                        "AE": {"recipe": "ae", "iterations": 130_000, "latent_dim": 20},
+                        "FlexAE-SR": {"recipe": "flexae-sr", "latent_dim": 20},
+                        "GEN": {"recipe": "gen", "iterations": 100_000, "latent_dim": 8},
+                    },
+                    "seeds": {"AE": 3, "FlexAE-SR": 3, "GEN": 3},
+                    "samplers": list(KINDS),
+                    "precision": "32",
+                    "densities": 10_000,
+                    "options": {"flow matching": {"iterations": 50_000, "width": 512}},
+                },
+                "",
+                "about 12 hours on a GPU, not measured",
+            ),
+        },
+        samplers,
+        ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+    Experiment(
+        "all/conditional",
+        "Codes of a class by flow matching, Medium2 and convex combinations, on an autoencoder's "
+        "codes and on ReGene's.",
+        {
+            "smoke": Scale(
+                {
+                    "decoders": {
+                        "AE": {"recipe": "ae", **_TOY},
+                        "ReGene": {
+                            "recipe": "ae",
+                            "arch": "regene",
+                            "iterations": 10,
+                            "width": 4,
+                            "decoder_width": 4,
+                            "batch_size": 16,
+                        },
+                    },
+                    "options": _SMALLEST,
+                    "trials": 2,
+                    "samples": 10,
+                    "accuracy": None,
+                    "precision": "32",
+                    "n": 200,
+                },
+                "ten iterations of everything, 200 samples; in place of ReGene an autoencoder of "
+                "its networks, which has no judges",
+                "a minute",
+            ),
+            "small": Scale(
+                {
+                    "decoders": {"AE": _AE, "ReGene": _REGENE},
+                    "options": {"iterations": 8000},
+                    "trials": 60,
+                    "samples": 200,
+                    "accuracy": 0.99,
+                    "precision": "bf16",
+                },
+                "one training of each, as in all/samplers and all/systems; 60 trials for Medium2",
+                "half an hour on 2 cores",
+            ),
+        },
+        conditional,
+        ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+    Experiment(
+        "all/steps",
+        "Flow matching's Frechet distance and time by the steps of Heun's method.",
+        {
+            "smoke": Scale(
+                {
+                    "decoders": {"AE": {"recipe": "ae", **_TOY}},
+                    "options": _SMALLEST,
+                    "n": 100,
+                    "steps": (1, 2),
+                    "times": 1,
+                    "precision": "32",
+                },
+                "ten iterations of everything, 100 samples",
+                "a minute",
+            ),
+            "small": Scale(
+                {
+                    "decoders": {"AE": _AE},
+                    "options": {"iterations": 8000},
+                    "times": 3,
+                    "steps": (1, 2, 4, 6, 8, 12, 16, 32),
+                    "precision": "bf16",
+                },
+                "as in all/conditional",
+                "10 minutes on 2 cores",
+            ),
+        },
+        steps,
+        ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+    Experiment(
+        "all/densities",
+        "Flow matching's log p(z) against known mixtures, and novelty scores by it.",
+        {
+            "smoke": Scale(
+                {
+                    "codes": 300,
+                    "grid": 21,
+                    "toy": {**_SMALLEST, "width": 16},
+                    "novelty": {"VAE": {"recipe": "vae", **_TOY}},
+                    "options": _SMALLEST,
+                },
+                "ten iterations of everything",
+                "a minute",
+            ),
+            "small": Scale(
+                {
+                    "codes": 50_000,
+                    "grid": 321,
+                    "toy": {"iterations": 5000, "width": 128},
+                    "novelty": {
+                        "VAE": {"recipe": "vae", "iterations": 3000, "latent_dim": 10, **_FC},
+                        "GEN": {"recipe": "gen", "iterations": 3000, "latent_dim": 8, **_FC},
+                    },
+                    "options": {"iterations": 4000, "width": 128},
+                },
+                "3,000 iterations of each model",
+                "half an hour on 2 cores",
+            ),
+        },
+        densities,
+        ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+)

@@ -1,0 +1,163 @@
+"""What to draw codes from: samplers side by side, by class, and by steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from zspace import metrics
+from zspace.core import codes
+from zspace.display import plots
+from zspace.display.tables import Table
+from zspace.evaluation.evaluate import METRICS
+from zspace.evaluation.measurement import Measurement, Subject, generated, reconstructed
+from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.tuning.search import tune
+from zspace.metrics import Figure
+from zspace.papers.base import Entry, Lab, mean_and_deviation, over_seeds
+from zspace.papers.samplers.cells import (
+    COLUMNS,
+    CONDITIONAL,
+    OWN,
+    Cells,
+    cell,
+    distances,
+    measured,
+    trained,
+)
+from zspace.storage.files import write_text
+
+
+def samplers(lab: Lab) -> list[Entry]:
+    """Every sampler on every decoder: fitted and drawn with several seeds, and measured."""
+    cells = Cells(lab.out / "cells.json")
+    entries: list[Entry] = []
+    lines: list[str] = []
+    for decoder, seeds in lab.settings["seeds"].items():
+        held = trained(lab, decoder)
+        z = codes(held.model, held.images.train.x)
+        again = reconstructed(held)
+        blurred = held.features(again)
+        found: dict[str, dict[str, Figure]] = {}
+        own = [] if held.model.prior is None else [OWN]
+        for name in [*own, *lab.settings["samplers"]]:
+            each = [
+                cells.of(f"{decoder}: {name}, {k}", partial(cell, lab, held, blurred, z, name, k))
+                for k in range(seeds)
+            ]
+            found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
+        # the scale: what a perfect sampler of this decoder would have, and the data themselves
+        others = replace(reconstructed(held, held.others.x), name="training codes")
+        for subject in (again, others, held.others):
+            found[f"({subject.name})"] = cells.of(
+                f"{decoder}: {subject.name}", partial(measured, held, blurred, subject)
+            )
+        found["(test images)"] = {"PMS": METRICS["pms"].measure(held, held.reference)[""]}
+        by, data, n = held.extractor.name, held.images.name, len(held.test)
+        for name, figures in found.items():
+            entries += [Entry(f"{decoder}: {name}", c, f, by, data, n) for c, f in figures.items()]
+        notes = [
+            f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
+            "what there is one of, the error of the measurement."
+        ]
+        rows = [[name, *(str(f.get(c, "")) for c in COLUMNS)] for name, f in found.items()]
+        lines.append(Table([decoder, *COLUMNS], rows, notes=notes).markdown())
+        write_text(lab.out / "samplers.md", "\n".join(lines))
+    return entries
+
+
+def conditional(lab: Lab) -> list[Entry]:
+    """Codes of a class: accuracy and Frechet distance, class by class, on several decoders."""
+    entries: list[Entry] = []
+    rows: list[list[str]] = []
+    strips: dict[str, Tensor] = {}
+    for decoder in lab.settings["decoders"]:
+        held = trained(lab, decoder)
+        run = held.run.folder
+        tune(
+            run,
+            "medium2",
+            trials=lab.settings["trials"],
+            samples=lab.settings["samples"],
+            min_accuracy=lab.settings["accuracy"],
+            device=lab.device,
+        )
+        fit_sampler(
+            run,
+            "flow-matching",
+            lab.settings["options"],
+            device=lab.device,
+            precision=lab.settings["precision"],
+        )
+        for name, kind, drawing in CONDITIONAL:
+            sampler = sampler_of(run, kind, held.model, images=held.images).changed(**drawing)
+            subject = generated(held, name, sampler=sampler)
+            figures = by_class(held, subject)
+            what = f"{decoder}: {name}"
+            rows.append([what, *(str(f) for f in figures.values())])
+            by, data, n = held.extractor.name, held.images.name, len(held.test)
+            entries += [Entry(what, c, f, by, data, n) for c, f in figures.items()]
+            assert subject.labels is not None
+            two = [(subject.labels == k).nonzero()[:2, 0] for k in subject.labels.unique()]
+            strips[what] = subject.x[torch.cat(two)]
+    plots.save_strips(lab.picture("conditional"), strips)
+    notes = [
+        "As many codes of each class as there are test images of it; the Frechet distance of a "
+        "class is between those. Its mean and deviation over the classes are shown; the others' ± "
+        "is the error of the measurement."
+    ]
+    header = ["", "accuracy", "Frechet of a class", "Frechet of all", "PMS"]
+    write_text(lab.out / "conditional.md", Table(header, rows, notes=notes).markdown())
+    return entries
+
+
+def steps(lab: Lab) -> list[Entry]:
+    """Flow matching's quality and time by Heun's steps, and by the adaptive solver."""
+    entries: list[Entry] = []
+    held = trained(lab, "AE")
+    run = held.run.folder
+    fit_sampler(
+        run,
+        "flow-matching",
+        lab.settings["options"],
+        device=lab.device,
+        precision=lab.settings["precision"],
+    )
+    flow = sampler_of(run, "flow-matching", held.model, images=held.images)
+    blurred = held.features(reconstructed(held))
+    for count in (*lab.settings["steps"], None):
+        drawing = {"solver": "adaptive"} if count is None else {"steps": count}
+        drawn = flow.changed(**drawing)
+        seconds: list[float] = []
+        for _ in range(lab.settings["times"]):
+            began = time.monotonic()
+            drawn.sample(len(held.test))
+            seconds.append(time.monotonic() - began)
+        found = distances(held, blurred, generated(held, "", sampler=drawn))
+        found["drawing, s"] = Figure(min(seconds), math.nan)
+        what = "adaptive" if count is None else f"steps {count}"
+        by, data, n = held.extractor.name, held.images.name, len(held.test)
+        entries += [Entry(what, c, f, by, data, n) for c, f in found.items()]
+    return entries
+
+
+def by_class(held: Measurement, subject: Subject) -> dict[str, Figure]:
+    """Accuracy, the Frechet distance of a class, that of all, and memorisation."""
+    assert held.labels is not None
+    assert subject.labels is not None
+    true, made = held.features(held.reference), held.features(subject)
+    each = [
+        metrics.frechet_distance(true[held.labels == k], made[subject.labels == k])
+        for k in held.labels.unique().tolist()
+    ]
+    return {
+        "accuracy": METRICS["accuracy"].measure(held, subject)[""],
+        "Frechet of a class": mean_and_deviation(each),
+        "Frechet of all": METRICS["fid"].measure(held, subject)[""],
+        "PMS": METRICS["pms"].measure(held, subject)[""],
+    }

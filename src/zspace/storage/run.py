@@ -1,0 +1,313 @@
+"""`Run`: the folder that a training leaves, from which it resumes and is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from zspace.core import Batches, Method
+from zspace.errors import InputError, whole_number
+from zspace.storage.files import load_state, read_tensors, write_tensors, write_text
+
+
+def owned(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The parameters that an optimiser moves, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+class Run:
+    """A folder: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/, pictures.
+
+    `Run(folder)` opens one; `Run.create` makes one.
+
+    Raises:
+        InputError: the folder is no run.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        path = self.folder / "config.yaml"
+        if not self.folder.is_dir():
+            raise InputError(f"{folder} is no folder: 'zspace train' makes one (see --out)")
+        if not path.is_file():
+            raise InputError(f"{folder} is no run: it has no config.yaml")
+        self.config = read_config(path)
+        self.facts: dict[str, Any] = {}
+        self._writer: Any = None
+
+    @classmethod
+    def create(
+        cls, folder: Path | str, config: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Run:
+        """A new run with this configuration. It appears whole: a run always has its config."""
+        # the place itself, not a link to it: what is there is moved aside before it is removed
+        folder = Path(folder).resolve()
+        cls.check_new(folder, overwrite=overwrite)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        fresh.chmod(0o755)
+        try:
+            write_text(fresh / "config.yaml", dump_config(config))
+            (fresh / "checkpoints").mkdir()
+            old = fresh.with_name(fresh.name + "-old")
+            if folder.exists():
+                folder.rename(old)
+            fresh.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return cls(folder)
+
+    @staticmethod
+    def check_new(folder: Path, *, overwrite: bool) -> None:
+        """Refuse a folder that something would be lost from."""
+        here = Path.cwd()
+        if folder.resolve() in (here, *here.parents):
+            raise InputError(f"{folder} is the current folder, or around it: choose another --out")
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        config = folder / "config.yaml"
+        is_run = config.is_file() and (folder / "checkpoints").is_dir()
+        if not is_run or "recipe" not in read_config(config):
+            raise InputError(f"{folder} exists and is no run: choose another --out")
+        if not overwrite:
+            raise InputError(
+                f"the run {folder} exists: choose another --out, --overwrite it, or go on with "
+                f"'zspace resume {folder}'"
+            )
+
+    def header(self) -> dict[str, Any]:
+        """What stands in the header of every file of weights: whose they are."""
+        return {"config": comparable(self.config), "facts": self.facts}
+
+    @property
+    def model_file(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    def checkpoints(self) -> dict[int, Path]:
+        """The checkpoints by iteration, oldest first."""
+        paths = (self.folder / "checkpoints").glob("[0-9]*.safetensors")
+        numbered = {whole_number(p.stem): p for p in paths}
+        return {n: numbered[n] for n in sorted(k for k in numbered if k is not None)}
+
+    def log(self, iteration: int, losses: Mapping[str, float]) -> None:
+        """Add a line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": iteration, **losses}) + "\n")
+        if self.config.get("tensorboard"):
+            if self._writer is None:
+                self._writer = _tensorboard(self.folder / "tensorboard", iteration)
+            for name, value in losses.items():
+                self._writer.add_scalar(name.replace(".", "/"), value, iteration)
+
+    def losses(self) -> list[dict[str, float]]:
+        """The lines of log.jsonl; a last line that a kill left unfinished is not one."""
+        path = self.folder / "log.jsonl"
+        lines: list[dict[str, float]] = []
+        if path.is_file():
+            for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(ValueError, RecursionError):
+                    line = json.loads(text)
+                    if isinstance(line, dict) and isinstance(line.get("iteration"), int):
+                        lines.append(line)
+        return lines
+
+    def checkpoint(
+        self,
+        method: Method,
+        optimizers: Mapping[str, Optimizer],
+        batches: Batches,
+        iteration: int,
+        *,
+        keep: int,
+    ) -> None:
+        """Store all that the next iteration depends on, then drop the oldest checkpoints."""
+        tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
+        for name, optimizer in optimizers.items():
+            for i, p in enumerate(owned(optimizer)):
+                for key, value in optimizer.state[p].items():
+                    tensors[f"optimizer.{name}.{i}.{key}"] = value
+        tensors |= {f"batches.{k}": v for k, v in batches.state().items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if batches.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(batches.device)
+        path = self.folder / "checkpoints" / f"{iteration:09d}.safetensors"
+        write_tensors(path, tensors, {**self.header(), "iteration": iteration})
+        if keep:
+            for old in list(self.checkpoints().values())[:-keep]:
+                old.unlink()
+
+    def restore(
+        self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, before: int = 0
+    ) -> None:
+        """Continue exactly where the last checkpoint was made; without one, from the start.
+
+        Args:
+            before: iterations of earlier stages. Of a checkpoint that the last of these made, the
+                random state is taken alone: a stage begins, and has got ready what it needs.
+        """
+        stored = list(self.checkpoints().values())
+        if not stored:
+            return
+        where = stored[-1]
+        tensors, header = read_tensors(where)
+        self._check_owner(where, header)
+        if json.loads(json.dumps(self.facts)) != header.get("facts"):
+            raise InputError(
+                f"the data are not those that {where} was trained on: {self.facts} now, "
+                f"{header.get('facts')} then"
+            )
+        try:
+            torch.set_rng_state(tensors["random.cpu"])
+            if batches.device.type == "cuda" and "random.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
+            if header.get("iteration") == before > 0:
+                return
+            load_state(method, _model_part(tensors), where)
+            for name, optimizer in optimizers.items():
+                for i, p in enumerate(owned(optimizer)):
+                    optimizer.state[p] = _optimizer_state(
+                        tensors, f"optimizer.{name}.{i}.", p, isinstance(optimizer, Adam)
+                    )
+            batches.load_state({k: tensors[f"batches.{k}"] for k in batches.state()})
+            step = before + batches.step
+            if batches.step < 1 or batches.drawn < 1 or step != header["iteration"]:
+                raise ValueError(f"it says to be of iteration {step}")
+        except InputError:
+            raise
+        except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where} is damaged: {error}") from error
+
+    def _check_owner(self, path: Path, header: Mapping[str, Any]) -> None:
+        theirs, ours = header.get("config"), comparable(self.config)
+        if not isinstance(theirs, dict):
+            raise InputError(f"{path} is no checkpoint")
+        for key in ours.keys() | theirs.keys():
+            if theirs.get(key) != ours.get(key):
+                raise InputError(
+                    f"{path} is of another configuration: there {key} is {theirs.get(key)!r}, "
+                    f"in {self.folder}/config.yaml {ours.get(key)!r}"
+                )
+
+    def begin(self, iteration: int) -> None:
+        """Get ready to go on from an iteration, now that its checkpoint has been found good.
+
+        What was logged after it is done, and logged, again. A finished model that is trained
+        further is no longer the run's last; a new number of iterations is written down.
+        """
+        if read_config(self.folder / "config.yaml") != self.config:
+            write_text(self.folder / "config.yaml", dump_config(self.config))
+        self.model_file.unlink(missing_ok=True)
+        lines = [line for line in self.losses() if line["iteration"] <= iteration]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_text(self.folder / "log.jsonl", text)
+
+    def weights_file(self, checkpoint: str = "last") -> Path:
+        """The file that holds the weights.
+
+        Args:
+            checkpoint: "last": the finished model, or the latest checkpoint of a run that has
+                not finished; or the iteration of a checkpoint.
+        """
+        stored = self.checkpoints()
+        if checkpoint == "last":
+            if self.model_file.exists():
+                return self.model_file
+            if not stored:
+                raise InputError(
+                    f"{self.folder} has no model and no checkpoint yet: "
+                    f"'zspace resume {self.folder}' trains it"
+                )
+            return list(stored.values())[-1]
+        known = ", ".join(str(i) for i in stored) or "none"
+        number = whole_number(checkpoint)
+        if number not in stored:
+            raise InputError(
+                f"--checkpoint must be last or an iteration with a checkpoint ({known}), "
+                f"not '{checkpoint}'"
+            )
+        return stored[number]
+
+    def weights(self, path: Path) -> dict[str, Tensor]:
+        """The model's weights in one of the run's files."""
+        tensors, header = read_tensors(path)
+        self._check_owner(path, header)
+        return tensors if path == self.model_file else _model_part(tensors)
+
+
+def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own among a checkpoint's tensors."""
+    prefix = "model."
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _optimizer_state(
+    tensors: Mapping[str, Tensor], prefix: str, p: nn.Parameter, adam: bool
+) -> dict[str, Tensor]:
+    """What an optimiser remembers of one parameter, laid out like it, as it would itself be."""
+    state: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        if not key.startswith(prefix):
+            continue
+        if value.shape not in (p.shape, ()) or not value.is_floating_point():
+            raise ValueError(f"{key} has shape {tuple(value.shape)}, dtype {value.dtype}")
+        whole = value.shape == p.shape
+        state[key[len(prefix) :]] = (
+            torch.empty_like(p).copy_(value) if whole else value.to(p.device)
+        )
+    if adam and {"step", "exp_avg", "exp_avg_sq"} - state.keys():
+        raise ValueError(f"{prefix}* is not complete")
+    for name in ("exp_avg", "exp_avg_sq"):
+        if name in state and state[name].shape != p.shape:
+            raise ValueError(f"{prefix}{name} has shape {tuple(state[name].shape)}")
+    return state
+
+
+# not part of what is learned: may differ between a checkpoint and the run that goes on with it
+_FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
+
+
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides what is learned."""
+    return {k: v for k, v in config.items() if k not in _FREE}
+
+
+def _tensorboard(folder: Path, iteration: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs the package: pip install tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=iteration)
+
+
+def dump_config(config: Mapping[str, Any]) -> str:
+    """A configuration as YAML, in its own order."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration file: a YAML mapping of option names to plain values."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"the configuration file {path} is missing") from None
+    except OSError as error:
+        raise InputError(
+            f"the configuration file {path} can't be read: {error.strerror}"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).split())
+        raise InputError(f"{path} is no YAML file: {first}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} must hold a mapping of options to values")
+    return {str(k).replace("-", "_"): v for k, v in config.items()}
