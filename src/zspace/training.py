@@ -7,13 +7,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zspace.core import Batches, Method, Terms
+from zspace.core import SILENT, Batches, Method, Progress, Terms
 from zspace.errors import InputError
 from zspace.storage.run import Run, owned
 
@@ -69,12 +69,6 @@ def owners_alone(method: Method, optimizers: Mapping[str, Optimizer]) -> None:
             p.requires_grad_(True)
 
 
-class Report(Protocol):
-    """What tells people how a training run goes."""
-
-    def __call__(self, iteration: int, total: int, losses: Mapping[str, float]) -> None: ...
-
-
 def fit(
     method: Method,
     batches: Batches,
@@ -85,7 +79,7 @@ def fit(
     before: int = 0,
     run: Run | None = None,
     fabric: Fabric | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     log_every: int = 10,
     checkpoint_every: int = 1000,
     keep: int = 2,
@@ -99,8 +93,7 @@ def fit(
         before: iterations of the earlier stages: those of this one are counted on from there.
         run: the folder that gets the losses (each the mean since the last line) and checkpoints.
         fabric: device, precision and processes; one CPU process in float32 without.
-        report: called with the iteration, the last one and the mean losses whenever they are
-            logged.
+        progress: told the iteration, the last one and the mean losses whenever they are logged.
         log_every: iterations between two lines of the log.
         checkpoint_every: iterations between two checkpoints; the last iteration has one too.
         keep: how many of the latest checkpoints stay; 0 keeps all.
@@ -142,8 +135,7 @@ def fit(
             means = losses.means()
             if run is not None and fabric.is_global_zero:
                 run.log(done, means)
-            if report is not None:
-                report(done, before + iterations, means)
+            progress(done, before + iterations, means)
         if save or last:
             _check_weights(method, done)
             _average_buffers(method, fabric)

@@ -7,20 +7,17 @@ import http.client
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
+from zspace.core import SILENT, Progress
 from zspace.data.sets import NAMED
 from zspace.errors import InputError, unknown
-
-Progress = Callable[[str, int, int | None], None]
-"""Told of a download's file, bytes so far and bytes in all (None where the server is silent)."""
 
 CHUNK = 1 << 16
 
 
 def download(
-    name: str, folder: Path, *, mirror: str | None = None, progress: Progress | None = None
+    name: str, folder: Path, *, mirror: str | None = None, progress: Progress = SILENT
 ) -> list[Path]:
     """Fetch a named set's published files into a folder. Files that are there and whole stay.
 
@@ -50,7 +47,7 @@ def download(
     return files
 
 
-def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress | None) -> None:
+def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress) -> None:
     failures: list[str] = []
     for base in bases:
         address = base.rstrip("/") + "/" + path.name
@@ -65,7 +62,7 @@ def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress 
     raise InputError(f"{path.name} can't be fetched ({'; '.join(failures)})")
 
 
-def fetch(address: str, path: Path, checksum: str, progress: Progress | None = None) -> None:
+def fetch(address: str, path: Path, checksum: str, progress: Progress = SILENT) -> None:
     """Fetch one file. What an earlier try left in `.part` is gone on with where the server can.
 
     Args:
@@ -95,8 +92,7 @@ def fetch(address: str, path: Path, checksum: str, progress: Progress | None = N
                 while chunk := reply.read(CHUNK):
                     file.write(chunk)
                     have += len(chunk)
-                    if progress is not None:
-                        progress(path.name, have, total)
+                    progress.about(path.name)(have, total)
             if total is not None and have < total:
                 raise OSError(f"the connection broke off at {have} of {total} bytes")
     if _digest(part, checksum) != checksum:

@@ -7,7 +7,7 @@ name means nothing, so an `Extractor` carries its name and a checksum of what co
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from zspace.core import SILENT, Progress
 from zspace.data.images import allocate
 from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral
@@ -24,7 +25,7 @@ from zspace.functional import as_float
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import cache_folder, fingerprint
 from zspace.storage.files import load_state, read_tensors, write_tensors
-from zspace.training import Report, find_device
+from zspace.training import find_device
 
 FEATURES = {
     "pixels": "the images themselves, averaged down to 32 pixels where larger (or the vectors)",
@@ -36,19 +37,6 @@ FEATURES = {
 
 LARGEST = 32
 """Height and width of images whose pixels are features."""
-
-Progress = Callable[[str, int, int], None]
-"""Told what is extracted, how many samples are done, and how many there are."""
-
-
-def reporting(progress: Progress | None, what: str) -> Report:
-    """What tells a measurement's progress of a training on the way."""
-
-    def report(iteration: int, total: int, losses: Mapping[str, float]) -> None:
-        if progress is not None:
-            progress(what, iteration, total)
-
-    return report
 
 
 @dataclass(frozen=True)
@@ -171,7 +159,7 @@ def extract(
     *,
     output: str = "features",
     keep: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     what: str = "",
 ) -> Tensor:
     """Features (N, D) of stored data, float32 on the CPU.
@@ -210,9 +198,10 @@ def _computed(
     compute: Callable[[Tensor], Tensor],
     extractor: Extractor,
     x: Tensor,
-    progress: Progress | None,
+    progress: Progress,
     what: str,
 ) -> Tensor:
+    progress = progress.about(f"{extractor.name} of {what}")
     features: Tensor | None = None
     for start in range(0, len(x), extractor.block):
         block = as_float(x[start : start + extractor.block])
@@ -232,8 +221,7 @@ def _computed(
                 f"{found.shape[1]} for others"
             )
         features[start : start + len(block)] = found
-        if progress is not None:
-            progress(f"{extractor.name} of {what}", start + len(block), len(x))
+        progress(start + len(block), len(x))
     assert features is not None
     return features
 

@@ -2,6 +2,7 @@
 
 from zspace.functional.discrepancy import gaussian_mmd, multiquadratic_mmd
 from zspace.functional.geometry import jacobian_log_determinant, whitened, whitening
+from zspace.functional.integration import Solver, integral
 from zspace.functional.kernels import (
     kernel_entropy,
     kernel_jsd,
@@ -39,6 +40,7 @@ from zspace.functional.tensors import (
 
 __all__ = [
     "ClassLoss",
+    "Solver",
     "absolute_error",
     "as_float",
     "as_stored",
@@ -54,6 +56,7 @@ __all__ = [
     "gaussian_mmd",
     "gradient_penalty",
     "in_eval_mode",
+    "integral",
     "jacobian_log_determinant",
     "jacobian_norm",
     "kernel_entropy",

@@ -8,19 +8,18 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational
 from zspace.data.images import Images, Part
-from zspace.functional import full_precision
+from zspace.functional import fake_loss, full_precision, real_loss
 from zspace.samplers import Normal
 from zspace.training import adam
 
 BETAS = (0.5, 0.999)
 
 
-class LSRGAN(Variational):
+class LSRGAN(Variational[Sampler]):
     """Imagining the latent space of a VAE (2020): its second stage.
 
     Two updates in turn, each by its own Adam. The encoder's q(z | x) stays as it is, in eval mode;
@@ -58,7 +57,6 @@ class LSRGAN(Variational):
         renderer = copy.deepcopy(vae.decoder) if renderer is None else renderer
         prior = Normal(vae.latent_dim) if vae.prior is None else copy.deepcopy(vae.prior)
         super().__init__(Frozen(vae), renderer, prior, vae.latent_dim)
-        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.copied, self.discriminator = copied, discriminator
         self.weight = weight / (vae.latent_dim if reduction == "mean" else 1)
         self.rate = rate
@@ -102,18 +100,14 @@ class LSRGAN(Variational):
         self.prior.eval()  # an implicit prior has dropout
         z = batches.draw(self.prior)
         fake = self.decode(z)
-        # -log s(d) = softplus(-d), -log(1 - s(d)) = softplus(d)
         yield (
             "discriminator",
-            {
-                "real": softplus(-self._judge(x)).mean(),
-                "fake": softplus(self._judge(fake.detach())).mean(),
-            },
+            {"real": real_loss(self._judge(x)), "fake": fake_loss(self._judge(fake.detach()))},
         )
         yield (
             "renderer",
             {
-                "fooling": softplus(-self._judge(fake)).mean(),
+                "fooling": real_loss(self._judge(fake)),
                 "latent": -self.weight * self.posterior(fake).log_prob(z).mean(),
             },
         )

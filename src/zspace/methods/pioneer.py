@@ -18,7 +18,7 @@ from zspace.training import adam
 BETAS = (0.5, 0.999)
 
 
-class Pioneer(LatentModel):
+class Pioneer(LatentModel[Sphere]):
     """Heljakka et al., Pioneer Networks (2018): codes on the unit sphere, uniform for images only.
 
         encoder    min over E of max(KL(E(x)) - KL(E(G(z))), -M) + a E|x - G(E(x))|
@@ -56,7 +56,6 @@ class Pioneer(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Sphere = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.weights, self.margin, self.rate = weights, margin, rate
 
     def encode(self, x: Tensor) -> Tensor:

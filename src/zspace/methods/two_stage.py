@@ -31,6 +31,8 @@ class SecondStage(Sampler):
     Reference: Dai and Wipf, Diagnosing and Enhancing VAE Models (2019), section 4.
     """
 
+    exportable = True
+
     def __init__(self, vae: VAE) -> None:
         super().__init__()
         self.vae = vae
@@ -71,7 +73,7 @@ def second_vae(dim: int, hidden: int, rate: float) -> VAE:
     )
 
 
-class TwoStage(DiagonalPosterior):
+class TwoStage(DiagonalPosterior[SecondStage]):
     """Dai and Wipf, Diagnosing and Enhancing VAE Models (2019): the second of two stages.
 
     The first is a VAE of the data with a learned variance of the decoder, which stays as it is. The
@@ -89,7 +91,6 @@ class TwoStage(DiagonalPosterior):
 
     def __init__(self, first: VAE, prior: SecondStage) -> None:
         super().__init__(Frozen(first.encoder), Frozen(first.decoder), prior, first.latent_dim)
-        self.prior: SecondStage = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         # the first stage's variance, which a checkpoint of it needs
         self.error = first.error
 
@@ -127,12 +128,12 @@ class TwoStageSampler(Learned[SecondStage]):
         hidden: Annotated[
             int, About("units of each of the networks' three hidden layers", least=1, most=1e5)
         ] = 512,
-        rate: FitRate = 1e-3,
+        learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,
     ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
         with seeded(seed):
-            self.inner = SecondStage(second_vae(dim, hidden, rate))
+            self.inner = SecondStage(second_vae(dim, hidden, learning_rate))
 
     def optimizers(self) -> dict[str, Optimizer]:
         return self.inner.vae.optimizers()

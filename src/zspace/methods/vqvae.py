@@ -14,7 +14,7 @@ from zspace.samplers.autoregressive import Autoregressive
 from zspace.training import adam
 
 
-class VQVAE(LatentModel):
+class VQVAE(LatentModel[Autoregressive]):
     """van den Oord et al., Neural Discrete Representation Learning (2017).
 
     Every place of the encoder's grid takes the nearest embedding e_k of the codebook:
@@ -49,7 +49,6 @@ class VQVAE(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Autoregressive = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.commitment, self.rate = commitment, rate
 
     def quantise(self, grid: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class Convex(Sampler):
     Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
     """
 
+    by_label = True
     drawing = "combine", "weights", "concentration", "most_trials"
     codes: Tensor
     owners: Tensor
@@ -143,14 +144,19 @@ class Convex(Sampler):
         self.found = {"sources": len(rows)}
         return self
 
+    def with_judges(self, judges: Mapping[str, Judge]) -> Self:
+        """This sampler, whose candidates must pass these judges, by name, one after the other."""
+        self.judges = dict(judges)
+        return self
+
     def changed(self, **options: Any) -> Convex:
         """The same codes and judges under other options; weights say how many are combined."""
         if _given(options.get("weights", "uniform")) is not None:
             options = {"combine": None, **options}
         other = Convex(self.codes.shape[1], **{**self.options, **options})
         other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
-        other.judges, other.names, other.what = self.judges, self.names, self.what
-        return other
+        other.what = self.what
+        return other.with_names(self.names).with_judges(self.judges)
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
         """The same sampler over other codes: generations of generations."""

@@ -29,6 +29,7 @@ class KDE(Density):
     directions of very different widths, and no single h would suit all.
     """
 
+    exportable = True
     mean: Tensor
     factor: Tensor
     centres: Tensor

@@ -22,6 +22,7 @@ class Mixture(Density):
     Unfitted, every component is N(0, I).
     """
 
+    exportable = True
     weights: Tensor
     means: Tensor
     factors: Tensor

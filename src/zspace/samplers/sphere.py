@@ -16,6 +16,8 @@ class Sphere(Sampler):
     It has no density in the space about it.
     """
 
+    exportable = True
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.normal = Normal(dim)
