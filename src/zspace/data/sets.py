@@ -28,13 +28,14 @@ class NamedSet:
     """A data set that zspace knows by name.
 
     Attributes:
-        about: one line for people.
-        read: from a folder; None for sets that need none.
-        checksums: MD5 by file name, of what is read (IDX files: unzipped).
-        marks: a file or folder that shows the set to be in a folder.
-        addresses: where the set is published.
-        downloads: MD5 by the name of each file to fetch.
-        by_hand: how to get it where no plain download exists.
+        about: a description in one line.
+        make: makes the set; None for sets that are read from files.
+        read: reads the set from a folder, given the checksums or None; None for sets without files.
+        checksums: the MD5 of each file that is read, by its name (of IDX files, unzipped).
+        marks: files or folders, any one of which shows that a folder holds the set.
+        addresses: the addresses at which the set is published.
+        downloads: the MD5 of each file to fetch, by its name.
+        by_hand: how to get the set if there is no plain download.
     """
 
     about: str
@@ -158,7 +159,15 @@ SUBFOLDERS = {"cifar10": ("cifar-10-batches-py",)}
 
 
 def find_folder(name: str, data_dir: str | Path | None) -> Path:
-    """The folder in or just below `data_dir` that holds a named set's files."""
+    """The folder that holds a named set's files, which is `data_dir` or lies directly below it.
+
+    Args:
+        name: a key of `NAMED`.
+        data_dir: the folder to look in.
+
+    Raises:
+        InputError: no folder is given, or it does not hold the set.
+    """
     known = NAMED[name]
     wanted = " or ".join(known.marks[:2])
     fetch = known.by_hand or f"'zspace datasets --download {name} --data-dir DIR' fetches it"
@@ -185,16 +194,23 @@ def load(
     label_attribute: str | None = None,
     crop: str = "128",
 ) -> Images:
-    """The data set that `--data` names.
+    """The data set that `--data` names, split into its three parts.
 
     Args:
-        data: a named set; a folder of images, several folders with commas between them (each a
-            class), or an .npy or .npz file; "hf:NAME".
-        data_dir: where a named set's files lie.
-        image_size, channels: to convert to; None keeps what is there (CelebA: 64, 3).
-        classes: names of labels with commas between them: only these, in every part.
-        train_size, train_per_class: a seeded subset of the training part.
-        label_attribute, crop: CelebA's label and cut-out.
+        data: the name of a set in `NAMED`; a folder of images, several folders separated by commas
+            (one for each class), or an .npy or .npz file; or "hf:NAME".
+        data_dir: the folder that holds the files of a named set.
+        image_size: the height and width to scale images to; None keeps them (64 for CelebA).
+        channels: 1 or 3; None keeps them (3 for CelebA).
+        classes: the names of the labels to keep in every part, separated by commas; None keeps all.
+        train_size, train_per_class: the number of training samples to keep, in all and of each
+            class; None keeps all. The choice is always the same.
+        label_attribute: the attribute of CelebA that is the label; None gives no labels.
+        crop: a key of `zspace.data.folder.CROPS`, the crop of CelebA's images.
+
+    Raises:
+        InputError: the set is unknown, its files are missing or can't be read, or an option does
+            not fit it.
     """
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
     return select(split(raw, data), comma_names("--classes", classes), train_size, train_per_class)
@@ -210,7 +226,14 @@ def load_whole(
     label_attribute: str | None = None,
     crop: str = "128",
 ) -> tuple[Part, tuple[str, ...]]:
-    """All samples of a data set in its own order, not split, and the names of their labels."""
+    """All samples of a data set in its own order, not split, and the names of their labels.
+
+    Args:
+        data, data_dir, image_size, channels, classes, label_attribute, crop: what `load` takes.
+
+    Raises:
+        InputError: as `load` does.
+    """
     raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
     whole = join([part for part in raw.parts.values() if len(part)])
     names = comma_names("--classes", classes)
