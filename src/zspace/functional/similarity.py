@@ -54,7 +54,7 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
 
 
 def similarity_window(shape: Sequence[int]) -> int:
-    """The side of SSIM's window for images (..., H, W): 11 pixels, or the largest odd side that fits.
+    """The side of SSIM's window for images (..., H, W): 11 pixels or the largest odd one that fits.
 
     >>> similarity_window((3, 32, 32)), similarity_window((1, 8, 9))
     (11, 7)

@@ -1,5 +1,4 @@
-"""Precision and recall of generative models: whether the samples lie among the data, and how much
-of the data they cover."""
+"""Precision and recall of samples: whether they lie among the data, and how much they cover."""
 
 from __future__ import annotations
 
