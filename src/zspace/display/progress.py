@@ -1,4 +1,4 @@
-"""What a training run shows: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress of long operations: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from rich.progress import (
 )
 
 EVERY = 10.0
-"""Seconds between two plain lines."""
+"""The number of seconds between two plain lines."""
 
 
 class TrainingProgress:
-    """A `zspace.training.Report`, used as a context."""
+    """A context that shows the progress of a training; it is a `zspace.training.Report`.
+
+    Args:
+        quiet: whether to show nothing.
+        start: the iteration from which a run is resumed.
+    """
 
     def __init__(self, *, quiet: bool = False, start: int = 0) -> None:
         self.quiet, self.start = quiet, start
@@ -68,8 +73,11 @@ class TrainingProgress:
 
 
 class Steps:
-    """Follows a measurement, as a context: the step at hand on a terminal, a line now and then
-    elsewhere. A `zspace.features.extract.Progress`."""
+    """A context that shows the current step of a measurement.
+
+    It is a `zspace.features.extract.Progress`. On a terminal it shows the step all the time,
+    elsewhere it prints a line every few seconds.
+    """
 
     def __init__(self) -> None:
         self.began = self.spoke = time.monotonic()
@@ -93,11 +101,12 @@ class Steps:
             print(f"{now - self.began:.0f} s: {words}", file=sys.stderr, flush=True)
 
     def say(self, message: str) -> None:
+        """Print a message on standard error."""
         print(message, file=sys.stderr, flush=True)
 
 
 class Downloads:
-    """Follows downloads, a bar for each file; a `zspace.data.download.Progress`, as a context."""
+    """A context that shows a bar for each downloaded file; a `zspace.data.download.Progress`."""
 
     def __init__(self) -> None:
         self.bar = Progress(console=Console(stderr=True))
