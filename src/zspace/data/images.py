@@ -1,4 +1,4 @@
-"""`Images`, a data set in three parts, held in memory or on disk, and the functions that make it."""
+"""`Images`, a data set in three parts, in memory or on disk, and the functions that make it."""
 
 from __future__ import annotations
 
