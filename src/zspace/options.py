@@ -1,4 +1,4 @@
-"""Options read from a function's signature: one source for Python, command line and YAML.
+"""Options that are read from a function's signature, for Python, the command line and YAML alike.
 
 A parameter `width: Annotated[int, About("channels", least=1)] = 64` is the keyword `width` in
 Python, the key `width` in a configuration file and `--width` on the command line, with the same
@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from zspace.errors import InputError, unknown
 
 WHOLE = (1 << 53) - 1
-"""The largest whole number that an option takes."""
+"""The largest absolute value of an option that is a whole number."""
 
 
 OTHER_NAMES = {"learning_rate": ("lr", "rate")}
@@ -36,7 +36,14 @@ def present_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class About:
-    """What an option means, and the range of its values."""
+    """The meaning of an option, and the range of its values.
+
+    Attributes:
+        text: the help text, a phrase that stands alone.
+        least, most: the range's bounds if they belong to it; None if there is no such bound.
+        above, below: the range's bounds if they do not belong to it; None if there is no such
+            bound.
+    """
 
     text: str
     least: float | None = None
@@ -47,7 +54,16 @@ class About:
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword of a signature: its name, type (int, float, bool or str), default and range."""
+    """An option, which is an annotated keyword of a signature.
+
+    Attributes:
+        name: the keyword.
+        kind: int, float, bool or str.
+        choices: the allowed values; empty if any value of the type and range is allowed.
+        optional: whether None, for an unset option, is allowed.
+        default: the default value.
+        about: the meaning and the range.
+    """
 
     name: str
     kind: type
@@ -58,10 +74,15 @@ class Option:
 
     @property
     def flag(self) -> str:
+        """The option's name on the command line, such as "--batch-size"."""
         return "--" + self.name.replace("_", "-")
 
     def check(self, value: Any) -> Any:
-        """`value` as this option's type, or an `InputError` that says what was expected."""
+        """A value converted to the option's type, after a check.
+
+        Raises:
+            InputError: the value has another type, or is out of range or none of the choices.
+        """
         if value is None and self.optional:
             return None
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -69,7 +90,7 @@ class Option:
         if isinstance(value, bool) != (self.kind is bool):
             raise wrong
         if self.kind is str:
-            # YAML reads --classes 7 as a number: it is meant as the text "7"
+            # YAML reads the value of "classes: 7" as a number, though the text "7" is meant
             if not isinstance(value, str | int | float):
                 raise wrong
             value = str(value)
@@ -107,7 +128,15 @@ class Option:
 
 
 def comma_names(flag: str, text: str | None) -> list[str] | None:
-    """The names that an option's text holds with commas between; None where it is unset."""
+    """The names in an option's text, which commas separate; None if the option is unset.
+
+    Args:
+        flag: the option's name on the command line, for error messages.
+        text: the option's value.
+
+    Raises:
+        InputError: a name is empty.
+    """
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
@@ -117,15 +146,19 @@ def comma_names(flag: str, text: str | None) -> list[str] | None:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that the options of that name would refuse."""
+    """Check a seed by the range of the options of that name.
+
+    Raises:
+        InputError: the seed is out of range.
+    """
     if not 0 <= seed < 1 << 52:
         raise InputError(f"--seed must be a whole number from 0 to {(1 << 52) - 1}, not {seed}")
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a function or class: its parameters that are annotated with `About`.
+    """The options of a function or class by name: its parameters that are annotated with `About`.
 
-    Those that a `functools.partial` has bound are settled, and no options.
+    Parameters that a `functools.partial` has bound are not options.
     """
     bound: Mapping[str, Any] = {}
     if isinstance(function, partial):

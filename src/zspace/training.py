@@ -1,4 +1,4 @@
-"""The training loop: `descend` is one update, `fit` all of them."""
+"""The training loop: `fit` trains a method, and `descend` makes one update of an optimiser."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Rate = Callable[[int], float]
-"""A learning-rate schedule: the iteration, from 0, to a factor on every optimiser's own rate."""
+"""A learning-rate schedule: maps the iteration, from 0, to a factor on each optimiser's rate."""
 
 
 def constant(iteration: int) -> float:
-    """No schedule."""
+    """The schedule of a constant learning rate, whose factor is always 1."""
     return 1.0
 
 
@@ -34,15 +34,26 @@ def adam(
     rate: float,
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> Adam:
-    """Adam (Kingma and Ba, 2015) in PyTorch's fused form, of parameters or of groups of them."""
+    """The optimiser Adam (Kingma and Ba, 2015), in PyTorch's fused form.
+
+    Args:
+        parameters: the parameters to update, or groups of them with options of their own.
+        rate: the learning rate.
+        betas: the decay rates of the two moments, in [0, 1).
+    """
     return Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
 def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) -> None:
-    """One update: the optimiser's parameters along the gradient of the sum of the terms.
+    """Make one update of an optimiser's parameters by the gradient of the sum of losses.
 
-    The gradient is taken in these parameters and no others, so no loss leaks into another
+    The gradient is taken with respect to these parameters only, so that no loss affects another
     player. Over several processes it is averaged in one flattened all-reduce.
+
+    Args:
+        optimizer: the optimiser.
+        terms: the losses by name, scalars.
+        fabric: the processes; None means one.
     """
     parameters = owned(optimizer)
     loss = torch.stack(list(terms.values())).sum()
@@ -54,7 +65,7 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
         parts = flat.split([g.numel() for g in gradients])
         gradients = [part.view_as(p) for part, p in zip(parts, parameters, strict=True)]
     for p, g in zip(parameters, gradients, strict=True):
-        # the fused update walks through both memories side by side: they must be laid out alike
+        # the fused update needs the same memory layout for a parameter and its gradient
         p.grad = g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
     optimizer.step()
     for p in parameters:
@@ -62,7 +73,7 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
 
 
 def owners_alone(method: Method, optimizers: Mapping[str, Optimizer]) -> None:
-    """Let what the optimisers own take gradients, and nothing else of the method."""
+    """Make the optimisers' parameters require gradients, and no others of the method."""
     method.requires_grad_(False)
     for optimizer in optimizers.values():
         for p in owned(optimizer):
@@ -146,7 +157,7 @@ def fit(
 
 
 class _Losses:
-    """The losses since the last line of the log, still on their device."""
+    """The losses since the last line of the log, which stay on their device."""
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Tensor]] = {}
@@ -183,7 +194,7 @@ class _Losses:
 
 
 def _check_weights(method: Method, iteration: int) -> None:
-    """What a checkpoint holds must be good: a finite loss can still leave an infinite weight."""
+    """Refuse a state that is not finite: even a finite loss can leave an infinite weight."""
     for name, value in method.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(
@@ -193,7 +204,7 @@ def _check_weights(method: Method, iteration: int) -> None:
 
 
 def _average_buffers(method: Method, fabric: Fabric) -> None:
-    """Make batch norm's statistics, which each process gathers for itself, their mean."""
+    """Replace batch norm's statistics, which each process gathers for itself, by their mean."""
     if fabric.world_size > 1:
         for buffer in method.buffers():
             if buffer.is_floating_point():
@@ -203,10 +214,13 @@ def _average_buffers(method: Method, fabric: Fabric) -> None:
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" takes the accelerator where there is one.
+    """The device of a given name.
+
+    Args:
+        name: "cpu", "cuda" or "mps"; "auto" takes an accelerator if there is one.
 
     Raises:
-        InputError: the device is not there.
+        InputError: the name is unknown, or the machine has no such device.
     """
     there = {
         "cuda": torch.cuda.is_available(),
@@ -225,26 +239,36 @@ def find_device(name: str = "auto") -> torch.device:
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep large blocks that are freed, for the rest of the process.
+    """Make glibc keep large freed blocks of memory for the rest of the process.
 
-    It gives each back to the system and faults a new one in, page by page: a tenth of an
-    iteration where layers have millions of weights. Other C libraries have no such switch.
+    By default it returns each to the system and maps a new one page by page, which takes a tenth
+    of an iteration if layers have millions of weights. Other C libraries have no such setting.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for parameter, value in ((-3, 32 << 20), (-1, (1 << 31) - 1), (-2, 256 << 20)):
-            mallopt(parameter, value)  # M_MMAP_THRESHOLD (32 MiB is its most), _TRIM_, M_TOP_PAD
+            # M_MMAP_THRESHOLD (at most 32 MiB), M_TRIM_THRESHOLD, M_TOP_PAD
+            mallopt(parameter, value)
 
 
 Precision = Literal["32", "bf16"]
-"""float32, or bfloat16 where it is safe."""
+"""The precision of training: float32 throughout, or bfloat16 in the operations that allow it."""
 
 
 def make_fabric(
     device: str = "auto", precision: Precision = "32", threads: int | None = None
 ) -> Fabric:
-    """The device, precision and processes of a run. Under torchrun: all of its processes."""
-    # here, since it takes longer to import than all else: what only reads a run does without
+    """The device, precision and processes of a training; under torchrun, all of its processes.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "32" or "bf16".
+        threads: the number of CPU threads; None leaves PyTorch's choice.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    # imported here, since it takes long, and commands that only read a run do not need it
     from lightning_fabric import Fabric
 
     accelerator = find_device(device).type
@@ -266,7 +290,7 @@ def make_fabric(
 
 
 def leave(fabric: Fabric) -> None:
-    """Part from the other processes, all at once: one that ends first aborts those that wait."""
+    """Leave the group of processes, all at once: one that ends early would abort the others."""
     if fabric.world_size > 1:
         fabric.barrier()
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Data sets: readers, one per file format, and the table of those known by name."""
+"""Data sets: one reader for each file format, and the table of the sets known by name."""
 
 from zspace.data.download import download
 from zspace.data.images import Images, Part, from_arrays, select, split

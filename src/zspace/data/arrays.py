@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files."""
+"""A reader of `.npy` and `.npz` files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ SUFFIX = {
 
 
 def read_array_file(path: Path) -> Raw:
-    """Images or vectors, and labels where there are some.
+    """The images or vectors of a NumPy file, and their labels if it has any.
 
-    A .npy holds the samples; one larger than memory should hold is mapped, not read. A .npz holds
-    `images` (or x, data) and `labels` (or y), and may hold the same with _train, _validation and
-    _test at the end of the names. Arrays of Python objects are refused.
+    A .npy file holds the samples; if it is larger than `IN_MEMORY`, it is memory-mapped. A .npz
+    file holds `images` (or x, X, data, arr_0) and `labels` (or y, label, targets), possibly once
+    for each part, with _train, _validation and _test at the end of the names; `classes` may hold
+    the labels' names.
+
+    Args:
+        path: a .npy or .npz file with arrays as `from_arrays` takes them.
+
+    Raises:
+        InputError: the file is empty, truncated, no NumPy file, or holds Python objects or no
+            array of one of these names; the parts differ in shape.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
@@ -44,7 +52,7 @@ def read_array_file(path: Path) -> Raw:
             return _raw({name: np.asarray(file[name]) for name in names}, path)
     except InputError:
         raise
-    except Exception as error:  # NumPy raises all kinds for damaged files
+    except Exception as error:  # NumPy raises errors of many kinds for damaged files
         raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
 
 

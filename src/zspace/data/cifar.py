@@ -1,4 +1,4 @@
-"""CIFAR-10's python batches, without executing anything that a pickle may ask for."""
+"""A reader of CIFAR-10's python batches that executes nothing that a pickle may ask for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler of plain Python values and NumPy arrays: every other global is refused."""
+    """An unpickler of plain Python values and NumPy arrays, which refuses every other global."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "ndarray"):
@@ -45,7 +45,16 @@ def _encode(text: object, encoding: object = "latin1") -> bytes:
 
 
 def read_batch(path: Path, md5: str | None = None) -> Part:
-    """One batch: a pickled dictionary of `data` (N, 3072) uint8 and `labels`."""
+    """The images and labels of one batch, a pickled dictionary.
+
+    Args:
+        path: a file that holds `data`, uint8 (N, 3072), and `labels`, a list.
+        md5: the MD5 of the file; None accepts any.
+
+    Returns images (N, 3, 32, 32) and labels (N,).
+    Raises:
+        InputError: the file is empty, truncated, no such batch, or has another checksum.
+    """
     content = path.read_bytes()
     if not content:
         raise InputError(f"{path} is empty")
@@ -55,7 +64,7 @@ def read_batch(path: Path, md5: str | None = None) -> Part:
         batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except InputError as error:
         raise InputError(f"{path} {error}") from error
-    except Exception as error:  # a damaged pickle can fail in any way, but only fail
+    except Exception as error:  # a damaged pickle can fail in any way, but do nothing else
         raise InputError(f"{path} is truncated or no python batch ({error})") from error
     data = batch.get("data") if isinstance(batch, dict) else None
     labels = batch.get("labels") if isinstance(batch, dict) else None
@@ -70,7 +79,15 @@ def read_batch(path: Path, md5: str | None = None) -> Part:
 
 
 def cifar10(folder: Path, checksums: dict[str, str] | None) -> Raw:
-    """data_batch_1 to 5 (those that are there) and test_batch."""
+    """CIFAR-10 from the files data_batch_1 to data_batch_5, as far as they exist, and test_batch.
+
+    Args:
+        folder: the folder of these files.
+        checksums: the MD5 of each file by its name; None accepts any.
+
+    Raises:
+        InputError: test_batch or all of the others are missing, or a file can't be read.
+    """
     names = [f"data_batch_{i}" for i in range(1, 6)]
     there = [n for n in names if (folder / n).is_file()]
     if not there or not (folder / "test_batch").is_file():

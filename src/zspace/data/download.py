@@ -1,4 +1,4 @@
-"""Fetching a named set: checked, resumed where it broke off, whole or not there."""
+"""Downloads of named data sets, checked and resumable; a file is there completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ CHUNK = 1 << 16
 def download(
     name: str, folder: Path, *, mirror: str | None = None, progress: Progress = SILENT
 ) -> list[Path]:
-    """Fetch a named set's published files into a folder. Files that are there and whole stay.
+    """Fetch the published files of a named set into a folder, except those that are there already.
 
     Args:
-        mirror: an address to take the files from instead of the published ones.
+        name: a key of `NAMED`.
+        folder: where the files go; archives are unpacked there.
+        mirror: an address from which to fetch the files, in place of the published ones.
+        progress: called after every block that arrives.
 
+    Returns the files.
     Raises:
-        InputError: unknown set, no address answers, or a checksum that does not agree.
+        InputError: the set is unknown or has no download, no address answers, or a checksum is
+            wrong.
     """
     if name not in NAMED:
         raise unknown("data set", name, NAMED)
@@ -63,13 +68,18 @@ def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress)
 
 
 def fetch(address: str, path: Path, checksum: str, progress: Progress = SILENT) -> None:
-    """Fetch one file. What an earlier try left in `.part` is gone on with where the server can.
+    """Fetch one file; a download that was interrupted is resumed if the server supports it.
 
     Args:
-        checksum: MD5 (32 digits) or SHA-256 (64).
+        address: an http or https address.
+        path: where the file goes; until it is complete, it has the suffix `.part`.
+        checksum: the file's MD5 (32 hexadecimal digits) or SHA-256 (64).
+        progress: called after every block that arrives.
 
     Raises:
-        InputError: the checksum does not agree; nothing of the file stays.
+        InputError: the checksum is wrong; the file is removed.
+        ValueError: the address is no http address.
+        OSError: the server can't be reached, or the connection was interrupted.
     """
     if not address.startswith(("http://", "https://")):
         raise ValueError("not an http address")
@@ -79,7 +89,7 @@ def fetch(address: str, path: Path, checksum: str, progress: Progress = SILENT) 
     try:
         reply = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing lies beyond what is here
+        if error.code != 416:  # 416: there is nothing beyond the bytes fetched so far
             raise
         reply = None
     if reply is not None:
@@ -102,13 +112,13 @@ def fetch(address: str, path: Path, checksum: str, progress: Progress = SILENT) 
 
 
 def _digest(path: Path, like: str) -> str:
-    """A file's checksum of the same kind as another."""
+    """A file's checksum, of the same kind as a given one."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5" if len(like) == 32 else "sha256").hexdigest()
 
 
 def _unpack(path: Path) -> None:
-    """Unpack an archive beside itself. The filter refuses paths that lead out of the folder."""
+    """Unpack an archive into its own folder. The filter refuses paths that lead out of it."""
     try:
         with tarfile.open(path) as archive:
             archive.extractall(path.parent, filter="data")

@@ -1,4 +1,4 @@
-"""Folders of image files, and CelebA's."""
+"""Readers of folders of image files, and of CelebA."""
 
 from __future__ import annotations
 
@@ -26,15 +26,23 @@ CROPS: dict[str, tuple[float, float, float, float] | None] = {
     "140": (19, 39, 159, 179),
     "none": None,
 }
-"""CelebA's crops: (left, upper, right, lower) in an aligned image of 178x218."""
+"""The crops of CelebA by name: (left, upper, right, lower) in an aligned image of 178x218."""
 
 
 def read_folder(folder: Path, size: int | None = None, channels: int | None = None) -> Raw:
-    """A folder of images: flat, or a sub-folder per class; all that may lie in train/, test/ ...
+    """The images of a folder, which is flat or has a sub-folder for each class.
+
+    Such folders may also lie in the sub-folders train/, validation/ (or valid/, val/) and test/.
 
     Args:
-        size: height and width to scale to; None keeps the files' own, which must agree.
-        channels: 1 or 3; None: 1 if every file is grey.
+        folder: the folder.
+        size: the height and width to scale the images to; None keeps the files' own size, which
+            must be the same for all.
+        channels: 1 or 3; None takes 1 if every file is grey, else 3.
+
+    Raises:
+        InputError: there are no images, a file is broken, sizes differ, or folders and images are
+            mixed in another way.
     """
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if below and all(p.name in PART_NAMES for p in below):
@@ -60,7 +68,15 @@ def read_folder(folder: Path, size: int | None = None, channels: int | None = No
 
 
 def read_folders(folders: Sequence[Path], size: int | None, channels: int | None) -> Raw:
-    """Several flat folders, each a class of the folder's name."""
+    """The images of several flat folders, each of which is a class of the folder's name.
+
+    Args:
+        folders: the folders, with different names.
+        size, channels: what `read_folder` takes.
+
+    Raises:
+        InputError: a folder holds no images, two have the same name, or a file can't be read.
+    """
     files = [(p, f.name) for f in folders for p in _images(f)]
     for f in folders:
         if not any(name == f.name for _, name in files):
@@ -75,9 +91,13 @@ def read_folders(folders: Sequence[Path], size: int | None, channels: int | None
 
 
 def read_pictures(files: Sequence[Path], shape: tuple[int, ...]) -> torch.Tensor:
-    """Image files as uint8 (N, C, H, W) of a shape (C, H, W).
+    """Image files as a uint8 tensor (N, C, H, W) of a given shape (C, H, W).
 
-    Where it is square, the centred square of each is scaled to it; else they must have its size.
+    If the shape is square, the centred square of each image is scaled to it; otherwise the images
+    must have that size.
+
+    Raises:
+        InputError: a file is missing, broken, or has another size.
     """
     for path in files:
         if not path.is_file():
@@ -100,12 +120,18 @@ def celeba(
     crop: str = "128",
     attribute: str | None = None,
 ) -> Raw:
-    """img_align_celeba/*.jpg with list_attr_celeba.txt and list_eval_partition.txt.
+    """CelebA: img_align_celeba/*.jpg with list_attr_celeba.txt and list_eval_partition.txt.
 
     Args:
-        crop: a key of `CROPS`, in coordinates of the 178x218 original, scaled to the files' size;
-            "none" squeezes the whole image into the square.
-        attribute: the label: 0 without, 1 with it; None: no labels.
+        folder: the folder that holds these.
+        size: the height and width to scale the images to; None means 64.
+        channels: 1 or 3; None means 3.
+        crop: a key of `CROPS`, whose coordinates in the 178x218 original are scaled to the files'
+            size; "none" squeezes the whole image into the square.
+        attribute: the attribute that is the label, 1 with and 0 without it; None gives no labels.
+
+    Raises:
+        InputError: a file is missing or can't be read, or there is no such attribute.
     """
     pictures = folder / "img_align_celeba"
     if not pictures.is_dir():
@@ -140,7 +166,7 @@ def celeba(
 
 
 def _rows(path: Path, skip: int, fields: int | None) -> dict[str, list[str]]:
-    """The lines of one of CelebA's tables by their first field."""
+    """The fields of each line of one of CelebA's tables, by the first field."""
     if not path.is_file():
         raise InputError(f"{path.parent} has no file {path.name}")
     try:
@@ -157,14 +183,14 @@ def _rows(path: Path, skip: int, fields: int | None) -> dict[str, list[str]]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The image files of a folder by their endings, sorted."""
+    """The image files of a folder, recognised by their suffixes and sorted."""
     known = Image.registered_extensions()
     files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     return sorted(p for p in files if p.suffix.lower() in known)
 
 
 def _labelled(folder: Path) -> list[tuple[Path, str]]:
-    """Image files with their classes: "" in a flat folder."""
+    """The image files of a folder with the names of their classes, "" if the folder is flat."""
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     flat = _images(folder)
     nested = [(p, sub.name) for sub in below for p in _images(sub)]
@@ -199,10 +225,10 @@ def _common_shape(
 def _open(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            # a large picture is what the user gave; one twice as large is refused
+            # the user chose these images: Pillow only refuses those of twice its limit
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path)
-    except Exception as error:  # Pillow's plugins raise many kinds for damaged files
+    except Exception as error:  # Pillow's plugins raise errors of many kinds for damaged files
         raise InputError(f"{path} is broken or no image ({error})") from error
 
 
@@ -213,7 +239,11 @@ def _decode(
     box: tuple[float, float, float, float] | None = None,
     box_of: tuple[int, int] | None = None,
 ) -> torch.Tensor:
-    """The files as uint8 (N, C, H, W); with `box_of`, the box (or all) of a picture that size."""
+    """The image files as a uint8 tensor (N, C, H, W).
+
+    If `box_of` is given, `box` (or all) of each image is taken, in coordinates of an image of that
+    size.
+    """
     out = allocate((len(files), *shape))
     for i, path in enumerate(files):
         with _open(path) as picture:

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or of a local folder in its formats."""
+"""A reader of data sets of the Hugging Face hub, or of a local folder in its formats."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "
 
 
 def read_hub(name: str, size: int | None = None, channels: int | None = None) -> Raw:
-    """The set `name` (of the hub, or a folder of parquet files) by the `datasets` library.
+    """A data set of the Hugging Face hub, read by the `datasets` library.
 
-    Its first column of images is read, and the first of class labels (or of whole numbers named
-    label, labels or y). No code of a data set is executed: the library has no such thing any more.
+    The first column of images is read, and the first of class labels (or else of whole numbers
+    named label, labels or y). No code of a data set is executed: the library no longer does that.
+
+    Args:
+        name: the set's name on the hub, or a folder of parquet files.
+        size: the height and width to scale the images to; None keeps their own size, which must be
+            the same for all.
+        channels: 1 or 3; None takes 1 if the first image is grey, else 3.
+
+    Raises:
+        InputError: the library is not installed, the set can't be loaded, or has no images.
     """
     try:
         import datasets
@@ -25,7 +34,7 @@ def read_hub(name: str, size: int | None = None, channels: int | None = None) ->
     datasets.disable_progress_bars()
     try:
         splits: Any = datasets.load_dataset(name)
-    except Exception as error:  # no network, no such set, broken files: all kinds are raised
+    except Exception as error:  # no network, an unknown set, broken files: of many kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"hf:{name} can't be loaded: {first}") from error
     parts: dict[str, Part] = {}

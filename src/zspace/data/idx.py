@@ -1,4 +1,4 @@
-"""IDX files (MNIST, Fashion-MNIST), gzipped or not."""
+"""A reader of IDX files (MNIST, Fashion-MNIST), gzipped or not."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from zspace.errors import InputError
 
 
 def read_idx(path: Path, md5: str | None = None) -> npt.NDArray[np.uint8]:
-    """The uint8 array of an IDX file.
+    """The uint8 array that an IDX file holds.
 
     Args:
-        md5: of the file's content, unzipped; None accepts any.
+        path: the file, gzipped or not.
+        md5: the MD5 of the file's unzipped content; None accepts any.
 
     Raises:
-        InputError: empty, truncated, not IDX, or of another checksum.
+        InputError: the file is empty, truncated, no IDX file of bytes, or has another checksum.
     """
     data = path.read_bytes()
     if not data:
@@ -51,7 +52,16 @@ def read_idx(path: Path, md5: str | None = None) -> npt.NDArray[np.uint8]:
 
 
 def idx_set(folder: Path, checksums: dict[str, str] | None, classes: Sequence[str]) -> Raw:
-    """A set of four IDX files: {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]."""
+    """A set of four IDX files: {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz].
+
+    Args:
+        folder: the folder of these files.
+        checksums: the MD5 of each file's unzipped content by its name; None accepts any.
+        classes: the names of the labels.
+
+    Raises:
+        InputError: a file is missing, can't be read, or holds no labelled grey images.
+    """
     parts: dict[str, Any] = {}
     for part, prefix in (("train", "train"), ("test", "t10k")):
         arrays: list[npt.NDArray[np.uint8]] = []

@@ -1,4 +1,4 @@
-"""`Images`: a data set in memory (or memory-mapped), in three parts, and how it comes to be so."""
+"""`Images`, a data set in three parts, in memory or on disk, and the functions that make it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ from torch import Tensor
 from zspace.errors import InputError, unknown, whole_number
 
 IN_MEMORY = 4 << 30
-"""Bytes up to which a part is held in memory; a larger one lies in a memory-mapped file."""
+"""The size in bytes up to which a part is held in memory; a larger one is memory-mapped."""
 
 MOST_CLASSES = 100_000
+"""The number that labels must stay below."""
 
 PARTS = ("train", "validation", "test")
+"""The names of a data set's parts."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """x: uint8 (N, C, H, W) or float32 (N, D), maybe memory-mapped; y: int64 (N,) or None."""
+    """A part of a data set: samples, and their labels if there are any.
+
+    Attributes:
+        x: uint8 images (N, C, H, W) or float32 vectors (N, D), possibly memory-mapped.
+        y: int64 labels (N,), or None.
+    """
 
     x: Tensor
     y: Tensor | None = None
@@ -34,7 +41,7 @@ class Part:
         return len(self.x)
 
     def take(self, rows: Tensor) -> Part:
-        """Some of the samples; a memory-mapped part stays so."""
+        """The samples at some indices (M,); a result larger than `IN_MEMORY` is memory-mapped."""
         nbytes = self.x[:1].nbytes * len(rows)
         if nbytes <= IN_MEMORY:
             return Part(self.x[rows], None if self.y is None else self.y[rows])
@@ -46,7 +53,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a reader found: parts by name ("train" among them) and the names of the labels."""
+    """A data set as a reader finds it, before it is split.
+
+    Attributes:
+        parts: the parts by name, "train" among them.
+        classes: the names of the labels, by number; empty without labels.
+        notes: what the user should know about the data.
+    """
 
     parts: Mapping[str, Part]
     classes: tuple[str, ...] = ()
@@ -55,13 +68,13 @@ class Raw:
 
 @dataclass(frozen=True)
 class Images:
-    """A data set: images (uint8) or vectors (float32, never rescaled), labels, and three parts.
+    """A data set in three parts: uint8 images, or float32 vectors, which are never rescaled.
 
     Attributes:
-        name: as the user gave it.
-        train, validation, test: disjoint.
-        classes: names of the labels, by number; empty without labels.
-        notes: what was done that the user should know, such as a part that was split off.
+        name: the name that the user gave.
+        train, validation, test: the parts, which are disjoint.
+        classes: the names of the labels, by number; empty without labels.
+        notes: what the user should know about the data, such as a part that was split off.
     """
 
     name: str
@@ -73,16 +86,20 @@ class Images:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample: (C, H, W) or (D,)."""
+        """The shape of one sample, (C, H, W) or (D,)."""
         return tuple(self.train.x.shape[1:])
 
     @property
     def is_image(self) -> bool:
+        """Whether the samples are images rather than vectors."""
         return len(self.shape) == 3
 
 
 def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> npt.NDArray[Any]:
-    """An array in memory, or in a temporary file that is gone with the process, by its size."""
+    """An uninitialised array, in memory or, if larger than `IN_MEMORY`, in a temporary file.
+
+    The file is removed when the process ends.
+    """
     if int(np.prod(shape)) * np.dtype(dtype).itemsize <= IN_MEMORY:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="zspace-") as file:
@@ -90,9 +107,17 @@ def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> npt.NDArray[Any]:
 
 
 def split(raw: Raw, name: str) -> Images:
-    """The three parts. One that is missing or empty is split off train, seeded, and noted.
+    """The three parts of a data set; one that is missing or empty is split off the training part.
 
-    Validation is a tenth of train, a missing test part a fifth: always the same samples.
+    A missing test part is a fifth of the training part, and a missing validation part a tenth of
+    what is left. The choice of samples is always the same, and a note tells of it.
+
+    Args:
+        raw: what a reader found.
+        name: the data set's name.
+
+    Raises:
+        InputError: there are no training images, or too few to split off a part.
     """
     parts = {k: p for k, p in raw.parts.items() if len(p)}
     notes = list(raw.notes)
@@ -123,12 +148,19 @@ def select(
     train_size: int | None = None,
     train_per_class: int | None = None,
 ) -> Images:
-    """A subset of a data set: some classes (of every part), some training samples (seeded).
+    """A subset of a data set: some classes in every part, and some of the training samples.
+
+    The choice of training samples is always the same.
 
     Args:
-        classes: names (or, failing that, numbers) of labels; they are numbered anew in this order.
-        train_size: how many training samples.
-        train_per_class: how many training samples of each class.
+        images: the data set.
+        classes: the names (or else the numbers) of the labels to keep, which are numbered in this
+            order; None keeps all.
+        train_size: the number of training samples to keep; None keeps all.
+        train_per_class: the number of training samples to keep of each class; None keeps all.
+
+    Raises:
+        InputError: there are no labels, no such class, or not so many samples.
     """
     if (classes or train_per_class) and images.train.y is None:
         raise InputError(f"{images.name} has no labels: leave out --classes and --train-per-class")
@@ -165,9 +197,18 @@ def select(
 
 
 def withhold(part: Part, classes: Sequence[str], keep: int) -> Tensor:
-    """The labels (N,) of a seeded choice of `keep` samples; -1 for all others.
+    """The labels (N,) of a part with all but `keep` of them replaced by -1.
 
-    Of each class as many are kept as of any other, as far as there are so many.
+    The choice is always the same, and balanced: the same number of each class, as far as a class
+    has so many samples.
+
+    Args:
+        part: a part with labels, at least one of each class.
+        classes: the names of the labels.
+        keep: the number of labels to keep, from the number of classes to that of samples.
+
+    Raises:
+        InputError: there are no labels, a class is empty, or `keep` is out of range.
     """
     if part.y is None:
         raise InputError("--labelled needs data with labels")
@@ -181,7 +222,7 @@ def withhold(part: Part, classes: Sequence[str], keep: int) -> Tensor:
         empty = classes[int(counts.argmin())]
         raise InputError(f"class {empty} has no training image: --classes can leave it out")
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(4))
-    # how many of its own class come before each sample, in that order
+    # the rank of each sample within its own class, in that order
     own = torch.nn.functional.one_hot(part.y[order]).cumsum(0).gather(1, part.y[order][:, None])
     chosen = order[own[:, 0].argsort(stable=True)[:keep]]
     y = torch.full_like(part.y, -1)
@@ -193,7 +234,7 @@ def _class_number(name: str, classes: Sequence[str]) -> int:
     if name in classes:
         return classes.index(name)
     number = whole_number(name)
-    # names that are numbers themselves leave no room for another meaning
+    # if names are numbers themselves, a number is always meant as a name
     named = any(whole_number(known) is not None for known in classes)
     if number is not None and number < len(classes) and not named:
         return number
@@ -201,14 +242,27 @@ def _class_number(name: str, classes: Sequence[str]) -> int:
 
 
 def class_numbers(chosen: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """The numbers of classes that are given by name (or by number)."""
+    """The numbers of classes that are given by name, or else by number.
+
+    Raises:
+        InputError: there is no such class.
+    """
     return [_class_number(name, classes) for name in chosen]
 
 
 def choose_classes(
     part: Part, classes: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Part, tuple[str, ...]]:
-    """The samples of the chosen classes, numbered anew in that order, and the classes' names."""
+    """The samples of the chosen classes, renumbered in that order, and the names of the classes.
+
+    Args:
+        part: a part with labels.
+        classes: the names of its labels.
+        chosen: the names, or else the numbers, of the classes to keep.
+
+    Raises:
+        InputError: there are no labels, no such class, or a class is chosen twice.
+    """
     if part.y is None:
         raise InputError("data without labels have no --classes")
     numbers = class_numbers(chosen, classes)
@@ -221,7 +275,7 @@ def choose_classes(
 
 
 def join(parts: Sequence[Part]) -> Part:
-    """Several parts as one; without labels where one of them has none."""
+    """The concatenation of several parts, without labels if one of them has none."""
     if len(parts) == 1:
         return parts[0]
     labels = [p.y for p in parts if p.y is not None]
@@ -242,10 +296,19 @@ def fit_picture(
     size: int | None,
     box: tuple[float, float, float, float] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """A Pillow image as uint8 (C, H, W), of its own size or `size` squared.
+    """A Pillow image as a uint8 array (C, H, W).
 
-    A picture that is not square loses what its centred square leaves out, unless a box (left,
-    upper, right, lower) is given. 16-bit greys keep their upper 8 bits.
+    16-bit grey values keep their upper 8 bits.
+
+    Args:
+        picture: the image.
+        channels: 1 or 3.
+        size: the height and width to scale to, by bicubic interpolation; None keeps the image's
+            own size.
+        box: the part (left, upper, right, lower) to scale; None takes the centred square.
+
+    Raises:
+        InputError: the pixels are floats, or need more than 16 bits.
     """
     if picture.mode.startswith("I"):
         deep = np.asarray(picture).astype(np.int64)
@@ -268,7 +331,16 @@ def fit_picture(
 
 
 def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
-    """The same images at another size or with other channels; vectors refuse both."""
+    """The same images at another size or with another number of channels.
+
+    Args:
+        raw: the images.
+        size: the height and width to scale to; None keeps them.
+        channels: 1 or 3; None keeps them.
+
+    Raises:
+        InputError: a size or channels are given for vectors.
+    """
     x = raw.parts["train"].x
     if size is None and channels is None:
         return raw
@@ -293,12 +365,16 @@ def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
 def from_arrays(
     x: npt.NDArray[Any], y: npt.NDArray[Any] | None = None, what: str = "the data"
 ) -> Part:
-    """A part from arrays that someone gave, checked.
+    """A part made from arrays, which are checked and converted.
 
     Args:
-        x: images (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, whole numbers in 0..255 or
-            floats in [0, 1] (stored as the nearest of 256 levels); or vectors (N, D).
-        y: labels (N,), whole numbers from 0, or None.
+        x: images (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, whole numbers from 0 to 255
+            or floats in [0, 1] (stored as the nearest of 256 levels); or vectors (N, D).
+        y: labels (N,) or (N, 1), whole numbers from 0 to 99,999, or None.
+        what: the name of the data in error messages.
+
+    Raises:
+        InputError: shapes, types or values other than these, NaN or infinite values.
     """
     if x.dtype.kind not in "uifb":
         raise InputError(f"{what} has dtype {x.dtype}: expected numbers")
@@ -336,7 +412,15 @@ def from_arrays(
 
 
 def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:
-    """The numbers in single precision; `InputError` where one is too large for it."""
+    """An array in single precision.
+
+    Args:
+        x: an array of numbers.
+        what: the name of the data in error messages.
+
+    Raises:
+        InputError: a number is too large for single precision, NaN or infinite.
+    """
     with np.errstate(over="ignore"):
         single = x.astype(np.float32)
     if not np.isfinite(single).all():

@@ -28,13 +28,14 @@ class NamedSet:
     """A data set that zspace knows by name.
 
     Attributes:
-        about: one line for people.
-        read: from a folder; None for sets that need none.
-        checksums: MD5 by file name, of what is read (IDX files: unzipped).
-        marks: a file or folder that shows the set to be in a folder.
-        addresses: where the set is published.
-        downloads: MD5 by the name of each file to fetch.
-        by_hand: how to get it where no plain download exists.
+        about: a description in one line.
+        make: makes the set; None for sets that are read from files.
+        read: reads the set from a folder, given the checksums or None; None for sets without files.
+        checksums: the MD5 of each file that is read, by its name (of IDX files, unzipped).
+        marks: files or folders, any one of which shows that a folder holds the set.
+        addresses: the addresses at which the set is published.
+        downloads: the MD5 of each file to fetch, by its name.
+        by_hand: how to get the set if there is no plain download.
     """
 
     about: str
@@ -158,7 +159,15 @@ SUBFOLDERS = {"cifar10": ("cifar-10-batches-py",)}
 
 
 def find_folder(name: str, data_dir: str | Path | None) -> Path:
-    """The folder in or just below `data_dir` that holds a named set's files."""
+    """The folder that holds a named set's files, which is `data_dir` or lies directly below it.
+
+    Args:
+        name: a key of `NAMED`.
+        data_dir: the folder to look in.
+
+    Raises:
+        InputError: no folder is given, or it does not hold the set.
+    """
     known = NAMED[name]
     wanted = " or ".join(known.marks[:2])
     fetch = known.by_hand or f"'zspace datasets --download {name} --data-dir DIR' fetches it"

@@ -1,4 +1,4 @@
-"""SVHN's cropped digits: .mat files."""
+"""A reader of SVHN's cropped digits in .mat files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from zspace.errors import InputError
 
 
 def read_mat(path: Path, md5: str | None = None) -> Part:
-    """X (32, 32, 3, N) uint8 and y (N, 1), in which 10 stands for the digit 0."""
+    """The images and labels of one .mat file.
+
+    Args:
+        path: a file that holds X, uint8 (32, 32, 3, N), and y (N, 1), in which 10 stands for the
+            digit 0.
+        md5: the MD5 of the file; None accepts any.
+
+    Returns images (N, 3, 32, 32) and labels (N,).
+    Raises:
+        InputError: the file is empty, truncated, holds no such arrays, or has another checksum.
+    """
     from scipy.io import loadmat
 
     content = path.read_bytes()
@@ -23,7 +33,7 @@ def read_mat(path: Path, md5: str | None = None) -> Part:
     try:
         mat = loadmat(path, variable_names=["X", "y"])
         x, y = np.asarray(mat["X"]), np.asarray(mat["y"]).ravel()
-    except Exception as error:  # scipy raises many kinds for damaged files
+    except Exception as error:  # SciPy raises errors of many kinds for damaged files
         raise InputError(f"{path} is truncated or no SVHN .mat file ({error})") from error
     if x.ndim != 4 or x.shape[2] != 3 or x.dtype != np.uint8 or y.dtype.kind not in "iu":
         raise InputError(f"{path} holds no SVHN images: X has shape {x.shape}, dtype {x.dtype}")
@@ -31,7 +41,15 @@ def read_mat(path: Path, md5: str | None = None) -> Part:
 
 
 def svhn(folder: Path, checksums: dict[str, str] | None) -> Raw:
-    """train_32x32.mat and test_32x32.mat."""
+    """SVHN from the files train_32x32.mat and test_32x32.mat.
+
+    Args:
+        folder: the folder of these files.
+        checksums: the MD5 of each file by its name; None accepts any.
+
+    Raises:
+        InputError: a file is missing or can't be read.
+    """
     parts: dict[str, Part] = {}
     for part in ("train", "test"):
         name = f"{part}_32x32.mat"

@@ -1,4 +1,4 @@
-"""The FlexAE paper's synthetic sets: Gaussian mixtures lifted to 128 dimensions (section 7.1)."""
+"""The synthetic data sets of FlexAE: Gaussian mixtures lifted to 128 dimensions (section 7.1)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ SEED = 2021
 
 
 def true_latents(dim: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The points before they are lifted, and their components: (N, dim) and (N,) by part.
+    """The points before they are lifted, (N, dim), and their components, (N,), for each part.
 
-    Six Gaussians of equal weight. Those of two dimensions are the first two of the five, but for
-    the fifth's, which the paper's text leaves out: it is taken from the five like the others.
+    They come from six Gaussians of equal weight. The means in two dimensions are the first two
+    coordinates of those in five; the paper's text leaves the fifth one out, which is therefore
+    taken from the five dimensions like the others.
+
+    Args:
+        dim: 2 or 5.
     """
     generator = torch.Generator().manual_seed(SEED + dim)
     means = torch.tensor(MEANS_5)[:, :dim]
@@ -40,10 +44,11 @@ def true_latents(dim: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def lift(z: Tensor) -> Tensor:
-    """f: (N, d) to (N, 128), three layers of 128 units: tanh, exp, tanh.
+    """The map f that lifts points (N, d) to vectors (N, 128).
 
-    Weights and biases of a layer are drawn from N(0, s), s its standard deviation (0.05, 0.2,
-    0.1).
+    It has three layers of 128 units with the activations tanh, exp and tanh. The weights and biases
+    of each layer are drawn from a normal distribution of mean 0 and standard deviation 0.05, 0.2
+    and 0.1, respectively.
     """
     generator = torch.Generator().manual_seed(SEED)
     for activation, s in zip((torch.tanh, torch.exp, torch.tanh), DEVIATIONS, strict=True):
@@ -54,7 +59,13 @@ def lift(z: Tensor) -> Tensor:
 
 
 def mog(dim: int) -> Raw:
-    """The set `mog5` or `mog2`: 15,000 training and 10,000 test vectors (128,), 6 components."""
+    """The data set `mog5` or `mog2`: 15,000 training and 10,000 test vectors of 128 dimensions.
+
+    The label of a vector is its component, one of six.
+
+    Args:
+        dim: 2 or 5, the dimension before the points are lifted.
+    """
     z, y = true_latents(dim)
     parts = {part: Part(lift(z[part]), y[part]) for part in z}
     return Raw(parts, tuple(f"component {k + 1}" for k in range(len(MEANS_5))))

@@ -1,4 +1,4 @@
-"""What people look at: tables, plots, sheets of images, progress."""
+"""Output for people: tables, plots, sheets of images, and progress."""
 
 from zspace.display.tables import Table
 

@@ -1,4 +1,4 @@
-"""The pictures of a run: samples, reconstructions, interpolations, losses."""
+"""The pictures of a run: samples, reconstructions, interpolations and losses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from zspace.recipes import catalogue
 from zspace.storage.run import Run
 
 ENCODED = 10_000
-"""Training images, chosen at random, that a sampler is fitted to for the sake of a picture."""
+"""The number of random training images that a sampler is fitted to for a picture of samples."""
 
 
 def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False) -> None:
-    """samples.png, reconstructions.png, interpolation.png and losses.png of a finished run.
+    """Draw samples.png, reconstructions.png, interpolation.png and losses.png of a finished run.
 
-    Samples are the prior's; without one, of the model's usual sampler, unjudged.
+    The codes of the samples come from the model's prior or, if it has none, from the model's usual
+    sampler, fitted for the purpose without any check of its quality.
+
+    Args:
+        run: the run, whose folder gets the pictures.
+        model: its trained model.
+        images: its data set.
+        missing: whether to draw only if a picture is missing.
     """
     names = ("samples", "reconstructions", "interpolation", "losses")
     paths = {name: run.folder / f"{name}.png" for name in names}
@@ -52,7 +59,15 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
 
 
 def reconstruction_rows(model: LatentModel, x: Tensor, columns: int = 8) -> tuple[Tensor, int]:
-    """Rows of images, each above the row of its reconstructions; and the number of columns."""
+    """The images of a sheet with rows of images, each above the row of their reconstructions.
+
+    Args:
+        model: the model that reconstructs.
+        x: images (N, C, H, W) in [0, 1].
+        columns: the number of images in a row.
+
+    Returns images (M, C, H, W), and the number of columns.
+    """
     rows: list[Tensor] = []
     for block, rebuilt in zip(x.split(columns), model.reconstruct(x).split(columns), strict=True):
         blank = torch.zeros(columns - len(block), *x.shape[1:], device=x.device)
@@ -63,10 +78,17 @@ def reconstruction_rows(model: LatentModel, x: Tensor, columns: int = 8) -> tupl
 def interpolation_rows(
     model: LatentModel, a: Tensor, b: Tensor, steps: int = 9
 ) -> tuple[Tensor, int]:
-    """A row for each pair: a, what is decoded on the way between their codes, b (FlexAE, Fig. 5).
+    """The images of a sheet with an interpolation between two images in each row.
 
-    The first and last entry are the images themselves; the middle one is decoded from the mid-
-    point of the codes.
+    The first and the last image of a row are the given ones; those between them are decoded from
+    equally spaced codes on the line between their codes (FlexAE, Figure 5).
+
+    Args:
+        model: the model that encodes and decodes.
+        a, b: images (N, C, H, W) and (M, C, H, W) in [0, 1]; there are min(N, M) rows.
+        steps: the number of images in a row.
+
+    Returns images, and the number of columns.
     """
     n = min(len(a), len(b))
     rows = model.interpolate(a[:n], b[:n], steps)

@@ -1,4 +1,4 @@
-"""Arrays in, a picture out: sheets of images, scatters of vectors, loss curves."""
+"""Pictures of tensors: sheets of images, scatter plots of vectors, and curves of losses."""
 
 from __future__ import annotations
 
@@ -17,26 +17,33 @@ from zspace.functional import as_stored
 from zspace.storage.files import atomic
 
 CELL = 56
-"""Pixels that an image on a sheet has at least: smaller ones are enlarged without smoothing."""
+"""The least side of an image on a sheet, in pixels; smaller ones are enlarged unsmoothed."""
+
 GAP = 2
+"""The gap between two images on a sheet, in pixels."""
 
 
 def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
-    """Images (N, C, H, W), in [0, 1] or stored, as uint8 (N, H, W), or (N, H, W, 3) for colour."""
+    """Images (N, C, H, W), floats in [0, 1] or uint8, as an array for Pillow.
+
+    Returns uint8 (N, H, W) for grey images and (N, H, W, 3) for colour.
+    """
     stored = x if x.dtype == torch.uint8 else as_stored(x.detach())
     array: npt.NDArray[np.uint8] = stored.cpu().numpy().transpose(0, 2, 3, 1)
     return array[..., 0] if array.shape[3] == 1 else array
 
 
 PAPER, FRAME = (96, 96, 96), (255, 140, 0)
-"""Colours of a sheet, and of a frame about an image."""
+"""The colours (red, green, blue) of a sheet's background and of a frame around an image."""
 
 
 def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -> Image.Image:
-    """Images (N, C, H, W) in rows of `columns` (unset: as many as make the sheet square).
+    """A sheet that shows images in rows.
 
     Args:
-        framed: numbers of images that get an orange frame.
+        x: images (N, C, H, W), floats in [0, 1] or uint8.
+        columns: the number of images in a row; None makes the sheet about square.
+        framed: the indices of images that get an orange frame.
     """
     images = to_uint8(x)
     columns = columns or math.ceil(math.sqrt(len(images)))
@@ -61,12 +68,20 @@ def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -
 def save_sheet(
     path: Path, x: Tensor, columns: int | None = None, framed: Collection[int] = ()
 ) -> None:
+    """Write a `sheet` of images to a PNG file, atomically."""
     with atomic(path) as partial:
         sheet(x, columns, framed).save(partial, format="PNG")
 
 
 def figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5, 4)) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes (rows, columns), made without a display or global state."""
+    """A matplotlib figure and its array of axes (rows, columns).
+
+    It needs no display and does not touch matplotlib's global state.
+
+    Args:
+        columns, rows: the numbers of axes.
+        size: the width and height of one of the axes in inches.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -76,13 +91,14 @@ def figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5, 4)) 
 
 
 def save_figure(path: Path, fig: Any) -> None:
+    """Write a matplotlib figure to a file, atomically; the same figure gives the same bytes."""
     with atomic(path) as partial:
-        # without the date and version that would change the bytes from run to run
+        # no date or version, which would change the bytes
         fig.savefig(partial, dpi=110, metadata={"Software": None})
 
 
 def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
-    """A row of images (N, C, H, W) for each name, which stands at its left."""
+    """Write a picture with a row of images (N, C, H, W) for each name, shown at its left."""
     fig, axes = figure(1, len(strips), (8.5, 0.5))
     for axis, (name, x) in zip(axes.flat, strips.items(), strict=True):
         axis.imshow(np.concatenate(list(to_uint8(x)), 1), cmap="gray", vmin=0, vmax=255)
@@ -93,8 +109,8 @@ def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
 
 
 def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
-    """Every loss of a log against the iteration, a small plot each."""
-    # every name that occurs, in the order in which it does
+    """Write a picture with a small plot of each loss in a log against the iteration."""
+    # all names, in the order of their first occurrence
     names = [n for n in dict.fromkeys(n for line in log for n in line) if n != "iteration"]
     columns = min(3, max(1, len(names)))
     fig, axes = figure(columns, max(1, math.ceil(len(names) / columns)), (4, 2.6))
@@ -110,7 +126,10 @@ def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
 
 
 def scatters(path: Path, sets: Mapping[str, Tensor]) -> None:
-    """Sets of vectors (N, D) side by side, in the first two principal axes of the first set."""
+    """Write scatter plots of sets of vectors (N, D), side by side, each under its name.
+
+    All are projected onto the first two principal axes of the first set.
+    """
     first = next(iter(sets.values())).double()
     centre = first.mean(0)
     axes2 = np.linalg.svd((first - centre).cpu().numpy(), full_matrices=False)[2][:2].T

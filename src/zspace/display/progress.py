@@ -16,7 +16,7 @@ from zspace.core import Progress
 from zspace.core.progress import NO_FIGURES
 
 EVERY = 10.0
-"""Seconds between two plain lines."""
+"""The number of seconds between two plain lines."""
 
 
 class Display(Progress):

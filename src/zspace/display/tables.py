@@ -1,4 +1,4 @@
-"""Tables of texts: as Markdown, CSV, HTML, or on a terminal."""
+"""Tables of text, as Markdown, CSV or HTML, or on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from zspace.storage.files import write_text
 
 @dataclass(frozen=True)
 class Table:
-    """A header and rows of as many cells. `**text**` is shown bold."""
+    """A table of text.
+
+    Attributes:
+        header: the names of the columns.
+        rows: the rows, each of as many cells as the header; a cell `**text**` is shown bold.
+        title: the title; "" if there is none.
+        notes: remarks below the table.
+    """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -26,6 +33,8 @@ class Table:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
+        """The table as Markdown, with its title and notes."""
+
         def line(cells: Sequence[str]) -> str:
             return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
 
@@ -38,12 +47,15 @@ class Table:
         return "\n".join(parts) + "\n"
 
     def csv(self) -> str:
+        """The header and the rows as CSV."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerows([[plain(c) for c in row] for row in (self.header, *self.rows)])
         return out.getvalue()
 
     def html(self) -> str:
+        """The table as an HTML fragment, with its title and notes."""
+
         def cells(row: Sequence[str], tag: str) -> str:
             return "".join(f"<{tag}>{_rich_html(c)}</{tag}>" for c in row)
 
@@ -54,6 +66,7 @@ class Table:
         return f"{title}<table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table>{notes}\n"
 
     def rich(self) -> RichTable:
+        """The table for a terminal, with its title and without its notes."""
         table = RichTable(title=self.title or None, title_justify="left", title_style="bold")
         for i, name in enumerate(self.header):
             table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
@@ -63,6 +76,7 @@ class Table:
 
 
 def plain(cell: str) -> str:
+    """A cell's text without the marks of bold type."""
     return cell.removeprefix("**").removesuffix("**") if cell.startswith("**") else cell
 
 
@@ -80,7 +94,12 @@ pre{background:#f5f5f5;padding:.8rem;overflow-x:auto}.warning{color:#a33}.ok{col
 
 
 def page(title: str, body: str) -> str:
-    """A whole HTML page that asks for nothing from outside, and may not."""
+    """A complete HTML page, which loads nothing from outside and is not allowed to.
+
+    Args:
+        title: the title, as plain text.
+        body: the content, as HTML.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -92,7 +111,16 @@ def page(title: str, body: str) -> str:
 
 
 def write_tables(path: Path, title: str, tables: Sequence[Table]) -> None:
-    """Tables to a .md, .csv or .html file, by its ending."""
+    """Write tables to a Markdown, CSV or HTML file.
+
+    Args:
+        path: the file, whose suffix .md, .csv or .html determines the format.
+        title: the title of the page; CSV has none.
+        tables: the tables.
+
+    Raises:
+        InputError: the suffix is none of these.
+    """
     check_table_file(path)
     if path.suffix == ".md":
         text = f"# {title}\n\n" + "\n".join(t.markdown() for t in tables)
@@ -104,5 +132,10 @@ def write_tables(path: Path, title: str, tables: Sequence[Table]) -> None:
 
 
 def check_table_file(path: Path) -> None:
+    """Check that a file has a suffix that `write_tables` knows.
+
+    Raises:
+        InputError: the suffix is not .md, .csv or .html.
+    """
     if path.suffix not in (".md", ".csv", ".html"):
         raise InputError(f"--out must be a .md, .csv or .html file, not {path}")

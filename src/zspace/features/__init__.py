@@ -1,4 +1,4 @@
-"""What images are compared by: pixels, a neutral classifier, published networks."""
+"""The features by which images are compared: pixels, a neutral classifier, published networks."""
 
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import FEATURES, Extractor, find_extractor

@@ -1,8 +1,8 @@
-"""The neutral classifier of a data set: trained once, kept in the cache, the same for every model.
+"""The neutral classifier of a data set, trained once, kept in the cache, and used for every model.
 
-It never sees what a model generated, nor the options of a run: it is trained on the whole
-training part. It is stored by its configuration and by a checksum of its training data, so that a
-changed data set gets a classifier of its own.
+It is trained on the whole training part, and depends neither on generated images nor on the options
+of a run. It is stored under its configuration and a checksum of its data, so that a changed data
+set gets another classifier.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn}
 
 @dataclass(frozen=True)
 class Neutral:
-    """A trained classifier: its network, name, checksum, and accuracy on the test images."""
+    """A trained neutral classifier.
+
+    Attributes:
+        net: the network, in eval mode.
+        name: the name of its architecture.
+        identity: a checksum of its weights.
+        accuracy: its accuracy on the test images, in [0, 1].
+    """
 
     net: ClassifierNet
     name: str
@@ -48,29 +55,45 @@ def neutral_classifier(
     *,
     arch: Annotated[
         Literal["cnn", "resnet56", "dropout-cnn"],
-        About("a small network, ResNet-56, or the categorical-generation paper's"),
+        About("network: a small one, ResNet-56, or the categorical-generation paper's"),
     ] = "cnn",
     iterations: Annotated[
         int | None,
-        About("of batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn 1,000)", least=1),
+        About(
+            "training iterations with batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn "
+            "1,000)",
+            least=1,
+        ),
     ] = None,
     augment: Annotated[
-        Augment | None, About("unset: none; resnet56 crop-flip (digits: take crop)")
+        Augment | None,
+        About(
+            "random changes of training images (unset: none; resnet56 crop-flip; digits: take crop)"
+        ),
     ] = None,
-    seed: Annotated[int, About("of initialisation and order", least=0, most=1 << 52)] = 0,
+    seed: Annotated[
+        int, About("seed of the initialisation and of the order of images", least=0, most=1 << 52)
+    ] = 0,
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> Neutral:
-    """The classifier of a data set: read from the cache, or trained (and gone on with) there.
+    """The neutral classifier of a data set, read from the cache or trained.
 
-    `cnn`, `dropout-cnn`: Adam, its rate falling linearly to 0. `resnet56`: SGD, its rate divided by
-    10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2).
+    A training that was interrupted is resumed. `cnn` and `dropout-cnn` are trained by Adam with a
+    learning rate that falls linearly to 0; `resnet56` by SGD with a learning rate that is divided
+    by 10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2).
 
     Args:
-        images: the data set, whole: its training part trains, its test part judges.
+        images: the whole data set: the training part is used for training, the test part for the
+            accuracy.
+        arch, iterations, augment, seed: options, as their annotations say.
+        device: "auto", "cpu", "cuda" or "mps".
+        say: called with messages.
+        report: called with the progress of the training.
 
     Raises:
-        InputError: no labels, a class without training images, or no images.
+        InputError: the data are no images, have no labels or fewer than two classes, or a class has
+            no training images.
     """
     x, y = images.train.x, images.train.y
     if y is None or images.test.y is None:
@@ -156,7 +179,7 @@ def _held(
 
 
 def _opened(folder: Path) -> Run | None:
-    """A training that was begun and can be gone on with."""
+    """The run of an interrupted training, or None if there is none that can be resumed."""
     try:
         return Run(folder)
     except InputError:

@@ -1,7 +1,7 @@
-"""Feature extractors by name, and extraction: in blocks, with progress, cached by content.
+"""Feature extractors by name, and the extraction of features, in blocks and with a cache.
 
-A distance between images is a distance between their features: a figure without the features'
-name means nothing, so an `Extractor` carries its name and a checksum of what computes it.
+A distance between images is a distance between their features, and means nothing without the
+features' name. An `Extractor` therefore carries its name and a checksum of its network.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FEATURES = {
 }
 
 LARGEST = 32
-"""Height and width of images whose pixels are features."""
+"""The largest height and width of images whose pixels are taken as features unchanged."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Extractor:
     """A function from images to features.
 
     Attributes:
-        name: stands beside every figure.
-        identity: a checksum of what computes the features.
-        compute: images (N, C, H, W), floats in [0, 1], to features (N, D) or (N, D, 1, 1).
-        logits: likewise to a classifier's logits (N, K), where there is one.
-        cached: keep what is extracted.
-        block: images at a time.
+        name: the name that stands beside every figure.
+        identity: a checksum of the network.
+        compute: maps images (N, C, H, W), floats in [0, 1], to features (N, D) or (N, D, 1, 1).
+        logits: maps such images to a classifier's logits (N, K); None if there is no classifier.
+        cached: whether extracted features may be kept in the cache.
+        block: the number of images that are passed at a time.
     """
 
     name: str
@@ -61,14 +61,15 @@ class Extractor:
 
 
 def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "auto") -> Extractor:
-    """The extractor of that name.
+    """The feature extractor of a given name.
 
     Args:
-        name: of `FEATURES`, or "file:" and a path.
-        neutral: gives the data set's classifier; called only where it is asked for.
+        name: a key of `FEATURES`, or "file:" and a path.
+        neutral: returns the data set's neutral classifier; called only if the name asks for it.
+        device: "auto", "cpu", "cuda" or "mps".
 
     Raises:
-        InputError: unknown name; missing, changed or unreadable weights.
+        InputError: the name is unknown, or the weights are missing, changed or unreadable.
     """
     where = find_device(device)
     if name == "pixels":
@@ -89,7 +90,7 @@ def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "aut
             name,
             known.sha256[:16],
             lambda x: script(_bytes(x).to(where), return_features=True),
-            # its own softmax without the last bias, as the original score has it
+            # the network's own softmax without the last bias, as in the original score
             lambda x: script(_bytes(x).to(where), no_output_bias=True).clamp(min=1e-30).log(),
             block=64,
         )
@@ -105,22 +106,25 @@ def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "aut
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """Rows of numbers; images of more than 32 pixels are averaged down, or no distance between
-    their covariances could be computed."""
+    """The pixels of images as rows, or vectors as they are.
+
+    Images of more than 32 pixels in height or width are averaged down: otherwise their covariances
+    would be too large to compute.
+    """
     if x.ndim == 4 and max(x.shape[2:]) > LARGEST:
         x = adaptive_avg_pool2d(x, (min(LARGEST, x.shape[2]), min(LARGEST, x.shape[3])))
     return x.flatten(1)
 
 
 def _bytes(x: Tensor) -> Tensor:
-    """Three channels of 0..255, as the Inception network takes them."""
+    """Images with three channels and values from 0 to 255, as the Inception network takes them."""
     return x.expand(-1, 3, -1, -1) * 255
 
 
 def _torchscript(path: Path) -> nn.Module:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch advises its exporter's files instead
+            warnings.simplefilter("ignore")  # PyTorch recommends another file format
             return torch.jit.load(str(path), map_location="cpu").eval()
     except (RuntimeError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[:1]
@@ -142,7 +146,7 @@ def _own_file(path: Path, where: torch.device) -> Extractor:
         ) from error
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no class of their own
+    except Exception as error:  # onnxruntime's errors have no common class
         raise InputError(f"{path} is no ONNX file that can be run: {error}") from error
     entry = session.get_inputs()[0].name
 
@@ -162,16 +166,21 @@ def extract(
     progress: Progress = SILENT,
     what: str = "",
 ) -> Tensor:
-    """Features (N, D) of stored data, float32 on the CPU.
+    """The features (N, D) of images or vectors, float32 on the CPU.
 
     Args:
-        x: uint8 images (N, C, H, W), floats in [0, 1] likewise, or vectors (N, D).
+        extractor: the extractor.
+        x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors (N, D).
         output: "features" or "logits".
-        keep: store them in the cache, by the extractor's and the data's checksums, and take them
-            from there; an entry that can't be read is made again. For data that will come again.
+        keep: whether to use the cache, which suits data that will be asked for again. Entries are
+            stored under the checksums of the extractor and of the data; one that can't be read is
+            made again.
+        progress: called after each block.
+        what: the name of the data, for the progress.
 
     Raises:
-        InputError: the network refuses the images, or gives NaN or no vectors.
+        InputError: the extractor has no logits, or its network refuses the images or gives no
+            finite vectors.
     """
     compute = extractor.compute if output == "features" else extractor.logits
     if compute is None:
@@ -188,7 +197,7 @@ def extract(
             if header == {"entry": name} and len(stored["x"]) == len(x):
                 return stored["x"]
         except (InputError, KeyError):
-            pass  # damaged: made again
+            pass  # a damaged entry is made again
     features = _computed(compute, extractor, x, progress, what)
     write_tensors(path, {"x": features}, {"entry": name})
     return features
@@ -207,7 +216,7 @@ def _computed(
         block = as_float(x[start : start + extractor.block])
         found = _checked(compute, extractor.name, block)
         if features is None:
-            # one image alone, as often as the batch has room: the others must not matter
+            # repeat the first image through the batch: its features must not depend on the others
             again = _checked(compute, extractor.name, block[:1].expand_as(block).contiguous())
             if not torch.allclose(again[0], found[0], rtol=0.01, atol=0.01 * float(found.std())):
                 raise InputError(
@@ -227,13 +236,13 @@ def _computed(
 
 
 def _checked(compute: Callable[[Tensor], Tensor], name: str, block: Tensor) -> Tensor:
-    """One block's features (N, D), or an `InputError`."""
+    """The features (N, D) of one block; `InputError` if they are no finite vectors."""
     try:
         with torch.no_grad():
             found = compute(block)
     except InputError:
         raise
-    except Exception as error:  # onnxruntime's errors share no class of their own
+    except Exception as error:  # a network's errors can be of any kind
         last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise InputError(
             f"the features {name} can't be computed of images {tuple(block.shape[1:])}: {last[0]}"

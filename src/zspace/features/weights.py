@@ -1,4 +1,4 @@
-"""Published network weights: what each file is, where it is looked for, and its checksum."""
+"""The published weights of feature networks: their files, addresses and checksums."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from zspace.storage.cache import cache_folder
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file: its name in the cache, its address, its SHA-256."""
+    """A published file of weights.
+
+    Attributes:
+        file: its name.
+        address: where it is published.
+        sha256: its SHA-256, 64 hexadecimal digits.
+    """
 
     file: str
     address: str
@@ -29,7 +35,12 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class Weights:
-    """The files any one of which gives a network its weights."""
+    """The weights of a network.
+
+    Attributes:
+        about: a description.
+        files: the files that hold the weights, any one of which is enough.
+    """
 
     about: str
     files: tuple[WeightFile, ...]
@@ -68,7 +79,7 @@ WEIGHTS: dict[str, Weights] = {
 
 
 def folders() -> list[Path]:
-    """Where weights are looked for: zspace's cache first, then PyTorch's own download folder."""
+    """The folders that may hold weights: zspace's cache, then PyTorch's download folder."""
     hub = os.environ.get("TORCH_HOME") or (
         Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "torch"
     )
@@ -76,7 +87,11 @@ def folders() -> list[Path]:
 
 
 def find_weights(name: str) -> tuple[Path, WeightFile] | None:
-    """The file of a network's weights, where one is there. Its content is not looked at."""
+    """The file of a network's weights, without a check of its content; None if there is none.
+
+    Raises:
+        InputError: the network is unknown.
+    """
     if name not in WEIGHTS:
         raise unknown("network", name, WEIGHTS)
     for folder in folders():
@@ -87,10 +102,11 @@ def find_weights(name: str) -> tuple[Path, WeightFile] | None:
 
 
 def checked_weights(name: str) -> tuple[Path, WeightFile]:
-    """The file of a network's weights, its checksum compared.
+    """The file of a network's weights, after a check of its checksum.
 
     Raises:
-        InputError: no file is there (says which is expected where), or its checksum is wrong.
+        InputError: the network is unknown, there is no file (the message says which file is
+            expected where), or its checksum is wrong.
     """
     found = find_weights(name)
     if found is None:
@@ -110,7 +126,16 @@ def checked_weights(name: str) -> tuple[Path, WeightFile]:
 
 
 def download_weights(name: str, progress: Progress = SILENT) -> Path:
-    """Fetch a network's weights into the cache, checked; a file that is there and whole stays."""
+    """Fetch a network's weights into the cache, unless they are there already.
+
+    Args:
+        name: the network, a key of `WEIGHTS`.
+        progress: called after every block that arrives.
+
+    Returns the file.
+    Raises:
+        InputError: the network is unknown, the file can't be fetched, or its checksum is wrong.
+    """
     from zspace.data.download import fetch
 
     if name not in WEIGHTS:
@@ -130,19 +155,26 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
 
 
 def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors file, or of a .pth file as PyTorch saves them (without code)."""
+    """The tensors of a .safetensors file, or of a file that PyTorch saved, by name.
+
+    No code in a file is executed.
+
+    Raises:
+        InputError: the file can't be read, or holds anything but tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
-    except Exception as error:  # the unpickler raises all kinds for damaged or unsafe files
+    except Exception as error:  # the unpickler raises errors of many kinds
         raise InputError(f"{path} holds no plain tensors: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path} holds no plain tensors")

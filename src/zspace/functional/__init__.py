@@ -1,4 +1,7 @@
-"""Formulas on tensors by family, each with its source; they know no model, file or data set."""
+"""Formulas on tensors, each with its source: losses, kernels, geometry, discrepancies, similarity.
+
+The functions here know nothing of models, files or data sets.
+"""
 
 from zspace.functional.discrepancy import gaussian_mmd, multiquadratic_mmd
 from zspace.functional.geometry import jacobian_log_determinant, whitened, whitening

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancies of two sets of codes."""
+"""Maximum mean discrepancies between two sets of codes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from zspace.functional.tensors import full_precision
 
 
 def gaussian_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
-    """The squared maximum mean discrepancy of two distributions, estimated without bias.
+    """An unbiased estimate of the squared maximum mean discrepancy between two distributions.
 
         (1/(N(N-1))) sum_(i != j) k(x_i, x_j) + (1/(M(M-1))) sum_(i != j) k(y_i, y_j)
             - (2/(N M)) sum_(i, j) k(x_i, y_j)        with k(a, b) = exp(-||a - b||^2 / (2 w^2))
 
     Args:
-        x, y: draws (N, D) and (M, D), two of each at least.
-        variance: w^2, above 0.
+        x, y: samples (N, D) and (M, D) of the two distributions, with N and M at least 2.
+        variance: w^2, the kernel's variance, above 0.
 
-    An estimate: where the distributions agree, it is as often below 0 as above.
+    Returns a scalar. If the distributions are equal, it is as often below 0 as above.
+    Raises:
+        InputError: a set has fewer than two samples.
+
     Reference: Gretton et al., A Kernel Two-Sample Test (2012), Eq. 3; the categorical-generation
     paper's Eq. 2.
 
@@ -32,18 +35,22 @@ def gaussian_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
 
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Of the inverse multiquadratic kernels whose sum the authors of the WAE use."""
+"""The scales s of the inverse multiquadratic kernels that the authors of the WAE add up."""
 
 
 def multiquadratic_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
     """`gaussian_mmd` with the kernel k(a, b) = sum_s C_s / (C_s + ||a - b||^2), C_s = s 2 D w^2.
 
-    It falls off slowly, so that codes far from the prior have a gradient, too.
+    The kernel falls off slowly, so that codes far from the prior have a gradient, too.
 
     Args:
-        x, y: draws (N, D) and (M, D), two of each at least.
-        variance: w^2, of a dimension of the prior: 2 D w^2 is the expected squared distance of two
-            of its draws.
+        x, y: samples (N, D) and (M, D) of the two distributions, with N and M at least 2.
+        variance: w^2, the prior's variance in each dimension: 2 D w^2 is the expected squared
+            distance between two of its samples.
+
+    Returns a scalar.
+    Raises:
+        InputError: a set has fewer than two samples.
 
     Reference: Tolstikhin et al., Wasserstein Auto-Encoders (2018), Algorithm 2 and section 4; the
     scales s, 0.1 to 10, are the authors' code's.
@@ -58,7 +65,7 @@ def multiquadratic_mmd(x: Tensor, y: Tensor, variance: float) -> Tensor:
 
 
 def _mmd(x: Tensor, y: Tensor, kernel: Callable[[Tensor], Tensor]) -> Tensor:
-    """The unbiased estimate of MMD^2 by a kernel of squared distances."""
+    """The unbiased estimate of MMD^2 with a kernel given as a function of squared distances."""
     if min(len(x), len(y)) < 2:
         raise InputError(f"an MMD needs two draws of each at least, not {len(x)} and {len(y)}")
 

@@ -11,10 +11,14 @@ from zspace.errors import InputError
 
 
 def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and W (D, D) such that (z - mean) W has covariance I: codes (N, D), float64.
+    """The mean (D,) and a matrix W (D, D) such that (z - mean) W has the identity as covariance.
 
-    W = V diag(1 / sqrt(l)) of the covariance's eigenvectors V and values l.
+    W = V diag(1 / sqrt(l)), with V the eigenvectors and l the eigenvalues of the codes' covariance.
 
+    Args:
+        z: codes (N, D) of any float type.
+
+    Returns the mean and W in float64.
     Raises:
         InputError: the codes span fewer than D dimensions.
     """
@@ -29,32 +33,42 @@ def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def whitened(z: Tensor) -> Tensor:
-    """Codes (N, D) centred and whitened by their own moments, float64. Errors: `whitening`'s."""
+    """Codes (N, D) centred and whitened by their own mean and covariance, in float64.
+
+    Raises:
+        InputError: the codes span fewer than D dimensions.
+    """
     mean, matrix = whitening(z)
     return (z.double() - mean) @ matrix
 
 
 FLAT = 1e-12
-"""Eigenvalue of J^T J, in units of the largest, below which float32 knows no direction."""
+"""The least eigenvalue of J^T J, relative to the largest, that float32 tells from zero."""
 
 
 def jacobian_log_determinant(
     function: Callable[[Tensor], Tensor], z: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """1/2 log det(J^T J) (N,) in nats, J the Jacobian of a function at each code; and the rank.
+    """1/2 log det(J^T J) in nats and the rank of J, the Jacobian of a function at each code.
 
-    The log volume that a unit of latent space takes in data space (GEN, Eq. 10 and 11).
+    The first is the log of the volume in data space to which a unit of latent space is mapped.
 
     Args:
-        function: codes (N, D) to data (N, ...), each sample by itself (batch norm in eval mode).
-        z: (N, D).
+        function: maps codes (N, D) to data (N, ...), each sample independently of the others
+            (batch norm in eval mode).
+        z: codes (N, D).
 
-    J comes from D forward-mode derivatives; eigenvalues are of float64. Where J is singular, its
-    eigenvalues below 1e-12 of the largest are raised to that: a direction that the function ignores
-    counts as 1e-6 of the widest one. The second tensor counts the others. Both are on the CPU.
+    Returns two tensors (N,) on the CPU: the float64 logarithms and the ranks.
+
+    J is computed by D forward-mode derivatives, the eigenvalues of J^T J in float64. Eigenvalues
+    below 1e-12 of the largest are raised to that value, so that a direction that the function
+    ignores counts as 1e-6 of the widest one; the rank is the number of the other eigenvalues.
 
     Raises:
-        InputError: the function is constant about one of the codes.
+        InputError: the function is constant around one of the codes, or its derivatives there are
+            NaN or infinite.
+
+    Reference: Saha et al., GEN, Eq. 10 and 11.
     """
 
     def column(direction: Tensor) -> Tensor:
@@ -65,7 +79,7 @@ def jacobian_log_determinant(
     jacobian = columns.movedim(0, 1)
     if not bool(torch.isfinite(jacobian).all()):
         raise InputError("the decoder's derivatives are NaN or infinite about some of the codes")
-    # on the CPU: not every device knows float64
+    # on the CPU, since not every device supports float64
     values = torch.linalg.eigvalsh((jacobian @ jacobian.mT).cpu().double())
     largest = values[:, -1:]
     if not bool((largest > 0).all()):

@@ -1,4 +1,4 @@
-"""Kernel density estimates, and the entropies and divergences that are made of them (GEN)."""
+"""Kernel density estimates, and the entropies and divergences computed from them (GEN)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from zspace.errors import InputError
 from zspace.functional.tensors import full_precision
 
 BLOCK = 1 << 24
-"""Distances that are held at a time: 64 MiB in single precision."""
+"""The number of distances held in memory at a time: 64 MiB in single precision."""
 
 
 SINGLE = 1e4
-"""Squared distances, in units of h^2, up to which float32 products give kernels to 0.1%."""
+"""The largest squared distance, in units of h^2, at which float32 gives kernels to 0.1%."""
 
 
 LIMIT = 1e12
-"""Likewise for float64."""
+"""The largest squared distance, in units of h^2, at which float64 gives kernels to 0.1%."""
 
 
 def kernel_log_density(
     z: Tensor, centres: Tensor, bandwidth: float | Tensor, *, leave_one_out: bool = False
 ) -> Tensor:
-    """log (1/m) sum_i N(z; c_i, h^2 I) in nats: queries (N, D), centres (m, D) to (N,).
+    """The kernel density estimate log (1/m) sum_i N(z; c_i, h^2 I), in nats.
 
-    Can be differentiated once in the queries and in the bandwidth; the centres are constants.
+    It can be differentiated once in the queries and in the bandwidth; the centres are constants.
 
     Args:
-        bandwidth: h, above 0; a tensor () where a gradient in it is wanted.
-        leave_one_out: queries and centres are one set; a query's own kernel is left out, and the
-            mean is over m - 1.
+        z: the queries (N, D) at which the density is wanted.
+        centres: the centres c (m, D) of the kernels, m at least 1.
+        bandwidth: h, above 0; a tensor of shape () if a gradient in it is wanted.
+        leave_one_out: the queries and the centres are the same set (m at least 2): each query's
+            own kernel is left out, and the mean is over the m - 1 others.
 
-    Computed in log space, in float32 or, where the queries are or the bandwidth is too small for
-    that, float64; `BLOCK` distances at a time, with a gradient and without.
+    Returns the log densities (N,). They are computed in log space, `BLOCK` distances at a time,
+    with or without a gradient; in float64 if the queries are of that type or if the bandwidth is
+    too small for float32, else in float32.
 
     Raises:
-        InputError: h is not above 0, or too small for double precision and codes so far apart;
-            there are no centres, or of one set two.
+        InputError: h is not above 0, or is too small even for double precision and codes so far
+            apart; there are no centres, or fewer than two if each one's own kernel is left out.
 
     Reference: Saha et al., GEN, Eq. 1; supplement, Eq. 4, for the sum without i.
     """
@@ -60,10 +63,10 @@ def kernel_log_density(
 
 
 class _KernelLogDensity(torch.autograd.Function):
-    """`kernel_log_density`; its gradients are made on the way, or each block would be kept.
+    """`kernel_log_density`, which computes its gradients in the forward pass to save memory.
 
-    With w_i the share of centre i in the density at z: the gradient in z is sum_i w_i (c_i - z)
-    / h^2, that in h is (sum_i w_i ||z - c_i||^2 / h^2 - D) / h (GEN, supplement, Eq. 2).
+    With w_i the share of centre i in the density at z, the gradient in z is sum_i w_i (c_i - z)
+    / h^2, and that in h is (sum_i w_i ||z - c_i||^2 / h^2 - D) / h (GEN, supplement, Eq. 2).
     """
 
     @staticmethod
@@ -85,9 +88,11 @@ class _KernelLogDensity(torch.autograd.Function):
 def _kernel_moments(
     z: Tensor, centres: Tensor, h: float, leave_one_out: bool = False, moments: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """log p(z) (N,), and with w_i the share of centre i in it: sum_i w_i c_i (N, D) and
-    sum_i w_i ||z - c_i||^2 (N,), which are empty where no moments are wanted."""
-    # about the centres' mean, where squares and products cancel least
+    """log p(z) (N,), and the moments sum_i w_i c_i (N, D) and sum_i w_i ||z - c_i||^2 (N,).
+
+    w_i is the share of centre i in p(z). Both moments are empty unless they are wanted.
+    """
+    # relative to the centres' mean, where squares and products cancel least
     middle = centres.mean(0).to(z)
     queries, points = z - middle, centres.to(z) - middle
     norms = points.square().sum(1)
@@ -106,7 +111,7 @@ def _kernel_moments(
     logs: list[Tensor] = []
     sums: list[Tensor] = []
     start = 0
-    # products in full precision under autocast, too
+    # the products are in full precision under autocast, too
     with torch.autocast(z.device.type, enabled=False):
         for block in queries.split(max(1, BLOCK // len(points))):
             weights = torch.addmm(norms, block, points.T, beta=-0.5 / h**2, alpha=1 / h**2)
@@ -127,7 +132,16 @@ def _kernel_moments(
 
 
 def kernel_entropy(z: Tensor, bandwidth: float) -> float:
-    """H = -(1/m) sum_i log (1/(m-1)) sum_(j != i) N(z_i; z_j, h^2 I) in nats, of codes (m, D).
+    """The leave-one-out estimate of the entropy of codes (m, D), in nats.
+
+        H = -(1/m) sum_i log (1/(m-1)) sum_(j != i) N(z_i; z_j, h^2 I)
+
+    Args:
+        z: codes (m, D), m at least 2.
+        bandwidth: h, above 0.
+
+    Raises:
+        InputError: there are fewer than two codes, or h is out of range.
 
     Reference: Saha et al., GEN, Eq. 9; supplement, Eq. 4.
     """
@@ -135,7 +149,7 @@ def kernel_entropy(z: Tensor, bandwidth: float) -> float:
 
 
 def log_share(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """log p / (p + q), from log p and log q: finite wherever these are."""
+    """log(p / (p + q)), computed from log p and log q of one shape; finite wherever both are."""
     return logsigmoid(log_p - log_q)
 
 
@@ -146,18 +160,24 @@ def kernel_jsd(
     bandwidth: float | Tensor,
     log_target: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """JSD(p_e, p_t) = log 2 + 1/2 E_z' log p_e/(p_e + p_t) + 1/2 E_z'' log p_t/(p_e + p_t).
+    """An estimate of the Jensen-Shannon divergence of a kernel density p_e from a target p_t.
 
-    p_e is the kernel density of the centres. An estimate in nats: near 0 where the distributions
-    agree (below it where the kernels are too few for the dimension), log 2 where they are apart.
-    Can be differentiated in z' and h.
+        JSD(p_e, p_t) = log 2 + 1/2 E_z' log p_e/(p_e + p_t) + 1/2 E_z'' log p_t/(p_e + p_t)
+
+    The estimate is in nats: near 0 if the distributions agree (below 0 if the kernels are too few
+    for the dimension), log 2 if they do not overlap. It can be differentiated in z' and h.
 
     Args:
-        z: z', draws (N, D) of the distribution that the centres are drawn from.
-        target: z'', draws (M, D) of p_t.
-        centres: (m, D): no z' may be among them, or the estimate grows without bound as h -> 0.
-        bandwidth: h.
-        log_target: log p_t, (N, D) to (N,).
+        z: z', samples (N, D) of the distribution that the centres are drawn from.
+        target: z'', samples (M, D) of p_t.
+        centres: the centres (m, D) of the kernels. No z' may be among them, or the estimate grows
+            without bound as h -> 0.
+        bandwidth: h, above 0; a tensor of shape () if a gradient in it is wanted.
+        log_target: log p_t in nats, a function of codes (N, D) that returns (N,).
+
+    Returns a scalar.
+    Raises:
+        InputError: there are no centres, or h is out of range.
 
     Reference: Saha et al., GEN, Eq. 2, which leaves out the constants log 2 and 1/2.
     """
@@ -173,13 +193,20 @@ def kernel_jsd_slope(
     bandwidth: float,
     log_target: Callable[[Tensor], Tensor],
 ) -> tuple[float, float]:
-    """The derivative of `kernel_jsd` in h, and the h to which its fixed point leads.
+    """The derivative of `kernel_jsd` in h, and the next h of its fixed-point iteration.
 
     With s(z) = p_e / (p_e + p_t) and S(z) = sum_i w_i ||z - c_i||^2, w_i the share of centre i in
     p_e(z):
 
         A = E_z'[(1 - s) S] - E_z''[s S]        B = E_z'[1 - s] - E_z''[s]
-        dJSD/dh = (A / h^2 - D B) / (2 h)       h^2 <- A / (D B), NaN where that is negative
+        dJSD/dh = (A / h^2 - D B) / (2 h)       h^2 <- A / (D B), NaN unless that is above 0
+
+    Args:
+        z, target, centres, bandwidth, log_target: what `kernel_jsd` takes, with h a number.
+
+    Returns the derivative and the next h.
+    Raises:
+        InputError: h is out of range.
 
     Reference: Saha et al., GEN, supplement, Eq. 2 (without the constant 1/2) and Eq. 3.
     """

@@ -1,4 +1,4 @@
-"""Losses, each with its source: sums over what a sample consists of, means over a batch."""
+"""Losses, each with its source: sums over the elements of a sample, means over a batch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from zspace.functional.tensors import full_precision
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
-    """(1/N) sum_i ||x_i - y_i||^2, summed over what a sample consists of, mean over the batch.
+    """The squared error (1/N) sum_i ||x_i - y_i||^2: a sum over elements, a mean over the batch.
 
     Args:
-        x, y: (N, ...) of one shape; computed in float32 at least.
+        x, y: samples (N, ...) of one shape; half precision is computed in float32.
 
+    Returns a scalar.
     Reference: Mondal et al., FlexAE (2021), Eq. 5.
 
     >>> squared_error(torch.ones(2, 3), torch.zeros(2, 3))
@@ -27,56 +28,69 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 
 
 def log_squared_error(x: Tensor, y: Tensor) -> Tensor:
-    """(d/2) log((1/(N d)) sum_i ||x_i - y_i||^2), the error pooled over the whole batch.
+    """The logarithmic error (d/2) log((1/(N d)) sum_i ||x_i - y_i||^2), pooled over the batch.
 
-    Up to a constant the negative log-likelihood, per sample, of a Gaussian whose variance is the
-    batch's mean squared error, the one that makes it most likely. Its gradient is that of
-    sum_i ||x_i - y_i||^2 / (2 s^2 N) with s^2 at that variance. Another range of pixels adds a
-    constant.
+    Up to a constant, this is the negative log-likelihood per sample of a Gaussian whose variance is
+    the batch's mean squared error, which is the most likely variance. Its gradient is that of
+    sum_i ||x_i - y_i||^2 / (2 s^2 N) with s^2 fixed at that variance. Another range of pixels adds
+    a constant.
 
     Args:
-        x, y: (N, ...) of one shape, d numbers each; computed in float32 at least.
+        x, y: samples (N, ...) of one shape, d elements each; half precision is computed in
+            float32.
 
-    Reference: Imagining the latent space of a VAE (LSR-GAN, 2020), Appendix A, there summed over
-    the batch: N times as much, as the KL divergence beside it is.
+    Returns a scalar.
+    Reference: Imagining the latent space of a VAE (LSR-GAN, 2020), Appendix A. The paper sums over
+    the batch, which makes both this term and the KL divergence N times as large.
 
     >>> log_squared_error(torch.ones(2, 3), torch.zeros(2, 3))
     tensor(0.)
     """
     error = (full_precision(x) - full_precision(y)).square().mean()
-    # where all is exact the logarithm has no bound
+    # the logarithm of an exact reconstruction has no bound
     return x[0].numel() / 2 * error.clamp(min=1e-12).log()
 
 
 def absolute_error(x: Tensor, y: Tensor) -> Tensor:
-    """The mean of |x - y| over samples and what they consist of; in float32 at least.
+    """The mean of |x - y| over the batch and over the elements of a sample.
 
+    Args:
+        x, y: samples (N, ...) of one shape; half precision is computed in float32.
+
+    Returns a scalar.
     Reference: ReGene, Eq. 6, MAE.
     """
     return (full_precision(x) - full_precision(y)).abs().mean()
 
 
 def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
-    """-(1/N) sum_i log p(y_i | x_i) in nats, every pixel a Bernoulli of mean x.
+    """The Bernoulli error -(1/N) sum_i log p(y_i | x_i) in nats, with x the mean of every pixel.
 
     Args:
-        x: means in [0, 1], (N, ...).
-        y: data in [0, 1], (N, ...).
+        x: means (N, ...) in [0, 1].
+        y: data (N, ...) in [0, 1].
 
+    Returns a scalar.
     Reference: Kingma and Welling, Auto-Encoding Variational Bayes (2014), appendix C.1.
-    PyTorch holds the logarithms above -100 and the gradient finite, also at means of 0 and 1.
+    PyTorch keeps the logarithms above -100 and the gradient finite, even at means of 0 and 1.
     """
-    # not allowed under autocast, where means may come in half precision
+    # autocast does not allow this function, and its means may come in half precision
     with torch.autocast(x.device.type, enabled=False):
         error = binary_cross_entropy(full_precision(x), full_precision(y), reduction="none")
     return error.flatten(1).sum(1).mean()
 
 
 def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """(1/N) sum_i KL(N(mean_i, exp(log_variance_i)) || N(0, I)) in nats; arguments (N, D).
+    """The mean KL divergence of diagonal normal distributions from the standard one, in nats.
 
-    1/2 sum_d (mean^2 + variance - 1 - log variance). Reference: Kingma and Welling (2014),
-    appendix B.
+        (1/N) sum_i KL(N(mean_i, exp(log_variance_i)) || N(0, I))
+            = (1/N) sum_i 1/2 sum_d (mean^2 + variance - 1 - log variance)
+
+    Args:
+        mean, log_variance: (N, D) each; half precision is computed in float32.
+
+    Returns a scalar.
+    Reference: Kingma and Welling (2014), appendix B.
 
     >>> normal_kl(torch.zeros(4, 2), torch.zeros(4, 2))
     tensor(0.)
@@ -87,12 +101,16 @@ def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def batch_kl(z: Tensor) -> Tensor:
-    """KL(N(m, diag(s^2)) || N(0, I)) in nats, with the mean m and deviation s of codes (N, D).
+    """The KL divergence of a batch of codes, taken as a diagonal normal, from the standard normal.
 
-        sum_d (m_d^2 + s_d^2 - 1) / 2 - log s_d
+        KL(N(m, diag(s^2)) || N(0, I)) = sum_d (m_d^2 + s_d^2 - 1) / 2 - log s_d
 
-    Reference: Ulyanov et al., It Takes (Only) Two (2018), Eq. 7, there for codes on a sphere, where
-    N(0, I / D) is nearly uniform: scale them by sqrt(D).
+    Args:
+        z: codes (N, D), of which m is the mean and s the standard deviation in each dimension.
+
+    Returns a scalar in nats.
+    Reference: Ulyanov et al., It Takes (Only) Two (2018), Eq. 7. The paper takes codes on a unit
+    sphere, where N(0, I / D) is nearly uniform: scale such codes by sqrt(D).
 
     >>> round(float(batch_kl(torch.tensor([[-1.0], [1.0]]))), 6)
     0.0
@@ -103,19 +121,26 @@ def batch_kl(z: Tensor) -> Tensor:
 
 
 ClassLoss = Literal["cross-entropy", "hinge", "cosine", "mse"]
+"""The names of the errors that `classification_error` computes."""
 
 
 def classification_error(logits: Tensor, y: Tensor, loss: ClassLoss = "cross-entropy") -> Tensor:
-    """The mean over a batch of an error of p = softmax(logits), (N, K), at labels y (N,).
+    """The mean over a batch of one of four classification errors of p = softmax(logits).
 
         cross-entropy  -log p_y
         hinge          max(0, 1 + max_(j != y) p_j - p_y)
         cosine         1 - p_y / ||p||
         mse            (1/K) ||p - e_y||^2
 
+    Args:
+        logits: (N, K); half precision is computed in float32.
+        y: labels (N,), whole numbers from 0 to K - 1.
+        loss: the name of the error.
+
+    Returns a scalar; the cross-entropy is in nats.
     Reference: ReGene, Eq. 3 and section 6.7. The paper's networks end in a softmax whatever the
-    loss (its Tables A.5 to A.7), and so the multi-class hinge is taken of probabilities, too, as
-    the common libraries' losses of that name do.
+    loss (its Tables A.5 to A.7), so the multi-class hinge is computed from probabilities, too, as
+    the losses of that name in common libraries are.
     """
     logits = full_precision(logits)
     if loss == "cross-entropy":
@@ -131,50 +156,62 @@ def classification_error(logits: Tensor, y: Tensor, loss: ClassLoss = "cross-ent
 
 
 def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """weight a + (1 - weight) b for a, b (N, ...) and one weight for each sample, (N, 1)."""
+    """The convex combinations weight a + (1 - weight) b of samples a, b (N, ...).
+
+    Args:
+        a, b: samples (N, ...) of one shape.
+        weight: one weight for each sample, (N, 1), in [0, 1].
+    """
     return torch.lerp(b.to(weight), a.to(weight), weight.reshape(-1, *[1] * (a.ndim - 1)))
 
 
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor
 ) -> Tensor:
-    """(1/N) sum_i (||grad critic(u_i)|| - 1)^2 at u_i = a_i real_i + (1 - a_i) fake_i.
+    """The penalty (1/N) sum_i (||grad critic(u_i)|| - 1)^2 at u_i = a_i real_i + (1 - a_i) fake_i.
 
     Args:
-        critic: (N, ...) to (N, 1).
-        real, fake: (N, ...) of one shape, without graphs.
-        mix: the a, (N, 1), drawn from U[0, 1], one for each sample.
+        critic: maps samples (N, ...) to values (N, 1).
+        real, fake: samples (N, ...) of one shape, detached from any graph.
+        mix: a, (N, 1), drawn from U[0, 1], one number for each sample.
 
     Returns a scalar that can be differentiated in the critic's parameters.
     Reference: Gulrajani et al. (2017), Eq. 3; in FlexAE the last term of Eq. 6 and 9.
     """
     u = convex(real, fake, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(u).sum(), u, create_graph=True)
-    # a norm of exactly zero has no gradient: a floor far below any that matters keeps NaN away
+    # a norm of exactly zero has no gradient: a floor far below any norm that matters avoids NaN
     norm = full_precision(gradient).flatten(1).square().sum(1).clamp(min=1e-24).sqrt()
     return (norm - 1).square().mean()
 
 
 def jacobian_norm(y: Tensor, z: Tensor, direction: Tensor) -> Tensor:
-    """(1/N) sum_i ||v_i^T dy_i/dz_i||^2: on average over v ~ N(0, I), the squared Frobenius norm of
-    the Jacobian (Hutchinson's estimate).
+    """Hutchinson's estimate (1/N) sum_i ||v_i^T dy_i/dz_i||^2 of the Jacobian's squared norm.
+
+    Its expectation over v ~ N(0, I) is the squared Frobenius norm of the Jacobian.
 
     Args:
-        y: (N, ...), computed from z, (N, D), sample by sample.
-        direction: v, of y's shape.
+        y: (N, ...), computed from z by a function of each sample alone.
+        z: (N, D), which requires a gradient.
+        direction: v, drawn from N(0, I), of y's shape.
 
-    Returns a scalar that can be differentiated in what y was computed by.
+    Returns a scalar that can be differentiated in the parameters by which y was computed.
     """
     (gradient,) = torch.autograd.grad(y, z, direction.to(y), create_graph=True)
     return full_precision(gradient).square().sum(1).mean()
 
 
 def real_loss(logits: Tensor) -> Tensor:
-    """-(1/N) sum_i log s(c_i), s the logistic function: small where logits c (N, 1) are high.
+    """The loss -(1/N) sum_i log s(c_i), small if the logits c are high; s is the logistic function.
 
-    A discriminator minimises it on what is real; a generator on what it makes, which is the form
-    whose gradient does not vanish where the discriminator is sure.
+    A discriminator minimises it on real samples, and a generator on the samples that it makes:
+    unlike that of -`fake_loss`, this form's gradient does not vanish where the discriminator is
+    sure.
 
+    Args:
+        logits: c (N, ...), usually (N, 1).
+
+    Returns a scalar in nats.
     Reference: Goodfellow et al., Generative Adversarial Nets (2014), Eq. 1 and section 3.
 
     >>> real_loss(torch.zeros(2, 1))
@@ -184,10 +221,14 @@ def real_loss(logits: Tensor) -> Tensor:
 
 
 def fake_loss(logits: Tensor) -> Tensor:
-    """-(1/N) sum_i log(1 - s(c_i)), s the logistic function: small where logits c (N, 1) are low.
+    """The loss -(1/N) sum_i log(1 - s(c_i)), small if the logits c are low; s is the logistic.
 
-    A discriminator minimises it on what a generator makes.
+    A discriminator minimises it on the samples that a generator makes.
 
+    Args:
+        logits: c (N, ...), usually (N, 1).
+
+    Returns a scalar in nats.
     Reference: Goodfellow et al., Generative Adversarial Nets (2014), Eq. 1.
 
     >>> fake_loss(torch.zeros(2, 1))

@@ -12,20 +12,22 @@ from zspace.functional.tensors import full_precision
 
 
 def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: float = 1.5) -> Tensor:
-    """SSIM of pairs of images (N, C, H, W) in [0, 1]: (N,), 1 for equal images.
+    """The structural similarity index (SSIM) of each pair of images; 1 for equal images.
 
         (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
 
     with means m, variances s^2 and covariance s_xy under a Gaussian window, c1 = 0.01^2 and
-    c2 = 0.03^2; the mean over channels and over all places where the window lies within the image.
-    Can be differentiated.
+    c2 = 0.03^2; averaged over channels and over all positions at which the window lies within the
+    image. It can be differentiated.
 
     Args:
-        window: its side in pixels, odd.
-        deviation: of the Gaussian, in pixels.
+        x, y: images (N, C, H, W) in [0, 1].
+        window: the window's side in pixels, odd.
+        deviation: the Gaussian's standard deviation in pixels.
 
+    Returns (N,), in [-1, 1].
     Raises:
-        InputError: the window is larger than the image, or even.
+        InputError: the window's side is even, or larger than the image.
 
     Reference: Wang et al. (2004), Eq. 13.
     """
@@ -35,7 +37,7 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
             f"SSIM's window must be odd and have no more pixels than the image's {height}x{width} "
             f"sides, not {window} (--ssim-window)"
         )
-    # a convolution with the window is a product with a banded matrix from either side
+    # convolving with the window is multiplying by a banded matrix on either side
     rows, columns = (_band(side, window, deviation) for side in (height, width))
 
     def blur(image: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
 
 
 def similarity_window(shape: Sequence[int]) -> int:
-    """SSIM's window for images (..., H, W): 11 pixels, or the largest odd number that fits.
+    """The side of SSIM's window for images (..., H, W): 11 pixels or the largest odd one that fits.
 
     >>> similarity_window((3, 32, 32)), similarity_window((1, 8, 9))
     (11, 7)
@@ -61,7 +63,7 @@ def similarity_window(shape: Sequence[int]) -> int:
 
 
 def _band(side: int, window: int, deviation: float) -> Tensor:
-    """(side - window + 1, side), float64: a Gaussian window at each place that has room for it."""
+    """A matrix (side - window + 1, side), float64: row i holds the window at position i."""
     places = torch.arange(side - window + 1, dtype=torch.float64)[:, None]
     offset = torch.arange(side) - places - window // 2
     weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)

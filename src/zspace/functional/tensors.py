@@ -1,4 +1,4 @@
-"""Stored data as networks take them, block by block, and the seeds of independent streams."""
+"""Conversion between stored data and the floats that networks take, block by block; seeds."""
 
 from __future__ import annotations
 
@@ -11,33 +11,40 @@ from torch import Tensor, nn
 from zspace.errors import InputError
 
 BLOCK = 256
-"""Images or codes that pass through a network at a time outside training: bounds the memory."""
+"""The number of images or codes that pass through a network at a time outside training."""
 
 
 def stream(*numbers: int) -> int:
-    """A seed for one of several independent streams."""
+    """A seed for one of several independent random streams, derived from whole numbers >= 0."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def as_float(x: Tensor) -> Tensor:
-    """Stored data as networks take it: uint8 images to float32 in [0, 1], vectors as they are."""
+    """Stored data as networks take them: uint8 as float32 in [0, 1], other types unchanged.
+
+    Images (N, C, H, W) come in PyTorch's channels-last memory format.
+    """
     if x.dtype == torch.uint8:
         x = x.float().div_(255)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def as_stored(x: Tensor) -> Tensor:
-    """`as_float`'s inverse: images in [0, 1] as the nearest of 256 levels, vectors as they are."""
+    """The inverse of `as_float`: images in [0, 1] as uint8, rounded; vectors (N, D) unchanged."""
     return x.float().clamp(0, 1).mul(255).round().byte() if x.ndim == 4 else x
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """x in float32 where autocast left it in half precision."""
+    """x as float32 if it is in half precision (bfloat16 or float16), else x itself."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def check_floats(x: Tensor) -> Tensor:
-    """x itself, where it is a tensor of floats as networks take it."""
+    """x itself, after a check that it is a tensor of floats.
+
+    Raises:
+        InputError: x is no tensor, or not of a float type.
+    """
     if not isinstance(x, Tensor) or not x.is_floating_point():  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
@@ -48,7 +55,14 @@ def check_floats(x: Tensor) -> Tensor:
 
 
 def check_range(x: Tensor) -> Tensor:
-    """x itself, where it is floats as networks take them: images in [0, 1], vectors as they are."""
+    """x itself, after a check that it is what networks take: floats, and in [0, 1] if images.
+
+    Args:
+        x: images (N, C, H, W) or vectors (N, D).
+
+    Raises:
+        InputError: x is no tensor of floats, or its images reach beyond [0, 1].
+    """
     check_floats(x)
     if x.ndim == 4 and len(x) and not bool(((x >= 0) & (x <= 1)).all()):
         low, high = (float(v) for v in x.aminmax())
@@ -60,20 +74,23 @@ def check_range(x: Tensor) -> Tensor:
 
 
 def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOCK) -> Tensor:
-    """function(x), computed on `block` rows at a time: memory stays bounded."""
+    """function(x), computed on `block` rows of x at a time, which bounds the memory."""
     return torch.cat([function(part) for part in x.split(block)])
 
 
 @torch.no_grad()
 def of_stored(function: Callable[[Tensor], Tensor], x: Tensor, device: torch.device) -> Tensor:
-    """function(x) of stored data, taken blockwise as floats on a device; no graph is kept."""
+    """function(x) for stored data x, moved to a device and converted to floats block by block.
+
+    No graph for gradients is kept.
+    """
     return blockwise(lambda block: function(as_float(block.to(device))), x)
 
 
 def in_eval_mode(net: nn.Module, x: Tensor) -> Tensor:
-    """net(x) with batch norm by its running statistics and no dropout, whatever mode net is in.
+    """net(x) with batch norm's running statistics and without dropout, whatever mode net is in.
 
-    In train mode it is called after the passes in that mode: they move the statistics.
+    In training, call it after the passes in train mode, since these update the statistics.
     """
     mode = net.training
     net.eval()

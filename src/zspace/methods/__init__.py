@@ -1,1 +1,1 @@
-"""Methods, one paper per file: networks in, objectives out."""
+"""Methods, one file for each paper: classes that take networks and yield the losses to minimise."""

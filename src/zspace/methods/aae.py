@@ -16,24 +16,27 @@ BETAS = (0.5, 0.999)
 
 
 class AAE(LatentModel[Sampler]):
-    """Makhzani et al., Adversarial Autoencoders (2016), section 2: codes matched to any prior.
+    """An autoencoder whose codes are matched to any prior by a discriminator.
 
-    Three updates in turn, each by its own Adam: encoder E and decoder D reconstruct; a
-    discriminator C tells draws of the prior from codes; E makes its codes pass for draws.
+    Three updates follow one another, each with its own Adam: encoder E and decoder D reconstruct; a
+    discriminator C tells samples of the prior from codes; E makes its codes pass for such samples.
 
         ae             min over E, D of (1/d) E||x - D(E(x))||^2
         discriminator  min over C of -E_p log s(C(z)) - E_x log(1 - s(C(E(x))))
         encoder        min over E of -E_x log s(C(E(x)))
 
-    with s the logistic function; the last is the form that does not saturate (Goodfellow et al.,
-    2014, section 3).
+    with s the logistic function and d the number of elements of a sample; the last is the form that
+    does not saturate (Goodfellow et al., 2014, section 3).
 
     Args:
-        encoder: E, data to codes (N, l).
-        decoder: D, codes to data.
-        prior: what the codes are to look like.
-        discriminator: C, codes to (N, 1); no batch norm.
-        rate: of the three Adams.
+        encoder: E, which maps data to codes (N, l).
+        decoder: D, which maps codes to data.
+        prior: p, the distribution that the codes are to have.
+        discriminator: C, which maps codes to logits (N, 1), without batch norm.
+        latent_dim: l, the size of a code.
+        rate: the learning rate of the three Adams.
+
+    Reference: Makhzani et al., Adversarial Autoencoders (2016), section 2.
     """
 
     def __init__(

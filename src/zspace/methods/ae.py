@@ -14,15 +14,18 @@ from zspace.training import adam
 
 
 class AE(LatentModel):
-    """min over E, D of mean ||x - D(E(x))||^2, or of the mean |x - D(E(x))| of a pixel.
+    """An autoencoder that minimises the squared or the absolute error of its reconstructions.
+
+        min over E, D of E||x - D(E(x))||^2, or of the mean of |x - D(E(x))| over pixels
 
     It has no prior: samplers are fitted to its codes.
 
     Args:
-        encoder: data to codes (N, latent_dim).
-        decoder: codes to data.
+        encoder: E, which maps data to codes (N, latent_dim).
+        decoder: D, which maps codes to data.
+        latent_dim: the size of a code.
         loss: "squared-error" or "absolute-error".
-        rate: of Adam.
+        rate: the learning rate of Adam.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""ALAE: a GAN whose discriminator looks through an encoder."""
+"""ALAE, a GAN whose discriminator judges the codes of an encoder."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ BETAS = (0.0, 0.99)
 
 
 class ALAE(LatentModel[Pushforward]):
-    """Algorithm 1 of Pidhorskyi et al., Adversarial Latent Autoencoders (2020).
+    """An adversarial latent autoencoder, a GAN with an encoder in its discriminator.
 
-    Noise n becomes a code w = F(n), that an image G(w), which an encoder E takes back to a code;
-    the discriminator C judges codes. Three updates in turn, each by its own Adam:
+    F maps noise n to a code w = F(n), G maps that to an image G(w), and an encoder E maps images
+    to codes, which the discriminator C judges. Three updates follow one another, each with its own
+    Adam:
 
         discriminator  min over E, C of E log(1 + exp C(E(G(F(n))))) + E log(1 + exp -C(E(x)))
                                         + (gamma / 2) E||grad_x C(E(x))||^2
         generator      min over F, G of E log(1 + exp -C(E(G(F(n)))))
         latent         min over E, G of E||F(n) - E(G(F(n)))||^2
 
-    Images are reconstructed only as far as codes are: nothing compares pixels.
+    Only codes are reconstructed: no loss compares pixels.
 
     Args:
-        encoder: E, images to codes (N, D).
-        decoder: G, codes to images.
-        prior: F's distribution of codes.
-        discriminator: C, codes to (N, 1).
-        gamma: 10 in the paper.
-        rate: of the Adams.
+        encoder: E, which maps images to codes (N, D).
+        decoder: G, which maps codes to images.
+        prior: the distribution of codes F(n).
+        discriminator: C, which maps codes to logits (N, 1).
+        latent_dim: D, the size of a code.
+        gamma: the weight of the gradient penalty, 10 in the paper.
+        rate: the learning rate of the Adams.
 
-    E has no batch norm, which would hide from C what sets a batch apart.
-
-    Departures: FlexAE's networks in place of StyleGAN's, and without its equalised rates Adam's
-    rate is 2e-4, a tenth of the paper's.
+    E has no batch norm, which would hide the difference between two batches from C.
+    Departures: the networks are FlexAE's in place of StyleGAN's; without the latter's equalised
+    learning rates, Adam's rate is 2e-4, a tenth of the paper's.
+    Reference: Pidhorskyi et al., Adversarial Latent Autoencoders (2020), Algorithm 1.
     """
 
     def __init__(

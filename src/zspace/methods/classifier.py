@@ -1,4 +1,4 @@
-"""A classifier: the judge that evaluation uses, and the first stage of ReGene."""
+"""A classifier, which evaluation uses as a judge, and ReGene as its first stage."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from zspace.training import adam
 
 Augment = Literal["none", "crop", "crop-flip"]
 SHIFT = 4
-"""Pixels by which a cropped image is shifted at most."""
+"""The largest shift of a training image, in pixels."""
 
 
 class Classifier(Method):
-    """-(1/N) sum_i log p(y_i | x_i) (or another loss), minimised by Adam, or by SGD as for
-    residual networks.
+    """A classifier that minimises the cross-entropy -(1/N) sum_i log p(y_i | x_i) or another loss.
 
     Args:
-        net: images to logits.
-        optimizer: "adam"; "sgd", with momentum 0.9 and weight decay 1e-4 (He et al., 2016,
-            section 4.2).
-        rate: unset: Adam's 1e-3, SGD's 0.1.
-        loss: of `zspace.functional.classification_error`.
-        augment: what happens to training images: "crop" shifts them by up to 4 pixels, filling
-            with zeros; "crop-flip" mirrors half of them, too (ibid.).
+        net: maps images (N, C, H, W) to logits (N, K).
+        optimizer: "adam", or "sgd" with momentum 0.9 and weight decay 1e-4.
+        rate: the learning rate; None means 1e-3 for Adam and 0.1 for SGD.
+        loss: a loss of `zspace.functional.classification_error`.
+        augment: the random changes of training images: "crop" shifts them by up to 4 pixels and
+            fills with zeros; "crop-flip" also mirrors half of them.
+
+    Reference: He et al., Deep Residual Learning (2016), section 4.2, for SGD and augmentation.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Classifier(Method):
         self.loss: ClassLoss = loss
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, C, H, W) in [0, 1]."""
+        """The logits (N, K) of images (N, C, H, W) in [0, 1]."""
         logits: Tensor = self.net(x)
         return logits
 
@@ -71,7 +71,12 @@ class Classifier(Method):
 
 
 def shifted(x: Tensor, where: Tensor) -> Tensor:
-    """Each image moved by up to SHIFT pixels either way; where (N, 2) in [0, 1) says how far."""
+    """Images that are shifted by up to `SHIFT` pixels in either direction, and filled with zeros.
+
+    Args:
+        x: images (N, C, H, W).
+        where: the shifts down and right, (N, 2) in [0, 1), in units of their range.
+    """
     _, channels, height, width = x.shape
     start = (where * (2 * SHIFT + 1)).long()
     rows = start[:, :1] + torch.arange(height, device=x.device)

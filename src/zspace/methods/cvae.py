@@ -19,23 +19,27 @@ from zspace.training import adam
 
 
 class CVAE(LatentModel):
-    """min over E, D of E[ ||x - D(n, y)||^2 + beta KL(q(n | x, y) || N(0, I)) ], n ~ q(n | x, y).
+    """A conditional variational autoencoder, whose codes hold the label.
 
-    A code is (n, e_y): noise, and the indicator of the label y. For images whose label nobody gives
-    a classifier q(y | x), which learns beside, gives its probabilities in place of e_y: min of
-    -E log q(y | x).
+        min over E, D of E[ ||x - D(n, y)||^2 + beta KL(q(n | x, y) || N(0, I)) ],  n ~ q(n | x, y)
+
+    A code is (n, e_y): noise, and the indicator of the label y. To encode images without labels, a
+    classifier q(y | x), which is trained at the same time by min of -E log q(y | x), gives its
+    probabilities in place of e_y.
 
     Args:
-        encoder: images with maps of the label's indicator, (N, C + K, H, W), to (N, 2 noise_dim).
-        decoder: codes (N, noise_dim + K) to images.
-        classifier: images to logits (N, K).
-        prior: of codes.
-        beta: weight of the KL.
-        rate: of both Adams.
+        encoder: maps images with maps of the label's indicator, (N, C + K, H, W), to means and log
+            variances (N, 2 noise_dim).
+        decoder: maps codes (N, noise_dim + K) to images.
+        classifier: maps images to logits (N, K).
+        prior: the distribution of codes.
+        latent_dim: noise_dim + K, the size of a code.
+        beta: the weight of the KL divergence.
+        rate: the learning rate of both Adams.
 
-    Reference: Sohn et al., Learning Structured Output Representation (2015), Eq. 4; the classifier
-    as in Kingma et al., Semi-supervised Learning with Deep Generative Models (2014), Eq. 9, where
-    all images have labels.
+    Reference: Sohn et al., Learning Structured Output Representation (2015), Eq. 4. The classifier
+    is that of Kingma et al., Semi-supervised Learning with Deep Generative Models (2014), Eq. 9,
+    for the case that all images have labels.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class CVAE(LatentModel):
         self.beta, self.rate = beta, rate
 
     def encode(self, x: Tensor) -> Tensor:
-        """(mean of q(n | x, p), p) with p = q(y | x): (N, noise_dim + K)."""
+        """The codes (N, noise_dim + K): the mean of q(n | x, p) and p, with p = q(y | x)."""
         p = full_precision(self.classifier(check_floats(x))).softmax(1)
         mean, _ = moments_of(self.encoder(labelled(x, p)))
         return torch.cat([mean, p], 1)

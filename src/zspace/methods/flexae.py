@@ -1,4 +1,4 @@
-"""FlexAE and FlexAE-SR: an autoencoder whose latent prior is learned with it."""
+"""FlexAE and FlexAE-SR, autoencoders whose latent prior is learned with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATES = {
     "generator": 1e-4,
     "encoder": 1e-5,
 }
-"""Adam's learning rates (Algorithm 1): in place of weights between the losses."""
+"""Adam's learning rates (Algorithm 1), which take the place of weights between the losses."""
 
 BETAS = {
     "ae": (0.9, 0.999),
@@ -35,29 +35,32 @@ BETAS = {
 
 
 class FlexAE(LatentModel[Pushforward]):
-    """Algorithm 1 of Mondal et al., FlexAE: Flexibly Learning Latent Priors (UAI 2021).
+    """FlexAE, an autoencoder whose prior is learned by a generator of codes.
 
-    Encoder E and decoder D reconstruct; a generator G makes codes out of noise; a critic C_z
-    tells the two kinds of code apart, and each is moved towards the other. With an image critic
-    C_x the decoder learns to make images of interpolated codes too (smoothing: FlexAE-SR).
-
-    There are no weights between the losses: each has an Adam of its own, whose rate is its weight.
+    Encoder E and decoder D reconstruct; a generator G makes codes from noise; a critic C_z tells
+    the two kinds of codes apart, and each kind is moved towards the other. With an image critic
+    C_x, the decoder also learns to make realistic images from interpolated codes (smoothing, which
+    makes it FlexAE-SR). There are no weights between the losses: each has an Adam of its own, whose
+    learning rate takes the place of a weight.
 
     Args:
-        encoder: E, data to codes (N, m).
-        decoder: D, codes to data.
-        prior: G's distribution of codes, noise (N, m) to codes (N, m).
-        latent_critic: C_z, codes to (N, 1).
-        image_critic: C_x, images to (N, 1); None: plain FlexAE.
-        critic_steps: updates of the critics for each of the others, 5 in the paper.
-        rates: learning rates by the optimisers' names.
+        encoder: E, which maps data to codes (N, m).
+        decoder: D, which maps codes to data.
+        prior: the distribution of codes that G makes from noise (N, m).
+        latent_critic: C_z, which maps codes to (N, 1).
+        image_critic: C_x, which maps images to (N, 1); None for FlexAE without smoothing.
+        latent_dim: m, the size of a code.
+        critic_steps: the number of updates of the critics for each update of the others, 5 in the
+            paper.
+        rates: the learning rates by the optimisers' names.
 
-    Departures: the decoder is also shown generated codes (without a gradient), or its batch norm
-    would be evaluated on codes whose statistics it never saw; of its passes in an iteration of
-    FlexAE-SR one reconstructs, five interpolate, one generates. "Reuse of the last draw" (code) is
-    read as that of images, noise and gamma: what C_x was last shown is what AEreg improves. So the
-    last interpolation is decoded once for both, and G's last codes are made once: no weight that
-    they depend on moves in between.
+    Departures: the decoder also decodes generated codes in training (without a gradient), so that
+    its batch norm gathers the statistics of such codes, too; of its passes in an iteration of
+    FlexAE-SR one reconstructs, five interpolate and one generates. "Reuse of the last draw" (in the
+    authors' code) is understood as reuse of images, noise and gamma: AEreg improves the images that
+    C_x was last shown. The last interpolation is therefore decoded once for both, and G's last
+    codes are made once, since no weight that they depend on changes in between.
+    Reference: Mondal et al., FlexAE: Flexibly Learning Latent Priors (UAI 2021), Algorithm 1.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class FlexAE(LatentModel[Pushforward]):
 
         z_hat = x_inp = x
         for step in range(self.critic_steps):
-            # a graph is wanted only of the last draw, which AEreg and G go on with
+            # only the last draw, which AEreg and G use again, needs a graph
             last = step == self.critic_steps - 1
             x, _ = next(batches)
             noise = batches.normal(m)

@@ -1,4 +1,4 @@
-"""GANs, conditional ones where there are labels: DCGAN, WGAN-GP, SNGAN."""
+"""The GANs DCGAN, WGAN-GP and SNGAN, which are conditional if the data have labels."""
 
 from __future__ import annotations
 
@@ -27,35 +27,38 @@ from zspace.training import adam
 Adversary = Literal["logistic", "wasserstein", "hinge"]
 
 PENALTY = 10.0
-"""lambda of Gulrajani et al. (2017)."""
+"""The weight lambda of the gradient penalty in Gulrajani et al. (2017)."""
 
 
 class GAN(LatentModel[Labelled]):
-    """A generator G of codes z = (n, e_y), noise and a label's indicator, against a critic C.
+    """A generative adversarial network: a generator G of images against a critic C.
+
+    A code z = (n, e_y) is noise and a label's indicator.
 
         logistic (DCGAN)        C: -E log s(C(x)) - E log(1 - s(C(G(z))));  G: -E log s(C(G(z)))
         wasserstein (WGAN-GP)   C: E C(G(z)) - E C(x) + 10 E(||grad C|| - 1)^2;  G: -E C(G(z))
         hinge (SNGAN)           C: E max(0, 1 - C(x)) + E max(0, 1 + C(G(z)));  G: -E C(G(z))
 
-    with s the logistic function. Each image, true or generated, is shown with its label as constant
-    maps. So that there are codes of images, too, an encoder learns beside, from generated images
-    alone, and nothing else learns from it:
+    with s the logistic function. C sees each image, real or generated, with its label as constant
+    maps. An encoder, which gives codes of images, learns at the same time from generated images
+    alone, and does not affect the other networks:
 
         encoder  min over E of E||n - E_n(G(z))||^2 - E log q_E(y | G(z))
 
     Args:
-        encoder: images to (N, noise_dim + K): noise, then the logits of labels.
-        decoder: G, codes to images.
-        critic: C, images with maps of the label, (N, C + K, H, W), to (N, 1).
-        prior: of codes.
-        adversary: which loss.
-        critic_steps: updates of C for each of G.
-        rate, betas: of the Adams.
+        encoder: E, which maps images to (N, noise_dim + K): noise, then the logits of labels.
+        decoder: G, which maps codes to images.
+        critic: C, which maps images with maps of the label, (N, C + K, H, W), to (N, 1).
+        prior: the distribution of codes.
+        latent_dim: noise_dim + K, the size of a code.
+        adversary: the name of the loss.
+        critic_steps: the number of updates of C for each update of G.
+        rate, betas: the learning rate and the decay rates of the Adams.
 
     Reference: Radford et al., DCGAN (2016); Gulrajani et al., Improved Training of Wasserstein GANs
     (2017), Algorithm 1; Miyato et al., Spectral Normalization (2018), Eq. 16 and 17; Mirza and
-    Osindero (2014) for labels. Departure: SNGAN's critic takes labels as the others' do, not by a
-    projection. The encoder is none of theirs.
+    Osindero (2014) for labels. Departures: SNGAN's critic takes labels as the others' critics do,
+    not by a projection. The encoder is an addition to all three.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class GAN(LatentModel[Labelled]):
         self.rate, self.betas = rate, betas
 
     def encode(self, x: Tensor) -> Tensor:
-        """The noise that E finds, and the probabilities of labels: (N, noise_dim + K)."""
+        """The codes (N, noise_dim + K): E's estimate of the noise, and labels' probabilities."""
         noise, logits = self._encoded(x)
         return torch.cat([noise, logits.softmax(1)], 1)
 
@@ -115,7 +118,7 @@ class GAN(LatentModel[Labelled]):
             return {"real": real_loss(on_real), "fake": fake_loss(on_fake)}
         if self.adversary == "hinge":
             return {"real": relu(1 - on_real).mean(), "fake": relu(1 + on_fake).mean()}
-        # of the gradient in the image alone
+        # the penalty is on the gradient with respect to the image alone
         penalty = gradient_penalty(critic, real, full_precision(fake), batches.uniform(1))
         return {"wasserstein": on_fake.mean() - on_real.mean(), "penalty": PENALTY * penalty}
 

@@ -1,4 +1,4 @@
-"""GEN: an autoencoder whose codes are matched to a known density by kernel density estimates."""
+"""GEN, an autoencoder whose codes are matched to a known density by kernel density estimates."""
 
 from __future__ import annotations
 
@@ -21,60 +21,67 @@ BETAS = (0.5, 0.999)
 """Adam's decay rates (section 5.3 gives the first)."""
 
 WARM_UP = 100
-"""Iterations after which the centres may lag by one iteration more."""
+"""The number of iterations after which the centres may lag by one iteration more."""
 
 RANGE = 5.0
-"""Times the target's deviation that the codes may lie from its mean before training stops."""
+"""The distance of the codes from the target's mean, in its deviations, at which training stops."""
 
 
 class GEN(LatentModel):
-    """Algorithm 1 of Saha, Elhabian and Whitaker, GENs: Generative Encoding Networks.
+    """A generative encoding network, whose codes are matched to a target density.
 
         min over E, D of  (1/d) E||x - D(E(x))||^2 + lambda E_x log[ p_e(z') / (p_t(z') + p_e(z')) ]
 
-    with z' = E(x), p_t the target and p_e a Gaussian kernel density of bandwidth h on m codes that
-    lag behind: of images which the epoch's gradient steps do not use, encoded anew every k_b
-    iterations (Eq. 3). Its line 1, h, is `zspace.samplers.kde.optimal_bandwidths`.
+    with z' = E(x), d the number of elements of a sample, p_t the target, and p_e a Gaussian kernel
+    density of bandwidth h. Its m centres are lagged codes: codes of images that the epoch's
+    gradient steps do not use, encoded again every k_b iterations (Eq. 3). Line 1 of the paper's
+    algorithm, which finds h, is `zspace.samplers.kde.optimal_bandwidths`.
 
-    At the optimum the codes convolved with the kernel are the target: N(0, (1 - h^2) I) for N(0, I)
-    (Eq. 8). That is the prior from which codes are drawn; the target is at hand as well.
+    At the optimum, the codes convolved with the kernel have the target's distribution, so that the
+    codes are N(0, (1 - h^2) I) for the target N(0, I) (Eq. 8). That is the prior from which codes
+    are drawn; the target is available as a sampler as well.
 
-    With labels for some images (semi-supervised, section 5.4) a third term matches the codes of
+    If some images have labels (semi-supervised, section 5.4), a third term matches the codes of
     each class to the mixture's component of that class, p_t(z'|y), by the kernel density p_e(z'|y)
     of the lagged codes whose label is known to be y:
 
         lambda E_(x,y) -log[ p_t(z'|y) / (p_t(z'|y) + p_e(z'|y)) ]
 
-    (the paper does not say how). That is the form "non-saturating", which can be had for the second
-    term, too. Both forms move a code along grad log p_e - grad log p_t, so both rest where p_e is
-    p_t; but Eq. 3's weighs it by p_t / (p_t + p_e), which vanishes for codes that the target does
-    not reach: between the modes of a mixture they are never found. Goodfellow et al. (2014,
-    section 3) have the same two forms for a generator.
+    The paper does not give this term. It has the form "non-saturating", which can be chosen for the
+    second term, too. Both forms move a code along grad log p_e - grad log p_t, so both are at rest
+    where p_e is p_t; but the form of Eq. 3 weighs that gradient by p_t / (p_t + p_e), which
+    vanishes for codes that the target does not reach, so that codes between the modes of a mixture
+    stay there. Goodfellow et al. (2014, section 3) have the same two forms for a generator.
 
     Args:
-        encoder: E, data to codes (N, l). It needs batch norm in its hidden layers, see below.
-        decoder: D, codes to data.
-        target: p_t, a Gaussian mixture (of one component: a normal distribution).
+        encoder: E, which maps data to codes (N, l). It needs batch norm in its hidden layers (see
+            below).
+        decoder: D, which maps codes to data.
+        target: p_t, a Gaussian mixture, which may have a single component.
+        latent_dim: l, the size of a code.
         centres: m, the number of lagged codes; their images come from `Batches.set_aside`.
-        bandwidth: h.
+        bandwidth: h, above 0.
         weight: lambda; 0.005 to 0.01 in the paper.
-        form: "jsd", Eq. 3's, or "non-saturating".
+        form: "jsd", the form of Eq. 3, or "non-saturating".
         lag: k_b, 10 in the paper.
-        floor: hold p_e above the density that the target has at the edge of its innermost 99.9%.
-        rate: of Adam.
+        floor: whether p_e is kept above the density that the target has at the edge of its
+            innermost 99.9%.
+        rate: the learning rate of Adam.
 
-    Departures: the reconstruction error is the mean over pixels (the paper's Eq. 3 has the sum, its
-    reported loss of 0.02 and its lambda are of the mean). When an epoch begins the centres are
-    encoded anew, too, so that none is ever of an image that the epoch uses; and while training
-    begins they lag by 1 iteration, by 2 after 100, and so on up to k_b: codes that move far in ten
-    iterations are pushed on by where they were. Codes may run away all the same: log p_e -
-    log(p_t + p_e) has no lower bound in the tails, where the kernels decay faster than the target.
-    Batch norm in hidden layers and a floor under p_e hold them back (without the floor, codes of
-    MNIST's ones alone ran away after 3,050 iterations); where they do not, training stops with an
-    error.
+    Departures: the reconstruction error is the mean over pixels (the paper's Eq. 3 has the sum, but
+    its reported loss of 0.02 and its lambda fit the mean). The centres are also encoded again when
+    an epoch begins, so that no centre is ever a code of an image that the epoch uses. At the
+    beginning of training they lag by 1 iteration, by 2 after 100, and so on up to k_b, since codes
+    that move far in ten iterations are pushed away by their own former places. Codes may still
+    diverge: log p_e - log(p_t + p_e) has no lower bound in the tails, where the kernels decay
+    faster than the target. Batch norm in hidden layers and a floor under p_e hold them back
+    (without the floor, codes of MNIST's ones alone diverged after 3,050 iterations); if they do
+    not, training stops with an error.
 
     Raises:
         InputError: h is not below the least deviation of the target's components.
+
+    Reference: Saha, Elhabian and Whitaker, GENs: Generative Encoding Networks, Algorithm 1.
     """
 
     centres: Tensor
@@ -133,7 +140,7 @@ class GEN(LatentModel):
         return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
 
     def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
-        """The mismatch of p_e(z'|y) and p_t(z'|y), mean over the images whose label y is known."""
+        """The mean mismatch of p_e(z'|y) and p_t(z'|y) over the images whose label y is known."""
         each = self.target.component_log_probs(full_precision(z))
         parts = [z.new_zeros(0)]
         for label in y[y >= 0].unique().tolist():
@@ -145,10 +152,13 @@ class GEN(LatentModel):
         return terms.sum() / max(1, len(terms))
 
     def _encode_centres(self, batches: Batches) -> None:
-        """Lines 3 and 13 of Algorithm 1: batch norm by its running statistics, no gradient."""
+        """Encode the centres (lines 3 and 13 of Algorithm 1), with batch norm's running statistics.
+
+        No gradient is taken.
+        """
         x, y = batches.set_aside()
         if batches.step == 0:
-            # running statistics that have seen nothing would put the centres where no code is
+            # initial running statistics would give centres that are far from all codes
             device = self.centres.device
             update_bn((as_float(block.to(device)) for block in x.split(BLOCK)), self.encoder)
         self.eval()
@@ -167,6 +177,6 @@ class GEN(LatentModel):
 
 
 def _edge(target: Mixture) -> float:
-    """The log density below which 0.1% of the target's draws lie."""
+    """The log density, in nats, below which 0.1% of the target's samples lie."""
     drawn = target.sample(100_000, generator=torch.Generator().manual_seed(0))
     return float(target.log_prob(drawn).quantile(0.001))

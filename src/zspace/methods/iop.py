@@ -22,23 +22,26 @@ from zspace.training import adam
 
 
 class IOP(DiagonalPosterior[ImplicitPrior]):
-    """A VAE whose prior is the aggregated posterior q(z), known by a learned density ratio.
+    """A VAE whose prior is the aggregated posterior q(z), given by a learned density ratio.
 
         vae    min over E, D of E_x[ -log p(x | z) + KL(q(z | x) || N(0, I)) - T(z) ]
         ratio  min over T of -E_q log s(T(z)) - E_N(0, I) log(1 - s(T(z)))
 
-    with s the logistic function: T learns log q(z) / N(z; 0, I), so that KL - T is, on average,
-    KL(q(z | x) || q(z)), which is the least that any prior can have.
+    with s the logistic function. T learns log(q(z) / N(z; 0, I)), so that KL - T is, on average,
+    KL(q(z | x) || q(z)), the least divergence that any prior can give.
 
     Args:
-        encoder: data to (N, 2 D): means, then log variances.
-        decoder: codes to data.
-        prior: with T.
-        rate, ratio_rate: of the two Adams.
+        encoder: E, which maps data to means and log variances (N, 2 D).
+        decoder: D, which maps codes to data.
+        prior: the prior, which holds T.
+        latent_dim: D, the size of a code.
+        rate: the learning rate of the VAE's Adam.
+        ratio_rate: the learning rate of T's Adam.
 
+    -log p(x | z) is the squared error, as by default in `zspace.methods.vae.VAE`. T is updated once
+    for each update of the VAE, and its dropout acts in its own update only.
     Reference: Takahashi et al., Variational Autoencoder with Implicit Optimal Priors (2019), Eq. 9,
-    11 and 13, Algorithm 1. -log p(x | z) is the squared error, as for the VAE here; T is updated
-    once for each update of the VAE. Its dropout is of its own update alone.
+    11 and 13, Algorithm 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""LSR-GAN: a generator that renders what a frozen encoder knows."""
+"""LSR-GAN, a generator that renders images from the codes of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -20,27 +20,31 @@ BETAS = (0.5, 0.999)
 
 
 class LSRGAN(Variational[Sampler]):
-    """Imagining the latent space of a VAE (2020): its second stage.
+    """The second stage of LSR-GAN, which trains a renderer g of codes against a discriminator d.
 
-    Two updates in turn, each by its own Adam. The encoder's q(z | x) stays as it is, in eval mode;
-    z is drawn from the prior, N(0, I) for a VAE:
+    Two updates follow one another, each with its own Adam. The encoder's q(z | x) is frozen, in
+    eval mode; z is drawn from the prior, which is N(0, I) for a VAE:
 
         discriminator  min over d of -E_x log s(d(x)) - E_z log(1 - s(d(g(z))))            (Eq. 3)
         renderer       min over g of -E_z log s(d(g(z))) - lambda E_z log q(z | g(z))      (Eq. 4)
 
-    with s the logistic function; d gives a map of logits, over whose places means are taken.
-    Equation 4 is printed for maximisation in part; these are the signs that train.
+    with s the logistic function; d gives a map of logits, whose mean is taken. Parts of Equation 4
+    are printed with the signs of a maximisation; the signs here are those that work.
 
-    The autoencoder's own decoder stays beside the renderer (`decoders`), for comparison.
+    The autoencoder's own decoder is kept beside the renderer (`decoders`), for comparison.
 
     Args:
         vae: any trained model with a posterior; it is frozen.
-        renderer: g, codes to images in [0, 1]; None: begins as a copy of the model's decoder.
-        discriminator: d, images to logits (N, ...).
+        renderer: g, which maps codes to images in [0, 1]; None starts from a copy of the model's
+            decoder.
+        discriminator: d, which maps images to logits (N, ...).
         weight: lambda.
-        reduction: of log q(z | g(z)) over the D dimensions of a code: "mean", as in the authors'
-            code, or "sum", as in the paper's formula, whose lambda is D times as strong.
-        rate: of both Adams.
+        reduction: how log q(z | g(z)) is reduced over the D dimensions of a code: "mean", as in the
+            authors' code, or "sum", as in the paper's formula, with which lambda is D times as
+            strong.
+        rate: the learning rate of both Adams.
+
+    Reference: Imagining the latent space of a VAE (2020), Eq. 3 and 4.
     """
 
     def __init__(
@@ -78,14 +82,14 @@ class LSRGAN(Variational[Sampler]):
         return self.vae.encode(x)
 
     def begin(self) -> None:
-        """Take over what the trained model has learned: its prior, and a copied decoder."""
+        """Copy the trained model's prior and, if the renderer is a copy, its decoder."""
         if self.vae.prior is not None:
             self.prior.load_state_dict(self.vae.prior.state_dict())
         if self.copied:
             self.decoder.load_state_dict(self.vae.decoder.state_dict())
 
     def begun(self, images: Images) -> Part:
-        """The training images, once an autoencoder that a stage before has trained is copied."""
+        """The training images, after `begin` has copied what an earlier stage has trained."""
         self.begin()
         return images.train
 

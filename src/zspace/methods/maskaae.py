@@ -1,4 +1,4 @@
-"""MaskAAE: an adversarial autoencoder that learns how many dimensions its codes need."""
+"""MaskAAE, an adversarial autoencoder that learns how many dimensions its codes need."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ BETAS = (0.5, 0.999)
 
 
 class Masked(Sampler):
-    """m * n, n ~ N(0, I): the normal distribution, each dimension scaled by a mask m in (0, 1).
+    """The distribution of m * n, n ~ N(0, I), with each dimension scaled by a mask m in (0, 1).
 
-    m = s(mask), s the logistic function; it begins at 0.73.
+    m = s(mask), with s the logistic function, is initially 0.73.
+
+    Args:
+        dim: D, the size of a code.
     """
 
     def __init__(self, dim: int) -> None:
@@ -28,7 +31,7 @@ class Masked(Sampler):
         self.mask = nn.Parameter(torch.ones(dim))
 
     def scales(self) -> Tensor:
-        """m (D,)."""
+        """The mask m (D,)."""
         return self.mask.sigmoid()
 
     def sample(
@@ -38,11 +41,11 @@ class Masked(Sampler):
 
 
 class MaskAAE(LatentModel[Masked]):
-    """Mondal et al., MaskAAE: Latent Space Optimization for Adversarial Auto-Encoders (2020).
+    """An adversarial autoencoder with a learned mask of the dimensions of its codes.
 
-    Codes are m * E(x) and the prior is m * n, n ~ N(0, I), with one mask m for both. Where the
-    codes have more dimensions than the data, no autoencoder can match the prior, and a
-    discriminator C sees it; the mask closes dimensions until it can.
+    Codes are m * E(x) and the prior is m * n, n ~ N(0, I), with the same mask m. If the codes have
+    more dimensions than the data, no autoencoder can match the prior, and a discriminator C detects
+    that; the mask closes dimensions until the prior can be matched.
 
         ae             min over E, D of E||x - D(z)||^2, z = m * E(x)
         discriminator  min over C of -E log s(C(m * n)) - E_x log(1 - s(C(z)))
@@ -50,18 +53,23 @@ class MaskAAE(LatentModel[Masked]):
         mask           min over m of a E||x - D(z)||^2 + c sum_d m_d (1 - m_d)
                                      + b (E log s(C(m * n)) + E_x log(1 - s(C(z))))
 
-    with s the logistic function. What b weighs is 2 JSD(codes, prior) - log 4 for the best C; the
-    last but one term leads each m_d to 0 or 1.
+    with s the logistic function. The term with weight b is 2 JSD(codes, prior) - log 4 for the best
+    C; the term with weight c leads each m_d to 0 or 1.
 
     Args:
-        encoder: E, data to codes (N, D).
-        decoder: D, codes to data.
-        prior: with the mask.
-        discriminator: C, codes to (N, 1).
+        encoder: E, which maps data to codes (N, D).
+        decoder: D, which maps codes to data.
+        prior: the prior, which holds the mask.
+        discriminator: C, which maps codes to logits (N, 1).
+        latent_dim: the size of a code.
         weights: a, b and c.
-        rate, mask_rate: of the Adams.
+        rate: the learning rate of the networks' Adams.
+        mask_rate: the learning rate of the mask's Adam.
 
-    Departures: the mask is a logistic function of what is learned; its weights a, b, c are ours.
+    Departures: the mask is a logistic function of the learned parameter, and the weights a, b and c
+    are our own.
+    Reference: Mondal et al., MaskAAE: Latent Space Optimization for Adversarial Auto-Encoders
+    (2020).
     """
 
     def __init__(
@@ -81,7 +89,7 @@ class MaskAAE(LatentModel[Masked]):
         self.rate, self.mask_rate = rate, mask_rate
 
     def encode(self, x: Tensor) -> Tensor:
-        """m * E(x)."""
+        """The codes m * E(x), (N, D)."""
         return self.prior.scales() * super().encode(x)
 
     def optimizers(self) -> dict[str, Optimizer]:

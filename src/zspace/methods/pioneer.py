@@ -1,4 +1,4 @@
-"""Pioneer: an encoder and a generator that play against each other, without a discriminator."""
+"""Pioneer, an encoder and a generator trained against each other, without a discriminator."""
 
 from __future__ import annotations
 
@@ -19,29 +19,33 @@ BETAS = (0.5, 0.999)
 
 
 class Pioneer(LatentModel[Sphere]):
-    """Heljakka et al., Pioneer Networks (2018): codes on the unit sphere, uniform for images only.
+    """An adversarial generator and encoder whose codes lie on the unit sphere.
+
+    The codes of real images are made uniform on the sphere, and those of generated images are not.
 
         encoder    min over E of max(KL(E(x)) - KL(E(G(z))), -M) + a E|x - G(E(x))|
         generator  min over G of KL(E(G(z))) + b E[1 - cos(z, E(G(z)))]
 
-    z uniform on the sphere, KL the divergence from N(0, I), per dimension, of the normal
+    z is uniform on the sphere. KL is the divergence from N(0, I), per dimension, of the normal
     distribution with the moments of a batch of codes times sqrt(D). The generator is updated twice
     in each iteration.
 
     Args:
-        encoder: E, images to codes (N, D), which are then scaled to norm 1. No batch norm, which
-            would hide what sets a batch apart.
-        decoder: G; it takes any code, scaled to norm 1.
-        prior: uniform on the sphere.
+        encoder: E, which maps images to codes (N, D) that are then scaled to norm 1. It has no
+            batch norm, which would hide the differences between batches.
+        decoder: G, which maps codes, scaled to norm 1, to images.
+        prior: the uniform distribution on the sphere.
+        latent_dim: D, the size of a code.
         weights: a and b, 10 and 1000 in the authors' code (with the mean over pixels).
-        margin: M: how far the encoder sets generated images apart. Without it E collapses their
-            codes, here, and G never finds back.
-        rate: of both Adams.
+        margin: M, how far the encoder separates generated images. Without it, E collapses their
+            codes with these networks, and G does not recover.
+        rate: the learning rate of both Adams.
 
-    Departures: networks that do not grow, of FlexAE's size, without spectral norm; a margin, which
-    the same authors' Towards Photographic Image Manipulation (2019) has; Adam's constants are those
-    of Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder Networks (2018), whose
-    game (section 3) it is.
+    Departures: the networks do not grow, are of FlexAE's size, and have no spectral norm; the
+    margin comes from the same authors' Towards Photographic Image Manipulation (2019); Adam's
+    constants are those of Ulyanov et al., It Takes (Only) Two: Adversarial Generator-Encoder
+    Networks (2018), whose game (section 3) this is.
+    Reference: Heljakka et al., Pioneer Networks (2018).
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class Pioneer(LatentModel[Sphere]):
         self.weights, self.margin, self.rate = weights, margin, rate
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (N, D) of norm 1."""
+        """The codes (N, D), scaled to norm 1."""
         return normalize(full_precision(super().encode(x)))
 
     def decode(self, z: Tensor) -> Tensor:

@@ -17,23 +17,26 @@ Regulariser = Literal["l2", "gradient-penalty", "spectral-norm", "none"]
 
 
 class RAE(LatentModel):
-    """min over E, D of E||x - D(z)||^2 + (beta / 2) E||z||^2 + lambda L_reg, z = E(x).
+    """A deterministic autoencoder with regularised codes and a regularised decoder.
+
+        min over E, D of E||x - D(z)||^2 + (beta / 2) E||z||^2 + lambda L_reg,  z = E(x)
 
     L_reg is ||theta||^2 of the decoder's weights (L2), or E||dD/dz||^2, the squared Frobenius norm
     of the decoder's Jacobian (GP); with spectral norm in the decoder's layers it is 0 (SN). There
     is no prior: a mixture is fitted to the codes after training.
 
     Args:
-        encoder: E, data to codes (N, D).
-        decoder: D, codes to data; for "spectral-norm" with it in its layers.
+        encoder: E, which maps data to codes (N, D).
+        decoder: D, which maps codes to data; for "spectral-norm", with spectral norm in its layers.
+        latent_dim: the size of a code.
         regulariser: "l2", "gradient-penalty", "spectral-norm" or "none".
-        beta: of the codes' norm, 1e-4 in the authors' code.
-        weight: lambda, 1e-7 there.
-        rate: of Adam.
+        beta: the weight of the codes' norm, 1e-4 in the authors' code.
+        weight: lambda, 1e-7 in the authors' code.
+        rate: the learning rate of Adam.
 
     Reference: Ghosh et al., From Variational to Deterministic Autoencoders (2020), Eq. 9 to 12 and
-    section 4. Departure: the Jacobian's norm is estimated without bias, by one random direction of
-    each image.
+    section 4. Departure: the Jacobian's norm is replaced by an unbiased estimate from one random
+    direction for each image.
     """
 
     usual = ("mixture", "normal")
@@ -68,7 +71,7 @@ class RAE(LatentModel):
             squares = [p.square().sum() for p in self.decoder.parameters()]
             terms["weights"] = self.weight * torch.stack(squares).sum()
         elif self.regulariser == "gradient-penalty":
-            # by batch norm's running statistics: each image's own Jacobian, as it is decoded later
+            # batch norm's running statistics give each image's own Jacobian, as in later decoding
             direction = batches.normal(*rebuilt.shape[1:])
             apart = in_eval_mode(self.decoder, z)
             terms["jacobian"] = self.weight * jacobian_norm(apart, z, direction)

@@ -1,4 +1,4 @@
-"""ReGene: a decoder trained on the latents of a frozen classifier."""
+"""ReGene, a decoder trained on the latents of a frozen classifier."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from zspace.training import adam
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the decoder's training.
+    """A phase of the decoder's training.
 
     Attributes:
-        length: in any unit, the same for all phases.
-        mae, ssim, perceptual: k1, k2 and k3 of Eq. 6.
-        rate: of Adam.
+        length: the phase's length, in a unit that is the same for all phases.
+        mae, ssim, perceptual: the weights k1, k2 and k3 of Eq. 6.
+        rate: the learning rate of Adam.
     """
 
     length: int
@@ -33,29 +33,31 @@ class Phase:
 
 
 class ReGene(Classifying):
-    """Gopalakrishnan et al., Classify and generate (2021): the decoder's stage.
+    """The stage of ReGene that trains the decoder.
 
         min over D of  k1 MAE(D(z), x) + k2 (1 - SSIM(D(z), x)) + k3 |V(D(z)) - V(x)|    (Eq. 6)
 
-    z = E(x) is the latent of a classifier that is trained before, by cross-entropy (Eq. 3; see
-    `zspace.methods.classifier`), and stays as it is: the latents are computed once, and the batches
-    of this stage are of latents, with the images that they are of. MAE and SSIM are means over
-    pixels; V is the first convolution of VGG16, and |.| the mean absolute difference.
+    z = E(x) is the latent of a classifier that an earlier stage has trained by cross-entropy
+    (Eq. 3; see `zspace.methods.classifier`). The classifier is frozen, so the latents are computed
+    once, and a batch of this stage consists of latents and their images. MAE and SSIM are means
+    over pixels; V is the first convolution of VGG16, and |.| the mean absolute difference.
 
-    It has no prior: codes of a class are convex combinations of the latents of its training images
-    (`zspace.samplers.convex`), which stay in the class by Lemma 1, and pass two judges
+    There is no prior: codes of a class are convex combinations of the latents of its training
+    images (`zspace.samplers.convex`), which stay in the class by Lemma 1, and must pass two judges
     (`zspace.core.Classifying.judges`).
 
     Args:
-        encoder: E, images (N, C, H, W) in [0, 1] to latents (N, latent_dim); already trained.
-        head: latents to logits (N, K): the classifier's last layer.
-        decoder: D, latents to images in [0, 1].
-        phases: the weights and rates, one phase after the other, `length` in iterations; after the
-            last, its weights and rate stay.
-        window: of SSIM, in pixels.
-        features: V; None where no phase has k3 above 0.
+        encoder: E, which maps images (N, C, H, W) in [0, 1] to latents (N, latent_dim); trained.
+        head: the classifier's last layer, which maps latents to logits (N, K); trained.
+        decoder: D, which maps latents to images in [0, 1].
+        latent_dim: the size of a latent.
+        phases: the phases, in order, with `length` in iterations; the last one goes on beyond its
+            length.
+        window: the side of SSIM's window in pixels, odd.
+        features: V; None if no phase has k3 above 0.
 
     The paper's name for V, InceptionV3's block1_conv1, is that of a layer of VGG16.
+    Reference: Gopalakrishnan et al., Classify and generate (2021), section 3.
     """
 
     usual = ("convex",)
@@ -79,12 +81,12 @@ class ReGene(Classifying):
         self.register_buffer("thresholds", torch.zeros(head.out_features))
 
     def probabilities(self, z: Tensor) -> Tensor:
-        """softmax(W z + b): latents (N, D) to (N, K)."""
+        """The classifier's probabilities softmax(W z + b), (N, K), for latents z (N, D)."""
         logits: Tensor = self.head(z)
         return logits.float().softmax(1)
 
     def phase(self, iteration: int) -> Phase:
-        """The phase of an iteration of this stage, from 0."""
+        """The phase to which an iteration of this stage, counted from 0, belongs."""
         for phase in self.phases:
             if iteration < phase.length:
                 return phase
@@ -92,7 +94,7 @@ class ReGene(Classifying):
         return self.phases[-1]
 
     def rate(self, iteration: int) -> float:
-        """The phase's rate over the first one's: `fit`'s schedule."""
+        """The learning-rate schedule: the rate of the iteration's phase over that of the first."""
         return self.phase(iteration).rate / self.phases[0].rate
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -115,10 +117,10 @@ class ReGene(Classifying):
         yield "decoder", terms
 
     def latents(self, images: Images) -> Part:
-        """What the decoder is trained on: the training images' latents, with these images.
+        """The data that the decoder is trained on: the training images' latents, with the images.
 
-        On the way the thresholds are found: tau_c, the mean confidence p(c | x) over the held-out
-        (validation) images of class c; over its training images where none are held out.
+        It also sets the thresholds tau_c, the mean confidence p(c | x) over the validation images
+        of class c, or over its training images if there are no others.
         """
         z = codes(self, images.train.x).cpu()
         for part, latents in (

@@ -1,4 +1,4 @@
-"""The two-stage VAE: a second VAE learns what the codes of the first one are."""
+"""The two-stage VAE, in which a second VAE learns the distribution of the first one's codes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from zspace.samplers.learned import ROWS, FitBatch, FitIterations, FitRate, FitS
 from zspace.samplers.normal import Normal, no_labels
 
 DEPTH = 3
-"""Hidden layers of the second stage's networks."""
+"""The number of hidden layers in each of the second stage's networks."""
 
 
 class SecondStage(Sampler):
-    """z = D_2(u) + s_2 e, u and e ~ N(0, I): what a VAE of codes generates, noise included.
+    """The distribution of codes that a VAE of codes generates, its noise included.
+
+        z = D_2(u) + s_2 e,  u and e ~ N(0, I)
 
     Args:
-        vae: the second stage, of codes, with a learned variance s_2^2.
+        vae: the VAE of codes, with a learned variance s_2^2.
 
     Reference: Dai and Wipf, Diagnosing and Enhancing VAE Models (2019), section 4.
     """
@@ -39,7 +41,7 @@ class SecondStage(Sampler):
 
     @property
     def error(self) -> LearnedVariance:
-        """With s_2."""
+        """The VAE's reconstruction error, which holds the learned deviation s_2."""
         assert isinstance(self.vae.error, LearnedVariance)
         return self.vae.error
 
@@ -61,7 +63,13 @@ class SecondStage(Sampler):
 
 
 def second_vae(dim: int, hidden: int, rate: float) -> VAE:
-    """A VAE of codes, with a learned variance (Dai and Wipf, Appendix): not trained yet."""
+    """An untrained VAE of codes with a learned variance (Dai and Wipf, 2019, Appendix).
+
+    Args:
+        dim: the size of a code, and of the VAE's own codes.
+        hidden: the units of each hidden layer.
+        rate: the learning rate of Adam.
+    """
     widths = [hidden] * DEPTH
     return VAE(
         SkipMLP(dim, widths, 2 * dim),
@@ -74,19 +82,22 @@ def second_vae(dim: int, hidden: int, rate: float) -> VAE:
 
 
 class TwoStage(DiagonalPosterior[SecondStage]):
-    """Dai and Wipf, Diagnosing and Enhancing VAE Models (2019): the second of two stages.
+    """The second of the two stages of a two-stage VAE.
 
-    The first is a VAE of the data with a learned variance of the decoder, which stays as it is. The
-    second is another of codes z ~ q(z | x), drawn anew for every batch, of the same size; codes are
-    drawn from it: min over E_2, D_2 and s_2 of E_z[ -log p(z | u) + KL(q(u | z) || N(0, I)) ],
-    p(z | u) = N(D_2(u), s_2^2 I).
+        min over E_2, D_2 and s_2 of E_z[ -log p(z | u) + KL(q(u | z) || N(0, I)) ],
+        p(z | u) = N(D_2(u), s_2^2 I)
+
+    The first stage is a VAE of the data with a learned variance of the decoder, which is frozen.
+    The second is a VAE of its codes z ~ q(z | x), which are drawn again for every batch; its own
+    codes u have the same size. Codes z are then drawn from the second VAE.
 
     Args:
         first: the VAE of the data.
-        prior: with the VAE of codes, whose rate is that of this stage.
+        prior: the distribution of codes, which holds the VAE of codes.
 
-    Departures: rates are constant (the authors' code halves them now and then); the variances have
-    one of their own (`zspace.methods.vae.VARIANCE_RATE`).
+    Departures: learning rates are constant (the authors' code halves them now and then), and the
+    variances have a learning rate of their own (`zspace.methods.vae.VARIANCE_RATE`).
+    Reference: Dai and Wipf, Diagnosing and Enhancing VAE Models (2019), section 4.
     """
 
     def __init__(self, first: VAE, prior: SecondStage) -> None:
@@ -95,7 +106,7 @@ class TwoStage(DiagonalPosterior[SecondStage]):
         self.error = first.error
 
     def posteriors(self, images: Images) -> Part:
-        """The means and log variances of all training images, side by side: (N, 2 D)."""
+        """The training images' posteriors, with means and log variances side by side, (N, 2 D)."""
         device = next(self.parameters()).device
         moments = of_stored(lambda x: torch.cat(self.moments(x), 1), images.train.x, device)
         return Part(moments.cpu(), images.train.y)
@@ -110,13 +121,14 @@ class TwoStage(DiagonalPosterior[SecondStage]):
 
 
 class TwoStageSampler(Learned[SecondStage]):
-    """The second stage alone: a VAE of the standardised codes of any model.
+    """The second stage of a two-stage VAE as a sampler: a VAE of standardised codes of any model.
 
     Args:
-        dim: D, the size of a code, and of the second stage's own.
+        dim: D, the size of a code, and of the VAE's own codes.
 
-    Reference: Dai and Wipf (2019), section 4. Codes are what `LatentModel.encode` gives: a
-    variational model's means, where the two-stage VAE draws them from q(z | x).
+    It is fitted to the codes that `LatentModel.encode` gives, which for a variational model are
+    the posterior's means, whereas the two-stage VAE draws codes from q(z | x).
+    Reference: Dai and Wipf (2019), section 4.
     """
 
     def __init__(
@@ -126,7 +138,7 @@ class TwoStageSampler(Learned[SecondStage]):
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
         hidden: Annotated[
-            int, About("units of each of the networks' three hidden layers", least=1, most=1e5)
+            int, About("units in each of the three hidden layers of a network", least=1, most=1e5)
         ] = 512,
         learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,

@@ -1,4 +1,4 @@
-"""The variational autoencoder with any density as its prior; with beta, the beta-VAE."""
+"""The variational autoencoder, with any density as its prior; with beta it is the beta-VAE."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ Likelihood = Literal["squared-error", "bernoulli", "log-mse", "learned-variance"
 
 
 class LearnedVariance(nn.Module):
-    """d log s + (1/N) sum_i ||x_i - y_i||^2 / (2 s^2), s one learned number; it begins at 1.
+    """The Gaussian error with a learned deviation: d log s + (1/N) sum_i ||x_i - y_i||^2 / (2 s^2).
 
-    Up to a constant the negative log-likelihood, per sample, of a Gaussian of the variance s^2 for
-    each of the d numbers of a sample. Reference: Dai and Wipf (2019), Eq. 3 and section 3.
-    Departure: log s has a rate of its own (`VARIANCE_RATE`).
+    Up to a constant, this is the negative log-likelihood per sample, in nats, of a Gaussian with
+    the same variance s^2 for each of the d elements of a sample. s is a learned number, initially
+    1. Reference: Dai and Wipf (2019), Eq. 3 and section 3. Departure: log s has a learning rate of
+    its own (`VARIANCE_RATE`).
     """
 
     def __init__(self) -> None:
@@ -48,12 +49,20 @@ class LearnedVariance(nn.Module):
 
 
 VARIANCE_RATE = 1e-2
-"""Adam's rate for a learned variance: at the networks' own its logarithm, which moves by the rate
-in each update, would not arrive."""
+"""Adam's learning rate for a learned variance.
+
+Its logarithm changes by about the rate in each update, and would not converge at the networks' own.
+"""
 
 
 def groups_of(model: nn.Module, error: object, rate: float) -> list[dict[str, Any]]:
-    """A model's parameters, those of a learned variance among them with a rate of their own."""
+    """A model's parameters in groups for Adam, with a learned variance in a group of its own.
+
+    Args:
+        model: the model.
+        error: the model's reconstruction error, which may be a `LearnedVariance`.
+        rate: the learning rate of the other parameters.
+    """
     own = list(error.parameters()) if isinstance(error, nn.Module) else []
     others = [p for p in model.parameters() if not any(p is o for o in own)]
     groups = [{"params": others, "lr": rate}, {"params": own, "lr": VARIANCE_RATE}]
@@ -69,13 +78,14 @@ ERRORS: dict[Likelihood, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 class DiagonalPosterior(Variational[Prior], ABC):
-    """q(z | x) = N(mean, diag(variance)), both from the encoder: (N, 2 D), means, log variances.
+    """A variational model whose posterior is q(z | x) = N(mean, diag(variance)).
 
-    The log variances are held within [-20, 20].
+    The encoder gives means and log variances side by side, (N, 2 D). The log variances are held
+    within [-20, 20].
     """
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z | x), each (N, D)."""
+        """The mean and the log variance of q(z | x), each (N, D)."""
         return moments_of(self.encoder(check_floats(x)))
 
     def posterior(self, x: Tensor) -> Distribution:
@@ -83,45 +93,61 @@ class DiagonalPosterior(Variational[Prior], ABC):
 
 
 def moments_of(encoded: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and log variances, each (N, D), of what an encoder gives: (N, 2 D)."""
+    """The means and the log variances, each (N, D), in an encoder's output (N, 2 D).
+
+    The log variances are held within [-20, 20].
+    """
     mean, log_variance = encoded.float().chunk(2, 1)
     return mean, log_variance.clamp(-20, 20)
 
 
 def diagonal_normal(mean: Tensor, log_variance: Tensor) -> Distribution:
-    """N(mean, diag(variance)) with batch shape (N,) and event shape (D,)."""
+    """The distribution N(mean, diag(variance)), with batch shape (N,) and event shape (D,)."""
     return Independent(Gaussian(mean, (0.5 * log_variance).exp(), validate_args=False), 1)
 
 
 def reparametrised(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """mean + deviation noise: draws (N, D) that gradients pass through (Kingma and Welling)."""
+    """The reparametrised samples mean + deviation * noise, which gradients pass through.
+
+    Args:
+        mean, log_variance: (N, D) each.
+        noise: samples (N, D) of N(0, I).
+
+    Reference: Kingma and Welling (2014), section 2.4.
+    """
     return mean + (0.5 * log_variance).exp() * noise
 
 
 class VAE(Variational[Density]):
-    """min over E, D and what p learns of E_x [ -log p(x | z) + beta KL(q(z | x) || p(z)) ].
+    """A variational autoencoder, with several likelihoods, priors and divergences.
 
-    q(z | x) = N(mean, diag(variance)), one reparametrised draw z of it for each image. For p = N(0,
-    I) the KL is in closed form, for other densities it is that draw's log q(z | x) - log p(z). The
-    MMD-VAE has beta MMD^2(z, N(0, I)) in place of the KL, over the batch's draws and as many of the
-    prior, with a Gaussian kernel of width^2 D.
+        min over E, D and the prior's parameters of E_x[ -log p(x | z) + beta KL(q(z | x) || p(z)) ]
 
-    With a flow f, the posterior is the distribution of f(z_0; h), z_0 ~ N(mean, diag(variance)), h
-    a context that the encoder gives as well: log q(z | x) = log N(z_0) - log |det df/dz_0|.
+    q(z | x) = N(mean, diag(variance)), and z is one reparametrised sample of it for each image. For
+    p = N(0, I) the KL divergence has a closed form; for other densities it is estimated by
+    log q(z | x) - log p(z) of that sample. The MMD-VAE has beta MMD^2(z, N(0, I)) in place of the
+    KL divergence, between the batch's samples and as many of the prior, with a Gaussian kernel of
+    variance D.
+
+    With a flow f, the posterior is the distribution of f(z_0; h), z_0 ~ N(mean, diag(variance)),
+    where h is a context that the encoder also gives: log q(z | x) = log N(z_0) - log |det df/dz_0|.
 
     Args:
-        encoder: data to (N, 2 latent_dim): means, then log variances; with a flow 3 latent_dim,
-            the context h last.
-        decoder: codes to data.
-        prior: p, a density of codes: `Normal` is N(0, I); others learn with the model.
-        beta: weight of the KL (1 is the VAE, others the beta-VAE) or of the MMD.
-        likelihood: "squared-error": ||x - D(z)||^2, a Gaussian of variance 1/2 up to a constant;
-            "bernoulli": binary cross-entropy, for data in [0, 1]; "log-mse": a Gaussian whose
-            variance is the batch's mean squared error (`zspace.functional.log_squared_error`);
-            "learned-variance": one whose variance is learned.
-        prior_loss: "elbo" (the KL) or "mmd".
-        flow: f, of one pass from z_0 to z and given a context (zuko's `MAF(...).transform`).
-        betas: of Adam.
+        encoder: E, which maps data to means and log variances (N, 2 latent_dim); with a flow, the
+            context h follows, (N, 3 latent_dim).
+        decoder: D, which maps codes to data.
+        prior: p, a density of codes: `Normal` is N(0, I); others are trained with the model.
+        latent_dim: D, the size of a code.
+        beta: the weight of the KL divergence (1 for the VAE, others for the beta-VAE) or of the
+            MMD.
+        likelihood: "squared-error", ||x - D(z)||^2, which is a Gaussian of variance 1/2 up to a
+            constant; "bernoulli", the binary cross-entropy, for data in [0, 1]; "log-mse", a
+            Gaussian whose variance is the batch's mean squared error
+            (`zspace.functional.log_squared_error`); "learned-variance", a Gaussian whose variance
+            is learned.
+        prior_loss: "elbo" (the KL divergence) or "mmd".
+        flow: f, which takes a context and maps z_0 to z in one pass (zuko's `MAF(...).transform`).
+        rate, betas: the learning rate and the decay rates of Adam.
 
     Reference: Kingma and Welling, Auto-Encoding Variational Bayes (2014), Eq. 10;
     Higgins et al., beta-VAE (2017), Eq. 4; Zhao et al., InfoVAE (2019), section 3.2, for the MMD;
@@ -149,7 +175,7 @@ class VAE(Variational[Density]):
         self.prior_loss, self.flow = prior_loss, flow
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and log variance of N(z_0), each (N, D), and the flow's context (N, D or 0)."""
+        """The mean and log variance of z_0, each (N, D), and the flow's context, (N, D or 0)."""
         encoded = self.encoder(check_floats(x)).float()
         d = self.latent_dim
         return *moments_of(encoded[:, : 2 * d]), encoded[:, 2 * d :]
@@ -160,7 +186,7 @@ class VAE(Variational[Density]):
         return base if self.flow is None else NormalizingFlow(self.flow(context).inv, base)
 
     def encode(self, x: Tensor) -> Tensor:
-        """The posterior's mean; with a flow, what f makes of the mean of z_0."""
+        """The posterior's mean (N, D); with a flow, f of the mean of z_0."""
         mean, _, context = self.moments(x)
         with torch.autocast(mean.device.type, enabled=False):
             return mean if self.flow is None else self.flow(context)(mean)
@@ -174,12 +200,12 @@ class VAE(Variational[Density]):
         yield "vae", self.terms(x, batches)
 
     def terms(self, x: Tensor, batches: Batches) -> Terms:
-        """The loss of a batch, whose noise `batches` draws."""
+        """The terms of the loss of a batch x, with noise from `batches`."""
         mean, log_variance, context = self.moments(x)
         z = z_0 = reparametrised(mean, log_variance, batches.normal(self.latent_dim))
         log_det = torch.zeros(())
         if self.flow is not None:
-            # sums of logarithms need full precision under autocast, too
+            # sums of logarithms need full precision, even under autocast
             with torch.autocast(z_0.device.type, enabled=False):
                 z, log_det = self.flow(context).call_and_ladj(z_0)
         terms = {"reconstruction": self.error(self.decode(z), x)}

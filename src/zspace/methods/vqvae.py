@@ -1,4 +1,4 @@
-"""The vector-quantised VAE with an autoregressive prior of its codes."""
+"""The vector-quantised VAE with an autoregressive prior over its codes."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from zspace.training import adam
 
 
 class VQVAE(LatentModel[Autoregressive]):
-    """van den Oord et al., Neural Discrete Representation Learning (2017).
+    """A vector-quantised autoencoder, whose prior of discrete codes is learned with it.
 
-    Every place of the encoder's grid takes the nearest embedding e_k of the codebook:
+    At each place of the encoder's grid, its output is replaced by the nearest embedding e_k of a
+    codebook:
 
         vqvae  min of E[ ||x - D(e)||^2 + ||sg(z) - e||^2 + beta ||z - sg(e)||^2 ]      (Eq. 3)
         prior  min of -E log p(k), the indices' autoregressive likelihood         (section 3.3)
 
-    with sg the identity without a gradient, and D's gradient in e handed on to z. A code of this
-    model is the grid of embeddings, flattened: (N, e H W).
+    with sg the identity without a gradient; the gradient of the decoder in e is passed on to z. A
+    code of this model is the flattened grid of embeddings, (N, e H W).
 
     Args:
-        encoder: data to a grid (N, e, H, W).
-        decoder: a grid of embeddings to data.
-        prior: of the indices, with the codebook.
+        encoder: maps data to a grid (N, e, H, W).
+        decoder: D, which maps a grid of embeddings to data.
+        prior: the distribution of the indices, which holds the codebook.
+        latent_dim: e H W, the size of a code.
         commitment: beta, 0.25 in the paper.
-        rate: of Adam, 2e-4 in the paper.
+        rate: the learning rate of Adam, 2e-4 in the paper.
 
-    Departures: the codebook begins as codes of the first batch; the prior learns beside the
-    autoencoder, not after it, of the codes as they are. Images are in [0, 1] and their error is
-    summed, as everywhere here. Other samplers' codes, and interpolations, are decoded as they are,
+    Departures: the codebook is initialised by codes of the first batch; the prior is trained
+    together with the autoencoder, not after it. Images are in [0, 1] and their error is a sum, as
+    everywhere in this library. Codes of other samplers, and interpolations, are decoded unchanged,
     not as the nearest embeddings.
+    Reference: van den Oord et al., Neural Discrete Representation Learning (2017).
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class VQVAE(LatentModel[Autoregressive]):
         self.commitment, self.rate = commitment, rate
 
     def quantise(self, grid: Tensor) -> Tensor:
-        """The index (N, H, W) of the embedding nearest to each place of (N, e, H, W)."""
+        """The indices (N, H, W) of the embeddings nearest to the vectors of a grid (N, e, H, W)."""
         flat = grid.movedim(1, -1).flatten(0, -2)
         nearest = torch.cdist(flat, self.prior.codebook).argmin(1)
         return nearest.view(len(grid), *grid.shape[2:])
@@ -67,7 +70,7 @@ class VQVAE(LatentModel[Autoregressive]):
 
     @torch.no_grad()
     def _begin(self, grid: Tensor) -> None:
-        """The codebook begins as codes of the first batch: else one embedding may take all."""
+        """Initialise the codebook by codes, since otherwise one embedding may be nearest to all."""
         flat = grid.movedim(1, -1).flatten(0, -2)
         codebook = self.prior.codebook
         codebook.copy_(flat[torch.linspace(0, len(flat) - 1, len(codebook)).long()])

@@ -1,4 +1,4 @@
-"""The Wasserstein autoencoder, by an MMD or by a discriminator, with any prior."""
+"""The Wasserstein autoencoder with an MMD or a discriminator, and with any prior."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ BETAS = (0.5, 0.999)
 
 
 class WAE(LatentModel[Sampler]):
-    """min over E, D of E||x - D(E(x))||^2 + lambda D_Z(E(x), p), for codes of the law p.
+    """A Wasserstein autoencoder, whose codes are matched to a prior p.
 
-    D_Z is the MMD of codes and draws of p with inverse multiquadratic kernels (WAE-MMD), or what a
-    discriminator C makes of codes (WAE-GAN), which learns beside:
+        min over E, D of E||x - D(E(x))||^2 + lambda D_Z(E(x), p)
+
+    D_Z is the squared MMD between codes and samples of p with inverse multiquadratic kernels
+    (WAE-MMD), or the loss of fooling a discriminator C that is trained at the same time (WAE-GAN):
 
         ae             ... + lambda (-E_x log s(C(E(x))))
         discriminator  min over C of lambda (-E_p log s(C(z)) - E_x log(1 - s(C(E(x)))))
@@ -32,16 +34,18 @@ class WAE(LatentModel[Sampler]):
     with s the logistic function.
 
     Args:
-        encoder: E, data to codes (N, D), deterministic.
-        decoder: D, codes to data.
-        prior: p, of which draws are enough: N(0, I), a mixture.
-        discriminator: C, codes to (N, 1); None: WAE-MMD.
+        encoder: E, which maps data to codes (N, D), deterministically.
+        decoder: D, which maps codes to data.
+        prior: p, any sampler, such as N(0, I) or a mixture.
+        discriminator: C, which maps codes to logits (N, 1); None for WAE-MMD.
+        latent_dim: the size of a code.
         weight: lambda, 10 in the paper for MNIST.
-        rate, discriminator_rate: of Adam, 1e-3 and 5e-4 in the paper.
+        rate: the learning rate of the autoencoder's Adam, 1e-3 in the paper.
+        discriminator_rate: the learning rate of the discriminator's Adam, 5e-4 in the paper.
 
     Reference: Tolstikhin et al., Wasserstein Auto-Encoders (2018), Algorithms 1 and 2.
-    Departures: the kernels' width is that of N(0, I) whatever the prior; rates are constant (the
-    paper halves them twice).
+    Departures: the kernels' width is that for N(0, I) whatever the prior; learning rates are
+    constant (the paper halves them twice).
     """
 
     def __init__(

@@ -16,43 +16,50 @@ from torch import Tensor, nn
 from zspace.errors import InputError
 
 BLOCK = 8192
-"""Rows that are turned to float64 at a time."""
+"""The number of rows that are converted to float64 at a time."""
 
 ADVISED = 5
-"""Samples for each dimension below which a Frechet distance is said to be biased: 10,240 of the
-2048 Inception features, where 10,000 are customary."""
+"""The number of samples per dimension below which a Frechet distance gives a `BiasWarning`.
+
+For the 2048 Inception features that is 10,240 samples, where 10,000 are customary.
+"""
 
 LEAST_IN_LIMIT = 0.1
+"""The smallest subset that FID_inf is extrapolated from, as a share of the samples."""
+
 POINTS = 15
-"""FID_inf: sizes of subsets, evenly spaced in 1/N, down to this share of the samples."""
+"""The number of subsets, of sizes evenly spaced in 1/N, that FID_inf is extrapolated from."""
 
 
 class BiasWarning(UserWarning):
-    """A figure is known to be off, and in which direction."""
+    """A warning that a figure is known to be biased, which also says in which direction."""
 
 
 def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0) -> float:
-    """||m_x - m_y||^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)): Frechet's distance, squared.
+    """The squared Frechet distance of two sets of vectors, taken as normal distributions.
+
+        ||m_x - m_y||^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2))
 
     m and S are the sets' means and unbiased covariances. With S = L L^T for either set, the trace
-    of the root is the sum of the singular values of L_x^T L_y. L is the Cholesky factor; an
-    eigenvalue form where S is singular; and the centred samples themselves, divided by
-    sqrt(N - 1), where they are fewer than the dimensions.
+    of the root is the sum of the singular values of L_x^T L_y. L is the Cholesky factor of S; if S
+    is singular, a factor from its eigenvalues; and if a set has no more samples than dimensions,
+    its centred samples divided by sqrt(N - 1).
 
-    The estimate from N samples is too large, by about a constant over N (`BiasWarning` below
-    5 samples for each dimension). The limit FID_inf is the intercept of a straight line through
-    the distances of subsets of y (all of x), drawn against 1/N: the bias that x's size brings
-    stays.
+    The estimate from N samples is too large, by about a constant over N; below 5 samples per
+    dimension a `BiasWarning` says so. The limit FID_inf is the intercept of a straight line fitted
+    to the distances of subsets of y from all of x as a function of 1/N: it removes the bias due to
+    the size of y, not that due to the size of x.
 
     Args:
-        x, y: (N, D) and (M, D), N and M above 1, of any float type; computed in float64, in
-            blocks: the memory beyond the sets is a few matrices (D, D).
-        limit: give FID_inf.
-        seed: of the subsets.
+        x, y: (N, D) and (M, D), N and M above 1, of any float type. The computation is in float64
+            and in blocks: the memory beyond the sets is a few matrices (D, D).
+        limit: whether to return FID_inf.
+        seed: the seed of the subsets' choice.
 
+    Returns the distance, at least 0 unless it is FID_inf.
     Raises:
         InputError: wrong shapes, fewer than 2 samples, NaN or infinite values; with `limit`,
-            fewer than 20 samples.
+            fewer than 20 samples in y.
 
     Reference: Dowson and Landau (1982), Eq. 1; Heusel et al. (2017), Eq. 6, where it is the FID;
     Chong and Forsyth (2020), section 4, for the limit.
@@ -89,11 +96,11 @@ Moments = tuple[Array, Array]
 
 
 def _moments(x: Tensor, which: str) -> Moments:
-    # NumPy throughout: it halves the work of a product with itself, and PyTorch's threads, which
-    # wait busily after every call, would take its cores
+    # NumPy throughout: it does half the work for the product of a matrix with itself, and
+    # PyTorch's threads, which wait busily after every call, would occupy the cores
     stored = real(x).detach().cpu().numpy()
     n, dim = stored.shape
-    # one pass: around the first block's mean, which lies near enough to the whole's
+    # a single pass, centred on the first block's mean, which is near enough to that of all rows
     near = stored[:BLOCK].astype(np.float64).mean(0)
     total, squares = np.zeros(dim), np.zeros((dim, dim))
     for start in range(0, n, BLOCK):
@@ -122,7 +129,7 @@ def _between(a: Moments, b: Moments) -> float:
     product = l_a.T @ l_b
     if min(product.shape) < len(m_a):
         root = np.linalg.svd(product, compute_uv=False).sum()
-    else:  # the squares of the singular values, of a symmetric matrix: several times faster
+    else:  # the singular values' squares are a symmetric matrix's eigenvalues: several times faster
         squares = eigh(
             product @ product.T,
             eigvals_only=True,
@@ -138,14 +145,18 @@ def _between(a: Moments, b: Moments) -> float:
 def kernel_inception_distance(
     reference: Tensor, generated: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """KID: the unbiased squared MMD with the kernel (x.y / D + 1)^3, over random subsets.
+    """The kernel inception distance: the unbiased squared MMD with the kernel (x.y / D + 1)^3.
 
     Args:
-        reference, generated: (N, D), (M, D).
-        subsets, size: how many, and of how many samples each (fewer where there are fewer).
-        seed: of the subsets.
+        reference, generated: (N, D) and (M, D), N and M above 1.
+        subsets: the number of random subsets of each set that the distance is averaged over.
+        size: the number of samples in a subset, at most that of the smaller set.
+        seed: the seed of the subsets' choice.
 
     Returns the mean and the standard deviation over subsets, as torchmetrics computes them.
+    Raises:
+        InputError: wrong shapes, fewer than 2 samples, NaN or infinite values.
+
     Reference: Binkowski et al. (2018), Demystifying MMD GANs.
     """
     check_pair(reference, generated)
@@ -153,7 +164,7 @@ def kernel_inception_distance(
 
     size = min(size, len(reference), len(generated))
     with torch.random.fork_rng([]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it keeps all features
+        warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all features
         torch.manual_seed(seed)
         kid = KernelInceptionDistance(nn.Identity(), subsets=subsets, subset_size=size)
         kid.update(real(reference).cpu().float(), real=True)
@@ -163,10 +174,17 @@ def kernel_inception_distance(
 
 
 def wasserstein_distance(x: Tensor, y: Tensor) -> float:
-    """W_1 = min over pairings p of (1/N) sum_i ||x_i - y_p(i)||, exactly.
+    """The exact Wasserstein distance W_1 of two sets of equal size.
+
+        W_1 = min over pairings p of (1/N) sum_i ||x_i - y_p(i)||
 
     Args:
-        x, y: (N, D) both. The pairing costs N^3 operations at worst: a few thousand at most.
+        x, y: (N, D) each, N above 1. The pairing costs up to N^3 operations, which suits a few
+            thousand samples.
+
+    Returns the distance, at least 0, in the unit of the vectors.
+    Raises:
+        InputError: wrong shapes, unequal sizes, NaN or infinite values.
 
     >>> wasserstein_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
     2.0
@@ -180,9 +198,17 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
 
 
 def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
-    """W_1 between the marginals of two sets, exactly: (N, D), (M, D) to (D,), float64.
+    """The exact Wasserstein distance W_1 between the marginals of two sets in each dimension.
 
-    The mean distance of sorted samples; of sets of unequal size, by SciPy.
+    For sets of equal size it is the mean distance of the sorted samples; for others SciPy computes
+    it.
+
+    Args:
+        x, y: (N, D) and (M, D), N and M above 1.
+
+    Returns (D,), float64, at least 0, in the unit of the vectors.
+    Raises:
+        InputError: wrong shapes, NaN or infinite values.
 
     >>> wasserstein_distance_1d(torch.zeros(5, 2), torch.tensor([[1.0, -2.0]] * 3))
     tensor([1., 2.], dtype=torch.float64)
@@ -198,12 +224,17 @@ def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
 def sliced_wasserstein_distance(
     x: Tensor, y: Tensor, *, projections: int = 200, seed: int = 0
 ) -> float:
-    """The mean over random directions u of W_1 between the sets' projections x.u and y.u.
+    """The sliced Wasserstein distance: the mean over random directions u of W_1 of x.u and y.u.
 
     Args:
-        x, y: (N, D), (M, D).
-        projections: directions, uniform on the sphere; the choice of 200 moves the result by
-            some 2%.
+        x, y: (N, D) and (M, D), N and M above 1.
+        projections: the number of directions, uniform on the sphere. With 200, another choice of
+            directions changes the result by some 2%.
+        seed: the seed of the directions.
+
+    Returns the distance, at least 0, in the unit of the vectors.
+    Raises:
+        InputError: wrong shapes, NaN or infinite values.
 
     Reference: Bonneel et al. (2015), section 3, with W_1 in place of W_2.
 
@@ -220,7 +251,15 @@ def sliced_wasserstein_distance(
 
 
 def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:
-    """Refuse what no two sets of vectors can be compared by."""
+    """Check two sets of vectors that are to be compared, their shapes and their values.
+
+    Args:
+        x, y: (N, D) and (M, D).
+        least: the number of vectors that each must have at least.
+
+    Raises:
+        InputError: wrong shapes, too few vectors, NaN or infinite values.
+    """
     check_shapes(x, y, least)
     for name, z in (("first", x), ("second", y)):
         if not all(bool(torch.isfinite(block).all()) for block in z.split(BLOCK)):
@@ -228,6 +267,11 @@ def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:
 
 
 def check_shapes(x: Tensor, y: Tensor, least: int = 2) -> None:
+    """Check the shapes of two sets of vectors: (N, D) and (M, D), N and M at least `least`.
+
+    Raises:
+        InputError: other shapes, or no tensors of real numbers.
+    """
     x, y = real(x), real(y)
     alike = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1] > 0
     if not alike or min(len(x), len(y)) < least:
@@ -238,7 +282,11 @@ def check_shapes(x: Tensor, y: Tensor, least: int = 2) -> None:
 
 
 def real(x: Tensor) -> Tensor:
-    """x as floats of 32 bits or more; `InputError` for what is no tensor of real numbers."""
+    """x as floats of 32 or 64 bits.
+
+    Raises:
+        InputError: x is no tensor of real numbers.
+    """
     if not isinstance(x, Tensor) or x.is_complex() or x.dtype == torch.bool:  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"expected a torch tensor of real numbers, not {kind}")

@@ -1,4 +1,4 @@
-"""`Figure`, a value with its uncertainty; and where uncertainties come from."""
+"""`Figure`, a value with its uncertainty, and the ways to estimate the uncertainty."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zspace.errors import InputError
 
 
 class Figure(NamedTuple):
-    """A measured value and its standard error, in the value's own unit.
+    """A measured value and its standard error, in the value's own unit; NaN if it is unknown.
 
     >>> str(Figure(12.3456, 0.21))
     '12.35 ± 0.21'
@@ -32,12 +32,12 @@ class Figure(NamedTuple):
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
     def as_json(self) -> dict[str, float | None]:
-        """Value and error; JSON knows no NaN: None in its place."""
+        """The value and the error, with None in place of NaN and infinity, which JSON lacks."""
         return {k: v if math.isfinite(v) else None for k, v in self._asdict().items()}
 
 
 def mean_figure(values: Tensor) -> Figure:
-    """The mean of independent values (N,) and its standard error, s / sqrt(N).
+    """The mean of independent values (N,) and its standard error s / sqrt(N), NaN if N is 1.
 
     >>> mean_figure(torch.tensor([1.0, 3.0]))
     Figure(value=2.0, error=1.0)
@@ -54,17 +54,25 @@ def jackknife(
     paired: bool = False,
     seed: int = 0,
 ) -> Figure:
-    """measure(*sets), and its standard error by the delete-a-group jackknife.
+    """measure(*sets), with its standard error by the delete-a-group jackknife.
 
-    Each set is divided at random into g groups; the measure is taken g times, the i-th group of
-    every set left out: error^2 = (g - 1) / g sum_i (m_i - mean m)^2. Unlike a bootstrap's, the
-    remaining sets hold no sample twice, which matters where samples are few for the dimensions.
+        error^2 = (g - 1) / g sum_i (m_i - mean m)^2
+
+    Each set is divided at random into g groups, and m_i is the measure without the i-th group of
+    every set. Unlike a bootstrap's, the remaining sets hold no sample twice, which matters if there
+    are few samples for the number of dimensions.
 
     Args:
-        measure: of as many tensors as there are sets; its value is that of the whole sets.
-        sets: (N_i, ...) each, independent of one another.
-        groups: g; the relative error of the error is about 1 / sqrt(2 g).
-        paired: the sets belong together, row by row.
+        measure: a function of as many tensors as there are sets.
+        sets: (N_i, ...) each, independent of one another unless `paired`.
+        groups: g, at least 2; the relative error of the error is about 1 / sqrt(2 g).
+        paired: whether the i-th rows of all sets belong together, so that they are left out
+            together.
+        seed: the seed of the division into groups.
+
+    Returns the measure of the whole sets, with its error.
+    Raises:
+        InputError: fewer than 2 groups, or a set of fewer than 2 samples per group.
 
     Reference: Kott (2001), The delete-a-group jackknife; Efron and Tibshirani (1993), chapter 11.
     """
@@ -79,7 +87,7 @@ def jackknife(
         orders = orders[:1] * len(sets)
     values: list[float] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what there is to warn of, the whole sets have said
+        warnings.simplefilter("ignore")  # the measure of the whole sets has given the warnings
         for group in range(groups):
             kept = [
                 torch.cat([o[: len(o) * group // groups], o[len(o) * (group + 1) // groups :]])

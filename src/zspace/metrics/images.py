@@ -1,4 +1,4 @@
-"""Figures of images, for each image: their means are what is reported."""
+"""Measures of single images and pairs of images, whose means are reported."""
 
 from __future__ import annotations
 
@@ -12,29 +12,56 @@ from zspace.errors import InputError
 from zspace.functional import as_float, blockwise
 
 LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
+"""The weights of red, green and blue in the luminance (ITU-R BT.601)."""
 
 LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+"""The discrete Laplacian of the four neighbours."""
 
 
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
-    """The mean over pixels and channels of (x - y)^2, for each sample (N,), pixels in [0, 1]."""
+    """The squared error of each sample, (x - y)^2 averaged over its elements.
+
+    Args:
+        x, y: images (N, C, H, W), floats in [0, 1] or uint8, or vectors (N, D), of one shape.
+
+    Returns (N,), at least 0.
+    Raises:
+        InputError: the shapes differ, or the sets are empty.
+    """
     x, y = _alike(x, y)
     return (x - y).square().flatten(1).mean(1)
 
 
 def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
-    """The mean over pixels and channels of |x - y|, for each sample (N,), pixels in [0, 1]."""
+    """The absolute error of each sample, |x - y| averaged over its elements.
+
+    Args:
+        x, y: images (N, C, H, W), floats in [0, 1] or uint8, or vectors (N, D), of one shape.
+
+    Returns (N,), at least 0.
+    Raises:
+        InputError: the shapes differ, or the sets are empty.
+    """
     x, y = _alike(x, y)
     return (x - y).abs().flatten(1).mean(1)
 
 
 def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of each pair of images (N, C, H, W), pixels in [0, 1]: (N,), 1 for equal images.
+    """The structural similarity index (SSIM) of each pair of images; 1 for equal images.
 
-    torchmetrics' form: a Gaussian window of standard deviation 1.5 pixels (11 by 11); images are
-    mirrored at their borders, where the original leaves the border out. Images under 11 pixels
-    have no room for the window: theirs has 0.5 (5 by 5).
+    This is torchmetrics' form: a Gaussian window of standard deviation 1.5 pixels (11 by 11), and
+    images mirrored at their borders, whereas the original leaves the border out. For images of
+    fewer than 11 pixels, which have no room for that window, the standard deviation is 0.5 pixels
+    (5 by 5).
+
+    Args:
+        x, y: images (N, C, H, W) of one shape, floats in [0, 1] or uint8, of 5 pixels or more in
+            height and width.
+
+    Returns (N,), in [-1, 1].
+    Raises:
+        InputError: the shapes differ, the sets are empty, or the images are too small.
+
     Reference: Wang et al. (2004), Eq. 13, with its constants.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
@@ -56,11 +83,19 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
 
 
 def sharpness(x: Tensor) -> Tensor:
-    """The mean over pixels of |Laplacian of the luminance / its local mean|: (N, C, H, W) to (N,).
+    """The sharpness of each image: |Laplacian of the luminance / its local mean| over the pixels.
 
-    The Laplacian is that of the 4 neighbours, the mean that of the 3 by 3 pixels around; the
-    border is left out, and so are pixels whose local mean is 0. An image of nothing else has
-    sharpness 0. Pixels in [0, 1], which makes no difference: the measure has no unit of light.
+    The Laplacian is that of the 4 neighbours, and the local mean that of the 3 by 3 pixels around.
+    The mean is over all pixels but those at the border and those whose local mean is 0; an image
+    that has no others has sharpness 0. The measure does not depend on the unit of light, and so not
+    on the range of pixels.
+
+    Args:
+        x: images (N, C, H, W), floats in [0, 1] or uint8, of 3 pixels or more in height and width.
+
+    Returns (N,), at least 0.
+    Raises:
+        InputError: no images, or images that are too small.
 
     Reference: LSR-GAN's sharpness as the specification of zspace reads it.
 
@@ -81,11 +116,16 @@ def sharpness(x: Tensor) -> Tensor:
 
 
 def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple[float, float]:
-    """exp(mean of KL(p(y | x) || p(y))) by torchmetrics: mean and deviation over splits.
+    """The Inception Score exp(mean of KL(p(y | x) || p(y))), as torchmetrics computes it.
 
     Args:
-        logits: (N, K) of any classifier, whose name belongs to the figure.
-        seed: of the order in which the samples are split.
+        logits: (N, K) from any classifier, whose name belongs beside the score.
+        splits: the number of equal parts of which the score is taken.
+        seed: the seed of the order in which the samples are split.
+
+    Returns the mean and the standard deviation over the splits; a score is from 1 to K.
+    Raises:
+        InputError: fewer than 2 samples per split, NaN or infinite logits.
 
     Reference: Salimans et al. (2016), section 4.
     """
@@ -99,7 +139,7 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
     if not bool(torch.isfinite(logits).all()):
         raise InputError("the logits hold NaN or infinite values: no Inception Score can be given")
     with torch.random.fork_rng([]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it keeps all logits
+        warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all logits
         torch.manual_seed(seed)
         score = InceptionScore(nn.Identity(), splits=splits)
         score.update(logits.cpu().float())
@@ -108,19 +148,33 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether the largest logit (N, K) is the label's: (N,) of 0 and 1."""
+    """Whether each sample's largest logit is that of its label, (N,) of 0 and 1.
+
+    Args:
+        logits: (N, K).
+        labels: (N,), whole numbers from 0 to K - 1.
+
+    Raises:
+        InputError: there are not as many labels as logits.
+    """
     if len(logits) != len(labels):
         raise InputError(f"{len(logits)} predictions can't be held against {len(labels)} labels")
     return (logits.argmax(1).cpu() == labels.cpu()).float()
 
 
 def class_cosine(x: Tensor, labels: Tensor) -> dict[int, float]:
-    """The mean cosine of the angle between two different samples of a class, by class.
+    """The mean cosine of the angle between two different samples of a class, for each class.
 
-    With unit vectors u: (||sum u||^2 - n) / (n (n - 1)), over all n (n - 1) ordered pairs.
+    With u the n samples' unit vectors: (||sum u||^2 - n) / (n (n - 1)), which is the mean over all
+    n (n - 1) ordered pairs.
 
     Args:
-        x: images or codes (N, ...); classes of fewer than two samples are left out.
+        x: images (N, C, H, W), floats in [0, 1] or uint8, or codes (N, D).
+        labels: (N,), whole numbers.
+
+    Returns the mean, in [-1, 1], by label; classes of fewer than two samples are left out.
+    Raises:
+        InputError: there are not as many labels as samples.
 
     Reference: the categorical-generation paper's diversity measure (its Table 4).
 

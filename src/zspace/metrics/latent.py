@@ -1,4 +1,4 @@
-"""Figures of latent codes: how normal, how separable, how used, how well the prior meets them."""
+"""Measures of latent codes: normality, separability, dimensions in use, distance from the prior."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ from zspace.metrics.figure import Figure, jackknife, mean_figure
 from zspace.samplers.kde import likeliest_bandwidth
 
 ACTIVE = 0.01
-"""Variance (or share of the largest variance) above which a dimension of the code is in use."""
+"""The variance, or share of the largest variance, above which a code's dimension is in use."""
 
 
 def differential_entropy(
     z: Tensor, *, whiten: bool = True, bandwidth: float | None = None
 ) -> Figure:
-    """H = -(1/m) sum_i log (1/(m-1)) sum_(j != i) N(z_i; z_j, h^2 I) in nats, and its error.
+    """The kernel estimate of the codes' differential entropy in nats, with its standard error.
+
+        H = -(1/m) sum_i log (1/(m-1)) sum_(j != i) N(z_i; z_j, h^2 I)
 
     Of all distributions with the identity as covariance, N(0, I) has the largest entropy,
-    D/2 log(2 pi e): that of whitened codes tells how normal they are.
+    D/2 log(2 pi e): the entropy of whitened codes tells how normal they are.
 
     Args:
-        z: codes (m, D); costs m^2 distances for each of some 15 bandwidths.
-        whiten: centre and whiten the codes first.
-        bandwidth: h; unset: the one with the largest likelihood.
+        z: codes (m, D), m at least 2. The cost is m^2 distances for each of some 15 bandwidths.
+        whiten: whether to centre and whiten the codes first.
+        bandwidth: h, above 0; None takes the bandwidth of the largest likelihood.
 
-    The error is a jackknife's of 10 groups, each whitened by itself, at the same h.
+    The error comes from a jackknife of 10 groups at the same h, each reduced set whitened by
+    itself; it is NaN for fewer than 20 codes.
+    Raises:
+        InputError: wrong shapes, NaN or infinite values, or codes that can't be whitened.
+
     Reference: Saha et al., GEN, supplement, Eq. 4 and 5.
     """
     z = _codes(z)
@@ -50,17 +56,25 @@ def differential_entropy(
 
 
 def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
-    """A lower bound on JSD = 1/2 E_x log(2 p / (p + q)) + 1/2 E_y log(2 q / (p + q)), in nats.
+    """A lower bound on the Jensen-Shannon divergence of two sets of codes, in nats, with its error.
 
-    log 2 + 1/2 E_x log D + 1/2 E_y log(1 - D), where D is a logistic regression of the two kernel
-    log-densities, log p and log q, that either set's first half gives; it is fitted and judged by
-    cross-validation on the other halves. 0 (or a little less) for equal distributions, log 2 for
-    disjoint ones. The plain estimate, with p / (p + q) for D, is far below 0 in more than some 8
-    dimensions, where the densities' noise exceeds their difference.
+        JSD = 1/2 E_x log(2 p / (p + q)) + 1/2 E_y log(2 q / (p + q))
+           >= log 2 + 1/2 E_x log D + 1/2 E_y log(1 - D)
+
+    D is a logistic regression on two features, the kernel log-densities log p and log q estimated
+    from the first half of either set; it is fitted and judged by cross-validation on the second
+    halves. The bound is 0 (or a little less) for equal distributions and log 2 for disjoint ones.
+    The plain estimate, with p / (p + q) for D, is far below 0 in more than some 8 dimensions, where
+    the densities' noise exceeds their difference.
 
     Args:
-        x, y: codes (N, D), (M, D), 40 or more of each; whitened before, by the first.
-        seed: of the halves.
+        x, y: codes (N, D) and (M, D), 40 or more of each. Both are first whitened by the mean and
+            covariance of x, and the larger set is reduced to the size of the smaller.
+        seed: the seed of the division into halves.
+
+    Raises:
+        InputError: wrong shapes, too few codes, NaN or infinite values, or codes x that can't be
+            whitened.
 
     Reference: Saha et al., GEN, Eq. 2, for the kernel densities; Goodfellow et al. (2014),
     Theorem 1, for the bound by a classifier.
@@ -77,7 +91,7 @@ def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
     half = n // 2
     queries = torch.cat([x[half:], y[half:]])
     logs = [kernel_log_density(queries, c[:half], likeliest_bandwidth(c[:half])) for c in (x, y)]
-    # densities whose kernels reach nowhere near have logarithms beyond all use
+    # the log density of a code that is far from all kernels is too low to be of use
     features = torch.stack(logs, 1).clamp(min=-1e4).numpy()
     features = (features - features.mean(0)) / features.std(0).clip(1e-12)
     labels = np.repeat([1, 0], n - half)
@@ -93,19 +107,27 @@ def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
 
 
 def activity(z: Tensor) -> Tensor:
-    """The variance of the codes over the data, in each dimension: (N, D) to (D,).
+    """The activity of each dimension of the codes: their variance over the data.
 
-    For a posterior's means this is A_u of Burda et al. (2016), section 5.2.
+    If the codes are a posterior's means, this is A_u of Burda et al. (2016), section 5.2.
+
+    Args:
+        z: codes (N, D), N above 1.
+
+    Returns (D,), float64 on the CPU.
+    Raises:
+        InputError: wrong shape, NaN or infinite values.
     """
     return _codes(z).var(0)
 
 
 def active_dimensions(variances: Tensor, *, relative: bool = False) -> Tensor:
-    """Which dimensions (D,) of a code are in use: variance above 0.01.
+    """Which dimensions of the codes are in use, that is, have a variance above 0.01: (D,) booleans.
 
     Args:
-        variances: what `activity` gives.
-        relative: above 0.01 of the largest variance, for codes that no prior gives a scale.
+        variances: the result of `activity`, (D,).
+        relative: whether the threshold is 0.01 of the largest variance, for codes whose scale no
+            prior sets.
 
     Reference: Burda et al. (2016), section 5.2.
     """
@@ -113,9 +135,17 @@ def active_dimensions(variances: Tensor, *, relative: bool = False) -> Tensor:
 
 
 def prior_gap(codes: Tensor, drawn: Tensor, *, seed: int = 0) -> float:
-    """The sliced W_1 between codes of data and codes that a prior drew, in units of the former.
+    """The sliced Wasserstein distance W_1 of the data's codes from codes that a prior has drawn.
 
-    The unit is the root of the codes' mean variance: 1 means as far apart as the codes' width.
+    The unit is the square root of the codes' mean variance: 1 means that the two sets are as far
+    apart as the codes are wide.
+
+    Args:
+        codes, drawn: (N, D) and (M, D), N and M above 1.
+        seed: the seed of the directions.
+
+    Raises:
+        InputError: wrong shapes, NaN or infinite values.
     """
     check_pair(codes, drawn)
     scale = float(_codes(codes).var(0).mean().sqrt())
@@ -125,8 +155,15 @@ def prior_gap(codes: Tensor, drawn: Tensor, *, seed: int = 0) -> float:
 def linear_probe(z: Tensor, y: Tensor, test_z: Tensor, test_y: Tensor) -> Tensor:
     """Whether a linear classifier of codes is right, for each test code: (M,) of 0 and 1.
 
-    Logistic regression (scikit-learn's, C = 1) on codes (N, D) standardised by their own moments.
-    The mean is the probe's accuracy.
+    The classifier is scikit-learn's logistic regression with C = 1, fitted to codes that are
+    standardised by their own means and deviations. The mean of the result is the probe's accuracy.
+
+    Args:
+        z, y: the codes (N, D) and labels (N,) to fit to.
+        test_z, test_y: the codes (M, D) and labels (M,) to judge by.
+
+    Raises:
+        InputError: wrong shapes, NaN or infinite values, or fewer than two classes in y.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""Nearest neighbours, exactly, of sets that need not fit in memory as distances."""
+"""Exact nearest neighbours, without holding all distances in memory."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from zspace.errors import InputError
 from zspace.functional import as_float
 
 QUERIES, REFERENCES = 2048, 8192
-"""Rows of either set between which distances are held at a time: 64 MiB of them."""
+"""The numbers of rows of either set whose distances are held at a time, in 64 MiB."""
 
 SPARE = 3
-"""Candidates beyond k that float32 products name, among which exact distances decide."""
+"""The number of candidates beyond k that float32 products select for the exact comparison."""
 
 
 def nearest(
     queries: Tensor, reference: Tensor, k: int = 1, *, itself: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The k nearest of the reference to each query: distances ||q - r|| (N, k), indices (N, k).
+    """The k nearest samples of the reference to each query, with their distances ||q - r||.
 
-    Candidates are found by products of float32 blocks, q.q + r.r - 2 q.r, centred on the
-    reference's mean; the distances of k + 3 candidates are then computed afresh, without the
-    cancellation, and decide. Samples whose squared distances differ by less than some 1e-6 of
-    the data's squared width can therefore stand for one another.
+    Candidates are found from products of float32 blocks, q.q + r.r - 2 q.r, centred on the
+    reference's mean. The distances of k + 3 candidates are then computed again without
+    cancellation, and these decide. Samples whose squared distances differ by less than some 1e-6
+    of the data's squared width may therefore be confused.
 
     Args:
-        queries, reference: (N, ...), (M, ...) of the same sample shape: vectors, images as floats
-            in [0, 1], or uint8 images, which are taken as such.
-        itself: False where the two are one set, and a sample is no neighbour of itself.
+        queries, reference: (N, ...) and (M, ...) of the same sample shape: vectors, images as
+            floats in [0, 1], or uint8 images, which are converted to such floats.
+        k: the number of neighbours, from 1 to M.
+        itself: False if both are the same set, to keep a sample from being its own neighbour; k is
+            then at most M - 1.
+
+    Returns the distances (N, k), in increasing order, and the indices (N, k).
+    Raises:
+        InputError: the shapes differ, there are fewer than k neighbours, NaN or infinite values.
     """
     if queries.ndim < 2 or queries.shape[1:] != reference.shape[1:] or not len(queries):
         raise InputError(
@@ -58,12 +64,16 @@ def nearest(
 
 
 def _candidates(q: Tensor, reference: Tensor, mean: Tensor, k: int, rows: Tensor | None) -> Tensor:
-    """Indices (N, k) of the nearest by float32 products; `rows`: which sample each query is."""
+    """The indices (N, k) of the nearest samples by float32 products.
+
+    `rows` gives the index of the reference sample that each query is, which is left out.
+    """
     best = torch.full((len(q), k), torch.inf, device=q.device)
     found = torch.zeros(len(q), k, dtype=torch.long, device=q.device)
     for start in range(0, len(reference), REFERENCES):
         r = vectors(reference[start : start + REFERENCES]) - mean
-        squares = torch.addmm(r.square().sum(1)[None], q, r.T, alpha=-2)  # q.q changes no order
+        # without q.q, which does not change the order
+        squares = torch.addmm(r.square().sum(1)[None], q, r.T, alpha=-2)
         if rows is not None:
             own = (rows >= start) & (rows < start + len(r))
             squares[own.nonzero()[:, 0], rows[own] - start] = torch.inf
@@ -74,16 +84,23 @@ def _candidates(q: Tensor, reference: Tensor, mean: Tensor, k: int, rows: Tensor
 
 
 def vectors(x: Tensor) -> Tensor:
-    """Stored or float samples as rows of float32."""
+    """Samples (N, ...), uint8 images or floats, as rows (N, D) of float32."""
     return as_float(x).float().flatten(1)
 
 
 def memorisation_score(a: Tensor, b: Tensor) -> Tensor:
-    """min_j ||a_i - b_j|| for every a_i, (N,): its mean is PMS of pixels, IMS of features.
+    """The distance min_j ||a_i - b_j|| of each sample a_i from the nearest sample of b.
+
+    Its mean is the pixel memorisation score (PMS) for images, and the Inception memorisation score
+    (IMS) for Inception features.
 
     Args:
-        a, b: images (pixels in [0, 1]) or features of one shape: the samples asked about, and
-            those that may have been memorised.
+        a: the samples asked about, images (N, C, H, W) with pixels in [0, 1], or features (N, D).
+        b: the samples that may have been memorised, (M, ...) of the same sample shape.
+
+    Returns (N,), at least 0.
+    Raises:
+        InputError: the shapes differ, a set is empty, NaN or infinite values.
 
     Reference: Mondal et al., FlexAE (2021), section 4.2 (Table 4).
 

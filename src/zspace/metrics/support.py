@@ -1,4 +1,4 @@
-"""Precision and recall: whether what is generated lies where the data lie, and all over it."""
+"""Precision and recall of samples: whether they lie among the data, and how much they cover."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from zspace.metrics.figure import Figure
 from zspace.metrics.neighbours import QUERIES, REFERENCES, nearest, vectors
 
 ANGLES = 1001
-INITIALISATIONS: Any = 10  # scikit-learn's annotation knows a text alone
+"""The number of points on a curve of precision and recall."""
+
+INITIALISATIONS: Any = 10  # Any, since scikit-learn's annotation allows only a string
 EPSILON = 1e-10
 
 Curve = npt.NDArray[np.float64]
+"""Precisions and recalls (2, ..., angles)."""
 
 
 def precision_recall_curve(p: npt.ArrayLike, q: npt.ArrayLike, angles: int = ANGLES) -> Curve:
-    """PRD: the attainable pairs of precision and recall of q against p, both discrete.
+    """The attainable pairs of precision and recall (PRD) of a discrete distribution q against p.
 
     alpha(l) = sum_w min(l p(w), q(w)) is the precision and beta(l) = alpha(l) / l the recall, for
-    l = tan of `angles` angles that divide (0, pi/2) evenly.
+    l the tangents of `angles` angles that divide (0, pi/2) evenly.
 
     Args:
-        p, q: probabilities (..., K) over the same states, of the reference and of what is judged.
+        p, q: probabilities (..., K) over the same K states, those of the reference and of the
+            distribution that is judged.
+        angles: the number of pairs.
 
-    Returns (2, ..., angles): precisions and recalls.
+    Returns (2, ..., angles), precisions and recalls in [0, 1].
     Reference: Sajjadi et al. (2018), section 3.
 
     >>> curve = precision_recall_curve([0.5, 0.5], [0.5, 0.5])
@@ -44,10 +49,16 @@ def precision_recall_curve(p: npt.ArrayLike, q: npt.ArrayLike, angles: int = ANG
 
 
 def f_scores(curve: Curve, beta: float = 8) -> tuple[float, float]:
-    """The largest F_beta and F_1/beta along a curve (2, angles): the first weighs recall.
+    """The largest F_beta and the largest F_1/beta along a curve of precision and recall.
 
-    F_b = (1 + b^2) precision recall / (b^2 precision + recall). Reference: Sajjadi et al. (2018),
-    section 4.
+        F_b = (1 + b^2) precision recall / (b^2 precision + recall)
+
+    Args:
+        curve: (2, angles), from `precision_recall_curve`.
+        beta: above 1, F_beta weighs recall more, and F_1/beta precision.
+
+    Returns two numbers in [0, 1].
+    Reference: Sajjadi et al. (2018), section 4.
     """
     precision, recall = curve
 
@@ -61,20 +72,24 @@ def f_scores(curve: Curve, beta: float = 8) -> tuple[float, float]:
 def precision_recall_distributions(
     reference: Tensor, generated: Tensor, *, clusters: int = 20, runs: int = 10, seed: int = 0
 ) -> tuple[float, float, Curve]:
-    """PRD of two sets of features: (F_8, F_1/8, curve). F_8 weighs recall, F_1/8 precision.
+    """Precision and recall for distributions (PRD) of two sets of features.
 
     The union of both sets is clustered by k-means (scikit-learn's mini-batch form, the best of 10
-    initialisations); the histograms of the two sets over the clusters are compared by
-    `precision_recall_curve`; the curve is the mean over `runs` clusterings. Swapping the sets
+    initialisations), and the histograms of the two sets over the clusters are compared by
+    `precision_recall_curve`. The curve is the mean over `runs` clusterings. Swapping the sets
     swaps precision and recall.
 
     Args:
-        reference, generated: (N, D), (M, D); of the larger one as many as of the smaller are
-            taken, since unequal sizes bias the clusters.
+        reference, generated: (N, D) and (M, D). The larger set is reduced at random to the size of
+            the smaller, since unequal sizes bias the clusters.
+        clusters: the number of clusters of the union.
+        runs: the number of clusterings.
+        seed: the seed of the reduction and of the clusterings.
 
-    Returns F_8, F_1/8, and the curve (2, 1001): precisions, recalls.
+    Returns F_8, which weighs recall, F_1/8, which weighs precision, and the curve (2, 1001) of
+    precisions and recalls.
     Raises:
-        InputError: fewer samples than clusters.
+        InputError: wrong shapes, NaN or infinite values, or fewer samples than clusters.
 
     Reference: Sajjadi et al. (2018), sections 3 and 4, with its parameters.
     """
@@ -86,14 +101,20 @@ def precision_recall_distributions(
 def cluster_labels(
     reference: Tensor, generated: Tensor, *, clusters: int = 20, runs: int = 10, seed: int = 0
 ) -> npt.NDArray[np.int64]:
-    """(2, runs, n): the cluster of each of n samples of either set, in clusterings of both."""
+    """The cluster of each sample in several clusterings of the union of two sets.
+
+    Args:
+        reference, generated, clusters, runs, seed: what `precision_recall_distributions` takes.
+
+    Returns (2, runs, n), with n the size of the smaller set; the reference comes first.
+    """
     from sklearn.cluster import MiniBatchKMeans
 
     check_pair(reference, generated)
     n = min(len(reference), len(generated))
     if 2 * n < clusters:
         raise InputError(f"{n} and {n} samples are too few for {clusters} clusters")
-    # chosen at random: data are often sorted by class
+    # the subset is random, since data are often sorted by class
     generator = torch.Generator().manual_seed(seed)
     halves = [
         x if len(x) == n else x[torch.randperm(len(x), generator=generator)[:n]]
@@ -108,7 +129,7 @@ def cluster_labels(
 
 
 def _curve_of(labels: npt.NDArray[np.int64], clusters: int) -> Curve:
-    """The mean curve of several clusterings, from cluster labels (2, runs, n)."""
+    """The mean PRD curve over several clusterings, from cluster labels (2, runs, n)."""
     shares = np.array([[np.bincount(own, minlength=clusters) for own in side] for side in labels])
     return precision_recall_curve(*(shares / labels.shape[2])).mean(1)
 
@@ -116,14 +137,21 @@ def _curve_of(labels: npt.NDArray[np.int64], clusters: int) -> Curve:
 def precision_recall_figures(
     reference: Tensor, generated: Tensor, *, clusters: int = 20, repeats: int = 20, seed: int = 0
 ) -> tuple[Figure, Figure]:
-    """F_8 and F_1/8 with standard errors by a bootstrap of the samples; the clusterings stay."""
+    """F_8 and F_1/8 of `precision_recall_distributions`, with standard errors.
+
+    The errors come from a bootstrap of the samples, with the clusterings fixed.
+
+    Args:
+        reference, generated, clusters, seed: what `precision_recall_distributions` takes.
+        repeats: the number of bootstrap samples.
+    """
     labels = cluster_labels(reference, generated, clusters=clusters, seed=seed)
     scores = f_scores(_curve_of(labels, clusters))
     n = labels.shape[2]
     rng = np.random.default_rng(seed)
     drawn: list[tuple[float, float]] = []
     for _ in range(repeats):
-        # the same samples in every clustering
+        # a bootstrap sample is the same in every clustering
         again = np.stack([side[:, rng.integers(n, size=n)] for side in labels])
         drawn.append(f_scores(_curve_of(again, clusters)))
     errors = np.std(drawn, axis=0, ddof=1)
@@ -134,11 +162,19 @@ def precision_recall_figures(
 def improved_precision_recall(
     reference: Tensor, generated: Tensor, *, k: int = 3
 ) -> tuple[Tensor, Tensor]:
-    """Precision and recall by k-nearest-neighbour manifolds, for each sample: (M,), (N,) of 0, 1.
+    """Improved precision and recall: whether each sample lies on the other set's manifold.
 
-    A generated sample counts where it lies within the distance of some reference sample to its
-    k-th neighbour among the reference; a reference sample counts likewise, with the roles
-    swapped. The means are precision and recall.
+    A generated sample counts if it lies within the distance of some reference sample from that
+    one's k-th neighbour in the reference set; a reference sample counts if the same holds with the
+    roles swapped. The means are precision and recall.
+
+    Args:
+        reference, generated: (N, D) and (M, D), N and M above k.
+        k: the neighbour that sets the radius of a sample's ball.
+
+    Returns (M,) for the generated samples and (N,) for the reference samples, of 0 and 1.
+    Raises:
+        InputError: wrong shapes, too few samples, NaN or infinite values.
 
     Reference: Kynkaanniemi et al. (2019), Eq. 1-2.
     """
@@ -149,12 +185,21 @@ def improved_precision_recall(
 
 
 def density_coverage(reference: Tensor, generated: Tensor, *, k: int = 5) -> tuple[Tensor, Tensor]:
-    """Density and coverage, for each sample: (M,) of multiples of 1/k, (N,) of 0 and 1.
+    """Density and coverage, for each sample; their means are the measures of those names.
 
-    Density counts, for a generated sample, the reference samples within whose k-th neighbour's
-    distance it lies, divided by k (its mean is 1 for equal distributions, and can be more).
-    A reference sample is covered where some generated one lies within its k-th neighbour's
-    distance.
+    The ball of a reference sample reaches to its k-th neighbour in the reference set. The density
+    at a generated sample is the number of balls that hold it, divided by k; its mean is 1 for equal
+    distributions, and can be larger. A reference sample is covered if its ball holds a generated
+    sample.
+
+    Args:
+        reference, generated: (N, D) and (M, D), N and M above k.
+        k: the neighbour that sets the radius of a ball.
+
+    Returns densities (M,) of the generated samples, multiples of 1/k, and the coverage (N,) of the
+    reference samples, 0 or 1.
+    Raises:
+        InputError: wrong shapes, too few samples, NaN or infinite values.
 
     Reference: Naeem et al. (2020), Eq. 4 and 5.
     """
@@ -166,16 +211,16 @@ def density_coverage(reference: Tensor, generated: Tensor, *, k: int = 5) -> tup
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
-    """The distance of each sample to its k-th neighbour in its own set."""
+    """The distance of each sample from its k-th neighbour in its own set, (N,)."""
     return nearest(x, x, k, itself=False)[0][:, -1]
 
 
 def _within(queries: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
-    """How many balls of these centres and radii hold each query, (N,) floats."""
+    """The number of balls with these centres and radii that hold each query, (N,) floats."""
     counts: list[Tensor] = []
     mean = vectors(centres).double().mean(0)
-    # duplicates lie exactly on a radius: products of numbers near the mean, in float64, and room
-    # for their rounding
+    # duplicates lie exactly on a radius: so distances are computed in float64 from centred
+    # vectors, with room for rounding
     room = 1e-6 * float((vectors(centres[:QUERIES]) - mean).square().sum(1).mean().sqrt())
     limits = radii.double() * (1 + 1e-6) + room
     for q in queries.split(QUERIES):

@@ -1,1 +1,1 @@
-"""Networks: functions that return `torch.nn` modules, and nothing else."""
+"""Networks: functions and classes that make `torch.nn` modules, and nothing else."""

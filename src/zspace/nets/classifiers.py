@@ -1,4 +1,4 @@
-"""Classifiers: a small one of three convolutions, and those of the literature."""
+"""Classifiers of images: a small one of three convolutions, and those of the literature."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from zspace.errors import InputError
 
 
 class ClassifierNet(nn.Module):
-    """A body that gives features, and a linear layer that gives logits of them.
+    """A classifier of images: a body that computes features, and a linear layer on top of them.
+
+    It maps images (N, C, H, W) in [0, 1] to logits (N, K); the body gets them scaled to [-2, 2].
 
     Args:
-        body: images (N, C, H, W) to features (N, D).
-        features: D.
-        classes: K.
+        body: maps images (N, C, H, W) in [-2, 2] to features (N, D).
+        features: D, the number of features.
+        classes: K, the number of classes.
     """
 
     def __init__(self, body: nn.Module, features: int, classes: int) -> None:
@@ -23,7 +25,7 @@ class ClassifierNet(nn.Module):
         self.body, self.head = body, nn.Linear(features, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer (N, D) of images (N, C, H, W) in [0, 1]."""
+        """The activations (N, D) of the last hidden layer for images (N, C, H, W) in [0, 1]."""
         found: Tensor = self.body(4 * x - 2)
         return found
 
@@ -33,9 +35,17 @@ class ClassifierNet(nn.Module):
 
 
 def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
-    """Convolutions of 32, 64 and 128 channels, each with batch norm, and 128 hidden units.
+    """A small classifier: convolutions of 32, 64 and 128 channels and 128 fully connected units.
 
-    Pooling halves the image after the first two; what is left is averaged to 4 by 4 at most.
+    Each convolution is followed by batch norm and ReLU. Max pooling halves the image after the
+    first two; the last feature map is averaged to 4 by 4 at most.
+
+    Args:
+        shape: the shape (C, H, W) of an image, H and W at least 8.
+        classes: the number of classes.
+
+    Raises:
+        InputError: the shape is not that of an image, or is too small.
     """
     _check(shape, least=8)
     channels, height, width = shape
@@ -50,9 +60,18 @@ def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
 
 
 def dropout_cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
-    """The categorical-generation paper's Table 3: 3 by 3 convolutions of 32 and 64 channels without
-    padding, 2 by 2 max pooling, dropout of 0.25, 128 units, dropout of 0.5. (Its softmax is the
-    loss's.)"""
+    """The classifier of the categorical-generation paper's Table 3.
+
+    3 by 3 convolutions of 32 and 64 channels without padding, 2 by 2 max pooling, dropout of 0.25,
+    128 fully connected units and dropout of 0.5. The softmax of the table is part of the loss here.
+
+    Args:
+        shape: the shape (C, H, W) of an image, H and W at least 8.
+        classes: the number of classes.
+
+    Raises:
+        InputError: the shape is not that of an image, or is too small.
+    """
     _check(shape, least=8)
     height, width = (side // 2 - 2 for side in shape[1:])
     body = nn.Sequential(
@@ -71,10 +90,16 @@ def dropout_cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
 
 
 class Residual(nn.Module):
-    """relu(shortcut(x) + F(x)), F two 3 by 3 convolutions with batch norm (He et al., Eq. 1).
+    """A residual block, relu(shortcut(x) + F(x)), F two 3 by 3 convolutions with batch norm.
 
-    Where the channels double, the first convolution halves the image, and the shortcut takes
-    every second pixel and fills the new channels with zeros (their option A).
+    If the block doubles the channels, its first convolution halves the image, and the shortcut
+    takes every second pixel and fills the new channels with zeros (the paper's option A).
+
+    Args:
+        channels: the number of channels of the input.
+        out: the number of channels of the output, equal to `channels` or twice as many.
+
+    Reference: He et al., Deep Residual Learning (2016), Eq. 1.
     """
 
     def __init__(self, channels: int, out: int) -> None:
@@ -95,6 +120,13 @@ class Residual(nn.Module):
 
 def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     """ResNet-56 (version 1) for small images: three stages of nine blocks, 16, 32, 64 channels.
+
+    Args:
+        shape: the shape (C, H, W) of an image, H and W at least 8.
+        classes: the number of classes.
+
+    Raises:
+        InputError: the shape is not that of an image, or is too small.
 
     Reference: He et al., Deep Residual Learning (2016), section 4.2, n = 9.
     """
@@ -120,10 +152,16 @@ def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
 
 
 class Dense(nn.Module):
-    """A layer of a dense block: its input beside what it adds to it (Huang et al., 2017, Eq. 2).
+    """A layer of a dense block, which appends new channels to its input.
 
-    Batch norm, ReLU and a convolution, of 1 by 1 to four times as many channels as it adds, then
-    of 3 by 3 (a bottleneck, DenseNet-B).
+    Twice batch norm, ReLU and a convolution: first 1 by 1, to four times as many channels as the
+    layer appends, then 3 by 3 (a bottleneck, DenseNet-B).
+
+    Args:
+        channels: the number of channels of the input.
+        growth: the number of channels that the layer appends.
+
+    Reference: Huang et al., Densely Connected Convolutional Networks (2017), Eq. 2.
     """
 
     def __init__(self, channels: int, growth: int) -> None:
@@ -144,11 +182,21 @@ class Dense(nn.Module):
 def densenet(
     shape: tuple[int, ...], depth: int = 100, growth: int = 12
 ) -> tuple[nn.Sequential, int]:
-    """DenseNet-BC for small images without its last layer: images to features, and their number.
+    """DenseNet-BC for small images, without its last layer, and the number of its features.
 
-    Three dense blocks of (depth - 4) / 6 layers; between two, a 1 by 1 convolution halves the
-    channels and an average pooling the image; all pixels are averaged at the end. 342 features for
-    DenseNet-BC-100 of growth 12.
+    Three dense blocks of (depth - 4) / 6 layers. Between two blocks a 1 by 1 convolution halves the
+    channels, and average pooling halves the image; at the end the mean over all pixels is taken.
+    DenseNet-BC-100 of growth 12 has 342 features.
+
+    Args:
+        shape: the shape (C, H, W) of an image, H and W at least 8.
+        depth: the number of layers, at least 10, 4 more than a multiple of 6.
+        growth: the number of channels that each layer of a block appends.
+
+    Returns a module that maps images (N, C, H, W) to features (N, D), and D.
+    Raises:
+        InputError: the shape is not that of an image or is too small, or no such depth exists.
+
     Reference: Huang et al., Densely Connected Convolutional Networks (2017), section 3.
     """
     _check(shape, least=8)

@@ -16,10 +16,13 @@ def mlp(
     *,
     norm: bool = False,
 ) -> nn.Sequential:
-    """Linear layers of the hidden widths, an activation after each, and a last linear layer.
+    """A fully connected network: hidden layers with activations, and a last linear layer.
 
     Args:
-        norm: batch norm before each activation (not on what comes out).
+        inputs, outputs: the numbers of input and output units.
+        hidden: the widths of the hidden layers, in order.
+        activation: makes the activation that follows each hidden layer.
+        norm: whether batch norm precedes each activation; the output has none.
     """
     layers: list[nn.Module] = []
     for width in hidden:
@@ -30,7 +33,13 @@ def mlp(
 
 
 class SkipMLP(nn.Module):
-    """Hidden layers of ReLU units, and a last linear layer that sees what came in as well.
+    """A fully connected network of ReLU units whose last linear layer also sees the input.
+
+    It maps (N, inputs) to (N, outputs).
+
+    Args:
+        inputs, outputs: the numbers of input and output units.
+        hidden: the widths of the hidden layers, in order, at least one.
 
     Reference: the second stage of Dai and Wipf (2019), Appendix.
     """

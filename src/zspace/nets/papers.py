@@ -1,4 +1,4 @@
-"""The papers' tables of networks, exactly, for any image size that they allow."""
+"""The networks of the papers' tables, for any image size that a table allows."""
 
 from __future__ import annotations
 
@@ -20,27 +20,30 @@ from zspace.nets.mlp import mlp
 class FlexAENets:
     """The networks of the FlexAE paper for data of one shape.
 
-    Images (C, H, W), H and W divisible by 4: Tables 7 and 8. Vectors (D,): Table 6.
-    All convolutions keep or halve the size ('same' padding).
+    Images (C, H, W), H and W divisible by 4, have the networks of Tables 7 and 8; vectors (D,) have
+    those of Table 6. All convolutions keep or halve the size ('same' padding).
 
     Args:
-        shape: of one sample.
+        shape: the shape of one sample.
         latent_dim: m, the size of a code and of the noise that G takes.
-        width: channels of the first convolution, 64 in the paper; the second has twice as many.
-        hidden: units of the fully connected layers: 1024 for images, 128 for vectors.
-        bounded: vectors lie in [-1, 1], so Table 6's last tanh can reach them; else it is left
-            out (a departure that data outside of the tanh's range forces).
-        last_activation, last_kernel: of the decoder; the paper's ELU and 4, the authors' code's
-            ReLU and 3.
-        momentum: of batch norm's running statistics: the share of the latest batch.
+        width: the channels of the first convolution, 64 in the paper; the second has twice as
+            many.
+        hidden: the units of the fully connected layers, 1024 for images and 128 for vectors in the
+            paper.
+        bounded: whether vectors lie in [-1, 1], so that the last tanh of Table 6 can reach them.
+            If they do not, the tanh is left out (a departure that such data force).
+        last_activation: the decoder's last hidden activation: ELU in the paper, ReLU in the
+            authors' code.
+        last_kernel: the side of the decoder's last kernel: 4 in the paper, 3 in the authors' code.
+        momentum: the share of the latest batch in batch norm's running statistics.
 
-    Initialisation (authors' code): Glorot normal for the decoder's fully connected and
-    transposed layers, for G and for the latent critic; Glorot uniform elsewhere; biases zero.
+    Initialisation is that of the authors' code: Glorot normal for the decoder's fully connected and
+    transposed layers, for G and for the latent critic; Glorot uniform elsewhere; zero biases.
     Departures from that code's library: batch norm has PyTorch's epsilon (1e-5), and Glorot's
-    normal is not truncated.
+    normal distribution is not truncated.
 
     Raises:
-        InputError: the shape is one that the tables can't be built for.
+        InputError: the tables do not allow the shape.
     """
 
     shape: tuple[int, ...]
@@ -61,13 +64,16 @@ class FlexAENets:
 
     @property
     def is_image(self) -> bool:
+        """Whether the data are images (C, H, W) rather than vectors (D,)."""
         return len(self.shape) == 3
 
     def encoder(self, outputs: int | None = None, *, norm: bool = True) -> nn.Sequential:
-        """E: data to `outputs` numbers (m unless told: twice that for a mean and a variance).
+        """The encoder E, which maps data (N, ...) to (N, outputs).
 
         Args:
-            norm: with batch norm; an encoder that has to tell two batches apart has none.
+            outputs: m unless given; 2 m for a mean and a log variance.
+            norm: whether it has batch norm, which a network that compares two batches must not
+                have.
         """
         outputs = outputs or self.latent_dim
         if not self.is_image:
@@ -75,7 +81,7 @@ class FlexAENets:
         return _initialised(nn.Sequential(*self._down(norm=norm), nn.Linear(self.hidden, outputs)))
 
     def decoder(self) -> nn.Sequential:
-        """D: codes (N, m) to images in [0, 1] or to vectors."""
+        """The decoder D, which maps codes (N, m) to images in [0, 1] or to vectors."""
         if not self.is_image:
             last = [nn.Tanh()] if self.bounded else []
             net = nn.Sequential(nn.Linear(self.latent_dim, self.shape[0]), *last)
@@ -98,7 +104,7 @@ class FlexAENets:
                 nn.ConvTranspose2d(2 * self.width, self.width, 4, 2, 1),
                 self._norm2(self.width),
                 activation,
-                # 'same' padding of an even kernel: one pixel more at the end
+                # 'same' padding for an even kernel has one pixel more at the end
                 nn.ZeroPad2d((1, self.last_kernel - 2, 1, self.last_kernel - 2)),
                 nn.Conv2d(self.width, channels, self.last_kernel),
                 Sigmoid(),
@@ -107,16 +113,20 @@ class FlexAENets:
         )
 
     def generator(self) -> nn.Sequential:
-        """G: noise (N, m) to codes (N, m). No batch norm."""
+        """The latent generator G, which maps noise (N, m) to codes (N, m); it has no batch norm."""
         layers = 4 if self.is_image else 1
         return latent_net(self.latent_dim, self.latent_dim, self.hidden, layers)
 
     def latent_critic(self) -> nn.Sequential:
-        """C_z: codes (N, m) to (N, 1). No batch norm."""
+        """The latent critic C_z, which maps codes (N, m) to (N, 1); it has no batch norm."""
         return latent_net(self.latent_dim, 1, self.hidden, 4 if self.is_image else 2)
 
     def image_critic(self) -> nn.Sequential:
-        """C_x: images to (N, 1). No batch norm. The paper has none for vectors."""
+        """The image critic C_x, which maps images to (N, 1); it has no batch norm.
+
+        Raises:
+            InputError: the data are vectors, for which the paper has no such critic.
+        """
         if not self.is_image:
             raise InputError(
                 "FlexAE-SR smooths images by a critic of images; Table 6 has none for vectors "
@@ -149,15 +159,16 @@ class FlexAENets:
 
 @dataclass(frozen=True)
 class GENNets:
-    """GEN's FC-layers: three linear layers each way, batch norm in the hidden ones.
+    """GEN's fully connected networks: three linear layers each way, batch norm in the hidden ones.
 
-    The paper names no widths, and no batch norm: without it the codes run away (see
-    `zspace.methods.gen`). Images (C, H, W) of any size, or vectors (D,).
+    The paper names neither widths nor batch norm; without the latter the codes diverge (see
+    `zspace.methods.gen`).
 
     Args:
-        shape: of one sample.
+        shape: the shape of one sample, an image (C, H, W) of any size or a vector (D,).
         latent_dim: l, the size of a code.
-        hidden: units of each of the two hidden layers.
+        hidden: the units of each of the two hidden layers.
+        momentum: the share of the latest batch in batch norm's running statistics.
     """
 
     shape: tuple[int, ...]
@@ -166,7 +177,13 @@ class GENNets:
     momentum: float = 0.1
 
     def encoder(self, outputs: int | None = None, *, norm: bool = True) -> nn.Sequential:
-        """E: data to `outputs` numbers (l unless told: twice that for a mean and a variance)."""
+        """The encoder E, which maps data (N, ...) to (N, outputs).
+
+        Args:
+            outputs: l unless given; 2 l for a mean and a log variance.
+            norm: whether it has batch norm, which a network that compares two batches must not
+                have.
+        """
         outputs = outputs or self.latent_dim
         if norm:
             return nn.Sequential(nn.Flatten(), self._mlp(prod(self.shape), outputs))
@@ -174,21 +191,21 @@ class GENNets:
         return _initialised(nn.Sequential(nn.Flatten(), net))
 
     def decoder(self) -> nn.Sequential:
-        """D: codes (N, l) to images in [0, 1] or to vectors."""
+        """The decoder D, which maps codes (N, l) to images in [0, 1] or to vectors."""
         net = self._mlp(self.latent_dim, prod(self.shape))
         last = [Sigmoid(), nn.Unflatten(1, self.shape)] if len(self.shape) == 3 else []
         return nn.Sequential(net, *last)
 
     def generator(self) -> nn.Sequential:
-        """Noise (N, l) to codes (N, l), as in FlexAE's Table 7. No batch norm."""
+        """The latent generator of FlexAE's Table 7, which maps noise (N, l) to codes (N, l)."""
         return latent_net(self.latent_dim, self.latent_dim, self.hidden)
 
     def latent_critic(self) -> nn.Sequential:
-        """Codes (N, l) to (N, 1), likewise."""
+        """The latent critic of FlexAE's Table 7, which maps codes (N, l) to (N, 1)."""
         return latent_net(self.latent_dim, 1, self.hidden)
 
     def image_critic(self) -> nn.Sequential:
-        """Images to (N, 1), with two hidden layers. No batch norm."""
+        """An image critic with two hidden layers and no batch norm, which maps data to (N, 1)."""
         return self.encoder(1, norm=False)
 
     def _mlp(self, inputs: int, outputs: int) -> nn.Sequential:
@@ -203,15 +220,15 @@ class GENNets:
 class CategoricalNets:
     """The fully connected networks of the categorical-generation paper's Tables 1 and 2.
 
-    Two layers of 500 softplus units each way, for images (C, H, W) of any size; 784 pixels there.
-    Initialisation is Glorot's, uniform, with biases of zero (not in the paper): with narrower
-    weights the networks, whose units are never 0, stay for thousands of iterations where all images
-    are decoded to one.
+    Two layers of 500 softplus units each way, for images of any size (784 pixels in the paper).
+    Initialisation is Glorot's uniform one with zero biases, which the paper does not name: with
+    narrower weights the networks, whose units are never 0, decode all codes to the same image for
+    thousands of iterations.
 
     Args:
-        shape: of an image.
-        latent_dim: D, 2, 10 or 20 in the paper.
-        hidden: units of each hidden layer.
+        shape: the shape (C, H, W) of an image.
+        latent_dim: D, the size of a code: 2, 10 or 20 in the paper.
+        hidden: the units of each hidden layer.
     """
 
     shape: tuple[int, ...]
@@ -219,47 +236,49 @@ class CategoricalNets:
     hidden: int = 500
 
     def encoder(self) -> nn.Sequential:
-        """Images to (N, 2 D): means, then log variances."""
+        """The encoder, which maps images to (N, 2 D): means, followed by log variances."""
         widths = [self.hidden, self.hidden]
         net = mlp(prod(self.shape), widths, 2 * self.latent_dim, nn.Softplus)
         return _initialised(nn.Sequential(nn.Flatten(), net))
 
     def decoder(self) -> nn.Sequential:
-        """Codes (N, D) to images in [0, 1]."""
+        """The decoder, which maps codes (N, D) to images (N, C, H, W) in [0, 1]."""
         net = mlp(self.latent_dim, [self.hidden, self.hidden], prod(self.shape), nn.Softplus)
         return _initialised(nn.Sequential(net, Sigmoid(), nn.Unflatten(1, self.shape)))
 
 
 @dataclass(frozen=True)
 class ReGeneNets:
-    """The networks of ReGene's Tables A.5 (28 pixels), A.6 (64) and A.7 (32), and their family.
+    """The networks of ReGene's Tables A.5 (28 pixels), A.6 (64) and A.7 (32), and their variants.
 
-    Encoder: blocks of 3 by 3 convolutions, each with batch norm and LeakyReLU(0.3); a pooling that
-    halves the image between two blocks; the first and the last block have one convolution more. The
-    latent is the last block's flattened activation. Decoder: that reshaped, three convolutions of
-    `decoder_width` channels, and for each pooling an enlargement (nearest pixels) and three
-    convolutions of half as many, each with LeakyReLU(0.3) and batch norm; a last convolution and a
-    sigmoid.
+    The encoder consists of blocks of 3 by 3 convolutions, each followed by batch norm and
+    LeakyReLU(0.3), with a max pooling that halves the image between two blocks; the first and the
+    last block have one convolution more. The latent is the last block's flattened activation. The
+    decoder reshapes it, then has three convolutions of `decoder_width` channels, and for each
+    pooling an enlargement (nearest pixels) and three convolutions of half as many channels, each
+    followed by LeakyReLU(0.3) and batch norm; a last convolution and a sigmoid give the image.
 
-    The paper's sizes follow from the image's: 3 poolings at 28 and 32 pixels, 4 at 64. From there:
-    5 at 128, 2 at 8. Its transposed convolutions have stride 1: with 'same' padding they are
-    convolutions, with none (3 to 5 to 7 pixels, Table A.5) they are convolutions padded by 2, and
-    are built so. The last layer has as many channels as the images (Table A.5 says 3 for grey ones,
-    a slip).
+    The number of poolings follows from the image's size: 3 at 28 and 32 pixels and 4 at 64, as in
+    the paper, and by the same rule 5 at 128 and 2 at 8. The paper's transposed convolutions have
+    stride 1: with 'same' padding they are convolutions, and without padding (3 to 5 to 7 pixels,
+    Table A.5) they are convolutions padded by 2, so they are built as convolutions. The last layer
+    has as many channels as the images (Table A.5 has 3 for grey ones, a slip).
 
     Args:
-        shape: (C, H, W) of an image.
-        width: channels of the encoder, 128 in the paper.
-        decoder_width: channels of the decoder's first three convolutions, 512 in the paper.
-        blocks: the poolings and one; None: by the image's size.
-        convolutions: of a block in the middle (Table 1 has 1 and 3).
-        last_kernels: sides of the encoder's last two convolutions, (9, 11) in Table A.7.
+        shape: the shape (C, H, W) of an image.
+        width: the channels of the encoder, 128 in the paper.
+        decoder_width: the channels of the decoder's first three convolutions, 512 in the paper.
+        blocks: the number of blocks, one more than that of poolings; None derives it from the
+            image's size.
+        convolutions: the number of convolutions in a block between the first and the last (1 and 3
+            in Table 1).
+        last_kernels: the sides of the encoder's last two kernels, (9, 11) in Table A.7.
 
-    Initialisation is Glorot's, uniform, with biases of zero, as in the library that the tables'
-    terms are of; batch norm is PyTorch's (epsilon 1e-5).
+    Initialisation is Glorot's uniform one with zero biases, the default of the library whose terms
+    the tables use; batch norm has PyTorch's epsilon (1e-5).
 
     Raises:
-        InputError: no images, or too small for so many poolings.
+        InputError: the data are no images, or the images are too small for so many poolings.
     """
 
     shape: tuple[int, ...]
@@ -282,17 +301,18 @@ class ReGeneNets:
 
     @property
     def sides(self) -> list[tuple[int, int]]:
-        """Height and width of the image in each block of the encoder."""
+        """The height and width of the feature map in each block of the encoder."""
         height, width = self.shape[1:]
         count = self.blocks or 1 + max(2, int(math.log2(max(min(height, width), 3) / 3)))
         return [(height >> i, width >> i) for i in range(count)]
 
     @property
     def latent_dim(self) -> int:
+        """The size of a latent, which the width and the last block's feature map determine."""
         return self.width * prod(self.sides[-1])
 
     def encoder(self) -> nn.Sequential:
-        """Images (N, C, H, W) in [0, 1] to latents (N, latent_dim)."""
+        """The encoder, which maps images (N, C, H, W) in [0, 1] to latents (N, latent_dim)."""
         layers: list[nn.Module] = []
         channels, last = self.shape[0], len(self.sides) - 1
         for i in range(last + 1):
@@ -311,10 +331,11 @@ class ReGeneNets:
         return _initialised(nn.Sequential(*layers, nn.Flatten()))
 
     def decoder(self, inputs: int | None = None) -> nn.Sequential:
-        """Latents to images in [0, 1].
+        """The decoder, which maps latents to images (N, C, H, W) in [0, 1].
 
         Args:
-            inputs: size of another encoder's latents, which a linear layer makes ones of these.
+            inputs: the size of another encoder's latents, which a first linear layer maps to
+                `latent_dim` numbers; None if the latents come from this encoder.
         """
         base, *larger = reversed(self.sides)
         layers: list[nn.Module] = []
@@ -341,20 +362,33 @@ class ReGeneNets:
 
 
 def latent_net(inputs: int, outputs: int, hidden: int, layers: int = 4) -> nn.Sequential:
-    """Fully connected layers on codes, without batch norm, initialised by Glorot's normal: the
-    generator and the latent critic of FlexAE's Table 7."""
+    """The generator or latent critic of FlexAE's Table 7: fully connected, without batch norm.
+
+    It is initialised by Glorot's normal distribution.
+
+    Args:
+        inputs, outputs: the numbers of input and output units.
+        hidden: the units of each hidden layer.
+        layers: the number of hidden layers.
+    """
     return _initialised(mlp(inputs, [hidden] * layers, outputs), uniform=False)
 
 
 class Sigmoid(nn.Module):
-    """1 / (1 + exp(-x)) in float32 under autocast, too: bfloat16 has few values near 1."""
+    """The logistic function 1 / (1 + exp(-x)), in float32 even under autocast.
+
+    bfloat16 has too few values near 1.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(full_precision(x))
 
 
 def _initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:
-    """Glorot's initialisation, biases zero; convolutions (not transposed) always uniform."""
+    """The network with Glorot's initialisation and zero biases.
+
+    Convolutions, unless transposed, always have the uniform one.
+    """
     normal: Callable[..., object] = nn.init.xavier_normal_
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

@@ -1,6 +1,6 @@
-"""Residual networks: LSR-GAN's encoder and decoder (its Table 3 and Figure 7), and a discriminator.
+"""LSR-GAN's residual encoder and decoder (its Table 3 and Figure 7), and its discriminator.
 
-They work on images in [-1, 1]; what comes in and goes out is in [0, 1].
+They work on images in [-1, 1] inside; their inputs and outputs are in [0, 1].
 """
 
 from __future__ import annotations
@@ -17,8 +17,16 @@ from zspace.functional import full_precision
 
 
 class ResidualBlock(nn.Module):
-    """relu(S(x) + F(x)): F is conv, batch norm, ReLU, conv, batch norm (3 by 3); S a 1 by 1
-    convolution with batch norm. Reference: LSR-GAN, Figure 7."""
+    """A residual block, relu(S(x) + F(x)).
+
+    F is conv, batch norm, ReLU, conv, batch norm with 3 by 3 convolutions; S is a 1 by 1
+    convolution with batch norm.
+
+    Args:
+        channels, out: the numbers of input and output channels.
+
+    Reference: LSR-GAN, Figure 7.
+    """
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -38,8 +46,11 @@ class ResidualBlock(nn.Module):
 
 
 class Padded(nn.Module):
-    """Images in [0, 1] with a black border about them, as many pixels more or less on every side,
-    scaled to [-1, 1]."""
+    """A layer that adds a black border to images in [0, 1] and scales them to [-1, 1].
+
+    Args:
+        border: the pixels to add at the left, right, top and bottom.
+    """
 
     def __init__(self, border: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -50,7 +61,11 @@ class Padded(nn.Module):
 
 
 class Cropped(nn.Module):
-    """`Padded`'s inverse, of what comes in before a tanh: (tanh(x) + 1) / 2 without the border."""
+    """The inverse of `Padded` after a tanh: (tanh(x) + 1) / 2 without the border.
+
+    Args:
+        border: the pixels to remove at the left, right, top and bottom.
+    """
 
     def __init__(self, border: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -60,7 +75,7 @@ class Cropped(nn.Module):
         left, right, top, bottom = self.border
         height, width = x.shape[2:]
         x = x[:, :, top : height - bottom, left : width - right]
-        # in full precision under autocast, too: bfloat16 has few values near 1
+        # in full precision even under autocast: bfloat16 has few values near 1
         return (full_precision(x).tanh() + 1) / 2
 
 
@@ -68,25 +83,28 @@ class Cropped(nn.Module):
 class LSRGANNets:
     """The networks of LSR-GAN's Table 3.
 
-    Encoder: residual blocks of 64, 128 and 32 channels, each followed by a 2 by 2 average pooling;
-    128 fully connected units with batch norm and ReLU; a linear layer for means and log variances.
-    Decoder: fully connected units that make 32 channels of 4 by 4, with batch norm and ReLU; blocks
-    of 128, 64 and 32 channels, each after an enlargement to twice the size (nearest pixels); a 1 by
-    1 convolution and a tanh. Discriminator: 4 by 4 convolutions with stride 2 of 32, 64, 128 and 3
-    channels, batch norm on all but the first and the last, LeakyReLU(0.2); initialised by
-    N(0, 0.02^2); its last layer's map are logits, the sigmoid is the loss's.
+    The encoder has residual blocks of 64, 128 and 32 channels, each followed by 2 by 2 average
+    pooling; 128 fully connected units with batch norm and ReLU; and a linear layer for means and
+    log variances. The decoder has fully connected units that give 32 channels of 4 by 4, with batch
+    norm and ReLU; blocks of 128, 64 and 32 channels, each after an enlargement to twice the size
+    (nearest pixels); and a 1 by 1 convolution and a tanh. The discriminator has 4 by 4 convolutions
+    with stride 2 of 32, 64, 128 and 3 channels, batch norm on all but the first and the last, and
+    LeakyReLU(0.2); it is initialised by N(0, 0.02^2), and its last layer gives a map of logits: the
+    sigmoid is part of the loss.
 
-    The table is for 32 pixels. The number of blocks follows from the size (one more in the middle,
-    of 128 channels, at 64 pixels; 1 at 8), that of the discriminator's convolutions is one more.
-    Other sizes get a black border up to what can be halved so often: 28 pixels become 32.
+    The table is for 32 pixels. The number of blocks follows from the image's size (at 64 pixels one
+    more in the middle, of 128 channels; at 8 pixels a single one), and the discriminator has one
+    convolution more than that. Images that can't be halved so often get a black border: 28 pixels
+    become 32.
 
     Args:
-        shape: (C, H, W) of an image.
-        latent_dim: size of a code, 128 in the paper.
-        width: channels of the encoder's first block, 64 in the paper; all others in proportion.
+        shape: the shape (C, H, W) of an image.
+        latent_dim: the size of a code, 128 in the paper.
+        width: the channels of the encoder's first block, even, 64 in the paper; those of all other
+            layers are in proportion.
 
     Raises:
-        InputError: no images, or a width that is odd.
+        InputError: the data are no images, or the width is odd.
     """
 
     shape: tuple[int, ...]
@@ -101,28 +119,33 @@ class LSRGANNets:
 
     @property
     def blocks(self) -> int:
+        """The number of residual blocks of the encoder and of the decoder, at least 1."""
         return max(1, math.ceil(math.log2(min(self.shape[1:]) / 4)))
 
     @property
     def border(self) -> tuple[int, int, int, int]:
-        """Pixels to add at the left, right, top and bottom."""
+        """The pixels that are added to an image at the left, right, top and bottom."""
         height, width = (-side % (1 << self.blocks) for side in self.shape[1:])
         return width // 2, width - width // 2, height // 2, height - height // 2
 
     @property
     def base(self) -> tuple[int, int, int]:
-        """Channels, height and width between the blocks and the fully connected layers."""
+        """The channels, height and width of the feature map between blocks and linear layers."""
         left, right, top, bottom = self.border
         height, width = self.shape[1] + top + bottom, self.shape[2] + left + right
         return self.width // 2, height >> self.blocks, width >> self.blocks
 
     @property
     def channels(self) -> list[int]:
-        """Of the encoder's blocks."""
+        """The numbers of channels of the encoder's blocks."""
         return [self.width, *[2 * self.width] * (self.blocks - 2), self.width // 2][-self.blocks :]
 
     def encoder(self, outputs: int | None = None) -> nn.Sequential:
-        """Images to `outputs` numbers (latent_dim unless told: twice that for a variance, too)."""
+        """The encoder, which maps images (N, C, H, W) in [0, 1] to (N, outputs).
+
+        Args:
+            outputs: `latent_dim` unless given; twice that for a mean and a log variance.
+        """
         layers: list[nn.Module] = [Padded(self.border)]
         channels = self.shape[0]
         for out in self.channels:
@@ -138,7 +161,7 @@ class LSRGANNets:
         )
 
     def decoder(self) -> nn.Sequential:
-        """Codes (N, latent_dim) to images in [0, 1]."""
+        """The decoder, which maps codes (N, latent_dim) to images (N, C, H, W) in [0, 1]."""
         layers: list[nn.Module] = [
             nn.Linear(self.latent_dim, prod(self.base)),
             nn.BatchNorm1d(prod(self.base)),
@@ -154,7 +177,10 @@ class LSRGANNets:
         return nn.Sequential(*layers, nn.Conv2d(channels, self.shape[0], 1), Cropped(self.border))
 
     def discriminator(self) -> nn.Sequential:
-        """Images to a map of logits (N, 3, H', W'), 2 by 2 at 32 pixels."""
+        """The discriminator, which maps images in [0, 1] to logits (N, 3, H', W').
+
+        At 32 pixels, H' and W' are 2.
+        """
         widths = [self.width // 2, self.width, *[2 * self.width] * (self.blocks - 2)]
         layers: list[nn.Module] = [Padded(self.border)]
         channels = self.shape[0]

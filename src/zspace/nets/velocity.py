@@ -1,5 +1,4 @@
-"""The network of a flow's velocity: fully connected, told the time and, where there are some, the
-label."""
+"""The velocity network of flow matching, conditioned on time and, if there are any, on labels."""
 
 from __future__ import annotations
 
@@ -8,23 +7,27 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 FREQUENCIES = 16
-"""Sines, and as many cosines, by which a time is told."""
+"""The number of sines, and of cosines, that encode a time."""
 
 
 class Velocity(nn.Module):
-    """v(u, t, y): codes (N, D), times (N, 1) or (1, 1), labels (N,) or (1,), to (N, D).
+    """The velocity v(u, t, y) of codes u at time t, given a label y.
 
-    v(u, t, y) = (2 t - 1) u / q + F(u, t, y) / sqrt(q),  q = t^2 + (1 - t)^2
+        v(u, t, y) = (2 t - 1) u / q + F(u, t, y) / sqrt(q),  q = t^2 + (1 - t)^2
 
-    What F is 0 for carries N(0, I) to N(0, I) along straight paths: so v begins, and so F has the
-    same width at every time. F: residual blocks h + B silu(A norm(h) + C e), with e what two layers
-    make of the time's sines and cosines and the label's vector. The label K stands for none.
+    With F = 0, where training begins, v carries N(0, I) to N(0, I) along straight paths; the
+    factors also give F's target the same scale at every time. F consists of residual blocks
+    h + B silu(A norm(h) + C e), where e is computed by two layers from the time's sines and
+    cosines and the label's embedding. The label K stands for no label.
+
+    It maps codes (N, D), times (N, 1) or (1, 1) in [0, 1], and labels (N,) or (1,), from 0 to K, to
+    velocities (N, D).
 
     Args:
-        dim: D.
-        width: of h; twice as many units inside of a block.
-        blocks: their number.
-        labels: K; 0: there are none.
+        dim: D, the size of a code.
+        width: the size of h; there are twice as many units inside a block.
+        blocks: the number of residual blocks.
+        labels: K, the number of labels; 0 if there are none.
     """
 
     frequencies: Tensor
@@ -32,7 +35,7 @@ class Velocity(nn.Module):
     def __init__(self, dim: int, width: int, blocks: int, labels: int = 0) -> None:
         super().__init__()
         self.labels = labels
-        # from a hundredth of the interval to all of it
+        # angular frequencies from 1 to 100, for the time interval [0, 1]
         self.register_buffer("frequencies", torch.logspace(0, 2, FREQUENCIES))
         self.enter = nn.Linear(dim, width)
         self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU())
@@ -57,7 +60,7 @@ class Velocity(nn.Module):
 
 
 class _Block(nn.Module):
-    """h + B silu(A norm(h) + C e), 0 beside h before it is trained."""
+    """A residual block h + B silu(A norm(h) + C e), in which B is initially 0."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""VGG16, for its features (Simonyan and Zisserman, 2015, configuration D)."""
+"""VGG16 as a feature network (Simonyan and Zisserman, 2015, configuration D)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""The channels of VGG16's convolutions, block by block."""
+
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's channels: the weights were trained on images standardised by these."""
+"""The means and standard deviations of ImageNet's channels.
+
+The published weights were trained on images standardised by them.
+"""
 
 
 class VGG16(nn.Module):
-    """Images (N, 1 or 3, H, W) in [0, 1] to the 4096 units of the second fully connected layer.
+    """VGG16 up to its second fully connected layer, whose 4096 activations are the features.
 
-    Images are scaled to 224 by 224 (bilinear, with antialiasing); grey ones are copied to three
-    channels.
+    It maps images (N, 1 or 3, H, W) in [0, 1] to features (N, 4096). Images are scaled to 224 by
+    224 (bilinear, with antialiasing), and grey ones are copied to three channels.
     """
 
     mean: Tensor
@@ -45,9 +50,10 @@ class VGG16(nn.Module):
 
 
 class FirstConvolution(nn.Module):
-    """VGG16's first convolution and its ReLU: images (N, 1 or 3, H, W) in [0, 1] to (N, 64, H, W).
+    """VGG16's first convolution and its ReLU.
 
-    Images keep their size; grey ones are copied to three channels.
+    It maps images (N, 1 or 3, H, W) in [0, 1] to (N, 64, H, W). Images keep their size, and grey
+    ones are copied to three channels.
     """
 
     mean: Tensor
@@ -63,16 +69,16 @@ class FirstConvolution(nn.Module):
         return torch.relu(self.conv((x.expand(-1, 3, -1, -1) - self.mean) / self.deviation))
 
     def take(self, tensors: Mapping[str, Tensor]) -> None:
-        """The published tensors of that layer."""
+        """Load this layer's weights from published tensors, under torchvision's names."""
         self.conv.weight.data.copy_(tensors["features.0.weight"])
         assert self.conv.bias is not None
         self.conv.bias.data.copy_(tensors["features.0.bias"])
 
 
 def published_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published tensors under this module's names; what its features do not use is left out.
+    """Published tensors under the names that `VGG16` has for them, without those it does not use.
 
-    torchvision calls the fully connected layers classifier.0 and classifier.3; timm holds them as
+    torchvision calls the fully connected layers classifier.0 and classifier.3; timm stores them as
     convolutions, pre_logits.fc1 and pre_logits.fc2.
     """
     theirs = {

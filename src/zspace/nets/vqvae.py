@@ -12,8 +12,13 @@ from zspace.nets.papers import Sigmoid
 
 
 class Residual(nn.Module):
-    """h + F(h): F is ReLU, 3 by 3, ReLU, 1 by 1. Reference: van den Oord et al. (2017), section
-    4.1."""
+    """A residual block h + F(h), in which F is ReLU, a 3 by 3 convolution, ReLU, and a 1 by 1.
+
+    Args:
+        channels: the number of channels of the input and of the output.
+
+    Reference: van den Oord et al. (2017), section 4.1.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -26,17 +31,20 @@ class Residual(nn.Module):
 
 @dataclass(frozen=True)
 class VQVAENets:
-    """Two 4 by 4 convolutions of stride 2, two residual blocks, and the same back again.
+    """The convolutional encoder and decoder of the vector-quantised VAE.
 
-    A grid of a quarter of the image's height and width (van den Oord et al., 2017, section 4.1).
+    The encoder has two 4 by 4 convolutions of stride 2 and two residual blocks; the decoder mirrors
+    it. Between them is a grid of a quarter of the image's height and width.
 
     Args:
-        shape: (C, H, W) of an image, H and W divisible by 4.
+        shape: the shape (C, H, W) of an image, H and W divisible by 4.
         embedding: e, the size of an embedding.
-        width: channels, 256 in the paper.
+        width: the number of channels, 256 in the paper.
 
     Raises:
-        InputError: no images, or of another size.
+        InputError: the data are no images, or have a size not divisible by 4.
+
+    Reference: van den Oord et al. (2017), section 4.1.
     """
 
     shape: tuple[int, ...]
@@ -54,15 +62,16 @@ class VQVAENets:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Height and width of the codes' grid."""
+        """The height and width of the codes' grid."""
         return self.shape[1] // 4, self.shape[2] // 4
 
     @property
     def latent_dim(self) -> int:
+        """The size of a flattened code: e numbers at each place of the grid."""
         return self.embedding * self.grid[0] * self.grid[1]
 
     def encoder(self) -> nn.Sequential:
-        """Images to a grid (N, e, H / 4, W / 4)."""
+        """The encoder, which maps images in [0, 1] to a grid (N, e, H / 4, W / 4)."""
         w = self.width
         return nn.Sequential(
             nn.Conv2d(self.shape[0], w // 2, 4, 2, 1),
@@ -77,7 +86,7 @@ class VQVAENets:
         )
 
     def decoder(self) -> nn.Sequential:
-        """A grid (N, e, H / 4, W / 4) to images in [0, 1]."""
+        """The decoder, which maps a grid (N, e, H / 4, W / 4) to images in [0, 1]."""
         w = self.width
         return nn.Sequential(
             nn.Conv2d(self.embedding, w, 3, padding=1),

@@ -1,7 +1,7 @@
-"""The papers' tables and figures as experiments, a file or a folder per paper.
+"""The papers' tables and figures as experiments, in a file or a folder for each paper.
 
-Each runs at three scales: `smoke` (two minutes at most: that it runs), `small` (made for two CPU
-cores; its reductions are stated) and `paper` (the paper's settings, for a GPU).
+Each runs at three scales: `smoke` (two minutes at most, to see that it runs), `small` (for two CPU
+cores, with its reductions stated) and `paper` (the paper's settings, for a GPU).
 """
 
 from __future__ import annotations
@@ -74,11 +74,18 @@ RAN = {
         "small, on Fashion-MNIST",
     ),
 }
-"""What has been run here beyond scale smoke, which all have; the tables are in docs/results."""
+"""The experiments that were run at a scale beyond smoke, whose tables are in docs/results.
+
+At scale smoke, all were run.
+"""
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that name. `InputError` for an unknown one, with the nearest name."""
+    """The experiment of a given name.
+
+    Raises:
+        InputError: the name is unknown; the message suggests the most similar one.
+    """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]

@@ -1,4 +1,4 @@
-"""What an experiment is, how it runs, and how its numbers stand beside the paper's."""
+"""Experiments: their definition, their run, and the comparison of their numbers with a paper's."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 @dataclass(frozen=True)
 class Scale:
-    """How large an experiment is run.
+    """A size at which an experiment can be run.
 
     Attributes:
-        settings: what the experiment reads.
-        reductions: how it falls short of the paper's; empty where it does not.
-        cost: about how long it takes, on what.
+        settings: the settings that the experiment reads.
+        reductions: how the settings fall short of the paper's; empty if they do not.
+        cost: about how long a run takes, and on what machine.
     """
 
     settings: Mapping[str, Any]
@@ -46,16 +46,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of ours beside one of the paper's.
+    """A measured number beside the number that the paper publishes.
 
     Attributes:
-        what: which model, data set, part of a table.
-        measure: what was measured.
-        ours: the value and its standard error.
-        by, data: the features (or space) and the data that ours is of.
-        n: samples behind it.
-        published, published_error: the paper's; None where it prints no number.
-        published_by, published_data: likewise the paper's features and data.
+        what: the model, data set or part of a table that it belongs to.
+        measure: the name of the measure.
+        ours: the measured value and its standard error.
+        by: the features, or the space, in which it was measured.
+        data: the data on which it was measured.
+        n: the number of samples.
+        published, published_error: the paper's value and its error; None if the paper prints none.
+        published_by, published_data: the features and the data of the paper's value.
     """
 
     what: str
@@ -70,7 +71,11 @@ class Entry:
     published_data: str = ""
 
     def difference(self) -> tuple[float | None, str]:
-        """Ours minus the paper's where both are of the same thing; else None, and why."""
+        """Our value minus the paper's, and "".
+
+        If they can't be compared, because there is no published value or the features or data
+        differ, it is None, and the reason.
+        """
         if self.published is None:
             return None, "the paper prints no number"
         if self.by != self.published_by:
@@ -82,16 +87,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table or figure of a paper.
+    """A table or figure of a paper, as an experiment.
 
     Attributes:
-        name: paper/figure.
-        about: one line for people.
-        scales: by name: smoke, small, paper.
-        run: makes the entries, and pictures on the way.
-        data: named sets that `--data` may choose from, the first unless told; empty where the
-            experiment makes its own.
-        needs: what else must be there, for people.
+        name: the name, of the form paper/figure.
+        about: a description in one line.
+        scales: the scales by name: smoke, small, paper.
+        run: runs the experiment, writes its pictures, and returns its entries.
+        data: the named sets that `--data` can choose from, the default first; empty if the
+            experiment makes its own data.
+        needs: a description of the files that the experiment needs.
     """
 
     name: str
@@ -104,16 +109,19 @@ class Experiment:
 
 @dataclass
 class Lab:
-    """What an experiment runs with: its folder, its settings, and trained models.
+    """The surroundings of an experiment: its folder, its settings, and trained models.
 
     Attributes:
-        out: where tables and pictures go; trained runs lie in its folder runs/.
-        settings: of the scale.
-        data, data_dir: the named set, and where its files lie.
-        device: to compute on.
-        quiet: no progress.
-        shelf: where trained runs lie, which several experiments may share; unset: in `out`.
-        more: further things for table.json, such as a curve.
+        out: the folder for tables and pictures.
+        settings: the settings of the scale.
+        data: the named set; None if the experiment makes its own data.
+        data_dir: the folder that holds the set's files.
+        device: the device to compute on.
+        quiet: whether to show no progress.
+        shelf: the folder of trained runs, which several experiments may share; None means runs/ in
+            `out`.
+        more: further values to be stored in table.json, such as a curve.
+        runs: the names of the runs that the experiment used.
     """
 
     out: Path
@@ -127,7 +135,16 @@ class Lab:
     runs: list[str] = field(default_factory=list)
 
     def trained(self, recipe: str, data: str, **options: Any) -> Run:
-        """The finished run of this configuration: read, gone on with, or trained."""
+        """The finished run of a configuration, which is read, resumed or trained.
+
+        Args:
+            recipe: the recipe's name.
+            data: the data set, as `--data` takes it.
+            options: options of the recipe and of training.
+
+        Raises:
+            InputError: an option is not allowed, or the run's folder holds another training.
+        """
         own = options_of(find(recipe))
         rest = {name: value for name, value in options.items() if name not in own}
         settings = {**rest, **checked(own, {k: v for k, v in options.items() if k in own})}
@@ -158,29 +175,33 @@ class Lab:
         return Run(folder)
 
     def picture(self, name: str) -> Path:
+        """The file of a picture with a given name."""
         return self.out / f"{name}.png"
 
 
 def mean_and_deviation(values: list[float]) -> Figure:
-    """Mean and standard deviation, as the paper has them behind its ±."""
+    """The mean of values, with their standard deviation in place of an error, as papers print it.
+
+    The deviation of a single value is NaN.
+    """
     each = torch.tensor(values, dtype=torch.float64)
     return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
 
 
 def over_seeds(each: Sequence[Figure]) -> Figure:
-    """Mean and deviation over trainings; of one training what one measurement has."""
+    """The mean of several trainings' figures and their deviation; a single figure unchanged."""
     return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
 
 
 def known_to(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a recipe, or training itself, has an option for."""
+    """Those of some settings for which a recipe, or training itself, has an option."""
     known = api.run_options(recipe)
     return {name: value for name, value in settings.items() if name in known}
 
 
 @cache
 def published() -> dict[str, Any]:
-    """Every number that the five papers publish, by table or figure."""
+    """The numbers that the five papers publish, by table or figure."""
     text = files("zspace.papers").joinpath("published.json").read_text(encoding="utf-8")
     numbers: dict[str, Any] = json.loads(text)
     return numbers
@@ -197,12 +218,23 @@ def reproduce(
     quiet: bool = False,
     shelf: Path | None = None,
 ) -> Table:
-    """Run an experiment: table.md, table.json and pictures in `out`; runs there, or on the shelf,
-    are reused.
+    """Run an experiment, which writes table.md, table.json and pictures.
 
+    Args:
+        experiment: the experiment.
+        scale: the name of one of its scales.
+        out: the folder to write to; an experiment that was interrupted there is resumed.
+        data: one of the experiment's data sets; None takes the first.
+        data_dir: the folder that holds the set's files.
+        device: the device to compute on.
+        quiet: whether to show no progress.
+        shelf: the folder of trained runs, whose finished ones are reused; None means runs/ in
+            `out`.
+
+    Returns the table.
     Raises:
-        InputError: unknown scale, data that the experiment is not about, or a folder with
-            something else in it.
+        InputError: the scale is unknown, the experiment does not take the data, or the folder holds
+            something else.
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)

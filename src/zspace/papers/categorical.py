@@ -1,4 +1,4 @@
-"""Figure and table of Categorical generation of images via analysis of learned latent vectors."""
+"""The experiments of Categorical generation of images via analysis of learned latent vectors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _trained(lab: Lab, prior_loss: str, dim: int) -> Run:
 
 
 def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
-    """A tuned sampler of a run; a classifier below its bar becomes a note."""
+    """A tuned sampler of a run. A note is made if its classifier's accuracy is too low."""
     with Display(quiet=lab.quiet) as progress:
         found = tune(
             run.folder,
@@ -53,10 +53,11 @@ def _data(lab: Lab, run: Run) -> str:
 
 
 def fig1(lab: Lab) -> list[Entry]:
-    """Accuracy against mean cosine of Simple's grid, for a VAE with a KL and one with an MMD.
+    """Figure 1: accuracy against mean cosine, for a VAE trained with a KL and one with an MMD.
 
-    Each point is a (theta, n), of the images of all classes; theta / sqrt(n) is all that it depends
-    on. The accuracies at a mean cosine are interpolated between the nearest points.
+    Each point of the curve is a pair (theta, n) of the sampler Simple's grid, and depends on
+    theta / sqrt(n) only; it is the mean over all classes. The accuracies at a given mean cosine are
+    interpolated between the nearest points.
     """
     dim = lab.settings["dim"]
     fig, axes = plots.figure(1, 1, (5, 4))
@@ -89,22 +90,28 @@ def fig1(lab: Lab) -> list[Entry]:
 
 
 def _between(curve: list[tuple[float, float]], place: float) -> float:
-    """The second coordinate at a value of the first, on the lines between points; NaN outside."""
+    """The second coordinate of a curve at a value of the first, linearly interpolated.
+
+    It is NaN outside the curve.
+    """
     at, values = zip(*sorted(curve), strict=True)
     return float(np.interp(place, at, values, left=math.nan, right=math.nan))
 
 
 def table4(lab: Lab) -> list[Entry]:
-    """theta, cosine and accuracy of each sampler, by the paper's objective and by the smallest
-    cosine at which every class has accuracy 0.995.
+    """Table 4: theta, mean cosine and accuracy of each tuned sampler.
 
-    Since the search's noise flatters the samplers that have more to fit to it, those of the last
-    kind are compared at equal accuracy on fresh noise, too: their thetas are multiplied by factors,
-    and the cosine is interpolated where the mean accuracy is 0.98, 0.99 and 0.995.
+    Each sampler is tuned twice: by the paper's objective, and for the smallest cosine at which
+    every class has an accuracy of 0.995.
 
-    The figures are of 1,000 images of each class, of noise that the search did not see, and so are
-    a little worse than what the search saw. Medium2, and Simple at D = 10, are not in the paper,
-    whose Medium1 was searched for 0.01% of its grid.
+    The search's noise favours the samplers that have more parameters to fit to it. Those of the
+    second kind are therefore also compared at equal accuracy on fresh noise: their thetas are
+    multiplied by factors, and the cosine is interpolated at mean accuracies of 0.98, 0.99 and
+    0.995.
+
+    The figures come from 1,000 images of each class, from noise that the search did not use, and
+    are a little worse than those of the search. Medium2, and Simple at D = 10, are not in the
+    paper, which searched 0.01% of the grid for Medium1.
     """
     entries: list[Entry] = []
     thetas: dict[str, Any] = {}
@@ -184,7 +191,7 @@ FACTORS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.4, 1.8, 2.4)
 
 
 def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
-    """Mean cosine and accuracy of a run's tuned sampler, its thetas multiplied by each factor."""
+    """The mean cosine and accuracy of a run's tuned sampler, with thetas multiplied by factors."""
     model = api.load(run.folder)
     fitted = read_sampler(run.folder, name, model)
     assert isinstance(fitted, Classwise)
@@ -202,7 +209,7 @@ def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
 
 
 def grid(lab: Lab) -> list[Entry]:
-    """At D = 2: the objective of the best of the 121 points, and what coordinate descent finds."""
+    """The best objective at D = 2 on the grid of 121 points, and that of coordinate descent."""
     entries: list[Entry] = []
     run = _trained(lab, "mmd", 2)
     for name in ("medium1", "medium2"):

@@ -1,4 +1,4 @@
-"""The five papers' systems and their strongest baselines on one data set, at one budget."""
+"""The five papers' systems and their strongest baselines, on one data set and with one budget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ from zspace.storage.run import Run
 
 @dataclass(frozen=True)
 class System:
-    """A recipe, what codes are drawn from, and the options that belong to the system itself."""
+    """A generative model to compare.
+
+    Attributes:
+        recipe: the recipe's name.
+        sampler: the name of the sampler that codes are drawn from, or "prior".
+        options: the recipe's options that define the system.
+    """
 
     recipe: str
     sampler: str = "prior"
@@ -58,14 +64,14 @@ COLUMNS = {
     "PMS": (GENERATION, "pms"),
     "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
 }
-"""The table's columns: the kind of subject and the metric."""
+"""The table's columns, each with the kind of subject and the metric it shows."""
 
 SHOWN = 20
-"""Samples of each system in the picture."""
+"""The number of samples that the picture shows of each system."""
 
 
 def trained(lab: Lab, name: str, seed: int) -> Run:
-    """The run of a system, its sampler tuned where that is what the system is."""
+    """The run of a system, trained with a seed; a sampler by class is tuned, too."""
     system = SYSTEMS[name]
     options = {**system.options, **lab.settings["systems"][name]}
     run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
@@ -82,9 +88,9 @@ def trained(lab: Lab, name: str, seed: int) -> Run:
 
 
 def systems(lab: Lab) -> list[Entry]:
-    """Every system, trained and measured alike; a row of samples of each in one picture.
+    """Train and measure every system in the same way, and draw a picture with a row for each.
 
-    The table that is printed has a line for each number; systems.md has them side by side.
+    The printed table has a line for each number; systems.md has them side by side.
     """
     entries: list[Entry] = []
     rows: list[list[str]] = []
@@ -123,7 +129,7 @@ def systems(lab: Lab) -> list[Entry]:
 
 
 def _strip(held: Measurement, name: str) -> Tensor:
-    """Samples (SHOWN, C, H, W), of one class after the other where the sampler knows them."""
+    """Samples (SHOWN, C, H, W), from each class in turn if the sampler knows classes."""
     sampler = held.sampler(name)
     if not sampler.labels:
         return generated(held, name, SHOWN).x
@@ -209,7 +215,7 @@ _PAPER: dict[str, dict[str, Any]] = {
 }
 _ONCE = ("ReGene", "categorical generation", "LSR-GAN")
 _THRICE = {name: 3 for name in _EQUAL if name not in _ONCE}
-"""Trainings at scale small, of those that have several."""
+"""The number of trainings at scale small, of the systems that have several."""
 
 _TOY: dict[str, dict[str, Any]] = {
     "FlexAE": _fc(20, 3, train_size=300),

@@ -1,4 +1,4 @@
-"""What lies on disk, whole or absent: files without pickle, the cache, the run's folder."""
+"""Storage on disk: atomically written files without pickle, the cache, and the folders of runs."""
 
 from zspace.storage.cache import cache_folder, fingerprint
 from zspace.storage.files import atomic, read_tensors, write_tensors, write_text

@@ -1,7 +1,7 @@
-"""What zspace keeps between commands: classifiers, features, and the user's weight files.
+"""The cache, which keeps classifiers, features and weight files between commands.
 
-The folder is that of the environment variable ZSPACE_CACHE; without it `zspace` in
-XDG_CACHE_HOME, or in ~/.cache. All that zspace itself puts there can be made again.
+Its folder is given by the environment variable ZSPACE_CACHE; if that is unset, it is `zspace` in
+XDG_CACHE_HOME or else in ~/.cache. Everything that zspace itself stores there can be made again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 CHUNK = 1 << 26
+"""The number of bytes that are hashed at a time."""
 
 
 def cache_folder() -> Path:
+    """The folder of the cache, which need not exist yet."""
     own = os.environ.get("ZSPACE_CACHE")
     if own:
         return Path(own).expanduser()
@@ -49,7 +51,7 @@ def alone(folder: Path, waits: Callable[[], None]) -> Generator[None]:
 
 
 def fingerprint(*tensors: Tensor | None) -> str:
-    """A checksum of tensors (type, shape and content), 16 hexadecimal digits."""
+    """A checksum of the types, shapes and contents of tensors (or None): 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for x in tensors:
         if x is None:
@@ -63,5 +65,5 @@ def fingerprint(*tensors: Tensor | None) -> str:
 
 
 def key(settings: Any) -> str:
-    """A short name for a JSON-able configuration."""
+    """A short name for a configuration of values that JSON knows: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

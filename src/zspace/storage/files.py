@@ -1,7 +1,7 @@
-"""Files that are whole or absent: atomic writing, and tensors without pickle.
+"""Atomic writing of files, and files of tensors without pickle.
 
-Tensors are stored as safetensors, which holds numbers and nothing that could be executed;
-what belongs to them (recipe, options, shapes) stands in the file's header as JSON.
+Tensors are stored as safetensors, a format that holds numbers and nothing that could be executed.
+What belongs to them (recipe, options, shapes) stands in the file's header as JSON.
 """
 
 from __future__ import annotations
@@ -25,15 +25,22 @@ from zspace.errors import InputError
 
 @contextmanager
 def atomic(path: Path) -> Generator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place only when all went well."""
+    """A context that gives a temporary path to write to, which replaces `path` if all goes well.
+
+    The temporary path lies in the same folder, which is created if necessary, and has the same
+    suffix. If an error occurs, it is removed, and `path` stays as it was.
+
+    Raises:
+        OSError: the file can't be written; the error names `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays, since writers choose the format by it
+    # writers choose the format by the suffix, which is therefore kept
     partial = path.parent / f".{path.stem[:40]}-{secrets.token_hex(6)}{path.suffix}"
     try:
         try:
             yield partial
         except OSError as error:
-            # a full disk names no place, others the temporary one: say where
+            # the error of a full disk names no file, and others name the temporary one
             if error.filename is None or partial.name in str(error.filename):
                 raise OSError(error.errno, error.strerror, str(path)) from error
             raise
@@ -42,7 +49,7 @@ def atomic(path: Path) -> Generator[Path]:
                 os.fsync(file.fileno())
         try:
             partial.replace(path)
-        except OSError as error:  # a folder of that name
+        except OSError as error:  # there is a folder of that name
             raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         if partial.is_dir():
@@ -52,21 +59,31 @@ def atomic(path: Path) -> Generator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, atomically."""
     with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Store tensors and a JSON-able header in one safetensors file, atomically."""
+    """Write tensors and a header to one safetensors file, atomically.
+
+    Args:
+        path: the file.
+        tensors: the tensors by name, on any device.
+        header: what belongs to them, as values that JSON knows.
+
+    Raises:
+        InputError: the file can't be written.
+    """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with atomic(path) as partial:
-        # one key: the order of several would change from process to process
+        # a single key, since the order of several would change from process to process
         metadata = {"zspace": json.dumps(header, sort_keys=True)}
         try:
             save_file(plain, partial, metadata=metadata)
-        except SafetensorError as error:  # a full disk, a missing permission
+        except SafetensorError as error:  # such as a full disk or a missing permission
             raise InputError(f"{path} can't be written: {error}") from error
-        # the writer makes it private; others may read it as they may any new file
+        # the writer makes the file private; give it the permissions of any new file
         mask = os.umask(0)
         os.umask(mask)
         partial.chmod(0o666 & ~mask)
@@ -74,7 +91,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
 
 @contextmanager
 def _open(path: Path) -> Generator[tuple[Any, dict[str, Any]]]:
-    """An open safetensors file and the header that `write_tensors` gave it."""
+    """A context that gives an open safetensors file and the header that `write_tensors` wrote."""
     if not path.is_file():
         raise InputError(f"{path} is missing")
     try:
@@ -93,20 +110,37 @@ def _open(path: Path) -> Generator[tuple[Any, dict[str, Any]]]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header that `write_tensors` stored, without the tensors."""
+    """The header of a file that `write_tensors` wrote.
+
+    Raises:
+        InputError: the file is missing, truncated, or was not written by zspace.
+    """
     with _open(path) as (_, header):
         return header
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `write_tensors` stored, on the CPU; `InputError` for a truncated or foreign file."""
+    """The tensors, on the CPU, and the header of a file that `write_tensors` wrote.
+
+    Raises:
+        InputError: the file is missing, truncated, or was not written by zspace.
+    """
     with _open(path) as (file, header):
         names = cast(list[str], file.keys())
         return {name: file.get_tensor(name) for name in names}, header
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
-    """Load exactly these tensors into the module; an `InputError` names what does not fit."""
+    """Load tensors into a module, which must have exactly these names, shapes and types.
+
+    Args:
+        module: the module.
+        tensors: its state by name.
+        where: the file that they come from, for error messages.
+
+    Raises:
+        InputError: a name, shape or type does not fit, or a tensor holds NaN or infinite values.
+    """
     own = module.state_dict()
     wrong = [f"{n} is missing" for n in own if n not in tensors]
     wrong += [f"{n} is not the model's" for n in tensors if n not in own]

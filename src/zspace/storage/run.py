@@ -1,4 +1,4 @@
-"""`Run`: the folder that a training leaves, from which it resumes and is read."""
+"""`Run`, the folder of a training: its configuration, weights, checkpoints, log and samplers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zspace.storage.files import load_state, read_header, read_tensors, write_te
 
 
 def owned(optimizer: Optimizer) -> list[nn.Parameter]:
-    """The parameters that an optimiser moves, in its order."""
+    """The parameters that an optimiser updates, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
@@ -83,8 +83,19 @@ class Run:
     def create(
         cls, folder: Path | str, config: Mapping[str, Any], *, overwrite: bool = False
     ) -> Run:
-        """A new run with this configuration. It appears whole: a run always has its config."""
-        # the place itself, not a link to it: what is there is moved aside before it is removed
+        """Make a new run with a configuration.
+
+        The folder appears together with its config.yaml, so that a run always has one.
+
+        Args:
+            folder: the folder to make.
+            config: option names to plain values.
+            overwrite: whether to replace a run that is there.
+
+        Raises:
+            InputError: the folder exists and may not be replaced.
+        """
+        # links are resolved, since an existing folder is moved aside before it is removed
         folder = Path(folder).resolve()
         cls.check_new(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +115,17 @@ class Run:
 
     @staticmethod
     def check_new(folder: Path, *, overwrite: bool) -> None:
-        """Refuse a folder that something would be lost from."""
+        """Check that a new run may take a folder's place.
+
+        Args:
+            folder: the folder, which may be missing, empty, or a run that `overwrite` allows to
+                replace.
+            overwrite: whether a run may be replaced.
+
+        Raises:
+            InputError: the folder holds something else, is a run that may not be replaced, or is
+                the current folder or one around it.
+        """
         here = Path.cwd()
         if folder.resolve() in (here, *here.parents):
             raise InputError(f"{folder} is the current folder, or around it: choose another --out")
@@ -121,7 +142,7 @@ class Run:
             )
 
     def header(self) -> dict[str, Any]:
-        """What stands in the header of every file of weights: whose they are."""
+        """The header of every file of weights, which says what run they belong to."""
         facts = {} if self._facts is None else asdict(self._facts)
         return {"config": comparable(self.config), "facts": facts}
 
@@ -153,6 +174,7 @@ class Run:
 
     @property
     def model_file(self) -> Path:
+        """The file of the finished model's weights, which need not exist yet."""
         return self.folder / "model.safetensors"
 
     def checkpoints(self) -> dict[int, Path]:
@@ -166,7 +188,11 @@ class Run:
         return {p.stem: p for p in sorted((self.folder / "samplers").glob("*.safetensors"))}
 
     def log(self, iteration: int, losses: Mapping[str, float]) -> None:
-        """Add a line to log.jsonl."""
+        """Append the losses of an iteration to log.jsonl and, if configured, to TensorBoard's log.
+
+        Raises:
+            InputError: TensorBoard is configured and not installed.
+        """
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **losses}) + "\n")
         if self.config.get("tensorboard"):
@@ -176,7 +202,7 @@ class Run:
                 self._writer.add_scalar(name.replace(".", "/"), value, iteration)
 
     def losses(self) -> list[dict[str, float]]:
-        """The lines of log.jsonl; a last line that a kill left unfinished is not one."""
+        """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out."""
         path = self.folder / "log.jsonl"
         lines: list[dict[str, float]] = []
         if path.is_file():
@@ -196,7 +222,15 @@ class Run:
         *,
         keep: int,
     ) -> None:
-        """Store all that the next iteration depends on, then drop the oldest checkpoints."""
+        """Store all that the next iteration depends on, then remove old checkpoints.
+
+        Args:
+            method: the method, with its weights and buffers.
+            optimizers: its optimisers by name.
+            batches: the batches, with their position and their random state.
+            iteration: the number of iterations done, which names the file.
+            keep: the number of latest checkpoints to keep; 0 keeps all.
+        """
         tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
         for name, optimizer in optimizers.items():
             for i, p in enumerate(owned(optimizer)):
@@ -215,11 +249,18 @@ class Run:
     def restore(
         self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, before: int = 0
     ) -> None:
-        """Continue exactly where the last checkpoint was made; without one, from the start.
+        """Load the last checkpoint, so that training continues exactly where it was made.
+
+        Without a checkpoint nothing changes.
 
         Args:
-            before: iterations of earlier stages. Of a checkpoint that the last of these made, the
-                random state is taken alone: a stage begins, and has got ready what it needs.
+            method, optimizers, batches: what the state is loaded into.
+            before: the iterations of earlier stages. From the checkpoint at the end of those, only
+                the random state is loaded: a new stage begins, which has prepared its own state.
+
+        Raises:
+            InputError: the checkpoint is damaged, belongs to another configuration, or was trained
+                on other data.
         """
         stored = list(self.checkpoints().values())
         if not stored:
@@ -267,10 +308,10 @@ class Run:
                 )
 
     def begin(self, iteration: int) -> None:
-        """Get ready to go on from an iteration, now that its checkpoint has been found good.
+        """Prepare the folder for training from an iteration, whose checkpoint has been loaded.
 
-        What was logged after it is done, and logged, again. A finished model that is trained
-        further is no longer the run's last; a new number of iterations is written down.
+        Later lines of the log are removed, since those iterations will be done again; so is the
+        file of a finished model that is trained further. A changed configuration is written.
         """
         if read_config(self.folder / "config.yaml") != self.config:
             write_text(self.folder / "config.yaml", dump_config(self.config))
@@ -280,11 +321,14 @@ class Run:
         write_text(self.folder / "log.jsonl", text)
 
     def weights_file(self, checkpoint: str = "last") -> Path:
-        """The file that holds the weights.
+        """The file that holds the model's weights.
 
         Args:
-            checkpoint: "last": the finished model, or the latest checkpoint of a run that has
-                not finished; or the iteration of a checkpoint.
+            checkpoint: the iteration of a checkpoint, or "last" for the finished model or, if the
+                run is not finished, its latest checkpoint.
+
+        Raises:
+            InputError: there is no such checkpoint, or none at all.
         """
         stored = self.checkpoints()
         if checkpoint == "last":
@@ -306,14 +350,18 @@ class Run:
         return stored[number]
 
     def weights(self, path: Path) -> dict[str, Tensor]:
-        """The model's weights in one of the run's files."""
+        """The model's weights in one of the run's files, by name.
+
+        Raises:
+            InputError: the file is missing, damaged, or belongs to another configuration.
+        """
         tensors, header = read_tensors(path)
         self._check_owner(path, header)
         return tensors if path == self.model_file else _model_part(tensors)
 
 
 def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The model's own among a checkpoint's tensors."""
+    """The tensors of a checkpoint that belong to the model, under the model's names."""
     prefix = "model."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
@@ -321,7 +369,7 @@ def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _optimizer_state(
     tensors: Mapping[str, Tensor], prefix: str, p: nn.Parameter, adam: bool
 ) -> dict[str, Tensor]:
-    """What an optimiser remembers of one parameter, laid out like it, as it would itself be."""
+    """An optimiser's state for one parameter, in the parameter's memory layout and device."""
     state: dict[str, Tensor] = {}
     for key, value in tensors.items():
         if not key.startswith(prefix):
@@ -340,12 +388,12 @@ def _optimizer_state(
     return state
 
 
-# not part of what is learned: may differ between a checkpoint and the run that goes on with it
+# options that do not affect what is learned, and may change when a run is resumed
 _FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that decides what is learned."""
+    """The part of a configuration that determines what is learned."""
     return {k: v for k, v in config.items() if k not in _FREE}
 
 
@@ -358,12 +406,18 @@ def _tensorboard(folder: Path, iteration: int) -> Any:
 
 
 def dump_config(config: Mapping[str, Any]) -> str:
-    """A configuration as YAML, in its own order."""
+    """A configuration as YAML, with its keys in their own order."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A configuration file: a YAML mapping of option names to plain values."""
+    """The configuration in a YAML file, a mapping of option names to plain values.
+
+    Dashes in names become underscores.
+
+    Raises:
+        InputError: the file is missing, can't be read, or holds no mapping.
+    """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

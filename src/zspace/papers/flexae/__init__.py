@@ -1,1 +1,1 @@
-"""FlexAE's tables and figures (Mondal et al., UAI 2021): of known densities, and of images."""
+"""FlexAE's tables and figures (Mondal et al., UAI 2021), on synthetic data and on images."""

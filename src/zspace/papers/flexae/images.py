@@ -1,4 +1,4 @@
-"""FlexAE's tables and figures of images at their three scales."""
+"""The definitions of FlexAE's experiments on images, at their three scales."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ _LESS = (
 _HOURS = "on a GPU, by the paper's 15 hours of a GTX 1080 Ti for FlexAE-SR on MNIST"
 _NEEDS = "the data set's files; at scale paper the Inception weights (zspace weights)"
 _FEW = ("VAE", "2-Stage VAE", "RAE+GMM", "MaskAAE", "ALAE", "FlexAE", "FlexAE-SR")
-"""The rows of Table 2."""
+"""The systems in the rows of Table 2."""
 _THRICE = ("VAE", "WAE-GAN", "RAE+GMM", "FlexAE", "FlexAE-SR")
-"""Trained with three seeds at scale small."""
+"""The systems that are trained with three seeds at scale small."""
 
 
 def _experiment(
@@ -105,7 +105,7 @@ def _experiment(
 
 
 def _systems(names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The systems of a table, and how many trainings of each, at the three scales."""
+    """The settings of a table at the three scales: its systems, and the trainings of each."""
     return (
         {"systems": dict.fromkeys(names, 1)},
         {"systems": {name: 3 if name in _THRICE else 1 for name in names}},

@@ -1,4 +1,4 @@
-"""FlexAE's figures of images: samples, interpolations, attributes, neighbours."""
+"""FlexAE's figures that show images: samples, interpolations, attributes and neighbours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zspace.storage.run import Run
 
 
 def fig4(lab: Lab) -> list[Entry]:
-    """Reconstructions of test images, each row below its images, and generated images."""
+    """Figure 4: test images, with each row of reconstructions below them, and generated images."""
     run, x, model = shown(lab, 32)
     plots.save_sheet(lab.picture("fig4-reconstructions"), *reconstruction_rows(model, x))
     plots.save_sheet(lab.picture("fig4-samples"), model.sample(64, generator=seeded(model)))
@@ -29,15 +29,18 @@ def fig4(lab: Lab) -> list[Entry]:
 
 
 def samples(lab: Lab) -> list[Entry]:
-    """225 generated images."""
+    """Figures 6 to 9: a sheet of 225 generated images."""
     run, _, model = shown(lab, 1)
     plots.save_sheet(lab.picture("samples"), model.sample(225, generator=seeded(model)), 15)
     return error(lab, run)
 
 
 def interpolations(lab: Lab) -> list[Entry]:
-    """Rows between two test images: the first and last are real, the middle one is decoded from the
-    mid-point of their codes."""
+    """Figure 10: rows of interpolations between two test images.
+
+    The first and last image of a row are real, those between them are decoded from points on the
+    line between the codes.
+    """
     run, x, model = shown(lab, 20)
     sheet = interpolation_rows(model, x[:10], x[10:])
     plots.save_sheet(lab.picture("interpolations"), *sheet)
@@ -45,9 +48,19 @@ def interpolations(lab: Lab) -> list[Entry]:
 
 
 def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tensor]:
-    """mean(z | attribute) - mean(z | none) over the training images, and images without and with.
+    """The direction of an attribute in latent space, and test images without and with it.
 
-    The attribute is asked for after training, which knows none.
+    The direction is the difference between the mean codes of training images with and without the
+    attribute, which training itself does not use.
+
+    Args:
+        lab: the experiment's surroundings.
+        run: the run of the model.
+        attribute: the name of a CelebA attribute.
+
+    Returns the direction (D,), up to two images without the attribute, and up to two with it.
+    Raises:
+        InputError: no test image has the attribute, or all have it.
     """
     labelled = {**run.config, "label_attribute": attribute}
     images = api.images_of(run.config["data"], labelled)
@@ -65,9 +78,19 @@ def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tenso
 
 
 def attribute_grid(name: str, letters: Sequence[str]) -> Callable[[Lab], list[Entry]]:
+    """One of Figures 11 to 15: the experiment that moves faces along an attribute's direction.
+
+    Args:
+        name: the attribute.
+        letters: the letters of the four pictures.
+    """
+
     def figure(lab: Lab) -> list[Entry]:
-        """A grid for each of two images without the attribute, and of two with: reading order, the
-        image in the middle, moved along the attribute's direction by -2 to 2 of its length."""
+        """Draw a grid for each of two images without the attribute and of two with it.
+
+        In reading order, the image's code is moved by -2 to 2 times the attribute's direction; the
+        image itself is in the middle.
+        """
         run = trained(lab, "FlexAE-SR")
         way, without, having = direction(lab, run, name)
         model = api.load(run.folder, device=lab.device)
@@ -83,8 +106,11 @@ def attribute_grid(name: str, letters: Sequence[str]) -> Callable[[Lab], list[En
 
 
 def fig5(lab: Lab) -> list[Entry]:
-    """Interpolations; for faces a row for each attribute, from an image that has it; and the four
-    nearest training images of what is generated, by pixels and by features."""
+    """Figure 5: interpolations, attributes of faces, and nearest training images.
+
+    There is a row for each attribute, which starts from an image that has it. The four nearest
+    training images of each generated image are those by pixels and those by features.
+    """
     entries = interpolations(lab)
     run = trained(lab, "FlexAE-SR")
     model = api.load(run.folder, device=lab.device)
@@ -103,8 +129,14 @@ def fig5(lab: Lab) -> list[Entry]:
 
 
 def nearest(which: str) -> Callable[[Lab], list[Entry]]:
+    """One of Figures 16 to 19: the experiment that shows the nearest training images.
+
+    Args:
+        which: "features" compares images by features, "pixels" by pixels.
+    """
+
     def figure(lab: Lab) -> list[Entry]:
-        """Generated images, and the fourteen nearest training images of each."""
+        """Draw generated images, each beside its fourteen nearest training images."""
         run = trained(lab, "FlexAE-SR")
         _neighbours(lab, run, 15, 14, both=False, by_features=which == "features")
         return error(lab, run)

@@ -1,7 +1,7 @@
 """FlexAE's synthetic experiments: Figures 2 and 3 (Mondal et al., 2021, section 4.1).
 
-The paper prints no numbers beside these curves and scatters, and no number of iterations; 130,000
-is that of its other experiments.
+The paper prints no numbers for these curves and scatter plots, and no number of iterations; 130,000
+is the number of its other experiments.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from zspace.papers.base import Entry, Experiment, Lab, Scale
 from zspace.storage.run import Run
 
 POINTS = 1000
-"""Codes of each kind between which the Wasserstein distance is taken."""
+"""The number of codes in each set whose Wasserstein distance is computed."""
 
 PARTS = 5
-"""Disjoint sets of as many codes, over which its mean and standard error are taken."""
+"""The number of disjoint sets over which the distance's mean and standard error are taken."""
 
 
 def generated(model: LatentModel, n: int) -> tuple[Tensor, Tensor]:
-    """n codes of the prior and the vectors that they are decoded to, on the CPU."""
+    """n codes drawn from the prior, and the vectors that they decode to, on the CPU."""
     assert model.prior is not None
     device = next(model.parameters()).device
     with torch.no_grad():
@@ -37,11 +37,12 @@ def generated(model: LatentModel, n: int) -> tuple[Tensor, Tensor]:
 
 
 def fig2(lab: Lab) -> list[Entry]:
-    """Wasserstein distance between P_z and Q_z over training, and the Frechet distance.
+    """Figure 2: the Wasserstein distance of P_z from Q_z, and the Frechet distance, in training.
 
-    `mog5`, m = 50, Table 6's networks; WAE is WAE-GAN, whose discriminator is Table 6's critic. W_1
-    is taken between 1,000 codes of the prior and of test vectors (the mean over 5 disjoint
-    thousands); the Frechet distance between 10,000 generated and all 10,000 test vectors.
+    The data are `mog5`, m = 50, and the networks those of Table 6; WAE is WAE-GAN, whose
+    discriminator is Table 6's critic. W_1 is computed between 1,000 codes from the prior and 1,000
+    codes of test vectors (the mean over 5 disjoint sets), the Frechet distance between 10,000
+    generated and all 10,000 test vectors.
     """
     total = lab.settings["iterations"]
     entries: list[Entry] = []
@@ -87,7 +88,7 @@ def fig2(lab: Lab) -> list[Entry]:
 
 
 def _curve(run: Run, every: int) -> tuple[list[dict[str, float]], dict[str, Figure]]:
-    """The distances at every so many iterations, and the last ones with their errors."""
+    """The distances at the checkpoints of every so many iterations, and the last with errors."""
     test = api.run_images(run).test.x
     curve: list[dict[str, float]] = []
     last: dict[str, Figure] = {}
@@ -107,7 +108,7 @@ def _curve(run: Run, every: int) -> tuple[list[dict[str, float]], dict[str, Figu
         curve.append(
             {
                 "iteration": iteration,
-                # how far the codes reach: a distance means little without it
+                # the spread of the codes, without which a distance means little
                 "code deviation": float(z_test.std(0).norm()),
                 **{name: figure.value for name, figure in last.items()},
             }
@@ -116,12 +117,12 @@ def _curve(run: Run, every: int) -> tuple[list[dict[str, float]], dict[str, Figu
 
 
 def fig3(lab: Lab) -> list[Entry]:
-    """The latent spaces of VAE, WAE and FlexAE beside the true one, and their Frechet distances.
+    """Figure 3: the latent spaces of VAE, WAE and FlexAE beside the true one, with distances.
 
-    `mog2`, m = 2, Table 6's networks; WAE is WAE-GAN, with N(0, I) and with a ring of six unit
-    Gaussians, as many as the data have, as its prior. The codes of the test vectors are drawn in
-    the colour of their component, codes of the prior in black below them. The Frechet distance is
-    that between 10,000 generated and all 10,000 test vectors.
+    The data are `mog2`, m = 2, and the networks those of Table 6; WAE is WAE-GAN, with two priors:
+    N(0, I) and a ring of six unit Gaussians, as many as the data have. The codes of the test
+    vectors are drawn in the colour of their component, over codes of the prior in black. The
+    Frechet distance is that between 10,000 generated and all 10,000 test vectors.
     """
     z_true, components = true_latents(2)
     spaces: list[tuple[str, Tensor, Tensor | None]] = [("true latents", z_true["test"], None)]

@@ -1,4 +1,4 @@
-"""FlexAE's tables."""
+"""The experiments that make FlexAE's tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from zspace.samplers import KDE
 
 
 def table1(lab: Lab) -> list[Entry]:
-    """Frechet distances of reconstructions and generations to the test images.
+    """Table 1: Frechet distances of reconstructed and generated images from the test images.
 
-    All systems have the same encoder and decoder (VQ-VAE: its own), batch and number of iterations
-    (the two-stage VAE: in each stage). Their other options are the recipes' defaults.
+    All systems have the same encoder and decoder (except VQ-VAE, which has its own), batch size and
+    number of iterations (in each stage of the two-stage VAE). Their other options are the recipes'
+    defaults.
     """
     numbers, column = published()["flexae/table1"], column_of(lab)
     entries: list[Entry] = []
@@ -36,7 +37,7 @@ def table1(lab: Lab) -> list[Entry]:
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """Precision and recall of Sajjadi et al.: F1/8 weighs precision, F8 recall.
+    """Table 2: precision and recall of Sajjadi et al.; F1/8 weighs precision, F8 recall.
 
     The paper prints "Precision/Recall"; that these are F1/8 and F8 is inferred.
     """
@@ -58,7 +59,7 @@ def table2(lab: Lab) -> list[Entry]:
 
 
 def table3(lab: Lab) -> list[Entry]:
-    """Frechet distances over the size of the code: m_b, 2 m_b, 4 m_b, for WAE-GAN and FlexAE-SR."""
+    """Table 3: Frechet distances of WAE-GAN and FlexAE-SR for code sizes m_b, 2 m_b and 4 m_b."""
     numbers, column = published()["flexae/table3"], column_of(lab)
     base = lab.settings["base"] or (32 if column in (None, 0, 1) else 64)
     entries: list[Entry] = []
@@ -74,10 +75,10 @@ def table3(lab: Lab) -> list[Entry]:
 
 
 def table4(lab: Lab) -> list[Entry]:
-    """PMS and IMS: how near generated images are to the nearest training and test images.
+    """Table 4: PMS and IMS, the distances of generated images from training and test images.
 
-    Beside FlexAE-SR a model that is made to memorise: the same, but codes are drawn from kernels of
-    hardly any width on the codes of those training images.
+    They are measured for FlexAE-SR and for a model that memorises: the same one, with codes drawn
+    from very narrow kernels at the codes of the training images.
     """
     name = {
         "mnist": "MNIST",

@@ -1,4 +1,4 @@
-"""What FlexAE's experiments on images share: trained systems, and figures of them."""
+"""The trained systems that FlexAE's experiments on images share, and measurements of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zspace.papers.base import Entry, Lab, known_to, over_seeds
 from zspace.storage.run import Run
 
 DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
-"""In the order of the published tables' columns."""
+"""The data sets, in the order of the published tables' columns."""
 SYSTEMS = {
     "VAE": ("vae", "prior"),
     "VAE+Flow": ("vae-flow", "prior"),
@@ -34,13 +34,20 @@ SYSTEMS = {
     "FlexAE": ("flexae", "prior"),
     "FlexAE-SR": ("flexae-sr", "prior"),
 }
-"""The rows of Table 1: recipe, and what codes are drawn from."""
+"""The systems in the rows of Table 1, each with its recipe and the sampler of its codes."""
 ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
-"""Of Figures 11 to 15, in their order; 5c shows all."""
+"""The attributes of Figures 11 to 15, in their order; Figure 5c shows all."""
 
 
 def trained(lab: Lab, system: str, *, seed: int = 0, **more: Any) -> Run:
-    """The run of a system with an experiment's settings, as far as its recipe knows them."""
+    """The run of a system, with those of an experiment's settings that its recipe has options for.
+
+    Args:
+        lab: the experiment's surroundings.
+        system: a key of `SYSTEMS`.
+        seed: the seed of the training.
+        more: further options.
+    """
     recipe = SYSTEMS[system][0]
     settings = known_to(recipe, lab.settings["options"])
     if lab.data in ("cifar10", "celeba"):
@@ -52,7 +59,17 @@ def trained(lab: Lab, system: str, *, seed: int = 0, **more: Any) -> Run:
 def figures(
     lab: Lab, run: Run, system: str, metrics: Sequence[str], checkpoint: str | int = "last"
 ) -> tuple[dict[str, dict[str, Figure]], Measurement]:
-    """What a run's reconstructions, generations and codes come to: kind, metric, figure."""
+    """The figures of a run's reconstructed and generated images and of its codes.
+
+    Args:
+        lab: the experiment's surroundings.
+        run: the run.
+        system: a key of `SYSTEMS`, which says how codes are drawn.
+        metrics: the names of the metrics.
+        checkpoint: the iteration of a checkpoint, or "last".
+
+    Returns the figures by kind of subject and by metric, and the measurement.
+    """
     held = measure_run(
         run.folder,
         features=lab.settings["features"],
@@ -70,11 +87,12 @@ def figures(
 
 
 def column_of(lab: Lab) -> int | None:
+    """The column of the experiment's data set in the published tables; None if it has none."""
     return DATA.index(str(lab.data)) if lab.data in DATA else None
 
 
 def source_of(lab: Lab, held: Measurement, seeds: int) -> dict[str, Any]:
-    """What an entry says of where its figures come from."""
+    """The fields of an `Entry` that say where its figures come from."""
     lab.more["notes"] = list(
         dict.fromkeys(
             [
@@ -92,14 +110,26 @@ def source_of(lab: Lab, held: Measurement, seeds: int) -> dict[str, Any]:
 
 
 def as_published(value: float | None) -> dict[str, Any]:
+    """The fields of an `Entry` for a published value, which FlexAE measures by Inception."""
     return {"published": value, "published_by": "inception", "published_data": "the test images"}
 
 
 def frechet(
     lab: Lab, system: str, seeds: int, **more: Any
 ) -> tuple[dict[str, Figure], dict[str, Any]]:
-    """Frechet distances of reconstructions and generations, of the last checkpoint and, where the
-    settings ask for it, the least over checkpoints, each by itself, as the authors have it."""
+    """The Frechet distances of a system's reconstructed and generated images.
+
+    They are those of the finished model and, if the settings have `best_from`, also the least over
+    checkpoints from that iteration on, each distance for itself, as the authors report it.
+
+    Args:
+        lab: the experiment's surroundings.
+        system: a key of `SYSTEMS`.
+        seeds: the number of trainings.
+        more: further options of the recipe.
+
+    Returns the distances by name, and the fields of an `Entry` that say where they come from.
+    """
     found: dict[str, list[Figure]] = {}
     kinds = {RECONSTRUCTION: "reconstructed", GENERATION: "generated"}
     about: dict[str, Any] = {}
@@ -114,7 +144,7 @@ def frechet(
         if first is None:
             continue
         best: dict[str, Figure] = {}
-        # of the last stage: a first one's checkpoints generate nothing yet
+        # only the last stage's checkpoints: those of a first stage can't generate yet
         start = first + run.config.get("first_iterations", 0)
         for iteration in run.checkpoints():
             if iteration >= start:
@@ -129,11 +159,12 @@ def frechet(
 
 
 def seeded(model: torch.nn.Module) -> torch.Generator:
+    """A random generator with seed 0 on the model's device."""
     return torch.Generator(next(model.parameters()).device).manual_seed(0)
 
 
 def shown(lab: Lab, n: int) -> tuple[Run, Tensor, Any]:
-    """FlexAE-SR's run, n test images, and the model."""
+    """The run of FlexAE-SR, the first n test images, and the model."""
     run = trained(lab, "FlexAE-SR")
     model = api.load(run.folder, device=lab.device)
     images = api.run_images(run)
@@ -142,7 +173,7 @@ def shown(lab: Lab, n: int) -> tuple[Run, Tensor, Any]:
 
 
 def error(lab: Lab, run: Run) -> list[Entry]:
-    """The reconstruction error of the model that a figure is drawn from."""
+    """The entry with the reconstruction error of the FlexAE-SR that a figure shows."""
     values, held = figures(lab, run, "FlexAE-SR", ["mse"])
     return [
         Entry(

@@ -1,4 +1,4 @@
-"""GEN's Table 1 and Figure 1: bandwidths and divergences of known densities."""
+"""GEN's Table 1 and Figure 1: bandwidths for known densities, and their divergences."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from zspace.samplers import Mixture, Normal
 from zspace.samplers.kde import optimal_bandwidths
 
 SAMPLES = (250, 500, 1000, 2000, 4000, 8000)
-"""Columns of Table 1."""
+"""The numbers of samples in the columns of Table 1."""
 
 
 def table1(lab: Lab) -> list[Entry]:
-    """h_opt of N(0, I) by dimension and samples: by the root, and by the fixed point.
+    """Table 1: the optimal bandwidth of N(0, I), found as a root and as a fixed point.
 
-    Behind ± stands the standard deviation over the trials, as in the paper. A fixed point that did
-    not settle is left out of its mean, and counted.
+    It is given by the dimension and the number of samples. The number after ± is the standard
+    deviation over the trials, as in the paper. A fixed point that did not converge is left out of
+    the mean, and the number of such trials is reported.
     """
     trials = lab.settings["trials"]
     entries: list[Entry] = []
@@ -75,14 +76,17 @@ def table1(lab: Lab) -> list[Entry]:
 
 
 SEPARATIONS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-"""The s of Figure 1, from 0 to 6."""
+"""The distances s of Figure 1."""
 FRESH = 10_000
-"""Draws of either distribution that an estimate is judged on."""
+"""The number of fresh samples of either distribution on which an estimate is judged."""
 
 
 def separated(dim: int, s: float) -> Mixture:
-    """Two standard normals of equal weight at distance s on the first axis, whitened: its
-    covariance is I for every s, by the mixture's own moments."""
+    """A whitened mixture of two standard normals at distance s along the first axis.
+
+    Both have the same weight. The mixture is scaled by its own moments, so that its covariance is I
+    for every s.
+    """
     scale = torch.ones(dim)
     scale[0] = 1 / math.sqrt(1 + s**2 / 4)
     means = torch.zeros(2, dim)
@@ -91,10 +95,16 @@ def separated(dim: int, s: float) -> Mixture:
 
 
 def adversary_jsd(x: Tensor, y: Tensor, fresh_x: Tensor, fresh_y: Tensor, seed: int) -> float:
-    """The JSD in nats that a discriminator sees between two sets, judged on fresh draws.
+    """The Jensen-Shannon divergence of two sets, in nats, estimated by a discriminator.
 
-    Three hidden layers of 10 l, 5 l and 2 l units (scikit-learn's network, Adam), trained on 90%
-    of the sets until the accuracy on the other 10% has not risen for ten epochs.
+    The discriminator is scikit-learn's network with three hidden layers of 10 l, 5 l and 2 l units,
+    trained by Adam on 90% of the sets until the accuracy on the other 10% has not risen for ten
+    epochs.
+
+    Args:
+        x, y: the sets (N, l) and (M, l) to train on.
+        fresh_x, fresh_y: samples of the same distributions to judge by.
+        seed: the seed of the training.
     """
     from sklearn.neural_network import MLPClassifier
 
@@ -105,18 +115,18 @@ def adversary_jsd(x: Tensor, y: Tensor, fresh_x: Tensor, fresh_y: Tensor, seed: 
     net.fit(torch.cat([x, y]).numpy(), np.repeat([0, 1], [len(x), len(y)]))
     on_x: Any = net.predict_proba(fresh_x.numpy())
     on_y: Any = net.predict_proba(fresh_y.numpy())
-    # a network may be certain, and wrong: its logarithm would be infinite
+    # the logarithm of a probability of 0 would be infinite
     right = [np.log(p.clip(1e-12)).mean() for p in (on_x[:, 0], on_y[:, 1])]
     return math.log(2) + float(sum(right)) / 2
 
 
 def fig1(lab: Lab) -> list[Entry]:
-    """Pearson's correlation of s with the JSD between a whitened mixture and N(0, I).
+    """Figure 1: Pearson's correlation of s with the JSD between a whitened mixture and N(0, I).
 
     The JSD is estimated by kernels (m centres, bandwidth h_opt) and by a discriminator (trained on
-    m draws of either), both judged on 10,000 fresh draws of either: what varies between trials is
-    then what m draws could teach. The paper names no number, and prints its correlations in a
-    picture alone.
+    m samples of either distribution). Both are judged on 10,000 fresh samples of either, so that
+    trials differ only by the m samples that the estimate is made from. The paper names no number of
+    trials, and shows its correlations only in a picture.
     """
     trials = lab.settings["trials"]
     entries: list[Entry] = []
@@ -156,7 +166,7 @@ def fig1(lab: Lab) -> list[Entry]:
 
 
 def correlation(x: Tensor, y: Tensor) -> Figure:
-    """Pearson's correlation of pairs, with its large-sample error (1 - r^2) / sqrt(N - 1)."""
+    """Pearson's correlation r of pairs, with its large-sample error (1 - r^2) / sqrt(N - 1)."""
     r = float(torch.corrcoef(torch.stack([x.double(), y.double()]))[0, 1])
     return Figure(r, (1 - r**2) / math.sqrt(len(x) - 1))
 

@@ -1,4 +1,4 @@
-"""GEN's tables and figures at their three scales."""
+"""The definitions of GEN's experiments, at their three scales."""
 
 from __future__ import annotations
 

@@ -23,21 +23,22 @@ from zspace.storage.run import Run
 
 
 def _entropy(z: Tensor) -> float:
-    """Of codes (N, D): leave-one-out, at their likeliest bandwidth."""
+    """The leave-one-out kernel entropy of codes (N, D), at their likeliest bandwidth."""
     return kernel_entropy(z, likeliest_bandwidth(z))
 
 
 TABLE2 = (1000, 2000, 5000, 10000)
-"""Columns of Table 2."""
+"""The numbers of samples in the columns of Table 2."""
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """Entropy of the whitened codes of n test images, models trained on n images.
+    """Table 2: the entropy of the whitened codes of n test images, for models trained on n images.
 
-    Fully connected networks, l = 8. Of GEN's n training images half carry the kernels. Behind ±
-    stands the standard deviation over models, as in the paper. Draws of N(0, I), whose true entropy
-    is 11.3515, are not whitened (the paper's deviations are those of draws that are not): 20 sets
-    of them, or 5 of 5,000 draws and more.
+    The networks are fully connected, with l = 8. Half of GEN's n training images are the centres of
+    its kernels. The number after ± is the standard deviation over models, as in the paper. Samples
+    of N(0, I), whose true entropy is 11.3515, are not whitened, since the paper's deviations are
+    those of samples that are not; there are 20 sets of them, or 5 sets if they have 5,000 samples
+    or more.
     """
     where = lab.settings
     theirs, spread = published()["gen/table2"], published()["gen/table2-sd"]
@@ -106,10 +107,10 @@ def table2(lab: Lab) -> list[Entry]:
 
 
 def fig3(lab: Lab) -> list[Entry]:
-    """MNIST mapped to ten 2-D Gaussians: without labels, and with labels for some images.
+    """Figure 3: MNIST mapped to ten 2-D Gaussians, without labels and with labels of some images.
 
-    A test image counts as right where the nearest mode is that of its digit; without labels,
-    where that mode's commonest digit is its own.
+    A test image counts as right if the nearest mode is that of its digit or, without labels, if it
+    has the commonest digit of that mode.
     """
     entries: list[Entry] = []
     fig, axes = plots.figure(2, 1, (4.5, 4.5))
@@ -149,7 +150,7 @@ def fig3(lab: Lab) -> list[Entry]:
 
 
 def _draw_modes(path: Path, model: GEN) -> None:
-    """A row of images for each mode, from the prior (as in the supplement's Figure 3)."""
+    """Draw a row of images for each mode of the prior, as in the supplement's Figure 3."""
     seeded = torch.Generator(model.centres.device).manual_seed(0)
     assert model.prior is not None
     with torch.no_grad():
@@ -158,11 +159,11 @@ def _draw_modes(path: Path, model: GEN) -> None:
 
 
 def fig4(lab: Lab) -> list[Entry]:
-    """Novelty: a GEN for each digit alone, and the scores of all test images.
+    """Figure 4: the novelty scores of all test images by GENs trained on a single digit.
 
-    The pictures have the 100 most and least probable test images of the digit. The paper has no
-    numbers; ours are areas under the ROC curve against the other digits, by the score and by two of
-    its parts.
+    The pictures show the 100 most and the 100 least probable test images of the digit. The paper
+    has no numbers; ours are areas under the ROC curve against the other digits, by the score and by
+    two of its parts.
     """
     entries: list[Entry] = []
     for digit in lab.settings["digits"]:
@@ -195,11 +196,11 @@ def fig4(lab: Lab) -> list[Entry]:
 
 
 METHODS = ("AAE", "VAE", "GEN")
-"""In the order of Table 3."""
+"""The models, in the order of Table 3."""
 
 
 def _on_images(lab: Lab, name: str) -> Run:
-    """One of the three models of Table 3, with the same networks as the others."""
+    """The run of one of the three models of Table 3, which all have the same networks."""
     data, where = str(lab.data), lab.settings
     own = where["gen"] if name == "GEN" else {}
     labels = {"label_attribute": "Male"} if data == "celeba" else {}
@@ -218,7 +219,7 @@ def _on_images(lab: Lab, name: str) -> Run:
 
 
 def sheets(lab: Lab) -> list[Entry]:
-    """64 samples of each model, and 32 test images above their reconstructions."""
+    """Figure 2 and the supplement's: 64 samples of each model, and 32 reconstructed test images."""
     entries: list[Entry] = []
     for name in METHODS:
         run = _on_images(lab, name)
@@ -243,7 +244,7 @@ def sheets(lab: Lab) -> list[Entry]:
 
 
 def interpolations(lab: Lab) -> list[Entry]:
-    """Lines between random codes of GEN's prior, and between the codes of test images."""
+    """The supplement's Figures 5 and 6: interpolations between random codes and test images."""
     run = _on_images(lab, "GEN")
     model = api.load(run.folder, device=lab.device)
     device = next(model.parameters()).device
@@ -264,10 +265,11 @@ def interpolations(lab: Lab) -> list[Entry]:
 
 
 def table3(lab: Lab) -> list[Entry]:
-    """The Frechet distance of generated images: AAE, VAE and GEN with the same networks.
+    """Table 3: the Frechet distance of images generated by AAE, VAE and GEN with equal networks.
 
-    GEN draws from N(0, (1 - h^2) I), and from its target as well. As many images of each as the
-    test part has, 10,000 at most, against as many test images. The paper's are FIDs.
+    GEN draws codes from N(0, (1 - h^2) I), and also from its target. As many images are generated
+    as the test part has, at most 10,000, and compared with as many test images. The paper's
+    distances are FIDs.
     """
     data, where = str(lab.data), lab.settings
     title = {"svhn": "SVHN", "celeba": "CelebA"}[data]

@@ -1,4 +1,4 @@
-"""LSR-GAN's tables and figures at their three scales."""
+"""The definitions of LSR-GAN's experiments, at their three scales."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _experiment(
     paper_cost: str = "",
     data: tuple[str, ...] = ("cifar10", "fashion-mnist", "mnist", "digits"),
 ) -> Experiment:
-    """An experiment about one LSR-GAN, or several, at the three scales."""
+    """An experiment on one or several LSR-GANs, at the three scales."""
     smoke, middle, paper = settings or ({}, {}, {})
     return Experiment(
         f"lsrgan/{name}",

@@ -1,4 +1,4 @@
-"""LSR-GAN's tables and figures."""
+"""The experiments that make LSR-GAN's tables and figures."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from zspace.papers.lsrgan.trained import (
 
 
 def table1(lab: Lab) -> list[Entry]:
-    """The measurements for VAEs of different beta, and LSR-GANs of their encoders.
+    """Table 1: measurements of VAEs with different beta, and of LSR-GANs with their encoders.
 
     One code is drawn from q(z | x) for each test image. The error is the sum over an image's pixels
-    and channels of the squared difference, pixels in [-1, 1]; the variance is the sum of the
-    unbiased variances among 10 renderings of one image's q(z | x). The paper does not say its unit;
-    in this one no set of pixels has a variance as large as some of its own.
+    and channels of the squared difference, with pixels in [-1, 1]; the variance is the sum of the
+    unbiased variances among 10 renderings of codes from one image's q(z | x). The paper does not
+    name its unit; in this unit, no set of pixels can have a variance as large as some of the
+    paper's.
     """
     entries: list[Entry] = []
     betas = lab.settings["betas"]
@@ -47,14 +48,14 @@ def table1(lab: Lab) -> list[Entry]:
 
 
 def fig5(lab: Lab) -> list[Entry]:
-    """Error and absolute accuracy against beta: two columns of Table 1, as curves."""
+    """Figure 5: error and absolute accuracy against beta, which are two columns of Table 1."""
     entries = [e for e in table1(lab) if e.measure in ("mean squared error", "absolute accuracy")]
     _curves(lab, "fig5", "beta", lab.settings["betas"], entries, DECODERS)
     return entries
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """The measurements for LSR-GANs of different lambda with one encoder, of beta = 1. Figure 6."""
+    """Table 2 and Figure 6: LSR-GANs with different lambda and the same encoder, with beta = 1."""
     entries: list[Entry] = []
     weights = lab.settings["weights"]
     for weight in weights:
@@ -74,7 +75,7 @@ def _curves(
     entries: list[Entry],
     names: Sequence[str] | dict[str, str],
 ) -> None:
-    """The measures against beta or lambda, with bars of one standard error."""
+    """Draw each measure against beta or lambda, with bars of one standard error."""
     measures = list(dict.fromkeys(e.measure for e in entries if e.what != "test images"))
     fig, axes = plots.figure(len(measures), 1, (3.6, 3))
     for axis, measure in zip(axes.flat, measures, strict=True):
@@ -93,7 +94,10 @@ def _curves(
 
 
 def fig1(lab: Lab) -> list[Entry]:
-    """Eight renderings of each of five test images, drawn from q(z | x); a sheet for each beta."""
+    """Figure 1: eight renderings of each of five test images, on a sheet for each beta.
+
+    The codes are drawn from q(z | x).
+    """
     entries: list[Entry] = []
     for beta in lab.settings["betas"]:
         of = trained(lab, beta=beta)
@@ -110,7 +114,7 @@ def fig1(lab: Lab) -> list[Entry]:
 
 
 def fig2(lab: Lab) -> list[Entry]:
-    """Pairs: a test image, and its rendering of a code drawn from q(z | x)."""
+    """Figure 2: pairs of a test image and a rendering of a code drawn from its q(z | x)."""
     of = trained(lab)
     x = of.test(24)
     pairs = torch.stack([x, of.model.imagine(x, 1)[:, 0]], 1)
@@ -119,7 +123,7 @@ def fig2(lab: Lab) -> list[Entry]:
 
 
 def fig3(lab: Lab) -> list[Entry]:
-    """Test images, the VAE's reconstructions, the LSR-GAN's: a row each. The codes are the same."""
+    """Figure 3: rows of test images and of the VAE's and the LSR-GAN's images of the same codes."""
     of = trained(lab)
     x = of.test(10)
     rows = [x, *(of.by(name).imagine(x, 1)[:, 0] for name in DECODERS)]
@@ -128,7 +132,7 @@ def fig3(lab: Lab) -> list[Entry]:
 
 
 def fig4(lab: Lab) -> list[Entry]:
-    """Test images above their renderings by LSR-GANs of different beta."""
+    """Figure 4: test images above their renderings by LSR-GANs with different beta."""
     entries: list[Entry] = []
     rows: list[Tensor] = []
     for beta in lab.settings["betas"]:
@@ -143,7 +147,7 @@ def fig4(lab: Lab) -> list[Entry]:
 
 
 def fig9(lab: Lab) -> list[Entry]:
-    """What codes drawn from N(0, I) are rendered to (Figures 8 and 9)."""
+    """Figures 8 and 9: renderings of codes drawn from N(0, I)."""
     of = trained(lab)
     for name in DECODERS:
         drawn = generated(replace(of.measurement, model=of.by(name)), "prior", 64)
@@ -152,10 +156,10 @@ def fig9(lab: Lab) -> list[Entry]:
 
 
 def cifar10(lab: Lab) -> list[Entry]:
-    """Frechet distances to the test images, seeded from them and from N(0, I), and sharpness.
+    """Section 2.2: Frechet distances from the test images, and sharpness.
 
-    The first is of a rendering of each test image, of a code drawn from q(z | x); the other of as
-    many codes drawn from the prior.
+    One distance is that of a rendering of each test image, from a code drawn from q(z | x); the
+    other is that of renderings of as many codes drawn from N(0, I).
     """
     of = trained(lab)
     held = of.measurement

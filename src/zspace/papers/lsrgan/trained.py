@@ -1,4 +1,4 @@
-"""What LSR-GAN's experiments share: trained renderers, and figures of them."""
+"""The trained models that LSR-GAN's experiments share, and measurements of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from zspace.papers.base import Entry, Lab, mean_and_deviation, published
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)
-"""Columns of Table 1; those of Table 2, lambda, are the same numbers."""
+"""The values of beta in the columns of Table 1; those of lambda in Table 2 are the same."""
 DRAWS = 10
-"""Images of one latent distribution among which the variance is taken."""
+"""The number of renderings of one latent distribution whose variance is computed."""
 RANGE = 4.0
-"""A squared difference of pixels in [-1, 1], in units of that in [0, 1]."""
+"""The factor from a squared difference of pixels in [0, 1] to that of pixels in [-1, 1]."""
 UNIT = "sum over pixels in [-1, 1]"
 THEIRS = "unit not said"
 DECODERS = {"VAE": "vae", "LSR-GAN": "renderer"}
@@ -30,7 +30,13 @@ DECODERS = {"VAE": "vae", "LSR-GAN": "renderer"}
 
 @dataclass
 class Trained:
-    """An LSR-GAN, and what it is measured against."""
+    """A trained LSR-GAN with its measurement.
+
+    Attributes:
+        run: the run.
+        model: the model.
+        measurement: the images and features by which it is measured.
+    """
 
     run: Run
     model: LSRGAN
@@ -38,23 +44,24 @@ class Trained:
 
     @property
     def data(self) -> str:
+        """The data's name, with the number of training images."""
         n = len(self.measurement.images.train)
         return f"{self.measurement.images.name} test, {n:,} training images"
 
     def by(self, name: str) -> Variational:
-        """The model with one of its two decoders."""
+        """The model with one of its two decoders, a key of `DECODERS`."""
         model = self.model.decoders()[DECODERS[name]]
         assert isinstance(model, Variational)
         return model
 
     def test(self, n: int) -> Tensor:
-        """The first test images, in [0, 1], where the model is."""
+        """The first n test images, floats in [0, 1], on the model's device."""
         device = next(self.model.parameters()).device
         return as_float(self.measurement.test[:n].to(device))
 
 
 def trained(lab: Lab, **options: Any) -> Trained:
-    """The LSR-GAN of an experiment's settings, with further options."""
+    """An LSR-GAN trained with an experiment's settings and further options."""
     settings = {"beta": 1.0, **lab.settings["options"], **options}
     run = lab.trained("lsrgan", str(lab.data), **settings)
     held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
@@ -63,7 +70,7 @@ def trained(lab: Lab, **options: Any) -> Trained:
 
 
 def weighted(lab: Lab, weight: float) -> Trained:
-    """One whose lambda is another, and whose VAE is that of lambda = 1."""
+    """An LSR-GAN trained with a given lambda, with the VAE of the one with lambda = 1."""
     base = trained(lab)
     if weight == 1:
         return base
@@ -83,21 +90,34 @@ def weighted(lab: Lab, weight: float) -> Trained:
 
 
 def rendered(of: Trained, name: str) -> Subject:
-    """One rendering of each test image, of a code drawn from q(z | x)."""
+    """A rendering of each test image, from a code drawn from q(z | x).
+
+    Args:
+        of: the model.
+        name: a key of `DECODERS`.
+    """
     model = of.by(name)
     z = model.draw(of.measurement.test, seed=of.measurement.seed)[:, 0]
     return Subject(f"{name}, test images", RECONSTRUCTION, decoded(model, z))
 
 
 def variance_of(of: Trained, name: str, n: int) -> Figure:
-    """sum over pixels of the variance among renderings of one q(z | x), mean over n test images."""
+    """The variance among renderings of codes from one q(z | x), summed over pixels.
+
+    It is the mean over n test images, for pixels in [-1, 1].
+
+    Args:
+        of: the model.
+        name: a key of `DECODERS`.
+        n: the number of test images.
+    """
     x, model = of.test(n), of.by(name)
     each = [model.imagine(block, DRAWS).var(1).flatten(1).sum(1).cpu() for block in x.split(64)]
     return mean_figure(RANGE * torch.cat(each))
 
 
 def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
-    """A row of Table 1 or 2: error, variance, and the classifier's two accuracies."""
+    """The entries of a row of Table 1 or 2: error, variance and the classifier's accuracies."""
     held = of.measurement
     assert held.labels is not None
     x = rendered(of, name)
@@ -127,7 +147,7 @@ KEYS = {
 
 
 def beside(lab: Lab, entries: list[Entry], table: str, value: float, name: str = "") -> list[Entry]:
-    """The entries beside the paper's numbers, where they are of its data."""
+    """Entries with the paper's numbers added, if they were measured on its data."""
     if lab.data != "cifar10" or value not in BETAS:
         return entries
     column = BETAS.index(value)
@@ -150,6 +170,7 @@ def beside(lab: Lab, entries: list[Entry], table: str, value: float, name: str =
 
 
 def untouched(of: Trained) -> Entry:
+    """The entry for the classifier's accuracy on the test images themselves."""
     held = of.measurement
     assert held.labels is not None
     right = mean_figure(accuracy(held.features(held.reference, "logits"), held.labels))
@@ -168,7 +189,7 @@ def untouched(of: Trained) -> Entry:
 
 
 def sharp(of: Trained) -> list[Entry]:
-    """Sharpness of the test images and of their renderings, mean and deviation over images."""
+    """The entries for the sharpness of test images and their renderings, mean and deviation."""
     entries: list[Entry] = []
     known = of.measurement.images.name == "cifar10"
     numbers, spread = published()["lsrgan/cifar10"]["sharpness"], published()["lsrgan/sharpness-sd"]

@@ -1,4 +1,4 @@
-"""ReGene's tables and figures at their three scales."""
+"""The definitions of ReGene's experiments, at their three scales."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CONDITIONAL = {
     "batch_size": 64,
     "precision": "bf16",
 }
-"""Options of the conditional models beside ReGene, in Figure 6 and Table 4."""
+"""The options of the conditional models that are compared with ReGene in Figure 6 and Table 4."""
 _GREY = ("mnist", "fashion-mnist", "digits")
 _ALL = ("mnist", "fashion-mnist", "cifar10", "digits")
 _COLOUR = ("cifar10", "mnist", "fashion-mnist", "digits")
@@ -67,13 +67,13 @@ def _experiment(
     image_size: int | None = None,
     paper_cost: str = _DAY,
 ) -> Experiment:
-    """An experiment about one ReGene, or several, at the three scales.
+    """An experiment on one or several models of ReGene, at the three scales.
 
     Args:
-        settings: further ones of each scale.
-        less: how `small` falls short besides.
-        small: options of the recipe at that scale other than the usual.
-        image_size: that the data are scaled to; 16 at smoke.
+        settings: further settings of each scale.
+        less: the reductions of the scale small, if not the usual ones.
+        small: options of the recipe at the scale small that differ from the usual ones.
+        image_size: the size that the images are scaled to (16 at the scale smoke); None keeps it.
     """
     smoke, middle, paper = settings or ({}, {}, {})
     sized = {} if image_size is None else {"image_size": image_size}
@@ -121,7 +121,7 @@ _FACES = (
 
 
 def _faces(decoder: int) -> dict[str, Any]:
-    """The scale `small` of faces, and what `paper` costs."""
+    """The arguments of an experiment on faces: the scale small, and the cost of the scale paper."""
     return {
         "small": {
             "width": 16,

@@ -1,4 +1,4 @@
-"""ReGene's figures of curves and maps."""
+"""The experiments that make ReGene's figures of curves and maps."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from zspace.papers.regene.trained import (
 
 
 def fig3(lab: Lab) -> list[Entry]:
-    """ReGene against an autoencoder of the same networks, trained end to end by MAE alone.
+    """Figure 3: ReGene against an autoencoder of the same networks that is trained by MAE alone.
 
-    The autoencoder's accuracy is that of a linear probe of its codes, on 10,000 training images at
-    most.
+    The autoencoder's accuracy is that of a linear probe of its codes, fitted to at most 10,000
+    training images.
     """
     of = trained(lab)
     options = {"width": 128, "decoder_width": 512, "batch_size": 512, **lab.settings["options"]}
@@ -104,7 +104,7 @@ def fig3(lab: Lab) -> list[Entry]:
 
 
 def fig5(lab: Lab) -> list[Entry]:
-    """The latents of a DenseNet (the average of its last maps) against ReGene's own classifier."""
+    """Figure 5: the latents of a DenseNet, averages of its last maps, against those of ReGene."""
     entries: list[Entry] = []
     spaces: Spaces = {}
     shown: list[Tensor] = []
@@ -127,11 +127,11 @@ def fig5(lab: Lab) -> list[Entry]:
 
 
 def fig6(lab: Lab) -> list[Entry]:
-    """Accuracy of a neutral classifier, trained on the data set, on generations of n codes.
+    """Figure 6: the accuracy of a neutral classifier on images generated from n combined codes.
 
-    `raw`: combinations that no judge has seen; else those that passed both. As many of each class
-    as the test part has, 10,000 in all at most. Beside them conditional GANs of FlexAE's networks;
-    for theirs the paper's Figure 6b prints no numbers.
+    Rows `judged` hold combinations that passed both judges, rows `raw` all combinations. There are
+    as many images of each class as the test part has, at most 10,000 in all. The conditional GANs
+    beside them have FlexAE's networks; for its own, the paper's Figure 6b prints no numbers.
     """
     of = trained(lab)
     neutral = neutral_classifier(
@@ -141,7 +141,7 @@ def fig6(lab: Lab) -> list[Entry]:
         iterations=lab.settings.get("neutral_iterations"),
     )
     extractor = find_extractor("classifier", lambda: neutral, lab.device)
-    judge = judged(of, lab, "pixels")  # whose own classifier would be another one
+    judge = judged(of, lab, "pixels")  # the measurement's own classifier would be another one
     judge.extractor = extractor
     published_by = "classifier resnet56"
     known = published()["regene/fig6"] if lab.data == "cifar10" else {}
@@ -208,9 +208,9 @@ def fig6(lab: Lab) -> list[Entry]:
 
 
 def fig15b(lab: Lab) -> list[Entry]:
-    """a x + (1 - a) D(E(x)) of training images: its Frechet distance from x, and its accuracy.
+    """Figure 15b: mixtures a x + (1 - a) D(E(x)) of training images and their reconstructions.
 
-    The accuracy is that of ReGene's own classifier.
+    The entries are their Frechet distance from x, and the accuracy of ReGene's own classifier.
     """
     of = trained(lab)
     held = judged(of, lab, None)

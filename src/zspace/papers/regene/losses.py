@@ -1,4 +1,4 @@
-"""ReGene's Figures 16 and 17: losses of a classifier, and classifiers trained with generations."""
+"""ReGene's Figures 16 and 17: classifier losses, and classifiers trained on generated images."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LOSSES = ("cross-entropy", "hinge", "cosine", "mse")
 
 
 def fig16(lab: Lab) -> list[Entry]:
-    """Four losses of the classifier: accuracy, MAE, tries, and the generations' accuracy and
-    Frechet distance (B.18: maps of the latents; B.19 and B.20: barcodes).
+    """Figure 16: four losses of the classifier; B.18 to B.20: maps and barcodes of the latents.
 
-    Tries: candidates until `per_class` of every class have passed both judges; `tries, relative` is
-    to cross-entropy's. Where a class is given up (its candidates are counted, and a note says so)
-    the number is a lower bound.
+    The entries are accuracy, MAE, tries, and the accuracy and Frechet distance of generated images.
+    Tries are the candidates that it takes until `per_class` of every class have passed both judges;
+    `tries, relative` is their ratio to those of the cross-entropy. If a class is given up, its
+    candidates are counted, a note says so, and the number is a lower bound.
     """
     n = lab.settings["per_class"]
     theirs = published()["regene/fig16"] if lab.data == "cifar10" else {}
@@ -100,13 +100,14 @@ def fig16(lab: Lab) -> list[Entry]:
 
 
 def fig17(lab: Lab) -> list[Entry]:
-    """Accuracy of the same classifier on originals, with generations in their place, or beside.
+    """Figure 17: a classifier's accuracy if generated images replace originals or join them.
 
-    Of each class `per_class` originals, others for each seed. The generating classifier and decoder
-    are trained on these alone: on nine tenths of them, the thresholds being of the last tenth. Then
-    Table A.5's (A.7's) classifier is trained anew on all of the originals; with a share of them
-    replaced by generations; with generations beside them. All are trained for as many iterations,
-    and judged on the whole test part. Behind ± stands the standard deviation over the seeds.
+    There are `per_class` originals of each class, a different choice for each seed. ReGene is
+    trained on these alone: on nine tenths of them, with thresholds from the last tenth. Then the
+    classifier of Table A.5 (or A.7) is trained from scratch on all originals; on originals of which
+    a share is replaced by generated images; and on originals with generated images added. All are
+    trained for the same number of iterations, and judged on the whole test part. The number after ±
+    is the standard deviation over the seeds.
     """
     where = lab.settings
     data = str(lab.data)
@@ -146,7 +147,7 @@ def fig17(lab: Lab) -> list[Entry]:
 
 
 def _kept(lab: Lab, name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Numbers that are computed once: a killed experiment goes on where it was."""
+    """Numbers that are computed once and kept in a file, so that an experiment can be resumed."""
     path = lab.out / "cells" / f"{name}.json"
     if path.is_file():
         found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
@@ -157,7 +158,7 @@ def _kept(lab: Lab, name: str, compute: Callable[[], dict[str, float]]) -> dict[
 
 
 def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, float]:
-    """The accuracies of one seed, by what the classifier was trained on."""
+    """The classifier's accuracies for one seed, by what it was trained on."""
     where = lab.settings
     images = load(data, lab.data_dir)
     pool = join([images.train, images.validation])
@@ -183,13 +184,13 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, f
             images.classes,
             generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
         )
-    except InputError as error:  # what can't be generated can't be added
+    except InputError as error:  # too few images could be generated
         note = f"{per_class} originals per class, seed {seed}: {error}"
         lab.more.setdefault("notes", []).append(note)
         made = originals.take(torch.arange(0))
 
     def some(part: Part, shares: float) -> list[Part]:
-        """So many times as many of each class as there are originals."""
+        """Images of a part, `shares` times as many of each class as there are originals."""
         assert part.y is not None
         chosen = [
             (part.y == label).nonzero()[: round(shares * int(count)), 0]
@@ -214,7 +215,7 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, f
 
 
 def _classifier_accuracy(lab: Lab, train: Part, test: Part, classes: int, seed: int) -> float:
-    """Test accuracy of the paper's classifier, trained from scratch."""
+    """The test accuracy of the paper's classifier, trained from scratch."""
     options = lab.settings["options"]
     shape = tuple(train.x.shape[1:])
     paper = SCHEDULES[schedule_for(shape)]

@@ -1,4 +1,4 @@
-"""ReGene's sheets of pictures."""
+"""The experiments that make ReGene's sheets of images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from zspace.papers.regene.trained import both, trained
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
-    """An experiment that is a sheet of images."""
+    """The run of an experiment that draws one of the gallery's sheets.
+
+    Args:
+        kind: a key of `zspace.generation.gallery.SHEETS`.
+        labels: chooses classes from their names; None takes all.
+    """
 
     def draw(lab: Lab) -> list[Entry]:
         of = trained(lab)
@@ -30,12 +35,12 @@ def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None 
 
 
 def one(name: str) -> Callable[[Sequence[str]], Sequence[int]]:
-    """The class of that name, or else the second one."""
+    """A choice of a single class: that of a given name or, if there is none, the second."""
     return lambda classes: [classes.index(name) if name in classes else 1]
 
 
 def fig7(lab: Lab) -> list[Entry]:
-    """Generations of 2, 3 and 5 with their sources, these laid over one another; interpolations."""
+    """Figure 7: images generated from 2, 3 and 5 sources, the sources overlaid, interpolations."""
     of = trained(lab)
     labels = range(len(of.images.classes))
     gallery.overlay(of.gallery(lab.device), labels).save(lab.picture("overlay"))
@@ -44,7 +49,10 @@ def fig7(lab: Lab) -> list[Entry]:
 
 
 def fig11(lab: Lab) -> list[Entry]:
-    """Pairs of anime faces. The paper's set has no name here: --data-dir has a folder per class."""
+    """Figure 11: pairs of anime faces, from the folders of images, one per class, in --data-dir.
+
+    The paper's set is none of the named ones.
+    """
     if lab.data_dir is None:
         raise InputError(
             "regene/fig11 needs --data-dir, a folder with a folder of faces for each class, one of "
@@ -58,11 +66,10 @@ def fig11(lab: Lab) -> list[Entry]:
 
 
 def closest(lab: Lab) -> list[Entry]:
-    """Generations, their nearest training images, reconstructions and latents, and their nearest
-    other generations: a sheet for all classes of each.
+    """Figures E.28 to E.45: generated images beside the nearest training and generated images.
 
-    By mean squared error, SSIM, latents and, where its weights are, VGG16's features. The entries
-    are the nearest one's value, mean over classes.
+    Nearness is measured by mean squared error, SSIM, latents and, if its weights are there, VGG16's
+    features. The entries are the nearest image's values, averaged over the classes.
     """
     of = trained(lab)
     labels = list(range(len(of.images.classes)))

@@ -1,4 +1,4 @@
-"""ReGene's tables."""
+"""The experiments that make ReGene's tables."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from zspace.papers.regene.trained import (
 
 
 def table1(lab: Lab) -> list[Entry]:
-    """Classifiers of different depth: accuracy, and the MAE of a decoder of their latents.
+    """Table 1: the accuracy of classifiers of different depth, and the MAE of their decoders.
 
-    Figure 4: barcodes, and maps, of 2,000 test latents.
+    It also draws Figure 4: barcodes and maps of 2,000 test latents.
 
-    `near 0` is the share of latent dimensions whose mean activation is below a tenth of the
-    largest: a number for the sparsity that the paper shows by barcodes.
+    The entry `near 0` is the share of latent dimensions whose mean activation is below a tenth of
+    the largest: a number for the sparsity that the paper shows by barcodes.
     """
     entries: list[Entry] = []
     spaces: Spaces = {}
@@ -52,9 +52,10 @@ def table1(lab: Lab) -> list[Entry]:
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """Trials until 500 combinations of 2 have passed the judge of latents, and that of images, too.
+    """Table 2: the trials until 500 combinations of 2 have passed each of the two judges.
 
-    The thresholds of the second judge are the mean confidences on the validation images.
+    The first judges latents and the second images; the second's thresholds are the mean confidences
+    on the validation images.
     """
     of = trained(lab)
     n = lab.settings["per_class"]
@@ -102,7 +103,10 @@ def table2(lab: Lab) -> list[Entry]:
 
 
 def trials_of(lab: Lab, of: Trained, n: int, label: int) -> Mapping[str, int]:
-    """Trials by judge; empty where too few candidates passed, which becomes a note."""
+    """The number of trials by judge for n combinations of a class.
+
+    If too few candidates pass, it is empty, and a note is made.
+    """
     generator = torch.Generator(of.convex.codes.device).manual_seed(label)
     try:
         return of.convex.combined(n, label, generator=generator).trials
@@ -112,10 +116,10 @@ def trials_of(lab: Lab, of: Trained, n: int, label: int) -> Mapping[str, int]:
 
 
 def table3(lab: Lab) -> list[Entry]:
-    """Frechet distances between originals, their reconstructions and generations, in pairs.
+    """Table 3: Frechet distances between original, reconstructed and generated images, in pairs.
 
-    The paper does not say whether its originals are training or test images: both are here. As many
-    images of each as the test part has, 10,000 at most.
+    The paper does not say whether its originals are training or test images, so both are measured.
+    There are as many images of each kind as the test part has, at most 10,000.
     """
     data = str(lab.data)
     of = trained(lab)
@@ -170,11 +174,11 @@ def table3(lab: Lab) -> list[Entry]:
 
 
 def table4(lab: Lab) -> list[Entry]:
-    """Inception Scores: by the data set's classifier and, where its weights are, by Inception.
+    """Table 4: Inception Scores by the data set's classifier and, if it is there, by Inception.
 
     The paper's value for real images can only come from a classifier of the data set, its others
-    from an Inception network. Of its other models the CVAE is here, with FlexAE's networks; CCVAE
-    and CCapsCVAE are not.
+    from an Inception network. Of its other models, the CVAE is measured, with FlexAE's networks;
+    CCVAE and CCapsCVAE are not.
     """
     of = trained(lab)
     column = {"mnist": 0, "fashion-mnist": 1}.get(str(lab.data))
@@ -210,7 +214,7 @@ def table4(lab: Lab) -> list[Entry]:
 
 
 def fig15a(lab: Lab) -> list[Entry]:
-    """Figure 15a: the Frechet distances of Table 3 on CIFAR-10, beside those of GANs (Table 3)."""
+    """Figure 15a: the Frechet distances on CIFAR-10 from Table 3, beside those of GANs."""
     entries = table3(lab)
     table = published()["regene/table3"]
     lab.more["published GANs"] = {

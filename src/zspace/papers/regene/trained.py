@@ -1,4 +1,4 @@
-"""What the experiments of ReGene share: trained models, and figures of them."""
+"""The trained models that ReGene's experiments share, and measurements of them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,21 @@ from zspace.samplers import Convex
 from zspace.storage.run import Run
 
 COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
-"""Of Table 3."""
+"""The data sets in the columns of Table 3."""
 SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000}
-"""Training images of a whole set, a tenth being the validation part."""
+"""The numbers of training images of whole sets, without a tenth for the validation part."""
 
 
 @dataclass
 class Trained:
-    """A ReGene and what belongs to it."""
+    """A trained ReGene, with its data set and its sampler.
+
+    Attributes:
+        run: the run.
+        model: the model.
+        images: the data set.
+        convex: the sampler of convex combinations of training codes.
+    """
 
     run: Run
     model: ReGene
@@ -50,21 +57,23 @@ class Trained:
 
     @property
     def test(self) -> Part:
+        """The test part of the data set."""
         return self.images.test
 
     @property
     def data(self) -> str:
-        """The data's name; with how many images it was trained on, where those are not all."""
+        """The data's name, with the number of training images if these are not all."""
         n = len(self.images.train)
         whole = SIZES.get(self.images.name, n) == n
         return self.published if whole else f"{self.published}, {n:,} training images"
 
     @property
     def published(self) -> str:
-        """What the paper's numbers are of."""
+        """The name of the data that the paper's numbers refer to."""
         return f"{self.images.name} test"
 
     def gallery(self, device: str = "auto") -> Gallery:
+        """The gallery that draws sheets of this model's images."""
         generator = torch.Generator(self.convex.codes.device).manual_seed(0)
         return Gallery(
             self.model,
@@ -77,7 +86,13 @@ class Trained:
 
 
 def trained(lab: Lab, data: str | None = None, **options: Any) -> Trained:
-    """The ReGene of an experiment's settings, with further options."""
+    """A ReGene trained with an experiment's settings and further options.
+
+    Args:
+        lab: the experiment's surroundings.
+        data: the data set; None takes that of the experiment.
+        options: further options of the recipe.
+    """
     data = data or str(lab.data)
     own = {"label_attribute": "Male"} if data == "celeba" else {}
     run = lab.trained("regene", data, **{**lab.settings["options"], **own, **options})
@@ -88,6 +103,7 @@ def trained(lab: Lab, data: str | None = None, **options: Any) -> Trained:
 
 
 def own_accuracy(model: ReGene, part: Part) -> Figure:
+    """The accuracy of a model's own classifier on labelled images."""
     assert part.y is not None
     device = next(model.parameters()).device
     p = of_stored(lambda x: model.probabilities(model.encode(x)).cpu(), part.x, device)
@@ -95,6 +111,7 @@ def own_accuracy(model: ReGene, part: Part) -> Figure:
 
 
 def mae(model: Any, part: Part) -> Figure:
+    """The mean absolute error of a model's reconstructions of images, pixels in [0, 1]."""
     device = next(model.parameters()).device
     return mean_figure(
         of_stored(
@@ -104,7 +121,13 @@ def mae(model: Any, part: Part) -> Figure:
 
 
 def both(of: Trained, what: str, theirs: Sequence[float | None] = (None, None)) -> list[Entry]:
-    """Accuracy and reconstruction error beside the paper's."""
+    """The entries for the accuracy and the reconstruction error, beside the paper's.
+
+    Args:
+        of: the model.
+        what: the entries' name.
+        theirs: the paper's accuracy and error; None if it prints none.
+    """
     n = len(of.test)
     return [
         Entry(
@@ -135,17 +158,20 @@ def both(of: Trained, what: str, theirs: Sequence[float | None] = (None, None)) 
 
 
 Spaces = dict[str, tuple[Tensor, Tensor]]
-"""Codes and labels, by title."""
+"""Codes (N, D) and labels (N,) by title."""
 
 
 def sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
-    """The share of latent dimensions near 0, of 2,000 test latents, which join the spaces."""
+    """The entry for the share of latent dimensions near 0 among 2,000 test latents.
+
+    The latents are added to `spaces` under the entry's name.
+    """
     z, y = spaces[what] = gallery.some_codes(of.model, of.test)
     return Entry(what, "near 0", Figure(gallery.sparsity(z), math.nan), "latents", of.data, len(y))
 
 
 def conditional_subject(lab: Lab, recipe: str, judge: Measurement) -> Subject:
-    """What another conditional model, trained on the same images, generates."""
+    """The images that another conditional model, trained on the same data, generates."""
     options = known_to(recipe, lab.settings["conditional"])
     run = lab.trained(recipe, str(lab.data), **options)
     model = api.load(run.folder, device=lab.device)
@@ -153,7 +179,7 @@ def conditional_subject(lab: Lab, recipe: str, judge: Measurement) -> Subject:
 
 
 def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
-    """The Frechet distance of two subjects; that it is biased, where it is, becomes a note."""
+    """The Frechet distance of two subjects. A warning that it is biased becomes a note."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", BiasWarning)
         distance = jackknife(frechet_distance, held.features(x), held.features(y), groups=8)
@@ -163,4 +189,5 @@ def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
 
 
 def judged(of: Trained, lab: Lab, features: str | None) -> Measurement:
+    """The measurement of a model's run by given features."""
     return measure_run(of.run.folder, features=features, device=lab.device)

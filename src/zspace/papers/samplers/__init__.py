@@ -1,1 +1,1 @@
-"""What to draw codes from: this library's own comparison of samplers."""
+"""The library's own comparison of samplers of latent codes."""

@@ -1,4 +1,4 @@
-"""What to draw codes from: the cells of the comparison of samplers, each kept once measured."""
+"""The cells of the comparison of samplers, each of which is kept once it is measured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "pushforward": ("pushforward", {}),
     "flow matching": ("flow-matching", {"classes": 0}),
 }
-"""The samplers that are compared, by what the table calls them: name and options."""
+"""The compared samplers, by their name in the table: their kind and options."""
 OWN = "own prior"
 BLURRED = "Frechet to reconstructions"
 COLUMNS = (
@@ -54,11 +54,11 @@ CONDITIONAL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("flow matching", "flow-matching", {}),
     ("flow matching, guidance 2", "flow-matching", {"guidance": 2.0}),
 )
-"""Samplers of a class: what the table calls them, their names, how they are drawn from."""
+"""The compared samplers by class: their name in the table, their kind, and how codes are drawn."""
 
 
 class Cells:
-    """What has been measured so far, in a file: a call that was stopped goes on behind it."""
+    """The cells that have been measured, kept in a file, so that a comparison can be resumed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,6 +67,7 @@ class Cells:
             self.held = json.loads(path.read_text(encoding="utf-8"))
 
     def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
+        """The figures of a cell, which are measured unless the file has them."""
         if key not in self.held:
             self.held[key] = {name: figure.as_json() for name, figure in measure().items()}
             write_text(self.path, json.dumps(self.held, indent=1) + "\n")
@@ -74,17 +75,22 @@ class Cells:
 
 
 def trained(lab: Lab, decoder: str) -> Measurement:
-    """A decoder of the settings, and what its images are measured against."""
+    """The measurement of one of the decoders in an experiment's settings."""
     options = dict(lab.settings["decoders"][decoder])
     run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
     return measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
 
 
 def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
-    """Frechet distances to the test images and to their reconstructions, of features blurred.
+    """The Frechet distances of a subject from the test images and from their reconstructions.
 
-    The latter is what the sampler is to blame for: reconstructions are as blurred as anything that
-    is decoded, and 0 is in reach.
+    The second measures the sampler alone: reconstructions are as blurred as any decoded image, so
+    that a perfect sampler could reach 0.
+
+    Args:
+        held: the measurement.
+        blurred: the features (N, D) of the reconstructions.
+        subject: the generated images.
     """
     made = held.features(subject)
     return {
@@ -94,7 +100,7 @@ def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str,
 
 
 def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
-    """What the columns hold of images."""
+    """The figures of a subject's images, by column of the table."""
     prd = METRICS["prd"].measure(held, subject)
     return {
         **distances(held, blurred, subject),
@@ -107,7 +113,18 @@ def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, 
 def cell(
     lab: Lab, held: Measurement, blurred: Tensor, z: Tensor, name: str, seed: int
 ) -> dict[str, Figure]:
-    """A sampler, fitted to codes z with a seed, drawn from and measured."""
+    """The figures of a sampler that is fitted to codes, drawn from and measured.
+
+    Args:
+        lab: the experiment's surroundings.
+        held: the measurement.
+        blurred: the features (N, D) of the reconstructed test images.
+        z: the codes to fit to.
+        name: a key of `KINDS`, or `OWN`.
+        seed: the seed of fitting and drawing.
+
+    Returns the figures by column of the table.
+    """
     began = time.monotonic()
     if name == OWN:
         assert held.model.prior is not None

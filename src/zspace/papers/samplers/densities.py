@@ -1,4 +1,4 @@
-"""What to draw codes from: learned densities against the truth."""
+"""The comparison of learned densities with known ones, and novelty scores by them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zspace.papers.base import Entry, Lab
 from zspace.samplers import FlowMatching, Mixture
 
 FRESH = 5000
-"""Draws at which a density is held against the truth."""
+"""The number of samples at which a density is compared with the truth."""
 
 
 def mixtures() -> dict[str, Mixture]:
-    """Known densities in two dimensions."""
+    """Three known densities in two dimensions, mixtures of normals, by name."""
     angles = torch.arange(8) * math.pi / 4
     ring = 3 * torch.stack([angles.cos(), angles.sin()], 1)
     eye = torch.eye(2)
@@ -39,8 +39,14 @@ def mixtures() -> dict[str, Mixture]:
 def against_truth(
     flow: FlowMatching, truth: Mixture, grid: int, n: int = FRESH
 ) -> dict[str, Figure]:
-    """What log p(z) in two dimensions integrates to over [-8, 8]^2, and how far from the truth it
-    is at n draws of it."""
+    """The errors of a learned density in two dimensions: its integral, and errors of log p(z).
+
+    Args:
+        flow: the learned density.
+        truth: the true one.
+        grid: the number of points along each side of [-8, 8]^2 for the integral.
+        n: the number of samples of the true density at which log p(z) is compared.
+    """
     fresh = truth.sample(n, generator=torch.Generator().manual_seed(1))
     error = flow.log_prob(fresh) - truth.log_prob(fresh)
     side = torch.linspace(-8, 8, grid)
@@ -54,7 +60,7 @@ def against_truth(
 
 
 def densities(lab: Lab) -> list[Entry]:
-    """Flow matching's log p(z) of known mixtures, and novelty scores by it."""
+    """The errors of flow matching's log p(z) for known mixtures, and novelty scores by it."""
     entries: list[Entry] = []
     for name, truth in mixtures().items():
         z = truth.sample(lab.settings["codes"], generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""What to draw codes from: the comparisons at their three scales."""
+"""The definitions of the comparisons of samplers, at their three scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to draw codes from: samplers side by side, by class, and by steps."""
+"""The comparisons of samplers: without labels, by class, and by the number of steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from zspace.storage.files import write_text
 
 
 def samplers(lab: Lab) -> list[Entry]:
-    """Every sampler on every decoder: fitted and drawn with several seeds, and measured."""
+    """Fit every sampler on every decoder with several seeds, draw codes, and measure the images."""
     cells = Cells(lab.out / "cells.json")
     entries: list[Entry] = []
     lines: list[str] = []
@@ -51,7 +51,7 @@ def samplers(lab: Lab) -> list[Entry]:
                 for k in range(seeds)
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
-        # the scale: what a perfect sampler of this decoder would have, and the data themselves
+        # for scale: the figures of a perfect sampler of this decoder, and of the data themselves
         others = replace(reconstructed(held, held.others.x), name="training codes")
         for subject in (again, others, held.others):
             found[f"({subject.name})"] = cells.of(
@@ -72,7 +72,7 @@ def samplers(lab: Lab) -> list[Entry]:
 
 
 def conditional(lab: Lab) -> list[Entry]:
-    """Codes of a class: accuracy and Frechet distance, class by class, on several decoders."""
+    """Measure the samplers by class on several decoders: accuracy and Frechet distances."""
     entries: list[Entry] = []
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
@@ -117,7 +117,10 @@ def conditional(lab: Lab) -> list[Entry]:
 
 
 def steps(lab: Lab) -> list[Entry]:
-    """Flow matching's quality and time by Heun's steps, and by the adaptive solver."""
+    """Measure flow matching's quality and time for several numbers of steps of Heun's method.
+
+    The adaptive solver is measured, too.
+    """
     entries: list[Entry] = []
     held = trained(lab, "AE")
     run = held.run.folder
@@ -147,7 +150,7 @@ def steps(lab: Lab) -> list[Entry]:
 
 
 def by_class(held: Measurement, subject: Subject) -> dict[str, Figure]:
-    """Accuracy, the Frechet distance of a class, that of all, and memorisation."""
+    """The figures of a subject with labels: accuracy, Frechet distances and memorisation."""
     assert held.labels is not None
     assert subject.labels is not None
     true, made = held.features(held.reference), held.features(subject)
