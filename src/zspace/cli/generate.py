@@ -151,7 +151,14 @@ def gallery(
     tell(out, quiet)
 
 
-@cli.command(cls=DrawingCommand)
+class ExportCommand(DrawingCommand):
+    """A command with the options by which the codes of samplers that can be exported are drawn."""
+
+    def kinds(self) -> list[str]:
+        return samplers_of("exportable")()
+
+
+@cli.command(cls=ExportCommand)
 @RUN
 @click.option(
     "--sampler",
@@ -188,13 +195,14 @@ def export(
     """
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
-    from zspace.recipes.catalogue import OWN, check_drawn, drawing_options, find, listed, which
+    from zspace.generation.fit import check_sampler
+    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, which
     from zspace.samplers import LearnedFlow
     from zspace.storage.run import Run
 
     if form != "onnx":
         raise unknown("format", form, ["onnx"])
-    check_drawn(sampler)
+    check_sampler(run, sampler)
     options = checked_drawing(sampler, options)
     if options.get("solver") == "adaptive":
         raise InputError(

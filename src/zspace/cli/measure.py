@@ -57,10 +57,10 @@ def _measurement_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _first_sampler(measurement: Measurement, name: str | None) -> str:
     from zspace.evaluation.measurement import own_samplers
-    from zspace.recipes.catalogue import check_drawn
+    from zspace.generation.fit import check_sampler
 
     if name is not None:
-        check_drawn(name)
+        check_sampler(measurement.run.folder, name)
     return name or own_samplers(measurement)[0]
 
 
