@@ -16,7 +16,8 @@ from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.progress import NO_FIGURES
 from zspace.data import DataOptions, Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data.images import Part, Raw, refit, select, split, to_float32
+from zspace.data.conversion import refit, to_float32
+from zspace.data.images import Part, Raw, select, split
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, Option, checked, options_of

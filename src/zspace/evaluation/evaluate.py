@@ -34,7 +34,7 @@ from zspace.evaluation.measurement import (
 from zspace.evaluation.metrics import DEFAULT, METRICS
 from zspace.generation.fit import check_sampler, weights_fingerprint
 from zspace.storage.cache import fingerprint, key
-from zspace.storage.run import comparable
+from zspace.storage.config import comparable
 
 
 def evaluate(

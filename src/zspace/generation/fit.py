@@ -22,8 +22,9 @@ from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
+from zspace.storage.config import comparable
 from zspace.storage.files import read_header
-from zspace.storage.run import Run, comparable
+from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric
 
 
