@@ -106,8 +106,9 @@ def resume(
             raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
         if done not in (0, iterations) and done not in existing.checkpoints():
             raise InputError(f"{run} has no checkpoint of iteration {done} to go on from")
-        existing.config["iterations"] = iterations
-    existing.config = config = _checked_config(existing.config, existing)
+    asked = {} if iterations is None else {"iterations": iterations}
+    config = _checked_config({**existing.config, **asked}, existing)
+    existing = Run(run, config=config)
     images = run_images(existing) if data is None else images_of(data, config)
     if existing.model_file.exists() and iterations in (None, done):
         progress.say(f"{run} is finished; --iterations N trains it further")

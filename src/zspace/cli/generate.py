@@ -87,7 +87,17 @@ def augment(
     tell(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}", quiet)
 
 
-@cli.command(cls=ConvexCommand)
+class GalleryCommand(ConvexCommand):
+    """A command whose help has every kind of picture."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from zspace.generation.gallery import MAPS, SHEETS
+
+        with formatter.section("Kinds of pictures"):
+            formatter.write_dl([(name, about) for name, (_, about) in {**SHEETS, **MAPS}.items()])
+
+
+@cli.command(cls=GalleryCommand)
 @RUN
 @click.argument("kind")
 @click.option(
@@ -109,11 +119,7 @@ def gallery(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """A picture of latents and their convex combinations.
-
-    KIND: collage, matrix, interpolation, overlay, family, closest, closest-generations (sheets of
-    images), barcodes or tsne (of the codes).
-    """
+    """Draw a picture of latents and their convex combinations, whose KINDs are listed below."""
     from zspace import api
     from zspace.data.images import class_numbers
     from zspace.generation.combine import convex_of

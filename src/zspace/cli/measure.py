@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from zspace.evaluation.measurement import Measurement
 from zspace.cli.printing import print_tables
 
+
+def features_listed() -> list[str]:
+    """The names of the features."""
+    from zspace.features import FEATURES
+
+    return [*FEATURES]
+
+
 N = click.option(
     "--n",
     type=int,
@@ -40,8 +48,10 @@ N = click.option(
 FEATURES = click.option(
     "--features",
     metavar="NAME",
-    help="pixels, classifier, inception, vgg16 or file:PATH  "
-    "[default: classifier where the data have labels, else pixels]",
+    help="what images are compared by: {names}  [default: classifier where the data have labels, "
+    "else pixels]",
+    cls=NamedOption,
+    listing=features_listed,
 )
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="where the run's data lie now")
 SAMPLER = click.option(

@@ -1,4 +1,4 @@
-"""The fully connected networks of GEN (supplement, section 5)."""
+"""GEN's fully connected networks, which other methods may have, too (`--arch fc`)."""
 
 from __future__ import annotations
 
