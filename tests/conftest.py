@@ -6,7 +6,7 @@ import gzip
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ import torch
 
 import zspace
 from zspace.cli import main
+from zspace.core import LatentModel, Progress, Sampler
+from zspace.core.progress import NO_FIGURES
 from zspace.features import classifier as neutral
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.options import options_of
 from zspace.recipes import RECIPES
 
@@ -147,3 +150,30 @@ def random_images(n: int, *shape: int, seed: int = 0) -> np.ndarray:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest test first: the others run beside it."""
     items.sort(key=lambda item: "killed_at_random_times" not in item.name)
+
+
+class Told(Progress):
+    """Remembers what it was told: (what, done, total, figures) of each call, and every message."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, int | None, dict[str, float]]] = []
+        self.said: list[str] = []
+        self.what = ""
+
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        self.calls.append((self.what, done, total, dict(figures)))
+
+    def about(self, what: str) -> Told:
+        part = Told()
+        part.calls, part.said, part.what = self.calls, self.said, what
+        return part
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def sampler_of(run: Path, name: str, model: LatentModel) -> Sampler:
+    """A run's sampler, fitted first where the run has none for the model."""
+    return read_sampler(run, name, model) or refit_sampler(run, name, model)

@@ -764,4 +764,4 @@ def test_a_count_beyond_all_numbers_is_refused() -> None:
 def test_gans_say_their_papers_defaults() -> None:
     for name, steps_, rate in (("dcgan", 1, 2e-4), ("wgan-gp", 5, 1e-4), ("sngan", 5, 2e-4)):
         plan = RECIPES[name](Facts((1, 8, 8)), **small(name))  # type: ignore[call-arg]
-        assert plan.found == {"critic_steps": steps_, "rate": rate}
+        assert plan.found == {"critic_steps": steps_, "learning_rate": rate}

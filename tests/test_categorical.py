@@ -20,13 +20,13 @@ from scipy.stats import ks_2samp, kstest
 from torch import Tensor, nn
 
 import zspace
-from tests.conftest import SMALL, Cli
+from tests.conftest import SMALL, Cli, Told, sampler_of
 from zspace import api, papers
 from zspace.core import Batches, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
 from zspace.functional import bernoulli_error, gaussian_mmd, normal_kl
-from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning import objective as objectives
 from zspace.generation.tuning import search
 from zspace.generation.tuning.lines import Ask, Line, Space, at_random, descent, on_grid, space_of
@@ -192,7 +192,7 @@ def test_without_a_label_classes_come_by_their_shares() -> None:
 def test_labels_that_can_not_be_drawn() -> None:
     z, y = classes()
     fitted = Simple(2, classes=5).fit(z[y != 1], y[y != 1])
-    fitted.names = ["cat", "dog", "owl", "hen", "cow"]
+    fitted.with_names(["cat", "dog", "owl", "hen", "cow"])
     for label, name in ((1, "dog"), (4, "cow")):
         with pytest.raises(InputError, match=f"class {name} has no training image"):
             fitted.sample(3, label)
@@ -496,10 +496,10 @@ def test_a_search_goes_on_where_it_stopped(run: Path, monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         tune(run, "medium2", **ask)
     assert not (run / "samplers").exists()
-    reports: list[int] = []
-    again = tune(run, "medium2", report=lambda i, n, losses: reports.append(i), **ask)
+    told = Told()
+    again = tune(run, "medium2", progress=told, **ask)
     assert outcome(again) == outcome(whole)
-    assert 10 < reports[0] < 20
+    assert 10 < told.calls[0][1] < 20
     # all trials are there: nothing is tried any more
     monkeypatch.setattr(Objective, "score", None)
     assert outcome(tune(run, "medium2", **ask)) == outcome(whole)

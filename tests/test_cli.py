@@ -17,6 +17,7 @@ from PIL import Image
 
 import zspace
 from tests.conftest import SMALL, Cli, random_images
+from zspace.api import run_options
 from zspace.options import options_of
 from zspace.recipes import RECIPES
 from zspace.storage.files import read_tensors, write_tensors
@@ -64,12 +65,7 @@ def test_train_leaves_a_whole_run(cli: Cli, tmp_path: Path) -> None:
         "losses.png",
     }
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert set(config) == {
-        "recipe",
-        "data",
-        *options_of(zspace.train),
-        *options_of(RECIPES["flexae"]),
-    }
+    assert set(config) == {"recipe", "data", *run_options("flexae")}
     with Image.open(run / "samples.png") as picture:
         assert np.asarray(picture).std() > 5
 
@@ -241,8 +237,8 @@ def test_datasets_are_listed(cli: Cli) -> None:
         (["train", "ae", "--batch-size=5000"], "fewer than a batch of 5000"),
         (["train", "ae", "--iterations=0"], "--iterations must be at least 1"),
         (["train", "ae", "--iterations=-3"], "--iterations must be at least 1"),
-        (["train", "ae", "--rate=0"], "--rate must be above 0"),
-        (["train", "ae", "--rate=nan"], "--rate must be a number"),
+        (["train", "ae", "--learning-rate=0"], "--learning-rate must be above 0"),
+        (["train", "ae", "--lr=nan"], "--learning-rate must be a number"),
         (["train", "vae", "--beta=-1"], "--beta must be at least 0"),
         (["train", "vae", "--likelihood=normal"], "must be one of squared-error, bernoulli"),
         (["train", "ae", "--seed=-1"], "--seed must be at least 0"),

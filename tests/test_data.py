@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import random_images, write_idx
+from tests.conftest import Told, random_images, write_idx
 from zspace.data import NAMED, download, from_arrays, load, load_whole
 from zspace.data import images as images_module
 from zspace.data.cifar import read_batch
@@ -628,10 +628,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_download(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    files = download("tiny", tmp_path / "new", progress=lambda *a: told.append(a))
+    told = Told()
+    files = download("tiny", tmp_path / "new", progress=told)
     assert [f.read_bytes() for f in files] == list(server.files.values())
-    assert told[-1] == ("b.gz", len(server.files["b.gz"]), len(server.files["b.gz"]))
+    assert told.calls[-1][:3] == ("b.gz", len(server.files["b.gz"]), len(server.files["b.gz"]))
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.gz", "b.gz"]
     server.asked.clear()
     download("tiny", tmp_path / "new")

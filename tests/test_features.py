@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tests.conftest import Cli, random_images
+from tests.conftest import Cli, Told, random_images
 from zspace.data import load
 from zspace.data.images import Images, Part
 from zspace.errors import InputError
@@ -285,11 +285,11 @@ def test_features_are_streamed_and_cached(cache: Path) -> None:
         seen.append(len(x))
         return x.mean((2, 3))
 
-    told: list[tuple[str, int, int]] = []
+    told = Told()
     one = made(compute, "streamed")
-    first = extract(one, IMAGES, keep=True, what="it", progress=lambda *a: told.append(a))
+    first = extract(one, IMAGES, keep=True, what="it", progress=told)
     assert seen == [4, 4, 4, 2]  # the first block twice
-    assert told == [("streamed of it", n, 10) for n in (4, 8, 10)]
+    assert [call[:3] for call in told.calls] == [("streamed of it", n, 10) for n in (4, 8, 10)]
     again = extract(one, IMAGES, keep=True)
     assert len(seen) == 4
     assert torch.equal(first, again)
@@ -357,10 +357,10 @@ def test_shifted_images() -> None:
 def test_the_classifier_is_trained_once_and_says_its_accuracy(
     cache: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    first = neutral_classifier(load("digits"), seed=5, device="cpu", say=said.append)
+    told = Told()
+    first = neutral_classifier(load("digits"), seed=5, device="cpu", progress=told)
     assert first.accuracy.value > 0.9
-    assert "test accuracy" in said[-1]
+    assert "test accuracy" in told.said[-1]
     monkeypatch.setattr(neutral, "fit", None)  # it must not be trained again
     again = neutral_classifier(load("digits"), seed=5, device="cpu")
     assert again.identity == first.identity
@@ -375,9 +375,9 @@ def test_a_damaged_classifier_is_trained_again(cache: Path) -> None:
     folders = {p: p.stat().st_mtime for p in (cache / "classifiers").iterdir()}
     newest = max(folders, key=lambda p: folders[p])
     (newest / "model.safetensors").write_bytes(b"broken")
-    said: list[str] = []
-    again = neutral_classifier(digits, seed=6, iterations=5, device="cpu", say=said.append)
-    assert "can't be used" in said[0]
+    told = Told()
+    again = neutral_classifier(digits, seed=6, iterations=5, device="cpu", progress=told)
+    assert "can't be used" in told.said[0]
     assert again.identity == first.identity
     # one that was cut short goes on
     (newest / "model.safetensors").unlink()

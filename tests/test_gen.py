@@ -16,7 +16,7 @@ from torch.distributions import MultivariateNormal
 
 import zspace
 from tests.conftest import SMALL, Cli
-from zspace import api, functional
+from zspace import api
 from zspace.core import Batches, codes
 from zspace.errors import InputError
 from zspace.evaluation.novelty import auroc, log_densities, novelty
@@ -94,7 +94,7 @@ def test_blocks_change_nothing(
     log_target = Normal(DIM).double().log_prob
     whole = kernel_log_density(z, centres, 0.6), kernel_entropy(z, 0.6)
     slope = kernel_jsd_slope(z, other, centres, 0.6, log_target)
-    monkeypatch.setattr(functional, "BLOCK", rows * M)
+    monkeypatch.setattr("zspace.functional.kernels.BLOCK", rows * M)
     torch.testing.assert_close(kernel_log_density(z, centres, 0.6), whole[0])
     assert kernel_entropy(z, 0.6) == pytest.approx(whole[1])
     assert kernel_jsd_slope(z, other, centres, 0.6, log_target) == pytest.approx(slope)

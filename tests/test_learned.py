@@ -8,7 +8,6 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from torch.distributions import MultivariateNormal
 from torch.optim.swa_utils import AveragedModel
 
 import zspace
-from tests.conftest import Cli
+from tests.conftest import Cli, Told, sampler_of
 from zspace.core import Batches, Density, Frozen
 from zspace.errors import InputError
 from zspace.generation.export import export
-from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.fit import fit_sampler
 from zspace.metrics import Figure
 from zspace.nets.velocity import Velocity
 from zspace.papers.samplers.cells import Cells
@@ -248,7 +247,7 @@ def test_codes_without_a_label_have_their_own_share(pairing: str) -> None:
 def test_a_class_without_images_is_refused(labelled: FlowMatching) -> None:
     z, y = two_clouds(200)
     flow = FlowMatching(2, iterations=2, width=8, classes=4).fit(z, 2 * y)
-    flow.names = ("a", "b", "c", "d", "e")
+    flow.with_names(("a", "b", "c", "d", "e"))
     assert flow.learned() == [0, 2]
     for label, name in ((1, "b"), (3, "d"), (4, "e")):
         with pytest.raises(InputError, match=f"class {name} has no training image"):
@@ -379,36 +378,37 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_end(name: str, run: Path) -> N
     assert path.read_bytes() != whole
     path.unlink()
 
-    def kill(iteration: int, total: int, losses: Mapping[str, float]) -> None:
-        if iteration >= 20:
-            raise Killed
+    class Killing(Told):
+        def __call__(self, done: int, *more: Any) -> None:
+            if done >= 20:
+                raise Killed
 
     with pytest.raises(Killed):
-        fit_sampler(run, name, options, report=kill)
+        fit_sampler(run, name, options, progress=Killing())
     assert not path.exists()
     stopped = max(Run(run / "samplers" / name).checkpoints())
     assert 0 < stopped < 30
-    said: list[str] = []
+    told = Told()
     # drawing is enough: the fit's own options are known
     sampler_of(run, name, zspace.load(run))
     assert hashlib.md5(path.read_bytes()).digest() == hashlib.md5(whole).digest()
-    fit_sampler(run, name, {**options, "iterations": 40}, say=said.append)
-    assert said.pop() == "this fit has done 30 iterations of 40: going on from there"
+    fit_sampler(run, name, {**options, "iterations": 40}, progress=told)
+    assert told.said.pop() == "this fit has done 30 iterations of 40: going on from there"
     longer = path.read_bytes()
     path.write_bytes(longer[:1000])  # damaged: its fit is still there
     sampler_of(run, name, zspace.load(run))
     assert path.read_bytes() == longer
     with pytest.raises(InputError, match=r"this fit has done 40 iterations .remove the folder"):
         fit_sampler(run, name, options)
-    fit_sampler(run, name, {**options, "iterations": 40}, say=said.append)
-    assert said.pop().startswith("this fit of 40 iterations is complete")
+    fit_sampler(run, name, {**options, "iterations": 40}, progress=told)
+    assert told.said.pop().startswith("this fit of 40 iterations is complete")
     folder = run / "samplers" / name
     (checkpoint,) = Run(folder).checkpoints().values()
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"truncated.*remove the folder .* to begin anew"):
         fit_sampler(run, name, {**options, "iterations": 50})
-    fit_sampler(run, name, {**options, "seed": 2}, say=said.append)
-    assert "had 40 iterations of a fit by other options" in said.pop()
+    fit_sampler(run, name, {**options, "seed": 2}, progress=told)
+    assert "had 40 iterations of a fit by other options" in told.said.pop()
     (folder / "config.yaml").unlink()
     with pytest.raises(InputError, match="is no fit of a sampler: move it away"):
         fit_sampler(run, name, options)
@@ -461,10 +461,10 @@ def test_how_codes_are_drawn_is_no_reason_to_learn_again(run: Path) -> None:
     fit_sampler(run, "flow-matching", BRIEF)
     log = run / "samplers" / "flow-matching" / "log.jsonl"
     before = log.read_bytes()
-    seen: list[int] = []
+    told = Told()
     options = {**BRIEF, "steps": 3, "guidance": 2.0, "solver": "adaptive"}
-    fit_sampler(run, "flow-matching", options, report=lambda i, n, losses: seen.append(i))
-    assert not seen
+    fit_sampler(run, "flow-matching", options, progress=told)
+    assert not told.calls
     assert log.read_bytes() == before
     loaded = sampler_of(run, "flow-matching", zspace.load(run))
     assert isinstance(loaded, FlowMatching)
@@ -599,7 +599,7 @@ def test_an_exported_generator_draws_without_torch(
         fit_sampler(run, name, BRIEF)
     path = tmp_path / "generator.onnx"
     status, out, err = cli(
-        "export", str(folder), "--sampler", name, "--format", "onnx", "--out", str(path), "--quiet"
+        "export", str(folder), "--sampler", name, "--format", "onnx", "--out", str(path)
     )
     assert status == 0, err
     assert out.startswith(f"{path}: noise (N, ")
@@ -633,7 +633,7 @@ def test_codes_of_noise_are_the_samplers_own(name: str) -> None:
 def test_what_can_not_be_exported(run: Path, cli: Cli, tmp_path: Path) -> None:
     exporting = ["export", str(run), "--out", str(tmp_path / "x.onnx"), "--quiet"]
     for given, message in (
-        (["--sampler", "convex"], "convex combinations are not made of noise alone"),
+        (["--sampler", "convex"], "the sampler convex can't be exported"),
         (["--sampler", "normal", "--format", "pb"], "onnx"),
         (["--sampler", "normal", "--out", str(tmp_path / "x.png")], "--out must be an .onnx file"),
         (["--sampler", "flow-matching", "--solver", "adaptive"], "can't be exported"),

@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy
 import zspace
 from tests.conftest import SMALL, Cli, random_images, small
 from zspace import api, papers
+from zspace.api import run_options
 from zspace.core import Batches, Variational
 from zspace.errors import InputError
 from zspace.evaluation.measurement import measure_run
@@ -26,7 +27,7 @@ from zspace.functional import as_float, log_squared_error
 from zspace.methods.lsrgan import LSRGAN
 from zspace.methods.vae import VAE
 from zspace.nets.resnet import LSRGANNets, ResidualBlock
-from zspace.options import checked, options_of
+from zspace.options import checked
 from zspace.papers.base import Lab
 from zspace.papers.lsrgan.trained import Trained, measured_row, rendered, variance_of
 from zspace.recipes import Facts, find
@@ -518,7 +519,7 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
     # one VAE serves the other lambdas, one LSR-GAN several figures
     several = ("fig1", "fig4", "fig5", "table1", "table2")
     assert len(set(held["runs"])) == (2 if name.split("/")[1] in several else 1)
-    known = options_of(find("lsrgan")) | options_of(zspace.train)
+    known = run_options("lsrgan")
     for scale in papers.find(name).scales.values():
         given = scale.settings["options"]
         assert checked(known, given).items() >= given.items()

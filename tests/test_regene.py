@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
 
 import zspace
-from tests.conftest import Cli, random_images, small
+from tests.conftest import Cli, random_images, sampler_of, small
 from zspace import papers
+from zspace.api import run_options
 from zspace.core import Batches, Classifying, Sampler, codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
@@ -29,11 +30,10 @@ from zspace.features import weights
 from zspace.functional import as_float, classification_error, structural_similarity
 from zspace.generation import gallery
 from zspace.generation.combine import Generation, augmented, convex_of, generate
-from zspace.generation.fit import sampler_of
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
 from zspace.nets.papers import ReGeneNets
-from zspace.options import checked, options_of
+from zspace.options import checked
 from zspace.recipes import Facts, find
 from zspace.recipes.regene import SCHEDULES
 from zspace.samplers import Convex
@@ -256,7 +256,9 @@ def test_schedules_are_the_papers(
 
 
 def test_what_is_asked_for_changes_the_schedule() -> None:
-    plan = regene(iterations=1000, classifier_iterations=100, ssim=0.5, perceptual=0.3, rate=2e-3)
+    plan = regene(
+        iterations=1000, classifier_iterations=100, ssim=0.5, perceptual=0.3, learning_rate=2e-3
+    )
     first, last = plan.model.phases  # type: ignore[attr-defined]
     assert (first.length, last.length) == (600, 300)
     assert (first.ssim, first.perceptual, first.rate) == (0.5, 0.3, 2e-3)
@@ -478,7 +480,7 @@ def test_trials_are_counted_exactly(n: int) -> None:
         asked.extend(code[:, 0].tolist())
         return judges["latent space"](code, label)
 
-    convex.judges = {**judges, "latent space": watched}
+    convex.with_judges({**judges, "latent space": watched})
     made = convex.combined(n, 1, generator=torch.Generator().manual_seed(5))
     latent = image = 0
     trials: dict[str, int] = {}
@@ -515,7 +517,7 @@ def test_a_judge_that_passes_every_third() -> None:
 
         return judge
 
-    convex.judges = {"a": every("a", 3), "b": every("b", 2)}
+    convex.with_judges({"a": every("a", 3), "b": every("b", 2)})
     made = convex.combined(100, 0)
     assert made.trials == {"a": 300, "b": 600}
 
@@ -523,11 +525,10 @@ def test_a_judge_that_passes_every_third() -> None:
 def test_it_gives_up_and_says_why() -> None:
     z, y = labelled(60, 2, 2)
     convex = Convex(2, most_trials=10).fit(z, y)
-    convex.names = ("cat", "dog")
-    convex.judges = {
-        "latent space": lambda c, k: c[:, 0] > 0,
-        "image space": lambda c, k: c[:, 0] > 9,
-    }
+    convex.with_names(("cat", "dog"))
+    convex.with_judges(
+        {"latent space": lambda c, k: c[:, 0] > 0, "image space": lambda c, k: c[:, 0] > 9}
+    )
     with pytest.raises(InputError) as error:
         convex.combined(20, 1)
     text = str(error.value)
@@ -570,7 +571,7 @@ def test_rare_classes_are_left_out_where_no_label_is_asked_for() -> None:
 
 def replace_judges(convex: Convex) -> Convex:
     other = convex.changed()
-    other.judges = {}
+    other.with_judges({})
     return other
 
 
@@ -1052,7 +1053,7 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", REGENE)
 def test_every_scale_asks_for_what_there_is(name: str) -> None:
-    known = options_of(find("regene")) | options_of(zspace.train)
+    known = run_options("regene")
     for scale in papers.find(name).scales.values():
         given = scale.settings["options"]
         assert checked(known, given).items() >= given.items()

@@ -14,9 +14,10 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 import zspace
+from tests.conftest import sampler_of
 from zspace.core import Density, Sampler
 from zspace.errors import InputError
-from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.fit import fit_sampler
 from zspace.recipes import catalogue
 from zspace.recipes.catalogue import SAMPLERS
 from zspace.samplers import Learned, Mixture, Normal, Pushforward

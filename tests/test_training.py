@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 import zspace
-from tests.conftest import SMALL, Cli
+from tests.conftest import SMALL, Cli, Told
 from zspace.core import Batches, Method, Terms
 from zspace.data import load
 from zspace.errors import InputError
@@ -53,8 +53,9 @@ def vectors(n: int = 8, size: int = 4) -> Batches:
 
 def test_updates_follow_one_another_and_do_not_mix() -> None:
     players = TwoPlayers()
-    seen: list[dict[str, float]] = []
-    fit(players, vectors(), 1, report=lambda i, n, losses: seen.append(dict(losses)))
+    told = Told()
+    fit(players, vectors(), 1, progress=told)
+    seen = [figures for _, _, _, figures in told.calls]
     a = 1.0 - 0.1 * (2.0 + 2 * 1.0)
     b = 2.0 + 0.1 * a  # the second loss sees the first player's new place
     assert players.a.item() == pytest.approx(a)
@@ -118,15 +119,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -
 
 def test_log_has_the_means_since_the_last_line(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", {})
-    each: list[float] = []
-    fit(
-        TwoPlayers(),
-        vectors(),
-        6,
-        report=lambda i, n, losses: each.append(losses["a.square"]),
-        log_every=1,
-    )
+    told = Told()
+    fit(TwoPlayers(), vectors(), 6, progress=told, log_every=1)
     fit(TwoPlayers(), vectors(), 6, run=run, log_every=3, checkpoint_every=100)
+    each = [figures["a.square"] for _, _, _, figures in told.calls]
     lines = run.losses()
     assert [line["iteration"] for line in lines] == [3, 6]
     assert lines[0]["a.square"] == pytest.approx(np.mean(each[:3]))
@@ -177,7 +173,7 @@ def test_a_half_written_log_line_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_init_from_takes_what_agrees_and_lists_the_rest(runs: dict[str, Path]) -> None:
-    said: list[str] = []
+    told = Told()
     options = {**SMALL, "latent_dim": 5}
     zspace.train(
         "ae",
@@ -185,11 +181,11 @@ def test_init_from_takes_what_agrees_and_lists_the_rest(runs: dict[str, Path]) -
         iterations=1,
         device="cpu",
         init_from=str(runs["ae"]),
-        say=said.append,
+        progress=told,
         **options,
     )
     # of the code's two neighbours, three tensors have another shape
-    text = " ".join(said)
+    text = " ".join(told.said)
     assert "not taken: encoder.9.weight, encoder.9.bias, decoder.0.weight" in text
     with pytest.raises(InputError, match="no weight agrees"):
         zspace.train("ae", "mog2", iterations=1, device="cpu", init_from=str(runs["ae"]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,41 +12,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zspace.core import Batches, LatentModel
-from zspace.data import Images, from_arrays, load_whole
+from zspace.core import SILENT, Batches, LatentModel, Progress
+from zspace.core.progress import NO_FIGURES
+from zspace.data import DataOptions, Images, from_arrays, load_whole
 from zspace.data import load as load_data
 from zspace.data.images import Part, Raw, refit, select, split, to_float32
 from zspace.display import pictures
 from zspace.errors import InputError
-from zspace.options import About, checked, options_of
+from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
-from zspace.recipes.base import run_facts
 from zspace.storage.files import load_state, read_header, write_tensors
 from zspace.storage.run import Run
-from zspace.training import Precision, Report, find_device, fit, leave, make_fabric
+from zspace.training import Precision, find_device, fit, leave, make_fabric
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
-Say = Callable[[str], None]
-
 ON_DEVICE = 0.25
 """Share of an accelerator's memory that a training set may take to be kept there."""
-
-
-DATA_OPTIONS = (
-    "data_dir",
-    "image_size",
-    "channels",
-    "classes",
-    "train_size",
-    "train_per_class",
-    "label_attribute",
-    "crop",
-)
-"""The options of `train` that belong to the data."""
-
-
-def silent(message: str) -> None:
-    """Say nothing."""
 
 
 def train(
@@ -55,20 +36,7 @@ def train(
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
-    report: Report | None = None,
-    say: Say = silent,
-    data_dir: Annotated[str | None, About("folder of a named set's original files")] = None,
-    image_size: Annotated[
-        int | None, About("scale images to this height and width", least=1, most=4096)
-    ] = None,
-    channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None,
-    classes: Annotated[str | None, About("only these labels, with commas between")] = None,
-    train_size: Annotated[
-        int | None, About("a seeded subset of the training images", least=1)
-    ] = None,
-    train_per_class: Annotated[int | None, About("likewise, of each class", least=1)] = None,
-    label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None,
-    crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out")] = "128",
+    progress: Progress = SILENT,
     seed: Annotated[int, About("of initialisation, order and noise", least=0, most=1 << 52)] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
     precision: Annotated[Precision, About("float32, or bfloat16 where it is safe")] = "32",
@@ -89,9 +57,10 @@ def train(
             in [0, 1] of the same shapes, or vectors (N, D).
         out: the run's folder; None leaves nothing on disk.
         overwrite: replace an existing run.
-        report: called with the iteration and the losses, whenever they are logged.
-        say: called with messages for people.
-        options: the recipe's hyper-parameters.
+        progress: told the iteration and the losses whenever they are logged, and what people
+            should know of the data.
+        options: the recipe's hyper-parameters, and those of the data (`zspace.data.DataOptions`:
+            data_dir, image_size, channels, classes, train_size, ...).
 
     Raises:
         InputError: anything that was given can't be used.
@@ -100,13 +69,9 @@ def train(
     >>> model.reconstruct(torch.rand(3, 1, 8, 8)).shape
     torch.Size([3, 1, 8, 8])
     """
-    given = locals()
-    build = find(recipe)
-    known = options_of(train)
-    settings = {
-        **checked(known, {name: given[name] for name in known}),
-        **checked(options_of(build), options, f"option of {recipe}"),
-    }
+    here = locals()
+    given = {name: here[name] for name in options_of(train)} | options
+    settings = checked(run_options(recipe), given, f"option of {recipe}")
     images = images_of(data, settings)
     config = {
         "recipe": recipe,
@@ -115,7 +80,7 @@ def train(
     }
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return _train(config, images, None if out is None else Path(out), overwrite, report, say)
+    return _train(config, images, None if out is None else Path(out), overwrite, progress)
 
 
 def resume(
@@ -123,8 +88,7 @@ def resume(
     *,
     iterations: int | None = None,
     data: Data | None = None,
-    report: Report | None = None,
-    say: Say = silent,
+    progress: Progress = SILENT,
 ) -> LatentModel:
     """Continue a run that was killed, exactly where its last checkpoint was made.
 
@@ -145,11 +109,16 @@ def resume(
     existing.config = config = _checked_config(existing.config, existing)
     images = run_images(existing) if data is None else images_of(data, config)
     if existing.model_file.exists() and iterations in (None, done):
-        say(f"{run} is finished; --iterations N trains it further")
+        progress.say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
         pictures.draw(existing, model, images, missing=True)
         return model
-    return _train(config, images, existing, False, report, say)
+    return _train(config, images, existing, False, progress)
+
+
+def run_options(recipe: str) -> dict[str, Option]:
+    """Every option of a training by a recipe: the data's, the training's own, the recipe's."""
+    return options_of(DataOptions) | options_of(train) | options_of(find(recipe))
 
 
 def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
@@ -157,8 +126,7 @@ def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
     try:
         recipe, data = config["recipe"], config["data"]
         rest = {k: v for k, v in config.items() if k not in ("recipe", "data")}
-        known = options_of(train) | options_of(find(recipe))
-        return {"recipe": recipe, "data": data, **checked(known, rest)}
+        return {"recipe": recipe, "data": data, **checked(run_options(recipe), rest)}
     except KeyError as error:
         raise InputError(f"{run.folder}/config.yaml can't be used: it has no {error}") from error
     except InputError as error:
@@ -170,8 +138,7 @@ def _train(
     images: Images,
     out: Path | Run | None,
     overwrite: bool,
-    report: Report | None,
-    say: Say,
+    progress: Progress,
 ) -> LatentModel:
     fabric = make_fabric(config["device"], config["precision"], config["threads"])
     devices = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
@@ -209,22 +176,16 @@ def _train(
                 world=fabric.world_size,
             )
 
-        def tell(iteration: int, total: int, losses: Mapping[str, float]) -> None:
-            while messages:  # once training is under way: an error before that stands alone
-                say(messages.pop(0))
-            if report is not None:
-                report(iteration, plan.iterations, losses)
-
         batches = batches_of(left[0][1])  # data that it can't use leave no folder
-        run = out
+        run: Run | None = None
         if isinstance(out, Path):
             if fabric.is_global_zero:
                 Run.create(out, config, overwrite=overwrite)
             fabric.barrier()
-            run = Run(out)
-        assert not isinstance(run, Path)
-        if run is not None:
-            run.facts = asdict(facts)
+        if out is not None:
+            folder = out.folder if isinstance(out, Run) else out
+            run = Run(folder, config=config, facts=facts)
+        follow = _Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
         for before, stage in left:
             if stage is not left[0][1]:
                 batches = batches_of(stage)
@@ -237,7 +198,7 @@ def _train(
                 before=before,
                 run=run,
                 fabric=fabric,
-                report=tell if fabric.is_global_zero else None,
+                progress=follow,
                 log_every=config["log_every"],
                 checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
                 keep=config["keep"],
@@ -250,6 +211,23 @@ def _train(
         pictures.draw(run, model, images)
     leave(fabric)
     return model
+
+
+class _Staged(Progress):
+    """Counts the iterations of all stages, and says first what people should know of the data.
+
+    That is said once training is under way: an error before that stands alone.
+    """
+
+    def __init__(self, progress: Progress, messages: list[str], total: int) -> None:
+        self.progress, self.messages, self.total = progress, messages, total
+
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        while self.messages:
+            self.progress.say(self.messages.pop(0))
+        self.progress(done, self.total, figures)
 
 
 def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
@@ -270,7 +248,7 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     if isinstance(data, Images):
         return data
     if isinstance(data, str | Path):
-        return load_data(str(data), **{name: settings[name] for name in DATA_OPTIONS})
+        return load_data(str(data), **asdict(DataOptions.of(settings)))
     try:
         array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -315,7 +293,7 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
     tensors = existing.weights(path)
-    model = plan_of(config, run_facts(existing, path)).model
+    model = plan_of(config, existing.facts_of(path)).model
     load_state(model, tensors, path)
     # laid out as in training: other convolutions would be computed, with other last digits
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -341,28 +319,25 @@ def data_for(
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
-    facts = run_facts(existing)
+    facts, options = existing.facts, DataOptions.of(config)
     if data is not None:
-        keep: dict[str, Any] = dict.fromkeys(DATA_OPTIONS)
-        config |= {**keep, "data": data, "data_dir": data_dir, "crop": config["crop"]}
-        config["crop"] = config["crop"] if data == "celeba" else "128"
+        options = DataOptions(data_dir, crop=options.crop if data == "celeba" else "128")
         if facts.is_image:
-            config |= {"channels": facts.shape[0], "image_size": _square(facts)}
+            channels: Any = facts.shape[0]
+            options = replace(options, channels=channels, image_size=_square(facts))
     elif data_dir is not None:
-        config["data_dir"] = data_dir
-    if config["data"] is None:
+        options = replace(options, data_dir=data_dir)
+    source = config["data"] if data is None else data
+    if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
-    options = {name: config[name] for name in DATA_OPTIONS}
     if part == "all":
-        subset = ("train_size", "train_per_class")
-        rest = {name: value for name, value in options.items() if name not in subset}
-        chosen, classes = load_whole(config["data"], **rest)
+        chosen, classes = load_whole(source, **asdict(options))
     else:
-        images = load_data(config["data"], **options)
+        images = load_data(source, **asdict(options))
         chosen, classes = getattr(images, part), images.classes
     if tuple(chosen.x.shape[1:]) != facts.shape:
         raise InputError(
-            f"{config['data']} has samples of shape {tuple(chosen.x.shape[1:])}, the model is for "
+            f"{source} has samples of shape {tuple(chosen.x.shape[1:])}, the model is for "
             f"{facts.shape}"
         )
     return chosen, classes

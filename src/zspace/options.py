@@ -21,6 +21,19 @@ WHOLE = (1 << 53) - 1
 """The largest absolute value of an option that is a whole number."""
 
 
+OTHER_NAMES = {"learning_rate": ("lr", "rate")}
+"""Other names that an option answers to: what is short to type, and what it was called before."""
+
+
+def present_name(name: str) -> str:
+    """The name that an option has now, given any name that it answers to.
+
+    >>> present_name("rate"), present_name("beta")
+    ('learning_rate', 'beta')
+    """
+    return next((own for own, others in OTHER_NAMES.items() if name in others), name)
+
+
 @dataclass(frozen=True)
 class About:
     """The meaning of an option, and the range of its values.
@@ -175,20 +188,20 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
 def checked(
     options: Mapping[str, Option], given: Mapping[str, Any], kind: str = "option"
 ) -> dict[str, Any]:
-    """The values of all options: given values, after a check, and defaults for the others.
-
-    Args:
-        options: the options by name.
-        given: values by name.
-        kind: what an option is called in error messages.
+    """Every option's value: what was given, checked, and the defaults for the rest.
 
     Raises:
-        InputError: a name is unknown, or a value is not allowed.
+        InputError: a name that is no option, or an option that is given by two of its names.
     """
-    for name in given:
-        if name not in options:
+    named: dict[str, Any] = {}
+    for name, value in given.items():
+        own = present_name(name)
+        if own not in options:
             raise unknown(kind, name, options)
+        if own in named:
+            raise InputError(f"--{own.replace('_', '-')} is given twice, by another name of it")
+        named[own] = value
     return {
-        name: option.check(given[name]) if name in given else option.default
+        name: option.check(named[name]) if name in named else option.default
         for name, option in options.items()
     }

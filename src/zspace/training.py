@@ -7,13 +7,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zspace.core import Batches, Method, Terms
+from zspace.core import SILENT, Batches, Method, Progress, Terms
 from zspace.errors import InputError
 from zspace.storage.run import Run, owned
 
@@ -80,15 +80,6 @@ def owners_alone(method: Method, optimizers: Mapping[str, Optimizer]) -> None:
             p.requires_grad_(True)
 
 
-class Report(Protocol):
-    """A function that is told the progress of a training.
-
-    It is called with the iteration, the total number of iterations, and the mean losses by name.
-    """
-
-    def __call__(self, iteration: int, total: int, losses: Mapping[str, float]) -> None: ...
-
-
 def fit(
     method: Method,
     batches: Batches,
@@ -99,37 +90,27 @@ def fit(
     before: int = 0,
     run: Run | None = None,
     fabric: Fabric | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     log_every: int = 10,
     checkpoint_every: int = 1000,
     keep: int = 2,
 ) -> Method:
-    """Train a method, from the last checkpoint of a run if it has one.
+    """Train a method for `iterations` iterations, from a run's last checkpoint where it has one.
 
-    Only the parameters that the method's optimisers own require gradients.
+    What its optimisers own takes gradients, and nothing else of it does.
 
     Args:
-        method: the method to train, on the device of `fabric`.
-        batches: the batches of training data and their noise.
-        iterations: the number of iterations at which training ends, counting those done before a
-            checkpoint.
-        rate: the learning-rate schedule.
-        stored: the method whose state a checkpoint holds, if `method` is one stage of it.
-        before: the iterations of earlier stages, from which the log and checkpoints count on.
-        run: the folder that gets checkpoints and the losses, each the mean since the last line;
-            None stores nothing.
-        fabric: device, precision and processes; None means one process on the CPU in float32.
-        report: called with the iteration, the last iteration and the mean losses whenever these
-            are logged.
-        log_every: the number of iterations between two lines of the log.
-        checkpoint_every: the number of iterations between two checkpoints; the last iteration has
-            one, too.
-        keep: the number of latest checkpoints to keep; 0 keeps all.
+        stored: what a checkpoint holds, where the method is a stage of something larger.
+        before: iterations of the earlier stages: those of this one are counted on from there.
+        run: the folder that gets the losses (each the mean since the last line) and checkpoints.
+        fabric: device, precision and processes; one CPU process in float32 without.
+        progress: told the iteration, the last one and the mean losses whenever they are logged.
+        log_every: iterations between two lines of the log.
+        checkpoint_every: iterations between two checkpoints; the last iteration has one too.
+        keep: how many of the latest checkpoints stay; 0 keeps all.
 
-    Returns the trained method, in eval mode.
     Raises:
-        InputError: a loss or a weight became NaN or infinite (the message names it and the
-            iteration), or the run's checkpoint can't be used.
+        InputError: a loss is NaN or infinite: names it and the iteration.
     """
     fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()
@@ -165,8 +146,7 @@ def fit(
             means = losses.means()
             if run is not None and fabric.is_global_zero:
                 run.log(done, means)
-            if report is not None:
-                report(done, before + iterations, means)
+            progress(done, before + iterations, means)
         if save or last:
             _check_weights(method, done)
             _average_buffers(method, fabric)

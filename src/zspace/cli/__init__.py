@@ -12,7 +12,18 @@ from zspace.cli.base import cli, say
 from zspace.errors import InputError
 
 # each adds its commands to the group
-for _part in ("train", "latents", "generate", "tune", "densities", "measure", "datasets"):
+for _part in (
+    "train",
+    "sample",
+    "codes",
+    "generate",
+    "tune",
+    "densities",
+    "measure",
+    "classifier",
+    "reproduce",
+    "datasets",
+):
     import_module(f"zspace.cli.{_part}")
 
 

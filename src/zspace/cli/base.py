@@ -13,13 +13,14 @@ import click
 
 from zspace import __version__
 from zspace.errors import InputError, unknown
-from zspace.options import Option
+from zspace.options import OTHER_NAMES, Option
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from zspace.core import LatentModel
+    from zspace.core import LatentModel, Sampler
+    from zspace.display.progress import Display
 
 
 class Commands(click.Group):
@@ -35,6 +36,36 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class NamedOption(click.Option):
+    """An option whose help hides some of its names, or holds a list that is made when needed.
+
+    Args:
+        unshown: names that it answers to and that help does not show.
+        listing: makes the list that takes the place of "{names}" in the help, when that is asked
+            for: what it names takes long to import.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        unshown: Iterable[str] = (),
+        listing: Callable[[], list[str]] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(*args, **more)
+        self.unshown, self.listing = frozenset(unshown), listing
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        opts, text = self.opts, self.help
+        self.opts = [name for name in opts if name not in self.unshown]
+        if self.listing is not None:
+            self.help = (text or "").replace("{names}", ", ".join(self.listing()))
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts, self.help = opts, text
+
+
 def click_option(option: Option) -> click.Option:
     """A command-line option; its value is checked by `Option.check`, not by click."""
     shown = "unset" if option.default is None else str(option.default)
@@ -44,52 +75,85 @@ def click_option(option: Option) -> click.Option:
         both = f"{option.flag}/--no-{option.flag[2:]}"
         return click.Option([both, option.name], default=None, help=text)
     metavar = {int: "N", float: "X", str: "TEXT"}[option.kind]
-    return click.Option([option.flag, option.name], metavar=metavar, help=text)
+    others = [f"--{name}" for name in OTHER_NAMES.get(option.name, ())]
+    flags = [option.flag, *others, option.name]
+    return NamedOption(flags, metavar=metavar, help=text, unshown=others[1:])
+
+
+def samplers() -> list[str]:
+    """The names of all samplers that can be fitted."""
+    from zspace.recipes.catalogue import names
+
+    return names()
+
+
+def samplers_of(kind: str) -> Callable[[], list[str]]:
+    """Makes the list of the samplers of which an attribute of their class is true."""
+
+    def listing() -> list[str]:
+        from zspace.recipes.catalogue import which
+
+        return which(lambda sampler: bool(getattr(sampler, kind)))
+
+    return listing
 
 
 class DrawingCommand(click.Command):
-    """A command with the options by which samplers' codes are drawn: those that are given reach
-    it, checked. They come from the samplers' signatures."""
+    """A command with the options by which samplers' codes are drawn, taken from their signatures.
 
-    samplers: tuple[str, ...] = ("convex", "flow-matching")
+    Those that are given reach it unchecked: `checked_drawing` checks them for one sampler.
+    """
+
+    samplers: tuple[str, ...] | None = None
+    """Whose options: those of these samplers alone; None: of all."""
 
     @cached_property
-    def drawing(self) -> dict[str, tuple[str, Option]]:
-        """The options by name, and whose they are."""
-        from zspace.recipes.catalogue import drawing_options
+    def drawing(self) -> dict[str, dict[str, Option]]:
+        """The options by their name and the name of their sampler."""
+        from zspace.recipes.catalogue import drawing_options, kinds
 
-        return {n: (kind, o) for kind in self.samplers for n, o in drawing_options(kind).items()}
+        found: dict[str, dict[str, Option]] = {}
+        for kind in self.samplers or kinds():
+            for name, option in drawing_options(kind).items():
+                found.setdefault(name, {})[kind] = option
+        return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         given = [*self.params]
-        for kind, option in self.drawing.values():
-            made = click_option(option)
-            made.help = f"{kind}: {made.help}"
+        for by_sampler in self.drawing.values():
+            made = click_option(next(iter(by_sampler.values())))
+            made.help = f"{', '.join(by_sampler)}: {made.help}"
             given.append(made)
         return [*given, *filter(None, [self.get_help_option(ctx)])]
 
     def invoke(self, ctx: click.Context) -> Any:
-        for name, (_, option) in self.drawing.items():
+        for name in self.drawing:
             value = ctx.params.pop(name)
             if value is not None:
-                ctx.params[name] = option.check(value)
+                ctx.params[name] = value
         return super().invoke(ctx)
 
 
 class ConvexCommand(DrawingCommand):
-    """Likewise, of convex combinations alone."""
+    """A command with the options by which convex combinations are drawn."""
 
     samplers = ("convex",)
 
 
-def check_drawing(sampler: str, given: Iterable[str]) -> None:
-    """Refuse options by which codes of another sampler are drawn."""
-    from zspace.recipes.catalogue import drawing_options
+def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by which a sampler's codes are drawn, checked.
 
+    Raises:
+        InputError: an option of another sampler, or a value that is out of its range.
+    """
+    from zspace.recipes.catalogue import drawing_options, kinds, listed
+
+    own = drawing_options(sampler)
     for name in given:
-        if name not in drawing_options(sampler):
-            whose = next(k for k in DrawingCommand.samplers if name in drawing_options(k))
+        if name not in own:
+            whose = listed([kind for kind in kinds() if name in drawing_options(kind)])
             raise InputError(f"--{name.replace('_', '-')} belongs to --sampler {whose}")
+    return {name: own[name].check(value) for name, value in given.items()}
 
 
 def say(message: str) -> None:
@@ -125,7 +189,7 @@ DECODER = click.option(
 )
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
-QUIET = click.option("--quiet", is_flag=True, help="no progress")
+QUIET = click.option("--quiet", is_flag=True, help="say nothing but what is asked for, and errors")
 RUN = click.argument("run", type=click.Path(path_type=Path))
 OUT = click.option(
     "--out",
@@ -163,6 +227,14 @@ def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.de
     return model, next(model.parameters()).device
 
 
+def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sampler:
+    """A run's sampler, which is fitted first where the run has none for the model."""
+    from zspace.generation.fit import read_sampler, refit_sampler
+
+    with progress(quiet) as follow:
+        return read_sampler(run, name, model) or refit_sampler(run, name, model, progress=follow)
+
+
 def with_decoder(model: LatentModel, name: str | None) -> LatentModel:
     """The model with its decoder of that name."""
     known = model.decoders()
@@ -179,18 +251,21 @@ def seeded(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def progress(quiet: bool, start: int = 0) -> Any:
-    from zspace.display.progress import TrainingProgress
+def progress(quiet: bool, start: int = 0) -> Display:
+    """Shows people how far something is; one process does, where there are several."""
+    from zspace.display.progress import Display
 
-    return TrainingProgress(quiet=quiet or rank() > 0, start=start)
+    return Display(quiet=quiet or rank() > 0, start=start)
+
+
+def tell(message: object, quiet: bool) -> None:
+    """Say on standard output what was done, such as the file that was written."""
+    if not quiet:
+        click.echo(str(message))
 
 
 def rank() -> int:
     return int(os.environ.get("RANK", 0))
-
-
-def quiet_say(quiet: bool) -> Callable[[str], None]:
-    return (lambda message: None) if quiet or rank() > 0 else say
 
 
 def check_writable(path: Path) -> None:
@@ -213,7 +288,9 @@ def check_out(out: Path, *, sheet: bool = True) -> None:
         raise InputError(f"--out {out} exists and is no empty folder")
 
 
-def write(out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None) -> None:
+def write(
+    out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None, *, quiet: bool = False
+) -> None:
     """Images or vectors to a sheet, an .npz file or a folder."""
     import numpy as np
     from PIL import Image
@@ -242,4 +319,4 @@ def write(out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None) -> Non
                 Image.fromarray(image).save(partial / f"{i:06d}.png")
             if out.exists():
                 out.rmdir()
-    click.echo(str(out))
+    tell(out, quiet)

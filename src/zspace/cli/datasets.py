@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zspace.cli.base import cli
+from zspace.cli.base import QUIET, cli, progress, tell
 from zspace.errors import InputError
 
 
@@ -14,7 +14,8 @@ from zspace.errors import InputError
 @click.option("--download", "name", metavar="NAME", help="fetch this set")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="the folder to fetch it to")
 @click.option("--mirror", metavar="ADDRESS", help="take its files from here")
-def datasets(name: str | None, data_dir: Path | None, mirror: str | None) -> None:
+@QUIET
+def datasets(name: str | None, data_dir: Path | None, mirror: str | None, quiet: bool) -> None:
     """List the named data sets, or fetch one from its published addresses."""
     from zspace.data import NAMED, download
 
@@ -26,9 +27,7 @@ def datasets(name: str | None, data_dir: Path | None, mirror: str | None) -> Non
         return
     if data_dir is None:
         raise InputError("--download needs --data-dir, the folder to fetch to")
-    from zspace.display.progress import Downloads
-
-    with Downloads() as follow:
+    with progress(quiet) as follow:
         files = download(name, data_dir, mirror=mirror, progress=follow)
     for file in files:
-        click.echo(str(file))
+        tell(file, quiet)

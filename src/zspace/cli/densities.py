@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ from zspace.cli.base import (
     DEVICE,
     QUIET,
     RUN,
+    NamedOption,
     check_part,
     check_writable,
     cli,
     data_options,
     positive,
+    progress,
     say,
 )
 from zspace.errors import InputError, unknown
@@ -70,6 +71,13 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
         click.echo(f"h is below 1 from about {least:,} samples on")
 
 
+def densities_listed() -> list[str]:
+    """The names of the samplers whose density is known."""
+    from zspace.recipes.catalogue import densities
+
+    return densities()
+
+
 @cli.command()
 @RUN
 @data_options
@@ -86,7 +94,9 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> Non
     show_default=True,
     metavar="NAME",
     help="of the codes: prior (or target), where the model's is a density, or one fitted to its "
-    "training codes: normal, mixture, kde, flow-matching, flow",
+    "training codes: {names}",
+    cls=NamedOption,
+    listing=densities_listed,
 )
 @click.option(
     "--out",
@@ -104,7 +114,6 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     under the ROC curve is printed: images of --label against all others. The picture has the 100
     most and the 100 least probable images (of --label, where there is one).
     """
-    from zspace.display.progress import Steps
     from zspace.evaluation.novelty import novelty as score
     from zspace.recipes.catalogue import check_drawn
 
@@ -114,8 +123,8 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     check_writable(out.with_suffix(".png"))
     check_drawn(density)
     check_part(part)
-    with nullcontext() if quiet else Steps() as steps:
-        found = score(run, progress=steps, part=part, density=density, **options)
+    with progress(quiet) as follow:
+        found = score(run, progress=follow, part=part, density=density, **options)
     found.write(out)
     ignored = found.latent_dim - found.scores.rank
     if bool(ignored.any()):

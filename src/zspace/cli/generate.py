@@ -16,15 +16,18 @@ from zspace.cli.base import (
     SEED,
     ConvexCommand,
     DrawingCommand,
-    check_drawing,
+    NamedOption,
     check_out,
     check_writable,
+    checked_drawing,
     cli,
     load,
     positive,
-    progress,
+    sampler_of_run,
+    samplers_of,
     say,
     seeded,
+    tell,
     with_decoder,
 )
 from zspace.errors import InputError, unknown
@@ -51,6 +54,7 @@ PASSES = 10
 @SEED
 @CHECKPOINT
 @DEVICE
+@QUIET
 def augment(
     run: Path,
     per_class: int,
@@ -59,6 +63,7 @@ def augment(
     seed: int,
     checkpoint: str,
     device: str,
+    quiet: bool,
     **options: Any,
 ) -> None:
     """Write a labelled data set of generated images, which --data reads back.
@@ -73,13 +78,13 @@ def augment(
     positive("per-class", per_class)
     check_out(out, sheet=False)
     model, where = load(run, checkpoint, device)
-    convex = convex_of(run, model, options)
+    convex = convex_of(run, model, checked_drawing("convex", options))
     images = api.run_images(Run(run))
     made = augmented(model, convex, per_class, images.classes, generator=seeded(seed, where))
     parts = beside(images, made) if originals else {"train": made}
     write_labelled(out, parts, images.classes)
     more = f", behind {len(images.train)} originals" if originals else ""
-    click.echo(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}")
+    tell(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}", quiet)
 
 
 @cli.command(cls=ConvexCommand)
@@ -92,6 +97,7 @@ def augment(
 @SEED
 @CHECKPOINT
 @DEVICE
+@QUIET
 def gallery(
     run: Path,
     kind: str,
@@ -100,6 +106,7 @@ def gallery(
     seed: int,
     checkpoint: str,
     device: str,
+    quiet: bool,
     **options: Any,
 ) -> None:
     """A picture of latents and their convex combinations.
@@ -134,14 +141,14 @@ def gallery(
     else:
         of = Gallery(
             model,
-            convex_of(run, model, options),
+            convex_of(run, model, checked_drawing("convex", options)),
             images.train,
             images.classes,
             seeded(seed, where),
             vgg16_features(device),
         )
         SHEETS[kind][0](of, labels).save(out)
-    click.echo(str(out))
+    tell(out, quiet)
 
 
 @cli.command(cls=DrawingCommand)
@@ -151,7 +158,10 @@ def gallery(
     default="prior",
     show_default=True,
     metavar="NAME",
-    help="what codes are drawn by: all that make them of noise, which convex does not",
+    help="draws the codes: prior (the model's own), target (GEN's), or one fitted to its training "
+    "codes: {names}",
+    cls=NamedOption,
+    listing=samplers_of("exportable"),
 )
 @click.option("--format", "form", default="onnx", show_default=True, help="onnx")
 @click.option(
@@ -176,17 +186,16 @@ def export(
     where the sampler knows labels. It is held against PyTorch before it is written. flow-matching
     takes the Heun steps of --steps.
     """
-    from zspace import api
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
-    from zspace.generation.fit import sampler_of
-    from zspace.recipes.catalogue import check_drawn, drawing_options
+    from zspace.recipes.catalogue import OWN, check_drawn, drawing_options, find, listed, which
+    from zspace.samplers import LearnedFlow
     from zspace.storage.run import Run
 
     if form != "onnx":
         raise unknown("format", form, ["onnx"])
     check_drawn(sampler)
-    check_drawing(sampler, options)
+    options = checked_drawing(sampler, options)
     if options.get("solver") == "adaptive":
         raise InputError(
             "--solver adaptive can't be exported: a file has a fixed number of --steps"
@@ -195,24 +204,27 @@ def export(
     if out.suffix != ".onnx":
         raise InputError(f"--out must be an .onnx file, not {out}")
     check_writable(out)
-    if sampler == "convex":
-        raise InputError("convex combinations are not made of noise alone: they can't be exported")
+    if sampler not in OWN and not find(sampler).exportable:
+        others = listed(which(lambda kind: kind.exportable))
+        raise InputError(
+            f"the sampler {sampler} can't be exported, since it does not make its codes of noise "
+            f"alone: choose --sampler {others}"
+        )
     packages()  # before a sampler is fitted, which takes longer
     model, _ = load(run, checkpoint, "cpu")
     decoding = with_decoder(model, decoder)
-    with progress(quiet) as report:
-        drawn = sampler_of(run, sampler, model, report=report)
-    if sampler == "flow" and model.latent_dim > PASSES:
+    drawn = sampler_of_run(run, sampler, model, quiet)
+    if isinstance(drawn, LearnedFlow) and model.latent_dim > PASSES and not quiet:
         say(
             f"a spline flow takes a pass for each of its {model.latent_dim} dimensions: writing "
             "them takes minutes"
         )
     if "solver" in drawing_options(sampler):
         options["solver"] = "heun"
-    classes = api.run_facts(Run(run)).classes
+    classes = Run(run).facts.classes
     made = write_generator(decoding, drawn.changed(**options), out, classes=classes)
     inputs = f"noise (N, {made.noise_dim})"
     if made.labels:
         names = ", ".join(f"{i} {name}" for i, name in made.labels.items())
         inputs += f", label (N,) of {names}"
-    click.echo(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's")
+    tell(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's", quiet)

@@ -1,10 +1,9 @@
-"""zspace evaluate, compare, diagnose, report, neighbours, classifier, weights, reproduce."""
+"""zspace evaluate, compare, diagnose, report, neighbours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,12 @@ from zspace.cli.base import (
     QUIET,
     RUN,
     SEED,
+    NamedOption,
     check_writable,
     cli,
-    click_option,
     positive,
+    progress,
+    samplers,
     say,
 )
 from zspace.errors import InputError, unknown
@@ -28,6 +29,7 @@ from zspace.options import comma_names
 
 if TYPE_CHECKING:
     from zspace.evaluation.measurement import Measurement
+from zspace.cli.printing import print_tables
 
 N = click.option(
     "--n",
@@ -53,18 +55,6 @@ def _measurement_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@contextmanager
-def _told(quiet: bool) -> Generator[dict[str, Any]]:
-    """How a measurement is followed: messages, and what is being done, on standard error."""
-    if quiet:
-        yield {}
-        return
-    from zspace.display.progress import Steps
-
-    with Steps() as steps:
-        yield {"progress": steps, "say": steps.say}
-
-
 def _first_sampler(measurement: Measurement, name: str | None) -> str:
     from zspace.evaluation.measurement import own_samplers
     from zspace.recipes.catalogue import check_drawn
@@ -74,29 +64,16 @@ def _first_sampler(measurement: Measurement, name: str | None) -> str:
     return name or own_samplers(measurement)[0]
 
 
-def _print(tables: Any) -> None:
-    import sys
-
-    from rich.console import Console
-
-    # a terminal decides by itself; a file or a pipe gets whole lines
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
-    for table in tables:
-        if sys.stdout.isatty():
-            console.print(table.rich())
-        else:
-            click.echo(table.markdown())
-
-
 @cli.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--metrics", metavar="NAMES", help="with commas between; 'list' names them all")
 @click.option(
     "--samplers",
     metavar="NAMES",
-    help="with commas between: prior, target, normal, "
-    "mixture, kde, convex, simple, medium1, medium2  [default: the model's own, and "
-    "those that the run holds]",
+    help="with commas between them: prior, target, {names}  [default: the model's own, and those "
+    "that the run holds]",
+    cls=NamedOption,
+    listing=samplers,
 )
 @_measurement_options
 def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
@@ -115,16 +92,16 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
         return
     if run is None:
         raise InputError("the run's folder is missing: zspace evaluate RUN")
-    with _told(options.pop("quiet")) as told:
+    with progress(options.pop("quiet")) as follow:
         result = measure(
             run,
             metrics=comma_names("--metrics", metrics),
             samplers=comma_names("--samplers", samplers),
-            **told,
+            progress=follow,
             **options,
         )
     path = write_evaluation(run, result)
-    _print(evaluation_table(result))
+    print_tables(evaluation_table(result))
     for note in result["notes"]:
         say(note)
     click.echo(
@@ -178,14 +155,14 @@ def compare(
         if evaluation is None:
             if not quiet:
                 say(f"evaluating {run}")
-            with _told(quiet) as told:
-                held[i] = measure(run, features=features, n=n, device=device, **told)
+            with progress(quiet) as follow:
+                held[i] = measure(run, features=features, n=n, device=device, progress=follow)
             write_evaluation(run, held[i] or {})
     evaluations: list[Any] = [e for e in held if e is not None]
     if over_seeds:
         evaluations = merge(evaluations)
     tables = side_by_side(evaluations, sort=sort, columns=comma_names("--columns", columns))
-    _print(tables)
+    print_tables(tables)
     if out is not None:
         write_tables(out, "Comparison", tables)
         click.echo(str(out))
@@ -205,8 +182,8 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     from zspace.evaluation.measurement import generated, measure_run
     from zspace.storage.files import write_text
 
-    with _told(options.pop("quiet")) as told:
-        measurement = measure_run(run, **told, **options)
+    with progress(options.pop("quiet")) as follow:
+        measurement = measure_run(run, progress=follow, **options)
         name = _first_sampler(measurement, sampler)
         findings = look(measurement, generated(measurement, name))
     write_text(run / "diagnosis.json", json.dumps([asdict(f) for f in findings], indent=1) + "\n")
@@ -256,8 +233,8 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
         if options[key] is None and evaluation is not None:
             options[key] = evaluation[stored]
     options["seed"] = options["seed"] or 0
-    with _told(quiet) as told:
-        measurement = measure_run(run, **told, **options)
+    with progress(quiet) as follow:
+        measurement = measure_run(run, progress=follow, **options)
         if evaluation is None:
             evaluation = measure(measurement)
             write_evaluation(run, evaluation)
@@ -295,8 +272,8 @@ def neighbours(
     if out.suffix != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
-    with _told(options.pop("quiet")) as told:
-        measurement = measure_run(run, **told, **options)
+    with progress(options.pop("quiet")) as follow:
+        measurement = measure_run(run, progress=follow, **options)
         if not measurement.images.is_image:
             raise InputError(
                 f"{measurement.images.name} holds vectors: there are no images to show"
@@ -310,149 +287,3 @@ def neighbours(
         f"{out}: mean distance to the nearest training image {pixel:.4g} (pixels), {feature:.4g} "
         f"({found.features})"
     )
-
-
-def _classifier_options() -> list[click.Option]:
-    from zspace.features.classifier import neutral_classifier
-    from zspace.options import options_of
-
-    return [click_option(o) for o in options_of(neutral_classifier).values()]
-
-
-class ClassifierCommand(click.Command):
-    """`zspace classifier`, whose options are those of `neutral_classifier` and of the data."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from zspace.api import DATA_OPTIONS, train
-        from zspace.options import options_of
-
-        left_out = ("train_size", "train_per_class")
-        data = [o for name, o in options_of(train).items() if name in DATA_OPTIONS]
-        more = [click_option(o) for o in data if o.name not in left_out]
-        return [*_classifier_options(), *more, *super().get_params(ctx)]
-
-
-@cli.command(cls=ClassifierCommand)
-@click.option("--data", default="digits", show_default=True, help="what 'zspace train' takes")
-@DEVICE
-@QUIET
-def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
-    """Train a data set's neutral classifier, which `--features classifier` uses.
-
-    It is trained once and kept in the cache; its test accuracy is printed.
-    """
-    from zspace import api
-    from zspace.display.progress import TrainingProgress
-    from zspace.features.classifier import neutral_classifier
-    from zspace.options import checked, options_of
-
-    given = {name: value for name, value in options.items() if value is not None}
-    own = options_of(neutral_classifier)
-    settings = checked(own, {k: v for k, v in given.items() if k in own})
-    known = {k: o for k, o in options_of(api.train).items() if k in api.DATA_OPTIONS}
-    images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
-    with TrainingProgress(quiet=quiet) as follow:
-        speak = (lambda message: None) if quiet else say
-        found = neutral_classifier(images, **settings, device=device, report=follow, say=speak)
-    click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
-
-
-@cli.command()
-@click.option("--download", "name", metavar="NAME", help="fetch this network's weights")
-def weights(name: str | None) -> None:
-    """List the published network weights, and where each is looked for; or fetch them."""
-    from zspace.features.weights import (
-        WEIGHTS,
-        download_weights,
-        file_sha256,
-        find_weights,
-        folders,
-    )
-
-    if name is not None:
-        from zspace.display.progress import Downloads
-
-        with Downloads() as follow:
-            path = download_weights(name, follow)
-        click.echo(str(path))
-        return
-    for known, held in WEIGHTS.items():
-        found = find_weights(known)
-        click.echo(f"{known}: {held.about}")
-        if found is None:
-            click.echo("  not there")
-        else:
-            path, file = found
-            good = file_sha256(path) == file.sha256
-            click.echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
-        for file in held.files:
-            click.echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")
-    click.echo("looked for in:")
-    for folder in folders():
-        click.echo(f"  {folder}")
-
-
-@cli.command()
-@click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="name every experiment")
-@click.option("--scale", default="small", show_default=True, help="smoke, small or paper")
-@click.option("--data", metavar="NAME", help="the data set, where the experiment leaves a choice")
-@click.option("--data-dir", metavar="TEXT", help="folder of its original files")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="its folder  [default: reproductions/NAME-SCALE]"
-)
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    help="where trained runs are kept and "
-    "looked for, which experiments may share  [default: OUT/runs]",
-)
-@DEVICE
-@QUIET
-def reproduce(
-    name: str | None,
-    listed: bool,
-    scale: str,
-    data: str | None,
-    data_dir: str | None,
-    out: Path | None,
-    runs: Path | None,
-    device: Any,
-    quiet: bool,
-) -> None:
-    """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
-
-    Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
-    finished trainings are reused.
-    """
-    from zspace.papers import EXPERIMENTS, RAN, find
-    from zspace.papers import reproduce as perform
-
-    if listed:
-        for known in EXPERIMENTS.values():
-            click.echo(f"{known.name:14} {known.about}")
-            what = f"; data: {', '.join(known.data)}" if known.data else ""
-            needs = f"; needs {known.needs}" if known.needs else ""
-            costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
-            ran = RAN.get(known.name, "smoke alone")
-            click.echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
-        return
-    if name is None:
-        raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")
-    experiment = find(name)
-    parts = [name.replace("/", "-"), *([data] if data else []), scale]
-    where = out or Path("reproductions") / "-".join(parts)
-    table = perform(
-        experiment,
-        scale,
-        where,
-        data=data,
-        data_dir=data_dir,
-        device=device,
-        quiet=quiet,
-        shelf=runs,
-    )
-    _print([table])
-    click.echo(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}")
-    for picture in sorted(where.glob("*.png")):
-        click.echo(f"  {picture}")

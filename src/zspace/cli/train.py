@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import QUIET, Commands, cli, click_option, progress, quiet_say, rank
+from zspace.cli.base import QUIET, Commands, cli, click_option, progress, rank
 from zspace.errors import InputError
 
 
@@ -22,13 +22,16 @@ class TrainCommand(Commands):
         return recipes()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from zspace.api import train
+        from zspace.api import run_options
         from zspace.options import options_of
         from zspace.recipes import find, recipes
 
         if cmd_name not in recipes():
             return None
         recipe = find(cmd_name)
+        known = run_options(cmd_name)
+        own = options_of(recipe)
+        own_first = [*own.values(), *(o for name, o in known.items() if name not in own)]
         about = (recipe.__doc__ or "").strip().splitlines()
         return click.Command(
             cmd_name,
@@ -45,9 +48,8 @@ class TrainCommand(Commands):
                 click.Option(
                     ["--config"], help="a YAML file of these options; those given here win over it"
                 ),
-                click.Option(["--quiet"], is_flag=True, help="no progress"),
-                *(click_option(o) for o in options_of(recipe).values()),
-                *(click_option(o) for o in options_of(train).values()),
+                click.Option(["--quiet"], is_flag=True, help="say nothing but errors"),
+                *map(click_option, own_first),
             ],
         )
 
@@ -78,12 +80,10 @@ def train_group(ctx: click.Context) -> None:
 
 def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
-    from zspace.options import checked, options_of
-    from zspace.recipes import find
+    from zspace.options import checked
     from zspace.storage.run import read_config
 
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
-    known = options_of(api.train) | options_of(find(recipe))
     chosen: dict[str, Any] = {}
     if own["config"] is not None:
         chosen = read_config(Path(own["config"]))
@@ -95,21 +95,13 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
             raise InputError(f"{own['config']} names no data: give --data")
         own["data"] = data if own["data"] is None else own["data"]
     chosen.update({k: v for k, v in given.items() if v is not None})
-    settings = checked(known, chosen, f"option of {recipe}")
+    settings = checked(api.run_options(recipe), chosen, f"option of {recipe}")
     data = "digits" if own["data"] is None else own["data"]
     if not isinstance(data, str) or not data or own["out"] == "":
         raise InputError("--data and --out must be texts that are not empty")
     out = Path("runs") / f"{recipe}-{_label(data)}" if own["out"] is None else Path(own["out"])
-    with progress(own["quiet"]) as report:
-        api.train(
-            recipe,
-            data,
-            out=out,
-            overwrite=own["overwrite"],
-            report=report,
-            say=quiet_say(own["quiet"]),
-            **settings,
-        )
+    with progress(own["quiet"]) as follow:
+        api.train(recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings)
     _show_run(out, own["quiet"])
 
 
@@ -138,6 +130,6 @@ def resume(run: Path, iterations: int | None, quiet: bool) -> None:
     from zspace.storage.run import Run
 
     existing = Run(run)
-    with progress(quiet, max(existing.checkpoints(), default=0)) as report:
-        api.resume(run, iterations=iterations, report=report, say=quiet_say(quiet))
+    with progress(quiet, max(existing.checkpoints(), default=0)) as follow:
+        api.resume(run, iterations=iterations, progress=follow)
     _show_run(run, quiet)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress, quiet_say
+from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress
 
 
 @cli.command()
@@ -52,11 +52,11 @@ def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
     stopped.
     """
     from zspace.display.tables import Table
+    from zspace.generation.tuning import tune as search
     from zspace.generation.tuning.search import FRESH
-    from zspace.generation.tuning.search import tune as search
 
-    with progress(quiet) as report:
-        tuned = search(run, sampler, report=report, say=quiet_say(quiet), **options)
+    with progress(quiet) as follow:
+        tuned = search(run, sampler, progress=follow, **options)
     rows = [
         [name, f"{cosine:.4f}", f"{accuracy:.4f}"]
         for name, cosine, accuracy in zip(tuned.classes, tuned.cosine, tuned.accuracy, strict=True)

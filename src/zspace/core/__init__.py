@@ -7,15 +7,18 @@ from zspace.core.models import (
     Judge,
     LatentModel,
     Method,
+    Prior,
     Terms,
     Variational,
     codes,
     decoded,
     reconstructions,
 )
+from zspace.core.progress import SILENT, Progress
 from zspace.core.samplers import Density, Sampler
 
 __all__ = [
+    "SILENT",
     "Batches",
     "Classifying",
     "Density",
@@ -23,6 +26,8 @@ __all__ = [
     "Judge",
     "LatentModel",
     "Method",
+    "Prior",
+    "Progress",
     "Sampler",
     "Terms",
     "Variational",

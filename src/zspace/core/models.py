@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
+from typing_extensions import TypeVar
 
 from zspace.core.batches import Batches
 from zspace.core.samplers import Sampler
@@ -46,7 +47,11 @@ Judge = Callable[[Tensor, int], Tensor]
 """Codes (N, D), and the label that they are meant to have, to whether they pass: (N,), bool."""
 
 
-class LatentModel(Method, ABC):
+Prior = TypeVar("Prior", bound=Sampler | None, default=Sampler | None, covariant=True)
+"""The kind of a model's prior; None where it has no prior."""
+
+
+class LatentModel(Method, Generic[Prior], ABC):
     """A method that ends in an encoder, a decoder and a latent space between them.
 
     Args:
@@ -60,7 +65,7 @@ class LatentModel(Method, ABC):
     """Samplers to fit to its codes where it has no prior and nobody names one."""
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, prior: Sampler | None, latent_dim: int
+        self, encoder: nn.Module, decoder: nn.Module, prior: Prior, latent_dim: int
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
@@ -98,7 +103,7 @@ class LatentModel(Method, ABC):
         if self.prior is None:
             raise InputError(
                 "this model has no prior of its own: fit a sampler to its codes "
-                "(--sampler normal, mixture, kde)"
+                "(zspace fit-sampler, or --sampler NAME)"
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"n must be at least 1, a whole number, not {n!r}")
@@ -128,7 +133,7 @@ class LatentModel(Method, ABC):
         return x.unflatten(0, (len(a), steps))
 
 
-class Classifying(LatentModel, ABC):
+class Classifying(LatentModel[Prior], ABC):
     """A latent model that tells classes apart by its codes.
 
     Attributes:
@@ -158,7 +163,7 @@ class Classifying(LatentModel, ABC):
         return {"latent space": latent, "image space": image}
 
 
-class Variational(LatentModel, ABC):
+class Variational(LatentModel[Prior], ABC):
     """A latent model whose encoder gives a distribution of codes."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,20 +15,46 @@ from zspace.errors import InputError
 class Sampler(nn.Module, ABC):
     """A distribution of latent codes that can be drawn from.
 
+    The least that a new one must write, to be fitted to any model's codes and used by every
+    command:
+
+    - a constructor `(self, dim, *, ...)`, `dim` being D, the size of a code. Its options are
+      keywords annotated with `zspace.options.About`; from them come the command line's options,
+      their help and their checks. What fitting finds lies in buffers, whose shapes follow from the
+      constructor's arguments: a stored sampler is built before its tensors are read.
+    - `fit(z, y)`: codes (N, D), float32, and labels (N,), int64, or None; returns self.
+    - `sample(n, label, generator=...)`: codes (n, D).
+
+    A `Density` adds `log_prob`. One line in `zspace.recipes.catalogue.SAMPLERS`, or an entry point
+    of the group `zspace.samplers` in another package, makes it known by name. The class says by
+    these attributes what else it can do; commands, help texts and docs read them.
+
     Attributes:
+        by_label: codes of one label can be asked for, where it was fitted to labelled codes.
+        exportable: its codes are a function of normal noise (`noise_dim`, `of_noise`), which
+            `zspace export` writes to a file.
+        learns: it is trained by iterations (`zspace.samplers.Learned`).
         drawing: names of the options that say how codes are drawn, and not what is fitted.
-        found: options that were left unset and that fitting has found: stored with the sampler.
-        names: of the labels, for messages.
+        found: options that were left unset and that fitting has found; stored with the sampler.
+        names: the names of the labels' classes (see `with_names`).
     """
 
-    drawing: tuple[str, ...] = ()
+    by_label: ClassVar[bool] = False
+    exportable: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    drawing: ClassVar[tuple[str, ...]] = ()
     found: Mapping[str, Any] = {}
-    names: Sequence[str] = ()
+    names: tuple[str, ...] = ()
+
+    def with_names(self, names: Sequence[str]) -> Self:
+        """This sampler, whose labels are those of the classes of these names."""
+        self.names = tuple(names)
+        return self
 
     @property
     def labels(self) -> int:
         """How many labels codes can be asked for by; 0: it knows none."""
-        return 0
+        return len(self.names) if self.by_label else 0
 
     def learned(self) -> list[int]:
         """The labels that codes can be asked for by: of classes that had training images."""
@@ -69,7 +95,10 @@ class Sampler(nn.Module, ABC):
 
 
 class Density(Sampler, ABC):
-    """A sampler whose density is known."""
+    """A sampler whose density is known: it must write `log_prob`, besides what a `Sampler` must.
+
+    One that is fitted to labelled codes has the density of all of them, whatever their labels.
+    """
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:

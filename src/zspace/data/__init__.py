@@ -2,10 +2,11 @@
 
 from zspace.data.download import download
 from zspace.data.images import Images, Part, from_arrays, select, split
-from zspace.data.sets import NAMED, load, load_whole
+from zspace.data.sets import NAMED, DataOptions, load, load_whole
 
 __all__ = [
     "NAMED",
+    "DataOptions",
     "Images",
     "Part",
     "download",

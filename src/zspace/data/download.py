@@ -7,20 +7,17 @@ import http.client
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
+from zspace.core import SILENT, Progress
 from zspace.data.sets import NAMED
 from zspace.errors import InputError, unknown
-
-Progress = Callable[[str, int, int | None], None]
-"""A function of a file's name, the bytes fetched so far, and their total (None if unknown)."""
 
 CHUNK = 1 << 16
 
 
 def download(
-    name: str, folder: Path, *, mirror: str | None = None, progress: Progress | None = None
+    name: str, folder: Path, *, mirror: str | None = None, progress: Progress = SILENT
 ) -> list[Path]:
     """Fetch the published files of a named set into a folder, except those that are there already.
 
@@ -55,7 +52,7 @@ def download(
     return files
 
 
-def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress | None) -> None:
+def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress) -> None:
     failures: list[str] = []
     for base in bases:
         address = base.rstrip("/") + "/" + path.name
@@ -70,7 +67,7 @@ def _fetch_any(bases: tuple[str, ...], path: Path, md5: str, progress: Progress 
     raise InputError(f"{path.name} can't be fetched ({'; '.join(failures)})")
 
 
-def fetch(address: str, path: Path, checksum: str, progress: Progress | None = None) -> None:
+def fetch(address: str, path: Path, checksum: str, progress: Progress = SILENT) -> None:
     """Fetch one file; a download that was interrupted is resumed if the server supports it.
 
     Args:
@@ -105,8 +102,7 @@ def fetch(address: str, path: Path, checksum: str, progress: Progress | None = N
                 while chunk := reply.read(CHUNK):
                     file.write(chunk)
                     have += len(chunk)
-                    if progress is not None:
-                        progress(path.name, have, total)
+                    progress.about(path.name)(have, total)
             if total is not None and have < total:
                 raise OSError(f"the connection broke off at {have} of {total} bytes")
     if _digest(part, checksum) != checksum:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from zspace.data.images import Images, Part, Raw, choose_classes, join, refit, s
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, unknown
-from zspace.options import comma_names
+from zspace.options import About, checked, comma_names, options_of
 
 
 @dataclass(frozen=True)
@@ -182,97 +182,92 @@ def find_folder(name: str, data_dir: str | Path | None) -> Path:
     raise InputError(f"{root} holds no {name}: expected {wanted} ({fetch})")
 
 
-def load(
-    data: str,
-    data_dir: str | Path | None = None,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    classes: str | None = None,
-    train_size: int | None = None,
-    train_per_class: int | None = None,
-    label_attribute: str | None = None,
-    crop: str = "128",
-) -> Images:
-    """The data set that `--data` names, split into its three parts.
+@dataclass(frozen=True)
+class DataOptions:
+    """The options that go with `--data`: what is read of it, and what it is converted to."""
+
+    data_dir: Annotated[str | None, About("folder of a named set's original files")] = None
+    image_size: Annotated[
+        int | None, About("scale images to this height and width", least=1, most=4096)
+    ] = None
+    channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None
+    classes: Annotated[str | None, About("only these labels, with commas between")] = None
+    train_size: Annotated[
+        int | None, About("a seeded subset of so many training images", least=1)
+    ] = None
+    train_per_class: Annotated[
+        int | None, About("a seeded subset of so many training images of each class", least=1)
+    ] = None
+    label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None
+    crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out, in pixels")] = "128"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> DataOptions:
+        """Those among a run's settings, all of which are there."""
+        return cls(**{own.name: settings[own.name] for own in fields(cls)})
+
+
+def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Images:
+    """The data set that `--data` names, split into a training, a validation and a test part.
 
     Args:
-        data: the name of a set in `NAMED`; a folder of images, several folders separated by commas
-            (one for each class), or an .npy or .npz file; or "hf:NAME".
-        data_dir: the folder that holds the files of a named set.
-        image_size: the height and width to scale images to; None keeps them (64 for CelebA).
-        channels: 1 or 3; None keeps them (3 for CelebA).
-        classes: the names of the labels to keep in every part, separated by commas; None keeps all.
-        train_size, train_per_class: the number of training samples to keep, in all and of each
-            class; None keeps all. The choice is always the same.
-        label_attribute: the attribute of CelebA that is the label; None gives no labels.
-        crop: a key of `zspace.data.folder.CROPS`, the crop of CelebA's images.
+        data: a named set; a folder of images, several folders with commas between them (each a
+            class), or an .npy or .npz file; "hf:NAME".
+        data_dir: where a named set's files lie.
+        options: further ones of `DataOptions`, by name; an unset image_size or channels keeps
+            what is there (CelebA: 64, 3).
 
     Raises:
-        InputError: the set is unknown, its files are missing or can't be read, or an option does
-            not fit it.
+        InputError: the data can't be found or read, or an option is not for them.
+
+    >>> load("digits", classes="0,1", train_size=100).train.x.shape
+    torch.Size([100, 1, 8, 8])
     """
-    raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
-    return select(split(raw, data), comma_names("--classes", classes), train_size, train_per_class)
+    chosen = _checked(data_dir, options)
+    images = split(_raw(data, chosen), data)
+    names = comma_names("--classes", chosen.classes)
+    return select(images, names, chosen.train_size, chosen.train_per_class)
 
 
 def load_whole(
-    data: str,
-    data_dir: str | Path | None = None,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    classes: str | None = None,
-    label_attribute: str | None = None,
-    crop: str = "128",
+    data: str, data_dir: str | Path | None = None, **options: Any
 ) -> tuple[Part, tuple[str, ...]]:
     """All samples of a data set in its own order, not split, and the names of their labels.
 
-    Args:
-        data, data_dir, image_size, channels, classes, label_attribute, crop: what `load` takes.
-
-    Raises:
-        InputError: as `load` does.
+    The arguments are those of `load`; train_size and train_per_class make no difference, since
+    there is no training part.
     """
-    raw = _checked_raw(data, data_dir, image_size, channels, label_attribute, crop)
+    chosen = _checked(data_dir, options)
+    raw = _raw(data, chosen)
     whole = join([part for part in raw.parts.values() if len(part)])
-    names = comma_names("--classes", classes)
+    names = comma_names("--classes", chosen.classes)
     if names:
         return choose_classes(whole, raw.classes, names)
     return whole, raw.classes
 
 
-def _checked_raw(
-    data: str,
-    data_dir: str | Path | None,
-    image_size: int | None,
-    channels: int | None,
-    label_attribute: str | None,
-    crop: str,
-) -> Raw:
-    if data != "celeba" and (label_attribute is not None or crop != "128"):
+def _checked(data_dir: str | Path | None, options: Mapping[str, Any]) -> DataOptions:
+    given = {"data_dir": None if data_dir is None else str(data_dir), **options}
+    return DataOptions(**checked(options_of(DataOptions), given, "option of the data"))
+
+
+def _raw(data: str, options: DataOptions) -> Raw:
+    if data != "celeba" and (options.label_attribute is not None or options.crop != "128"):
         raise InputError("--label-attribute and --crop belong to --data celeba")
-    raw = _read(data, data_dir, image_size, channels, label_attribute, crop)
-    return refit(raw, image_size, channels)
+    return refit(_read(data, options), options.image_size, options.channels)
 
 
-def _read(
-    data: str,
-    data_dir: str | Path | None,
-    size: int | None,
-    channels: int | None,
-    attribute: str | None,
-    crop: str,
-) -> Raw:
+def _read(data: str, options: DataOptions) -> Raw:
+    size, channels = options.image_size, options.channels
     if data.startswith("hf:"):
         return read_hub(data[3:], size, channels)
     if data in NAMED:
         known = NAMED[data]
         if known.make is not None:
             return known.make()
-        folder = find_folder(data, data_dir)
+        folder = find_folder(data, options.data_dir)
         if data == "celeba":
-            return folders.celeba(folder, size, channels, crop, attribute)
+            return folders.celeba(folder, size, channels, options.crop, options.label_attribute)
         assert known.read is not None
         return known.read(folder, known.checksums)
     path = Path(data)

@@ -1,4 +1,4 @@
-"""Progress of long operations: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress on a terminal: a bar; elsewhere: plain lines now and then; nothing when quiet."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from zspace.core import Progress
+from zspace.core.progress import NO_FIGURES
 
 EVERY = 10.0
 """The number of seconds between two plain lines."""
 
 
-class TrainingProgress:
-    """A context that shows the progress of a training; it is a `zspace.training.Report`.
+class Display(Progress):
+    """Shows on standard error how far something is; used as a context.
 
     Args:
-        quiet: whether to show nothing.
-        start: the iteration from which a run is resumed.
+        quiet: show and say nothing.
+        start: what was done before, which doesn't count for the speed.
     """
 
     def __init__(self, *, quiet: bool = False, start: int = 0) -> None:
-        self.quiet, self.start = quiet, start
-        self.began = self.spoke = time.monotonic()
-        self.bar: Progress | None = None
+        self.quiet = quiet
+        self.spoke = time.monotonic()
+        self.bar: Bar | None = None
+        self._shown: tuple[str, TaskID] | None = None
+        self._whole = _Part(self, "", start)
 
     def __enter__(self) -> Self:
         if not self.quiet and sys.stderr.isatty():
-            self.bar = Progress(
+            self.bar = Bar(
+                TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]} it/s"),
+                TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[losses]}"),
+                TextColumn("{task.fields[figures]}"),
                 console=Console(stderr=True),
+                transient=True,
             )
-            self.task = self.bar.add_task("", total=None, completed=self.start, rate="-", losses="")
             self.bar.start()
         return self
 
@@ -53,74 +53,65 @@ class TrainingProgress:
         if self.bar is not None:
             self.bar.stop()
 
-    def __call__(self, iteration: int, total: int, losses: Mapping[str, float]) -> None:
-        now = time.monotonic()
-        rate = (iteration - self.start) / max(now - self.began, 1e-9)
-        words = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
-        if self.bar is not None:
-            self.bar.update(
-                self.task, total=total, completed=iteration, rate=f"{rate:.3g}", losses=words
-            )
-        elif not self.quiet and (now - self.spoke >= EVERY or iteration == total):
-            self.spoke = now
-            left = (total - iteration) / max(rate, 1e-9)
-            minutes, seconds = divmod(round(left), 60)
-            print(
-                f"{iteration}/{total}  {rate:.3g} it/s  {minutes}:{seconds:02d} left  {words}",
-                file=sys.stderr,
-                flush=True,
-            )
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        self._whole(done, total, figures)
 
-
-class Steps:
-    """A context that shows the current step of a measurement.
-
-    It is a `zspace.features.extract.Progress`. On a terminal it shows the step all the time,
-    elsewhere it prints a line every few seconds.
-    """
-
-    def __init__(self) -> None:
-        self.began = self.spoke = time.monotonic()
-        self.status = Console(stderr=True).status("")
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self.status.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.status.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        words = what if total <= 1 else f"{what} {done}/{total}"
-        if sys.stderr.isatty():
-            self.status.update(escape(words))
-        elif now - self.spoke >= EVERY:
-            self.spoke = now
-            print(f"{now - self.began:.0f} s: {words}", file=sys.stderr, flush=True)
+    def about(self, what: str) -> Progress:
+        return _Part(self, what)
 
     def say(self, message: str) -> None:
-        """Print a message on standard error."""
-        print(message, file=sys.stderr, flush=True)
+        if self.quiet:
+            return
+        if self.bar is not None:
+            self.bar.console.print(escape(message), highlight=False)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    def task(self, what: str) -> TaskID:
+        """The bar of that name, which takes the place of the one before it."""
+        assert self.bar is not None
+        if self._shown is None or self._shown[0] != what:
+            if self._shown is not None:
+                self.bar.remove_task(self._shown[1])
+            task = self.bar.add_task(escape(what), total=None, rate="", figures="")
+            self._shown = what, task
+        return self._shown[1]
 
 
-class Downloads:
-    """A context that shows a bar for each downloaded file; a `zspace.data.download.Progress`."""
+class _Part(Progress):
+    """How far one named part of what a `Display` shows is."""
 
-    def __init__(self) -> None:
-        self.bar = Progress(console=Console(stderr=True))
-        self.tasks: dict[str, TaskID] = {}
+    def __init__(self, display: Display, what: str, start: int = 0) -> None:
+        self.display, self.what, self.start = display, what, start
+        self.began = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        display = self.display
+        if display.quiet:
+            return
+        now = time.monotonic()
+        speed = (done - self.start) / max(now - self.began, 1e-9)
+        rate = f"{speed:.3g} it/s" if figures else ""
+        words = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        if display.bar is not None:
+            task = display.task(self.what)
+            display.bar.update(task, total=total, completed=done, rate=rate, figures=words)
+        elif now - display.spoke >= EVERY or (figures and done == total):
+            display.spoke = now
+            far = f"{done}" if total is None else f"{done}/{total}"
+            left = ""
+            if total is not None and speed > 0:
+                minutes, seconds = divmod(round((total - done) / speed), 60)
+                left = f"{minutes}:{seconds:02d} left"
+            parts = [self.what, far, rate, left, words]
+            print("  ".join(p for p in parts if p), file=sys.stderr, flush=True)
 
-    def __exit__(self, *exception: object) -> None:
-        if self.tasks:
-            self.bar.stop()
+    def about(self, what: str) -> Progress:
+        return _Part(self.display, what)
 
-    def __call__(self, file: str, done: int, total: int | None) -> None:
-        self.bar.start()
-        if file not in self.tasks:
-            self.tasks[file] = self.bar.add_task(file, total=total)
-        self.bar.update(self.tasks[file], completed=done, total=total)
+    def say(self, message: str) -> None:
+        self.display.say(message)

@@ -26,6 +26,7 @@ from zspace.evaluation.measurement import (
     Measurement,
     Subject,
     generated,
+    lost_samplers,
     measure_run,
     own_samplers,
     reconstructed,
@@ -91,7 +92,7 @@ def measure(
         Subject("codes", CODES, measurement.test[:0]),
     ]
     rows: list[dict[str, Any]] = []
-    failures: list[str] = []
+    failures = [] if samplers is not None else lost_samplers(measurement.run)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", zspace.metrics.BiasWarning)
         for subject in subjects:
@@ -159,8 +160,7 @@ def _measured(
             continue
         if subject.kind == DATA and _pointless(name, subject.name):
             continue
-        if measurement.progress is not None:
-            measurement.progress(f"{name} of {subject.name}", 0, 1)
+        measurement.progress.about(f"{name} of {subject.name}")(0)
         try:
             measured = metric.measure(measurement, subject)
         except InputError as error:

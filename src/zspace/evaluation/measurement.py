@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +11,24 @@ import torch
 from torch import Tensor
 
 from zspace import api
-from zspace.core import LatentModel, Sampler, Variational, codes, decoded, reconstructions
+from zspace.core import (
+    SILENT,
+    LatentModel,
+    Progress,
+    Sampler,
+    Variational,
+    codes,
+    decoded,
+    reconstructions,
+)
 from zspace.data import NAMED, Images
 from zspace.errors import InputError
 from zspace.features.classifier import Neutral, neutral_classifier
-from zspace.features.extract import Extractor, Progress, extract, find_extractor, reporting
+from zspace.features.extract import Extractor, extract, find_extractor
 from zspace.functional import stream
-from zspace.generation.fit import sampler_of
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.options import check_seed
-from zspace.recipes.catalogue import SAMPLERS
+from zspace.recipes import catalogue
 from zspace.storage.cache import fingerprint
 from zspace.storage.run import Run
 
@@ -74,7 +82,7 @@ class Measurement:
     asked: str
     seed: int
     checkpoint: str
-    progress: Progress | None
+    progress: Progress
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def features(self, subject: Subject, output: str = "features") -> Tensor:
@@ -90,6 +98,13 @@ class Measurement:
                 what=subject.name,
             )
         return self._seen[entry]
+
+    def sampler(self, name: str) -> Sampler:
+        """The run's sampler of that name, which is fitted first where the run has none."""
+        run, model = self.run.folder, self.model
+        return read_sampler(run, name, model) or refit_sampler(
+            run, name, model, images=self.images, progress=self.progress.about(f"fitting {name}")
+        )
 
     @cached_property
     def reference(self) -> Subject:
@@ -127,8 +142,7 @@ def measure_run(
     data_dir: str | None = None,
     checkpoint: str | int = "last",
     device: str = "auto",
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda message: None,
+    progress: Progress = SILENT,
 ) -> Measurement:
     """A run's model, and what it is measured against.
 
@@ -149,7 +163,7 @@ def measure_run(
         existing.config |= _moved(existing.config["data"], data_dir)
     model = api.load(run, checkpoint=checkpoint, device=device)
     images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
-    if images.shape != api.run_facts(existing).shape:
+    if images.shape != existing.facts.shape:
         raise InputError(
             f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
         )
@@ -157,7 +171,7 @@ def measure_run(
     judged = images.is_image and images.train.y is not None and len(images.classes) > 1
     features = features or ("classifier" if judged else "pixels")
     extractor = find_extractor(
-        features, lambda: _neutral(existing, images, data is None, device, progress, say), device
+        features, lambda: _neutral(existing, images, data is None, device, progress), device
     )
     if not images.is_image and features == "pixels":
         extractor = replace(extractor, name="vectors")
@@ -183,10 +197,27 @@ def measure_run(
 
 
 def own_samplers(measurement: Measurement) -> list[str]:
-    """The model's own samplers and the run's; its usual ones where there are none."""
-    held = {p.stem for p in (measurement.run.folder / "samplers").glob("*.safetensors")}
-    known = [*measurement.model.samplers(), *(s for s in SAMPLERS if s in held)]
+    """The model's own samplers and the run's; its usual ones where there are none.
+
+    Those of packages that are not installed, or can't be loaded, are left out (`lost_samplers`).
+    """
+    held = measurement.run.samplers()
+    known = [*measurement.model.samplers(), *(s for s in catalogue.kinds() if s in held)]
     return known or list(measurement.model.usual)
+
+
+def lost_samplers(run: Run) -> list[str]:
+    """Why some of the samplers that a run holds can't be used: a line for each."""
+    lost: list[str] = []
+    for name, path in run.samplers().items():
+        try:
+            if name in catalogue.names():
+                catalogue.find(name)
+            else:
+                catalogue.check_installed(path)
+        except InputError as error:
+            lost.append(f"the sampler {name} is left out: {error}")
+    return lost
 
 
 def _count(n: int | None, images: Images) -> int:
@@ -221,12 +252,7 @@ def _moved(data: Any, folder: str) -> dict[str, Any]:
 
 
 def _neutral(
-    existing: Run,
-    images: Images,
-    whole: bool,
-    device: str,
-    progress: Progress | None,
-    say: Callable[[str], None],
+    existing: Run, images: Images, whole: bool, device: str, progress: Progress
 ) -> Neutral:
     """The neutral classifier of a run's data, whatever part of them the run was trained on."""
 
@@ -236,8 +262,7 @@ def _neutral(
     return neutral_classifier(
         api.images_of(source, config) if whole and subset else images,
         device=device,
-        say=say,
-        report=reporting(progress, "training the neutral classifier"),
+        progress=progress.about("training the neutral classifier"),
     )
 
 
@@ -257,13 +282,7 @@ def generated(
     Args:
         sampler: unset: the run's of that name.
     """
-    drawn = sampler or sampler_of(
-        measurement.run.folder,
-        name,
-        measurement.model,
-        images=measurement.images,
-        report=reporting(measurement.progress, f"fitting {name}"),
-    )
+    drawn = sampler or measurement.sampler(name)
     device = next(measurement.model.parameters()).device
     count = n or len(measurement.test)
     labels = None

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor
 
 from zspace import api
-from zspace.core import Density, LatentModel, Sampler
+from zspace.core import SILENT, Density, LatentModel, Progress, Sampler
 from zspace.data.images import Part, class_numbers
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.features.extract import Progress, reporting
 from zspace.functional import as_float, jacobian_log_determinant, of_stored
-from zspace.generation.fit import sampler_of
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
 from zspace.options import comma_names
-from zspace.recipes.catalogue import OWN, SAMPLERS
+from zspace.recipes import catalogue
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
@@ -128,7 +127,7 @@ def novelty(
     density: str = "prior",
     checkpoint: str | int = "last",
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Novelty:
     """Score images by a run's model; sigma^2 is the mean squared error on its validation part.
 
@@ -144,15 +143,16 @@ def novelty(
         InputError: anything that was asked for can't be had.
     """
     model = api.load(run, checkpoint=checkpoint, device=device)
-    own = model.samplers()
-    codes_density: Sampler | None = own.get(density)
-    if density not in OWN and issubclass(SAMPLERS.get(density, Density), Density):
-        report = reporting(progress, f"fitting {density}")
-        codes_density = sampler_of(run, density, model, report=report)
+    codes_density: Sampler | None = model.samplers().get(density)
+    if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
+        codes_density = read_sampler(run, density, model) or refit_sampler(
+            run, density, model, progress=progress.about(f"fitting {density}")
+        )
     if not isinstance(codes_density, Density):
+        fitted = catalogue.listed(catalogue.densities())
         raise InputError(
-            f"{run} has no {density} of known density: --density normal, mixture, kde, "
-            "flow-matching or flow fits one to its training codes"
+            f"{run} has no {density} of known density: --density {fitted} fits one to its training "
+            "codes"
         )
     chosen, classes = api.data_for(run, data, data_dir, part)
     existing = Run(run)
@@ -163,7 +163,7 @@ def novelty(
         raise InputError("these data have no labels: leave out --label")
     if chosen.y is not None:
         if names is None and config.get("classes") is not None:
-            trained = api.run_facts(existing).classes
+            trained = existing.facts.classes
             names = list(trained) if all(name in classes for name in trained) else None
         if names is not None:
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))
@@ -189,11 +189,7 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
 
 @torch.no_grad()
 def log_densities(
-    model: LatentModel,
-    x: Tensor,
-    density: Density,
-    variance: float,
-    progress: Progress | None = None,
+    model: LatentModel, x: Tensor, density: Density, variance: float, progress: Progress = SILENT
 ) -> Scores:
     """Scores of stored images (N, C, H, W) or vectors (N, D): higher is less probable.
 
@@ -222,6 +218,7 @@ def log_densities(
     device = next(model.parameters()).device
     rows = max(1, min(256, ENTRIES // (dim * size)))
     parts: list[tuple[Tensor, ...]] = []
+    scoring = progress.about("scoring")
     for start in range(0, len(x), rows):
         block = as_float(x[start : start + rows].to(device))
         z = model.encode(block)
@@ -230,8 +227,7 @@ def log_densities(
         volume, rank = jacobian_log_determinant(model.decode, z)
         residual = -0.5 * (error / variance + size * math.log(2 * math.pi * variance))
         parts.append((latent, volume, residual, rank))
-        if progress is not None:
-            progress("scoring", min(start + rows, len(x)), len(x))
+        scoring(min(start + rows, len(x)), len(x))
     return Scores(*(torch.cat(t) for t in zip(*parts, strict=True)))
 
 

@@ -8,14 +8,14 @@ set gets another classifier.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 
-from zspace.core import Batches
+from zspace.core import SILENT, Batches, Progress
 from zspace.data import Images
 from zspace.errors import InputError
 from zspace.functional import of_stored
@@ -23,10 +23,10 @@ from zspace.methods.classifier import Augment, Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, resnet56
 from zspace.options import About
-from zspace.storage.cache import cache_folder, fingerprint, key
+from zspace.storage.cache import alone, cache_folder, fingerprint, key
 from zspace.storage.files import load_state, read_tensors, write_tensors
 from zspace.storage.run import Run
-from zspace.training import Report, find_device, fit, make_fabric
+from zspace.training import find_device, fit, make_fabric
 
 BATCH = 128
 ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000}
@@ -75,8 +75,7 @@ def neutral_classifier(
         int, About("seed of the initialisation and of the order of images", least=0, most=1 << 52)
     ] = 0,
     device: str = "auto",
-    say: Callable[[str], None] = lambda message: None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
 ) -> Neutral:
     """The neutral classifier of a data set, read from the cache or trained.
 
@@ -122,23 +121,37 @@ def neutral_classifier(
     }
     folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
     build = NETS[arch]
-    build(images.shape, len(images.classes))  # refuses images that are too small, before all else
+    build(images.shape, len(images.classes))  # images that it can't take are refused before all
+    waits = "another process trains the classifier of these data: waiting for it"
+    with alone(folder, lambda: progress.say(waits)):
+        return _held(folder, config, images, device, progress)
+
+
+def _held(
+    folder: Path, config: Mapping[str, Any], images: Images, device: str, progress: Progress
+) -> Neutral:
+    """The classifier that a folder of the cache holds, once it has been trained."""
+    arch, total, seed = config["arch"], config["iterations"], config["seed"]
+    build, train = NETS[arch], images.train
     path = folder / "model.safetensors"
     if path.exists():
         try:
             return _read(folder, build(images.shape, len(images.classes)), arch)
         except InputError as error:
-            say(f"the cached classifier can't be used ({error}): it is trained again")
+            progress.say(f"the cached classifier can't be used ({error}): it is trained again")
             shutil.rmtree(folder)
     run = _opened(folder) or Run.create(folder, config)
-    say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
+    progress.say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
     fabric = make_fabric(find_device(device).type)
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        method = Classifier(net, optimizer="sgd" if arch == "resnet56" else "adam", augment=how)
+        method = Classifier(
+            net, optimizer="sgd" if arch == "resnet56" else "adam", augment=config["augment"]
+        )
         method.to(fabric.device)
-        batches = Batches(x, y, size=min(BATCH, len(x)), seed=seed, device=fabric.device)
+        size = min(BATCH, len(train))
+        batches = Batches(train.x, train.y, size=size, seed=seed, device=fabric.device)
 
         def rate(iteration: int) -> float:
             done = iteration / total
@@ -151,16 +164,17 @@ def neutral_classifier(
             rate=rate,
             run=run,
             fabric=fabric,
-            report=report,
+            progress=progress,
             checkpoint_every=max(1, min(1000, total // 4)),
             keep=1,
         )
     logits = of_stored(net.eval(), images.test.x, fabric.device)
+    assert images.test.y is not None
     figure = mean_figure(accuracy(logits, images.test.y))
     write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():
         checkpoint.unlink()
-    say(f"its test accuracy: {figure}")
+    progress.say(f"its test accuracy: {figure}")
     return _read(folder, build(images.shape, len(images.classes)), arch)
 
 

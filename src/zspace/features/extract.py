@@ -7,7 +7,7 @@ features' name. An `Extractor` therefore carries its name and a checksum of its 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from zspace.core import SILENT, Progress
 from zspace.data.images import allocate
 from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral
@@ -24,7 +25,7 @@ from zspace.functional import as_float
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import cache_folder, fingerprint
 from zspace.storage.files import load_state, read_tensors, write_tensors
-from zspace.training import Report, find_device
+from zspace.training import find_device
 
 FEATURES = {
     "pixels": "the images themselves, averaged down to 32 pixels where larger (or the vectors)",
@@ -36,24 +37,6 @@ FEATURES = {
 
 LARGEST = 32
 """The largest height and width of images whose pixels are taken as features unchanged."""
-
-Progress = Callable[[str, int, int], None]
-"""A function of a step's name, the number of samples done, and the number of all samples."""
-
-
-def reporting(progress: Progress | None, what: str) -> Report:
-    """A training's report that passes its iterations on to a measurement's progress.
-
-    Args:
-        progress: the measurement's progress; None shows nothing.
-        what: the name of the step.
-    """
-
-    def report(iteration: int, total: int, losses: Mapping[str, float]) -> None:
-        if progress is not None:
-            progress(what, iteration, total)
-
-    return report
 
 
 @dataclass(frozen=True)
@@ -180,7 +163,7 @@ def extract(
     *,
     output: str = "features",
     keep: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     what: str = "",
 ) -> Tensor:
     """The features (N, D) of images or vectors, float32 on the CPU.
@@ -224,9 +207,10 @@ def _computed(
     compute: Callable[[Tensor], Tensor],
     extractor: Extractor,
     x: Tensor,
-    progress: Progress | None,
+    progress: Progress,
     what: str,
 ) -> Tensor:
+    progress = progress.about(f"{extractor.name} of {what}")
     features: Tensor | None = None
     for start in range(0, len(x), extractor.block):
         block = as_float(x[start : start + extractor.block])
@@ -246,8 +230,7 @@ def _computed(
                 f"{found.shape[1]} for others"
             )
         features[start : start + len(block)] = found
-        if progress is not None:
-            progress(f"{extractor.name} of {what}", start + len(block), len(x))
+        progress(start + len(block), len(x))
     assert features is not None
     return features
 

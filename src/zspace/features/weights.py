@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zspace.core import SILENT, Progress
 from zspace.errors import InputError, unknown
 from zspace.storage.cache import cache_folder
 
@@ -125,7 +125,7 @@ def checked_weights(name: str) -> tuple[Path, WeightFile]:
     return path, known
 
 
-def download_weights(name: str, progress: Callable[[str, int, int | None], None] | None) -> Path:
+def download_weights(name: str, progress: Progress = SILENT) -> Path:
     """Fetch a network's weights into the cache, unless they are there already.
 
     Args:

@@ -5,6 +5,7 @@ The functions here know nothing of models, files or data sets.
 
 from zspace.functional.discrepancy import gaussian_mmd, multiquadratic_mmd
 from zspace.functional.geometry import jacobian_log_determinant, whitened, whitening
+from zspace.functional.integration import Solver, integral
 from zspace.functional.kernels import (
     kernel_entropy,
     kernel_jsd,
@@ -42,6 +43,7 @@ from zspace.functional.tensors import (
 
 __all__ = [
     "ClassLoss",
+    "Solver",
     "absolute_error",
     "as_float",
     "as_stored",
@@ -57,6 +59,7 @@ __all__ = [
     "gaussian_mmd",
     "gradient_penalty",
     "in_eval_mode",
+    "integral",
     "jacobian_log_determinant",
     "jacobian_norm",
     "kernel_entropy",

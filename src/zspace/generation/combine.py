@@ -17,7 +17,7 @@ from zspace.data import Images
 from zspace.data.images import Part
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.generation.fit import sampler_of
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.samplers import Convex
 from zspace.samplers.convex import Combined
 from zspace.storage.files import atomic, write_text
@@ -162,6 +162,6 @@ def _folder_names(classes: Sequence[str]) -> list[str]:
 
 def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:
     """A run's convex combinations (fitted and stored where they are not), with other options."""
-    fitted = sampler_of(run, "convex", model)
+    fitted = read_sampler(run, "convex", model) or refit_sampler(run, "convex", model)
     assert isinstance(fitted, Convex)
     return fitted.changed(**options)

@@ -16,6 +16,7 @@ from zspace import __version__
 from zspace.core import LatentModel, Sampler
 from zspace.errors import InputError
 from zspace.functional import stream
+from zspace.recipes.catalogue import listed, which
 from zspace.storage.files import atomic
 
 OPSET = 17
@@ -79,8 +80,7 @@ def export(
     if not sampler.noise_dim:
         raise InputError(
             f"this sampler ({type(sampler).__name__}) does not make its codes of noise alone, as a "
-            "file has to: choose --sampler normal, mixture, kde, simple, medium1, medium2, "
-            "flow-matching, flow, two-stage or pushforward"
+            f"file has to: choose --sampler {listed(which(lambda kind: kind.exportable))}"
         )
     whole = Generator(model, sampler).eval()
     arguments = _arguments(sampler, CHECKED)

@@ -1,25 +1,30 @@
-"""The samplers of a run: fitted to its codes, stored in it, read from it."""
+"""The samplers of a run: fitted to its codes and stored in it; read from it.
+
+Reading never fits, and fitting reads nothing but the options of an earlier fit:
+
+    sampler = read_sampler(run, name, model) or refit_sampler(run, name, model)
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zspace import api
-from zspace.api import Say, silent
-from zspace.core import Batches, Classifying, LatentModel, Sampler, codes
+from zspace.core import SILENT, Batches, Classifying, LatentModel, Progress, Sampler, codes
 from zspace.data import Images
-from zspace.errors import InputError, unknown
-from zspace.options import checked, options_of
+from zspace.errors import InputError
+from zspace.options import options_of
 from zspace.recipes import catalogue
-from zspace.recipes.base import run_facts
 from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
 from zspace.storage.files import read_header
 from zspace.storage.run import Run, comparable
-from zspace.training import Precision, Report, fit, make_fabric
+from zspace.training import Precision, fit, make_fabric
 
 
 def fit_sampler(
@@ -30,210 +35,245 @@ def fit_sampler(
     checkpoint: str | int = "last",
     device: str = "cpu",
     precision: Precision = "32",
-    report: Report | None = None,
-    say: Say = silent,
+    progress: Progress = SILENT,
 ) -> Sampler:
     """Fit a sampler to the codes of a run's training images, and store it in the run.
 
     One that learns by iterations leaves checkpoints in the run's folder samplers/NAME. The same
-    call goes on with a fit that was stopped, exactly where its last checkpoint was made; with more
-    iterations, with one that is finished.
+    call resumes a fit that was stopped, exactly where its last checkpoint was made; with more
+    iterations it continues one that is finished.
 
     Args:
-        name: of `zspace.recipes.catalogue.SAMPLERS`.
+        name: of `zspace.recipes.catalogue.names()`.
         options: of that sampler; its defaults for the rest.
+        checkpoint: whose weights encode the images: "last", or the iteration of a checkpoint.
         precision: of a fit by iterations, as in `train`.
-        report: called with the iteration and the losses, whenever they are logged.
-        say: called with messages for people.
-    """
-    # before the model is read, which takes longer
-    chosen = _sampler_options(name, options or {})
-    model = api.load(run, checkpoint=checkpoint, device=device)
-    return _fit_sampler(Run(run), name, chosen, model, None, precision, report, say)
-
-
-def _sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if name not in catalogue.SAMPLERS:
-        raise unknown("sampler", name, catalogue.SAMPLERS)
-    known = options_of(catalogue.SAMPLERS[name])
-    return checked(known, options, f"option of the sampler {name}")
-
-
-def _fit_sampler(
-    existing: Run,
-    name: str,
-    chosen: dict[str, Any],
-    model: LatentModel,
-    images: Images | None,
-    precision: Precision,
-    report: Report | None,
-    say: Say,
-) -> Sampler:
-    fitted = catalogue.make(name, model.latent_dim, chosen)
-    if _sampler_file(existing, name).is_dir():
-        raise InputError(f"{_sampler_file(existing, name)} is a folder: move it away")
-    train = (images or api.run_images(existing)).train
-    z = codes(model, train.x).cpu()
-    if isinstance(fitted, Learned):
-        fitted.to(next(model.parameters()).device)
-        batches = fitted.batches(z, train.y)
-        _learn(existing, name, chosen, model, fitted, batches, precision, report, say)
-    else:
-        fitted.fit(z, train.y)
-    return keep_sampler(existing, name, chosen, model, fitted)
-
-
-def _learn(
-    existing: Run,
-    name: str,
-    chosen: dict[str, Any],
-    model: LatentModel,
-    fitted: Learned[Any],
-    batches: Batches,
-    precision: Precision,
-    report: Report | None,
-    say: Say,
-) -> None:
-    """Train a sampler in a folder of its own, on from the last checkpoint of the same fit."""
-    # how codes are drawn is no part of what is learned
-    config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
-    config |= {"sampler": name, "precision": precision, "model": weights_fingerprint(model)}
-    held = _held_fit(existing, name)
-    done = 0 if held is None else max(held.checkpoints(), default=0)
-    if held is not None and comparable(held.config) != comparable(config):
-        if done:
-            say(
-                f"{held.folder} had {done} iterations of a fit by other options, or of another "
-                "model: this one begins anew"
-            )
-        shutil.rmtree(held.folder)
-        held, done = None, 0
-    if done > fitted.iterations:
-        assert held is not None
-        raise InputError(
-            f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove the "
-            f"folder {held.folder} to begin anew)"
-        )
-    if done == fitted.iterations:
-        say(f"this fit of {done} iterations is complete; more --iterations go on with it")
-    elif done:
-        say(f"this fit has done {done} iterations of {fitted.iterations}: going on from there")
-    fit_run = held or Run.create(_sampler_file(existing, name).with_suffix(""), config)
-    fit_run.config = config
-    try:
-        fit(
-            fitted,
-            batches,
-            fitted.iterations,
-            run=fit_run,
-            report=report,
-            fabric=make_fabric(batches.device.type, precision),
-            checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
-            keep=1,
-        )
-    except InputError as error:
-        if str(fit_run.folder / "checkpoints") not in str(error):
-            raise
-        raise InputError(f"{error} (remove the folder {fit_run.folder} to begin anew)") from error
-
-
-def _held_fit(existing: Run, name: str) -> Run | None:
-    """Where a sampler of that name has been trained, finished or not.
+        progress: told the iteration and the losses whenever they are logged, and whether an
+            earlier fit is resumed.
 
     Raises:
-        InputError: something else is there.
+        InputError: anything that was given can't be used.
     """
-    folder = _sampler_file(existing, name).with_suffix("")
-    if not folder.exists() and not folder.is_symlink():
+    chosen = catalogue.sampler_options(name, options or {})  # before the model is read
+    model = api.load(run, checkpoint=checkpoint, device=device)
+    return _Fit(Run(run), name, model).make(chosen, precision, None, progress)
+
+
+def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | None:
+    """The sampler of that name for a model that `load(run)` gave; None if it must be fitted.
+
+    "prior" is the model's own, and so is GEN's "target". Any other is read from the run; None if it
+    is not there, or was fitted to other weights than this model's.
+
+    Raises:
+        InputError: the model has no sampler of its own of that name; no sampler has that name; the
+            stored one is damaged, or of a package that is not installed.
+    """
+    if name in catalogue.OWN:
+        own = model.samplers()
+        if name not in own:
+            known = ", ".join([*own, *catalogue.names()])
+            raise InputError(
+                f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
+            )
+        return own[name]
+    held = _Fit(Run(run), name, model)
+    if held.file.exists() and name not in catalogue.names():
+        catalogue.check_installed(held.file)
+    catalogue.find(name)
+    if not held.file.exists():
         return None
     try:
-        return Run(folder)
+        header = read_header(held.file)
+        if header.get("sampler") != name:
+            raise InputError(f"{held.file} is no sampler {name}")
+        if header.get("model") != held.mark:
+            return None
+        return held.placed(catalogue.load(held.file))
     except InputError as error:
-        raise InputError(f"{folder} is no fit of a sampler: move it away ({error})") from error
+        if held.begun() is not None:  # its fit has all that it was made of
+            return None
+        again = f"'zspace fit-sampler {run} --sampler {name}' makes it again"
+        raise InputError(f"{error}: {again}") from error
+
+
+def refit_sampler(
+    run: str | Path,
+    name: str,
+    model: LatentModel,
+    *,
+    images: Images | None = None,
+    progress: Progress = SILENT,
+) -> Sampler:
+    """Fit a sampler for a model that `load(run)` gave, with the options that the run has for it.
+
+    These are the options of a fit that was stopped, which is then resumed; else those of the stored
+    sampler; else the defaults.
+
+    Args:
+        images: the run's data, where they have been read.
+        progress: told the iteration and the losses of a fit by iterations.
+
+    Raises:
+        InputError: the codes or their labels are not what the sampler needs.
+    """
+    held = _Fit(Run(run), name, model)
+    begun = held.begun()
+    options: Mapping[str, Any] = {}
+    precision: Precision = "32"
+    if begun is not None:
+        known = options_of(catalogue.find(name))
+        options = {k: v for k, v in begun.config.items() if k in known}
+        precision = begun.config.get("precision", "32")
+    elif held.file.exists():
+        options = read_header(held.file).get("options", {})
+    chosen = catalogue.sampler_options(name, options)
+    return held.make(chosen, precision, images, progress)
 
 
 def keep_sampler(
     run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
 ) -> Sampler:
     """Store a sampler of these options, fitted to the model's codes, in the run."""
-    header = {
-        "sampler": name,
-        "dim": model.latent_dim,
-        "options": {**options, **fitted.found},
-        "model": weights_fingerprint(model),
-    }
-    catalogue.save(fitted, _sampler_file(run, name), header)
-    return _placed(fitted, model, run)
-
-
-def _placed(fitted: Sampler, model: LatentModel, run: Run) -> Sampler:
-    """A sampler where the model is; convex combinations with the judges that the model is."""
-    fitted.names = run_facts(run).classes
-    if isinstance(fitted, Convex):
-        fitted.judges = model.judges() if isinstance(model, Classifying) else {}
-    return fitted.to(next(model.parameters()).device)
-
-
-def sampler_of(
-    run: str | Path,
-    name: str,
-    model: LatentModel,
-    *,
-    images: Images | None = None,
-    report: Report | None = None,
-) -> Sampler:
-    """The sampler `name` for a model that `load(run)` gave.
-
-    "prior" is the model's own, and so is GEN's "target". Others are read from the run; one that is
-    not there yet, or that was fitted to other weights than this model's, is fitted (with its stored
-    options) and stored.
-
-    Args:
-        images: the run's data, where they have been read.
-        report: called as `fit_sampler` does, where one is fitted that learns.
-    """
-    if name in catalogue.OWN:
-        own = model.samplers()
-        if name not in own:
-            known = ", ".join([*own, *catalogue.SAMPLERS])
-            raise InputError(
-                f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
-            )
-        return own[name]
-    if name not in catalogue.SAMPLERS:
-        raise unknown("sampler", name, catalogue.SAMPLERS)
-    existing, known = Run(run), options_of(catalogue.SAMPLERS[name])
-    path = _sampler_file(existing, name)
-    mark = weights_fingerprint(model)
-    held = _held_fit(existing, name) if issubclass(catalogue.SAMPLERS[name], Learned) else None
-    begun = held is not None and held.config.get("model") == mark
-    options: Mapping[str, Any] = {}
-    if path.exists():
-        try:
-            header = read_header(path)
-            if header.get("sampler") != name:
-                raise InputError(f"{path} is no sampler {name}")
-            if header.get("model") == mark:
-                return _placed(catalogue.load(path), model, existing)
-            options = header.get("options", {})
-        except InputError as error:
-            if not begun:  # else its fit has all that it was made of
-                raise InputError(
-                    f"{error}: 'zspace fit-sampler {run} --sampler {name}' makes it again"
-                ) from error
-    precision = "32"
-    if begun:  # a fit that was stopped is gone on with
-        assert held is not None
-        options = {k: v for k, v in held.config.items() if k in known}
-        precision = held.config.get("precision", "32")
-    chosen = _sampler_options(name, options)
-    return _fit_sampler(existing, name, chosen, model, images, precision, report, silent)
-
-
-def _sampler_file(run: Run, name: str) -> Path:
-    return run.folder / "samplers" / f"{name}.safetensors"
+    return _Fit(run, name, model).keep(options, fitted)
 
 
 def weights_fingerprint(model: LatentModel) -> str:
     """A checksum of a model's weights: tells whose codes a sampler was fitted to."""
     return fingerprint(*model.state_dict().values())
+
+
+@dataclass
+class _Fit:
+    """The place of one sampler in a run: its file, and the folder of a fit by iterations."""
+
+    run: Run
+    name: str
+    model: LatentModel
+
+    @property
+    def file(self) -> Path:
+        return self.run.folder / "samplers" / f"{self.name}.safetensors"
+
+    @cached_property
+    def mark(self) -> str:
+        """The checksum of the model's weights, which takes a while for a large one."""
+        return weights_fingerprint(self.model)
+
+    def held(self) -> Run | None:
+        """The folder in which a sampler of this name has been trained, finished or not.
+
+        Raises:
+            InputError: something else is there.
+        """
+        folder = self.file.with_suffix("")
+        if not folder.exists() and not folder.is_symlink():
+            return None
+        try:
+            return Run(folder)
+        except InputError as error:
+            raise InputError(f"{folder} is no fit of a sampler: move it away ({error})") from error
+
+    def begun(self) -> Run | None:
+        """A fit by iterations to this model's codes, finished or not."""
+        held = self.held() if catalogue.find(self.name).learns else None
+        return held if held is not None and held.config.get("model") == self.mark else None
+
+    def make(
+        self,
+        chosen: Mapping[str, Any],
+        precision: Precision,
+        images: Images | None,
+        progress: Progress,
+    ) -> Sampler:
+        """Fit a sampler of these options, all of which are given, and store it."""
+        fitted = catalogue.make(self.name, self.model.latent_dim, chosen)
+        if self.file.is_dir():
+            raise InputError(f"{self.file} is a folder: move it away")
+        train = (images or api.run_images(self.run)).train
+        z = codes(self.model, train.x).cpu()
+        if isinstance(fitted, Learned):
+            fitted.to(next(self.model.parameters()).device)
+            self._learn(fitted, fitted.batches(z, train.y), chosen, precision, progress)
+        else:
+            fitted.fit(z, train.y)
+        return self.keep(chosen, fitted)
+
+    def _learn(
+        self,
+        fitted: Learned[Any],
+        batches: Batches,
+        chosen: Mapping[str, Any],
+        precision: Precision,
+        progress: Progress,
+    ) -> None:
+        """Train a sampler in a folder of its own, on from the last checkpoint of the same fit."""
+        # how codes are drawn is no part of what is learned
+        config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
+        config |= {"sampler": self.name, "precision": precision, "model": self.mark}
+        held = self.held()
+        done = 0 if held is None else max(held.checkpoints(), default=0)
+        if held is not None and comparable(held.config) != comparable(config):
+            if done:
+                progress.say(
+                    f"{held.folder} had {done} iterations of a fit by other options, or of another "
+                    "model: this one begins anew"
+                )
+            shutil.rmtree(held.folder)
+            held, done = None, 0
+        if done > fitted.iterations:
+            assert held is not None
+            raise InputError(
+                f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove "
+                f"the folder {held.folder} to begin anew)"
+            )
+        if done == fitted.iterations:
+            progress.say(
+                f"this fit of {done} iterations is complete; more --iterations go on with it"
+            )
+        elif done:
+            progress.say(
+                f"this fit has done {done} iterations of {fitted.iterations}: going on from there"
+            )
+        if held is None:
+            held = Run.create(self.file.with_suffix(""), config)
+        fit_run = Run(held.folder, config=config)
+        try:
+            fit(
+                fitted,
+                batches,
+                fitted.iterations,
+                run=fit_run,
+                progress=progress,
+                fabric=make_fabric(batches.device.type, precision),
+                checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
+                keep=1,
+            )
+        except InputError as error:
+            if str(fit_run.folder / "checkpoints") not in str(error):
+                raise
+            raise InputError(
+                f"{error} (remove the folder {fit_run.folder} to begin anew)"
+            ) from error
+
+    def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
+        """Store a fitted sampler of these options in the run."""
+        header = {
+            "sampler": self.name,
+            "dim": self.model.latent_dim,
+            "options": {**options, **fitted.found},
+            "model": self.mark,
+        }
+        catalogue.save(fitted, self.file, header)
+        return self.placed(fitted)
+
+    def placed(self, fitted: Sampler) -> Sampler:
+        """A sampler where the model is, which knows the names of the run's classes.
+
+        Convex combinations are judged by a model that classifies.
+        """
+        fitted.with_names(self.run.facts.classes)
+        if isinstance(fitted, Convex):
+            judges = self.model.judges() if isinstance(self.model, Classifying) else {}
+            fitted.with_judges(judges)
+        return fitted.to(next(self.model.parameters()).device)

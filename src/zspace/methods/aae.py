@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Sampler, Terms
-from zspace.functional import full_precision, squared_error
+from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.training import adam
 
 BETAS = (0.5, 0.999)
 
 
-class AAE(LatentModel):
+class AAE(LatentModel[Sampler]):
     """An autoencoder whose codes are matched to any prior by a discriminator.
 
     Three updates follow one another, each with its own Adam: encoder E and decoder D reconstruct; a
@@ -51,7 +50,6 @@ class AAE(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.discriminator, self.rate = discriminator, rate
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -70,13 +68,9 @@ class AAE(LatentModel):
         z = self.encode(x)
         fake = full_precision(z)
         real = batches.draw(self.prior)
-        # -log s(c) = softplus(-c), -log(1 - s(c)) = softplus(c)
         on_real, on_fake = self._judge(torch.cat([real, fake.detach()])).chunk(2)
-        yield (
-            "discriminator",
-            {"prior": softplus(-on_real).mean(), "codes": softplus(on_fake).mean()},
-        )
-        yield "encoder", {"fooling": softplus(-self._judge(fake)).mean()}
+        yield ("discriminator", {"prior": real_loss(on_real), "codes": fake_loss(on_fake)})
+        yield "encoder", {"fooling": real_loss(self._judge(fake))}
 
     def _judge(self, z: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(z)

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import full_precision, squared_error
+from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.samplers.pushforward import Pushforward
 from zspace.training import adam
 
 BETAS = (0.0, 0.99)
 
 
-class ALAE(LatentModel):
+class ALAE(LatentModel[Pushforward]):
     """An adversarial latent autoencoder, a GAN with an encoder in its discriminator.
 
     F maps noise n to a code w = F(n), G maps that to an image G(w), and an encoder E maps images
@@ -58,7 +57,6 @@ class ALAE(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Pushforward = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.discriminator, self.gamma, self.rate = discriminator, gamma, rate
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -83,13 +81,13 @@ class ALAE(LatentModel):
         yield (
             "discriminator",
             {
-                "fake": softplus(self._judge(fake)).mean(),
-                "real": softplus(-on_real).mean(),
+                "fake": fake_loss(self._judge(fake)),
+                "real": real_loss(on_real),
                 "penalty": self.gamma / 2 * penalty,
             },
         )
         fake = self.decode(self.prior(batches.normal(self.latent_dim)))
-        yield "generator", {"fooling": softplus(-self._judge(fake)).mean()}
+        yield "generator", {"fooling": real_loss(self._judge(fake))}
 
         with torch.no_grad():
             w = self.prior(batches.normal(self.latent_dim))

@@ -34,7 +34,7 @@ BETAS = {
 """Adam's decay rates (Algorithm 1)."""
 
 
-class FlexAE(LatentModel):
+class FlexAE(LatentModel[Pushforward]):
     """FlexAE, an autoencoder whose prior is learned by a generator of codes.
 
     Encoder E and decoder D reconstruct; a generator G makes codes from noise; a critic C_z tells
@@ -76,7 +76,6 @@ class FlexAE(LatentModel):
         rates: Mapping[str, float] = RATES,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Pushforward = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.latent_critic, self.image_critic = latent_critic, image_critic
         self.critic_steps, self.rates = critic_steps, rates
 

@@ -7,12 +7,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot, relu, softplus
+from torch.nn.functional import cross_entropy, one_hot, relu
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.functional import check_floats, full_precision, gradient_penalty, squared_error
+from zspace.functional import (
+    check_floats,
+    fake_loss,
+    full_precision,
+    gradient_penalty,
+    real_loss,
+    squared_error,
+)
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
 from zspace.training import adam
@@ -23,7 +30,7 @@ PENALTY = 10.0
 """The weight lambda of the gradient penalty in Gulrajani et al. (2017)."""
 
 
-class GAN(LatentModel):
+class GAN(LatentModel[Labelled]):
     """A generative adversarial network: a generator G of images against a critic C.
 
     A code z = (n, e_y) is noise and a label's indicator.
@@ -68,7 +75,6 @@ class GAN(LatentModel):
         betas: tuple[float, float],
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Labelled = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.critic, self.adversary, self.critic_steps = critic, adversary, critic_steps
         self.noise_dim = latent_dim - prior.labels
         self.rate, self.betas = rate, betas
@@ -95,7 +101,7 @@ class GAN(LatentModel):
         shown = fake.detach()
         on_fake = full_precision(self.critic(labelled(fake, e)))
         logistic = self.adversary == "logistic"
-        yield "generator", {"fooling": (softplus(-on_fake) if logistic else -on_fake).mean()}
+        yield "generator", {"fooling": real_loss(on_fake) if logistic else -on_fake.mean()}
 
         noise, logits = self._encoded(shown)
         terms = {"noise": squared_error(noise, z[:, : self.noise_dim])}
@@ -109,7 +115,7 @@ class GAN(LatentModel):
 
         on_real, on_fake = critic(real), critic(fake)
         if self.adversary == "logistic":
-            return {"real": softplus(-on_real).mean(), "fake": softplus(on_fake).mean()}
+            return {"real": real_loss(on_real), "fake": fake_loss(on_fake)}
         if self.adversary == "hinge":
             return {"real": relu(1 - on_real).mean(), "fake": relu(1 + on_fake).mean()}
         # the penalty is on the gradient with respect to the image alone

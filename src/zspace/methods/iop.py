@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torch import nn
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Terms
-from zspace.functional import full_precision, in_eval_mode, normal_kl, squared_error
+from zspace.functional import (
+    fake_loss,
+    full_precision,
+    in_eval_mode,
+    normal_kl,
+    real_loss,
+    squared_error,
+)
 from zspace.methods.vae import DiagonalPosterior, reparametrised
 from zspace.samplers.implicit import ImplicitPrior
 from zspace.training import adam
 
 
-class IOP(DiagonalPosterior):
+class IOP(DiagonalPosterior[ImplicitPrior]):
     """A VAE whose prior is the aggregated posterior q(z), given by a learned density ratio.
 
         vae    min over E, D of E_x[ -log p(x | z) + KL(q(z | x) || N(0, I)) - T(z) ]
@@ -49,7 +55,6 @@ class IOP(DiagonalPosterior):
         ratio_rate: float = 1e-3,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: ImplicitPrior = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.rate, self.ratio_rate = rate, ratio_rate
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -73,11 +78,10 @@ class IOP(DiagonalPosterior):
             },
         )
         drawn = batches.normal(self.latent_dim)
-        # -log s(t) = softplus(-t), -log(1 - s(t)) = softplus(t)
         yield (
             "ratio",
             {
-                "codes": softplus(-self.prior.log_ratio(codes)).mean(),
-                "normal": softplus(self.prior.log_ratio(drawn)).mean(),
+                "codes": real_loss(self.prior.log_ratio(codes)),
+                "normal": fake_loss(self.prior.log_ratio(drawn)),
             },
         )

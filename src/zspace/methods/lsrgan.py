@@ -8,19 +8,18 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational
 from zspace.data.images import Images, Part
-from zspace.functional import full_precision
+from zspace.functional import fake_loss, full_precision, real_loss
 from zspace.samplers import Normal
 from zspace.training import adam
 
 BETAS = (0.5, 0.999)
 
 
-class LSRGAN(Variational):
+class LSRGAN(Variational[Sampler]):
     """The second stage of LSR-GAN, which trains a renderer g of codes against a discriminator d.
 
     Two updates follow one another, each with its own Adam. The encoder's q(z | x) is frozen, in
@@ -62,7 +61,6 @@ class LSRGAN(Variational):
         renderer = copy.deepcopy(vae.decoder) if renderer is None else renderer
         prior = Normal(vae.latent_dim) if vae.prior is None else copy.deepcopy(vae.prior)
         super().__init__(Frozen(vae), renderer, prior, vae.latent_dim)
-        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.copied, self.discriminator = copied, discriminator
         self.weight = weight / (vae.latent_dim if reduction == "mean" else 1)
         self.rate = rate
@@ -106,18 +104,14 @@ class LSRGAN(Variational):
         self.prior.eval()  # an implicit prior has dropout
         z = batches.draw(self.prior)
         fake = self.decode(z)
-        # -log s(d) = softplus(-d), -log(1 - s(d)) = softplus(d)
         yield (
             "discriminator",
-            {
-                "real": softplus(-self._judge(x)).mean(),
-                "fake": softplus(self._judge(fake.detach())).mean(),
-            },
+            {"real": real_loss(self._judge(x)), "fake": fake_loss(self._judge(fake.detach()))},
         )
         yield (
             "renderer",
             {
-                "fooling": softplus(-self._judge(fake)).mean(),
+                "fooling": real_loss(self._judge(fake)),
                 "latent": -self.weight * self.posterior(fake).log_prob(z).mean(),
             },
         )

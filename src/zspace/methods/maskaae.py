@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Sampler, Terms
-from zspace.functional import full_precision, squared_error
+from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.samplers import Normal
 from zspace.training import adam
 
@@ -41,7 +40,7 @@ class Masked(Sampler):
         return self.scales() * self.normal.sample(n, label, generator=generator)
 
 
-class MaskAAE(LatentModel):
+class MaskAAE(LatentModel[Masked]):
     """An adversarial autoencoder with a learned mask of the dimensions of its codes.
 
     Codes are m * E(x) and the prior is m * n, n ~ N(0, I), with the same mask m. If the codes have
@@ -86,7 +85,6 @@ class MaskAAE(LatentModel):
         mask_rate: float = 1e-3,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Masked = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.discriminator, self.weights = discriminator, weights
         self.rate, self.mask_rate = rate, mask_rate
 
@@ -109,13 +107,9 @@ class MaskAAE(LatentModel):
 
         z = self.encode(x)
         real = batches.draw(self.prior)
-        # -log s(c) = softplus(-c), -log(1 - s(c)) = softplus(c)
         on_real, on_fake = self._judge(torch.cat([real, z.detach()])).chunk(2)
-        yield (
-            "discriminator",
-            {"prior": softplus(-on_real).mean(), "codes": softplus(on_fake).mean()},
-        )
-        yield "encoder", {"fooling": softplus(-self._judge(z)).mean()}
+        yield ("discriminator", {"prior": real_loss(on_real), "codes": fake_loss(on_fake)})
+        yield "encoder", {"fooling": real_loss(self._judge(z))}
 
         a, b, c = self.weights
         z, m = self.encode(x), self.prior.scales()
@@ -125,7 +119,7 @@ class MaskAAE(LatentModel):
             "mask",
             {
                 "reconstruction": a * squared_error(self.decode(z), x),
-                "divergence": -b * (softplus(-on_real) + softplus(on_fake)).mean(),
+                "divergence": -b * (real_loss(on_real) + fake_loss(on_fake)),
                 "open": c * (m * (1 - m)).sum(),
             },
         )

@@ -18,7 +18,7 @@ from zspace.training import adam
 BETAS = (0.5, 0.999)
 
 
-class Pioneer(LatentModel):
+class Pioneer(LatentModel[Sphere]):
     """An adversarial generator and encoder whose codes lie on the unit sphere.
 
     The codes of real images are made uniform on the sphere, and those of generated images are not.
@@ -60,7 +60,6 @@ class Pioneer(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Sphere = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.weights, self.margin, self.rate = weights, margin, rate
 
     def encode(self, x: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class SecondStage(Sampler):
     Reference: Dai and Wipf, Diagnosing and Enhancing VAE Models (2019), section 4.
     """
 
+    exportable = True
+
     def __init__(self, vae: VAE) -> None:
         super().__init__()
         self.vae = vae
@@ -79,7 +81,7 @@ def second_vae(dim: int, hidden: int, rate: float) -> VAE:
     )
 
 
-class TwoStage(DiagonalPosterior):
+class TwoStage(DiagonalPosterior[SecondStage]):
     """The second of the two stages of a two-stage VAE.
 
         min over E_2, D_2 and s_2 of E_z[ -log p(z | u) + KL(q(u | z) || N(0, I)) ],
@@ -100,8 +102,7 @@ class TwoStage(DiagonalPosterior):
 
     def __init__(self, first: VAE, prior: SecondStage) -> None:
         super().__init__(Frozen(first.encoder), Frozen(first.decoder), prior, first.latent_dim)
-        self.prior: SecondStage = prior  # pyright: ignore[reportIncompatibleVariableOverride]
-        # the first stage's variance, which belongs into its checkpoints
+        # the first stage's variance, which a checkpoint of it needs
         self.error = first.error
 
     def posteriors(self, images: Images) -> Part:
@@ -139,12 +140,12 @@ class TwoStageSampler(Learned[SecondStage]):
         hidden: Annotated[
             int, About("units in each of the three hidden layers of a network", least=1, most=1e5)
         ] = 512,
-        rate: FitRate = 1e-3,
+        learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,
     ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
         with seeded(seed):
-            self.inner = SecondStage(second_vae(dim, hidden, rate))
+            self.inner = SecondStage(second_vae(dim, hidden, learning_rate))
 
     def optimizers(self) -> dict[str, Optimizer]:
         return self.inner.vae.optimizers()

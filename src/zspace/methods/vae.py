@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from zuko.distributions import NormalizingFlow
 from zuko.lazy import LazyTransform
 
-from zspace.core import Batches, Density, Terms, Variational
+from zspace.core import Batches, Density, Prior, Terms, Variational
 from zspace.functional import (
     bernoulli_error,
     check_floats,
@@ -77,7 +77,7 @@ ERRORS: dict[Likelihood, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
 }
 
 
-class DiagonalPosterior(Variational, ABC):
+class DiagonalPosterior(Variational[Prior], ABC):
     """A variational model whose posterior is q(z | x) = N(mean, diag(variance)).
 
     The encoder gives means and log variances side by side, (N, 2 D). The log variances are held
@@ -118,7 +118,7 @@ def reparametrised(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     return mean + (0.5 * log_variance).exp() * noise
 
 
-class VAE(Variational):
+class VAE(Variational[Density]):
     """A variational autoencoder, with several likelihoods, priors and divergences.
 
         min over E, D and the prior's parameters of E_x[ -log p(x | z) + beta KL(q(z | x) || p(z)) ]
@@ -170,7 +170,6 @@ class VAE(Variational):
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Density = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta, self.rate, self.betas = beta, rate, betas
         self.error = ERRORS[likelihood]()
         self.prior_loss, self.flow = prior_loss, flow

@@ -14,7 +14,7 @@ from zspace.samplers.autoregressive import Autoregressive
 from zspace.training import adam
 
 
-class VQVAE(LatentModel):
+class VQVAE(LatentModel[Autoregressive]):
     """A vector-quantised autoencoder, whose prior of discrete codes is learned with it.
 
     At each place of the encoder's grid, its output is replaced by the nearest embedding e_k of a
@@ -52,7 +52,6 @@ class VQVAE(LatentModel):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Autoregressive = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.commitment, self.rate = commitment, rate
 
     def quantise(self, grid: Tensor) -> Tensor:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Sampler, Terms
-from zspace.functional import full_precision, multiquadratic_mmd, squared_error
+from zspace.functional import (
+    fake_loss,
+    full_precision,
+    multiquadratic_mmd,
+    real_loss,
+    squared_error,
+)
 from zspace.training import adam
 
 BETAS = (0.5, 0.999)
 
 
-class WAE(LatentModel):
+class WAE(LatentModel[Sampler]):
     """A Wasserstein autoencoder, whose codes are matched to a prior p.
 
         min over E, D of E||x - D(E(x))||^2 + lambda D_Z(E(x), p)
@@ -56,7 +61,6 @@ class WAE(LatentModel):
         discriminator_rate: float = 5e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.prior: Sampler = prior  # pyright: ignore[reportIncompatibleVariableOverride]
         self.discriminator, self.weight = discriminator, weight
         self.rates = {"ae": rate, "discriminator": discriminator_rate}
 
@@ -75,10 +79,9 @@ class WAE(LatentModel):
             yield "ae", {"reconstruction": error, "mmd": self.weight * mmd}
             return
         codes = z.detach()
-        fooling = self.weight * softplus(-self._judge(z)).mean()
+        fooling = self.weight * real_loss(self._judge(z))
         yield "ae", {"reconstruction": error, "fooling": fooling}
-        # -log s(c) = softplus(-c), -log(1 - s(c)) = softplus(c)
-        real, fake = softplus(-self._judge(drawn)).mean(), softplus(self._judge(codes)).mean()
+        real, fake = real_loss(self._judge(drawn)), fake_loss(self._judge(codes))
         yield "discriminator", {"prior": self.weight * real, "codes": self.weight * fake}
 
     def _judge(self, z: Tensor) -> Tensor:

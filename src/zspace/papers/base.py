@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from zspace import api
-from zspace.display.progress import TrainingProgress
+from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
 from zspace.evaluation.evaluate import versions
@@ -159,15 +159,15 @@ class Lab:
                     return run
                 raise InputError(f"{folder} is not what it was trained to be: remove it")
             start = max(run.checkpoints(), default=0)
-            with TrainingProgress(quiet=self.quiet, start=start) as report:
-                api.resume(folder, report=report)
+            with Display(quiet=self.quiet, start=start) as progress:
+                api.resume(folder, progress=progress)
             return Run(folder)
-        with TrainingProgress(quiet=self.quiet) as report:
+        with Display(quiet=self.quiet) as progress:
             api.train(
                 recipe,
                 data,
                 out=folder,
-                report=report,
+                progress=progress,
                 device=self.device,
                 data_dir=self.data_dir,
                 **options,
@@ -195,7 +195,7 @@ def over_seeds(each: Sequence[Figure]) -> Figure:
 
 def known_to(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of some settings for which a recipe, or training itself, has an option."""
-    known = options_of(find(recipe)) | options_of(api.train)
+    known = api.run_options(recipe)
     return {name: value for name, value in settings.items() if name in known}
 
 

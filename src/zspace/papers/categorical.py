@@ -11,9 +11,9 @@ import torch
 
 from zspace import api
 from zspace.display import plots
-from zspace.display.progress import TrainingProgress
+from zspace.display.progress import Display
 from zspace.errors import InputError
-from zspace.generation.fit import sampler_of
+from zspace.generation.fit import read_sampler
 from zspace.generation.tuning.objective import Objective, below_bar
 from zspace.generation.tuning.search import FRESH, Tuned, tune
 from zspace.metrics import Figure
@@ -32,12 +32,12 @@ def _trained(lab: Lab, prior_loss: str, dim: int) -> Run:
 
 def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
     """A tuned sampler of a run. A note is made if its classifier's accuracy is too low."""
-    with TrainingProgress(quiet=lab.quiet) as report:
+    with Display(quiet=lab.quiet) as progress:
         found = tune(
             run.folder,
             sampler,
             device=lab.device,
-            report=report,
+            progress=progress,
             samples=lab.settings["samples"],
             **options,
         )
@@ -49,7 +49,7 @@ def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
 
 
 def _data(lab: Lab, run: Run) -> str:
-    return f"{lab.data}, {api.run_facts(run).train_images:,} training images"
+    return f"{lab.data}, {run.facts.train_images:,} training images"
 
 
 def fig1(lab: Lab) -> list[Entry]:
@@ -193,7 +193,7 @@ FACTORS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.4, 1.8, 2.4)
 def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
     """The mean cosine and accuracy of a run's tuned sampler, with thetas multiplied by factors."""
     model = api.load(run.folder)
-    fitted = sampler_of(run.folder, name, model)
+    fitted = read_sampler(run.folder, name, model)
     assert isinstance(fitted, Classwise)
     net = found.judge.net.cpu().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     labels = range(len(found.classes))

@@ -20,7 +20,6 @@ from zspace.evaluation.measurement import (
     generated,
     measure_run,
 )
-from zspace.generation.fit import sampler_of
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import Entry, Experiment, Lab, Scale, over_seeds
@@ -131,7 +130,7 @@ def systems(lab: Lab) -> list[Entry]:
 
 def _strip(held: Measurement, name: str) -> Tensor:
     """Samples (SHOWN, C, H, W), from each class in turn if the sampler knows classes."""
-    sampler = sampler_of(held.run.folder, name, held.model, images=held.images)
+    sampler = held.sampler(name)
     if not sampler.labels:
         return generated(held, name, SHOWN).x
     device = next(held.model.parameters()).device

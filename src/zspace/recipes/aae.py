@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from zspace.methods.aae import AAE
 from zspace.nets.mlp import mlp
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LearningRate,
-    Plan,
-    Width,
-    networks,
-    one_stage,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, networks, one_stage
 from zspace.recipes.gen import GENArchitecture, GENLatentDim, code_size, default_architecture
 from zspace.samplers import Normal
 
@@ -22,19 +13,24 @@ from zspace.samplers import Normal
 def aae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 100,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 100,
     latent_dim: GENLatentDim = None,
     arch: GENArchitecture = None,
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """An adversarial autoencoder (Makhzani et al., 2016) with GEN's networks and sizes."""
     dim = latent_dim or code_size(facts)
     nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
     units = hidden or 512
     model = AAE(
-        nets.encoder(), nets.decoder(), Normal(dim), mlp(dim, [units, units], 1), dim, rate=rate
+        nets.encoder(),
+        nets.decoder(),
+        Normal(dim),
+        mlp(dim, [units, units], 1),
+        dim,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

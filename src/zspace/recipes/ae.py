@@ -8,26 +8,16 @@ from zspace.errors import InputError
 from zspace.methods.ae import AE
 from zspace.nets.papers import ReGeneNets
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    Plan,
-    Width,
-    networks,
-    one_stage,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, networks, one_stage
 
 
 def ae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     loss: Annotated[
         Literal["squared-error", "absolute-error"],
         About("reconstruction term: summed over pixels, or (ReGene's section 4) their mean"),
@@ -39,7 +29,7 @@ def ae(
             "have the size that their widths give"
         ),
     ] = "conv",
-    width: Width = 64,
+    width: shared.Width = 64,
     decoder_width: Annotated[
         int | None,
         About(
@@ -47,8 +37,8 @@ def ae(
             least=1,
         ),
     ] = None,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's."""
     if arch == "regene":
@@ -59,5 +49,5 @@ def ae(
         nets = ReGeneNets(facts.shape, width, decoder_width or 4 * width)
     else:
         nets = networks(facts, arch, latent_dim, width, hidden)
-    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=rate)
+    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=learning_rate)
     return one_stage(model, iterations, batch_size)

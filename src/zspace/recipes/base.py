@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from zspace.core import LatentModel, Method
 from zspace.data.images import Images, Part
@@ -13,50 +13,8 @@ from zspace.errors import InputError
 from zspace.methods.vae import Likelihood
 from zspace.nets.papers import FlexAENets, GENNets
 from zspace.nets.resnet import LSRGANNets
-from zspace.options import About
-from zspace.storage.files import read_header
-from zspace.storage.run import Run
+from zspace.storage.run import Facts
 from zspace.training import Rate, constant
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a recipe must know of the data to build its networks.
-
-    Attributes:
-        shape: of one sample: (C, H, W) of an image or (D,) of a vector.
-        classes: names of the labels; empty without labels.
-        bounded: every value lies in [-1, 1] (images always do).
-        train_images: how many samples there are to train on; 0 where that is not known.
-    """
-
-    shape: tuple[int, ...]
-    classes: tuple[str, ...] = ()
-    bounded: bool = True
-    train_images: int = 0
-
-    @property
-    def is_image(self) -> bool:
-        return len(self.shape) == 3
-
-
-def run_facts(run: Run, path: Path | None = None) -> Facts:
-    """What a run's model knows of its data: shape and class names."""
-    header = read_header(path or run.weights_file())
-    match header.get("facts"):
-        case {
-            "shape": list(shape),
-            "classes": list(classes),
-            "bounded": bool(bounded),
-            "train_images": int(count),
-        } if (
-            len(shape) in (1, 3)
-            and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
-            and all(isinstance(c, str) for c in classes)
-        ):
-            return Facts(tuple(shape), tuple(classes), bounded, count)
-        case _:
-            raise InputError(f"the weights of {run.folder} do not say what data they are for")
 
 
 def all_training(images: Images) -> Part:
@@ -128,41 +86,6 @@ class Recipe(Protocol):
     """A recipe; its keywords are read from its signature by `zspace.options.options_of`."""
 
     def __call__(self, facts: Facts, /) -> Plan: ...
-
-
-Iterations = Annotated[int, About("training iterations", least=1)]
-BatchSize = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
-LatentDim = Annotated[
-    int | None,
-    About(
-        "size of a code (unset: 20 for grey images, 64 for colour, 2 for vectors; resnet 128)",
-        least=1,
-    ),
-]
-Width = Annotated[int, About("channels of the first convolution; the second has twice", least=1)]
-Hidden = Annotated[
-    int | None,
-    About(
-        "units of a fully connected layer (unset: conv 1024 for images, 128 for vectors; fc 512)",
-        least=1,
-    ),
-]
-VAELikelihood = Annotated[
-    Likelihood,
-    About(
-        "reconstruction term, summed over pixels; log-mse: a Gaussian of the likeliest variance, "
-        "learned-variance: of a learned one"
-    ),
-]
-Beta = Annotated[float, About("weight of the KL divergence", least=0)]
-Architecture = Annotated[
-    Literal["conv", "fc", "resnet"],
-    About("the FlexAE paper's networks, fully connected ones (GEN's), or LSR-GAN's residual ones"),
-]
-PlainArchitecture = Annotated[
-    Literal["conv", "fc"], About("the FlexAE paper's networks, or fully connected ones (GEN's)")
-]
-LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 
 
 def flexae_nets(

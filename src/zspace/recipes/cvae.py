@@ -6,35 +6,22 @@ from dataclasses import replace
 
 from zspace.errors import InputError
 from zspace.methods.cvae import CVAE
-from zspace.recipes.base import (
-    BatchSize,
-    Beta,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    PlainArchitecture,
-    Plan,
-    Width,
-    one_stage,
-    plain_networks,
-    with_labels,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage, plain_networks, with_labels
 from zspace.samplers.labelled import Labelled
 
 
 def cvae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
-    beta: Beta = 1.0,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
+    beta: shared.Beta = 1.0,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A conditional VAE (Sohn et al., 2015) with FlexAE's networks; its codes hold the label."""
     classes = len(facts.classes)
@@ -54,6 +41,6 @@ def cvae(
         Labelled(noise_dim, classes),
         dim,
         beta=beta,
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -7,19 +7,8 @@ from typing import Annotated, Literal
 
 from zspace.methods.flexae import RATES, FlexAE
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    PlainArchitecture,
-    Plan,
-    Width,
-    fc_nets,
-    flexae_nets,
-    one_stage,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, fc_nets, flexae_nets, one_stage
 from zspace.samplers import Pushforward
 
 MOMENTUM = 0.01
@@ -30,16 +19,16 @@ kinds in turn (reconstruction, interpolation, generation)."""
 def flexae(
     facts: Facts,
     *,
-    iterations: Iterations = 130_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 130_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     smoothing: Annotated[bool, About("the image critic on interpolations: FlexAE-SR")] = False,
     critic_steps: Annotated[
         int, About("updates of the critics for each of the others", least=1)
     ] = 5,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
     last_activation: Annotated[
         Literal["elu", "relu"], About("of the decoder's last block: the paper's, or its code's")
     ] = "elu",

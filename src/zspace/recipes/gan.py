@@ -10,19 +10,8 @@ from zspace.errors import InputError
 from zspace.methods.gan import GAN, Adversary
 from zspace.nets.spectral import spectrally_normalised
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    PlainArchitecture,
-    Plan,
-    Stage,
-    Width,
-    plain_networks,
-    with_labels,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, Stage, plain_networks, with_labels
 from zspace.samplers.labelled import Labelled
 
 BETAS: dict[Adversary, tuple[float, float]] = {
@@ -37,17 +26,17 @@ def gan(
     facts: Facts,
     *,
     adversary: Adversary,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 64,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 64,
+    latent_dim: shared.LatentDim = None,
     critic_steps: Annotated[
         int | None,
         About("updates of the critic for each other (unset: 1 for DCGAN, else 5)", least=1),
     ] = None,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: Annotated[
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: Annotated[
         float | None, About("learning rate of Adam (unset: 2e-4, for WGAN-GP 1e-4)", above=0)
     ] = None,
 ) -> Plan:
@@ -64,7 +53,7 @@ def gan(
     if adversary == "hinge":
         spectrally_normalised(critic)
     steps = critic_steps or (1 if adversary == "logistic" else 5)
-    pace = rate or (1e-4 if adversary == "wasserstein" else 2e-4)
+    pace = learning_rate or (1e-4 if adversary == "wasserstein" else 2e-4)
     model = GAN(
         nets.encoder(dim),
         replace(nets, latent_dim=dim).decoder(),
@@ -76,7 +65,7 @@ def gan(
         rate=pace,
         betas=BETAS[adversary],
     )
-    found = {"critic_steps": steps, "rate": pace}
+    found = {"critic_steps": steps, "learning_rate": pace}
     return Plan(model, (Stage(model, iterations, batch_size),), found)
 
 

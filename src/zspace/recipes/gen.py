@@ -11,17 +11,8 @@ from zspace.data.images import Images, Part, withhold
 from zspace.errors import InputError
 from zspace.methods.gen import GEN
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LearningRate,
-    Plan,
-    Stage,
-    Width,
-    networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, Stage, networks
 from zspace.samplers.kde import least_samples, optimal_bandwidths
 from zspace.samplers.mixture import Mixture
 
@@ -38,28 +29,19 @@ GENArchitecture = Annotated[
     About("the FlexAE paper's networks, or fully connected ones (unset: fc, for colour conv)"),
 ]
 
-Components = Annotated[
-    int | None,
-    About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2, most=1000),
-]
-Separation = Annotated[
-    float,
-    About("distance of neighbours on the mixture's ring, in their deviations", above=0, most=1000),
-]
-
 
 def gen(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 100,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 100,
     latent_dim: GENLatentDim = None,
     target: Annotated[
         Literal["normal", "mixture"],
         About("what the codes are matched to: N(0, I), or a ring of unit Gaussians"),
     ] = "normal",
-    components: Components = None,
-    separation: Separation = 6.0,
+    components: shared.Components = None,
+    separation: shared.Separation = 6.0,
     labelled: Annotated[
         int | None,
         About(
@@ -95,9 +77,9 @@ def gen(
         bool, About("hold the kernel density above the target's at its 99.9% edge")
     ] = True,
     arch: GENArchitecture = None,
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """An autoencoder whose codes are matched to a known density (Saha et al., 2020)."""
     if labelled is not None and target != "mixture":
@@ -140,7 +122,7 @@ def gen(
         lag=lag,
         form=form or ("non-saturating" if target == "mixture" else "jsd"),
         floor=floor,
-        rate=rate,
+        rate=learning_rate,
     )
 
     def partly_labelled(images: Images) -> Part:

@@ -12,7 +12,8 @@ from zspace.methods.lsrgan import BETAS, LSRGAN
 from zspace.methods.vae import VAE, Likelihood
 from zspace.nets.resnet import LSRGANNets
 from zspace.options import About, checked, options_of
-from zspace.recipes.base import Facts, LearningRate, Plan, Stage, run_facts
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, Stage
 from zspace.samplers import Normal
 from zspace.storage.files import load_state
 from zspace.storage.run import Run
@@ -67,7 +68,7 @@ def lsrgan(
     width: Annotated[
         int, About("channels of the residual networks' first block, even", least=2)
     ] = 64,
-    rate: LearningRate = 2e-4,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A GAN that renders what a frozen VAE encoder knows (LSR-GAN, 2020)."""
     # the table of recipes, of which this is one
@@ -108,7 +109,7 @@ def lsrgan(
             dim,
             beta=found["beta"],
             likelihood=found["likelihood"],
-            rate=rate,
+            rate=learning_rate,
             betas=BETAS,
         )
     else:
@@ -136,7 +137,7 @@ def lsrgan(
         nets.discriminator(),
         weight=weight,
         reduction=reduction,
-        rate=rate,
+        rate=learning_rate,
     )
     if encoder is None:
         stages = (
@@ -160,7 +161,7 @@ def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]
         raise InputError("--encoder must be the folder of a run, not an empty text")
     if config is None:
         run = Run(encoder)
-        theirs = run_facts(run)
+        theirs = run.facts
         if theirs.shape != facts.shape:
             raise InputError(
                 f"the encoder of {encoder} takes samples of shape {theirs.shape}, these data have "

@@ -6,37 +6,26 @@ from typing import Annotated
 
 from zspace.methods.maskaae import MaskAAE, Masked
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    PlainArchitecture,
-    Plan,
-    Width,
-    one_stage,
-    plain_networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage, plain_networks
 
 
 def mask_aae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     reconstruction: Annotated[
         float, About("weight of the error in what the mask minimises", least=0)
     ] = 0.1,
     fooling: Annotated[float, About("likewise, of the discriminator", least=0)] = 1.0,
     closing: Annotated[float, About("likewise, of what is neither open nor closed", least=0)] = 0.1,
     mask_rate: Annotated[float, About("learning rate of Adam for the mask", above=0)] = 1e-3,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """An adversarial autoencoder that masks dimensions (Mondal et al., 2020), FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
@@ -48,7 +37,7 @@ def mask_aae(
         nets.latent_critic(),
         dim,
         weights=(reconstruction, fooling, closing),
-        rate=rate,
+        rate=learning_rate,
         mask_rate=mask_rate,
     )
     return one_stage(model, iterations, batch_size)

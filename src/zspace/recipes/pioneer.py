@@ -7,38 +7,27 @@ from typing import Annotated
 from zspace.errors import InputError
 from zspace.methods.pioneer import Pioneer
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    PlainArchitecture,
-    Plan,
-    Width,
-    one_stage,
-    plain_networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage, plain_networks
 from zspace.samplers.sphere import Sphere
 
 
 def pioneer(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     reconstruction: Annotated[float, About("a, of the mean error of a pixel", least=0)] = 10.0,
     codes: Annotated[float, About("b, of the cosine distance of codes", least=0)] = 1000.0,
     margin: Annotated[
         float,
         About("how far the encoder sets generated images apart, in nats per dimension", least=0),
     ] = 0.25,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """An adversarial generator-encoder (Heljakka et al., 2018), not growing, FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
@@ -52,6 +41,6 @@ def pioneer(
         dim,
         weights=(reconstruction, codes),
         margin=margin,
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -12,22 +12,8 @@ from zspace.methods.iop import IOP
 from zspace.methods.vae import VAE, moments_of
 from zspace.nets.papers import latent_net
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Beta,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    PlainArchitecture,
-    Plan,
-    VAELikelihood,
-    Width,
-    checked_likelihood,
-    one_stage,
-    plain_networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, checked_likelihood, one_stage, plain_networks
 from zspace.samplers import Normal
 from zspace.samplers.flow import Flow
 from zspace.samplers.implicit import ImplicitPrior
@@ -37,16 +23,16 @@ from zspace.samplers.vamp import VampPrior
 def vampprior(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 100,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 100,
+    latent_dim: shared.LatentDim = None,
     pseudo_inputs: Annotated[int, About("K, components of the prior", least=1, most=100_000)] = 500,
-    beta: Beta = 1.0,
-    likelihood: VAELikelihood = "squared-error",
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 5e-4,
+    beta: shared.Beta = 1.0,
+    likelihood: shared.VAELikelihood = "squared-error",
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 5e-4,
 ) -> Plan:
     """A VAE whose prior mixes posteriors of learned pseudo-inputs (Tomczak and Welling, 2018)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
@@ -64,7 +50,7 @@ def vampprior(
         dim,
         beta=beta,
         likelihood=checked_likelihood(likelihood, facts),
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)
 
@@ -72,9 +58,9 @@ def vampprior(
 def vae_flow(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     place: Annotated[
         Literal["posterior", "prior"],
         About(
@@ -84,12 +70,12 @@ def vae_flow(
     ] = "posterior",
     transforms: Annotated[int, About("of the flow, one after the other", least=1, most=100)] = 2,
     flow_hidden: Annotated[int, About("units of the flow's two hidden layers", least=1)] = 128,
-    beta: Beta = 1.0,
-    likelihood: VAELikelihood = "squared-error",
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    beta: shared.Beta = 1.0,
+    likelihood: shared.VAELikelihood = "squared-error",
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A VAE with a normalising flow (Kingma et al., 2016) as its posterior, or as its prior."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
@@ -108,7 +94,7 @@ def vae_flow(
         beta=beta,
         likelihood=checked_likelihood(likelihood, facts),
         flow=flow,
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)
 
@@ -116,17 +102,17 @@ def vae_flow(
 def vae_iop(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
     ratio_hidden: Annotated[int, About("units of the ratio's two hidden layers", least=1)] = 256,
     dropout: Annotated[
         float, About("of the ratio's hidden layers, against overfitting", least=0, most=0.9)
     ] = 0.5,
-    rate: LearningRate = 2e-4,
+    learning_rate: shared.LearningRate = 2e-4,
     ratio_rate: Annotated[float, About("learning rate of Adam for the ratio", above=0)] = 1e-3,
 ) -> Plan:
     """A VAE with the implicit optimal prior, by a density ratio (Takahashi et al., 2019)."""
@@ -139,7 +125,7 @@ def vae_iop(
         nets.decoder(),
         ImplicitPrior(ratio, dim),
         dim,
-        rate=rate,
+        rate=learning_rate,
         ratio_rate=ratio_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -7,35 +7,25 @@ from typing import Annotated
 from zspace.methods.rae import RAE, Regulariser
 from zspace.nets.spectral import spectrally_normalised
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    PlainArchitecture,
-    Plan,
-    Width,
-    one_stage,
-    plain_networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage, plain_networks
 
 
 def rae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 100,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 100,
+    latent_dim: shared.LatentDim = None,
     regulariser: Annotated[
         Regulariser, About("of the decoder: its weights' norm, its Jacobian's, or spectral norm")
     ] = "l2",
     beta: Annotated[float, About("weight of the codes' squared norm, halved", least=0)] = 1e-4,
     weight: Annotated[float, About("lambda, of the regulariser", least=0)] = 1e-7,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: Annotated[float, About("learning rate of Adam", above=0)] = 1e-3,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: Annotated[float, About("learning rate of Adam", above=0)] = 1e-3,
 ) -> Plan:
     """A regularised autoencoder, sampled by a mixture (Ghosh et al., 2020), FlexAE's networks."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
@@ -49,6 +39,6 @@ def rae(
         regulariser=regulariser,
         beta=beta,
         weight=weight,
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -135,7 +135,7 @@ def regene(
     classifier_rate: Annotated[float, About("Adam's rate for the classifier", above=0)] = (
         CLASSIFIER_RATE
     ),
-    rate: Annotated[
+    learning_rate: Annotated[
         float | None,
         About(
             "Adam's rate for the decoder's first phase, the others in proportion "
@@ -167,7 +167,7 @@ def regene(
             f"--iterations {total} counts the classifier's {first} and leaves none for the decoder"
         )
     laid = schedule_iterations or total - first
-    phases = _phases(paper.phases, laid, ssim, perceptual, rate)
+    phases = _phases(paper.phases, laid, ssim, perceptual, learning_rate)
     window = ssim_window or similarity_window(facts.shape)
     if any(p.ssim for p in phases) and (window % 2 == 0 or window > min(facts.shape[1:])):
         raise InputError(

@@ -8,17 +8,8 @@ from zspace.errors import InputError
 from zspace.methods.two_stage import SecondStage, TwoStage, second_vae
 from zspace.methods.vae import VAE
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    LatentDim,
-    PlainArchitecture,
-    Plan,
-    Stage,
-    Width,
-    plain_networks,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, Stage, plain_networks
 from zspace.samplers import Normal
 
 
@@ -29,15 +20,15 @@ def two_stage_vae(
     first_iterations: Annotated[
         int | None, About("of the VAE of the data alone (unset: a third)", least=1)
     ] = None,
-    batch_size: BatchSize = 64,
-    latent_dim: LatentDim = None,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
+    batch_size: shared.BatchSize = 64,
+    latent_dim: shared.LatentDim = None,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
     second_hidden: Annotated[
         int, About("units of each of the second stage's hidden layers", least=1)
     ] = 1024,
-    rate: Annotated[float, About("learning rate of Adam, in both stages", above=0)] = 1e-4,
+    learning_rate: Annotated[float, About("learning rate of Adam, in both stages", above=0)] = 1e-4,
 ) -> Plan:
     """A VAE, and a second one of its codes (Dai and Wipf, 2019), with FlexAE's networks."""
     first_iterations = first_iterations or max(1, iterations // 3)
@@ -54,9 +45,9 @@ def two_stage_vae(
         Normal(dim),
         dim,
         likelihood="learned-variance",
-        rate=rate,
+        rate=learning_rate,
     )
-    second = second_vae(dim, second_hidden, rate)
+    second = second_vae(dim, second_hidden, learning_rate)
     model = TwoStage(first, SecondStage(second))
     stages = (
         Stage(first, first_iterations, batch_size),

@@ -9,22 +9,8 @@ from zspace.errors import InputError
 from zspace.methods.vae import VAE
 from zspace.nets.papers import CategoricalNets
 from zspace.options import About
-from zspace.recipes.base import (
-    Architecture,
-    BatchSize,
-    Beta,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    LearningRate,
-    Plan,
-    VAELikelihood,
-    Width,
-    checked_likelihood,
-    networks,
-    one_stage,
-)
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, checked_likelihood, networks, one_stage
 from zspace.samplers import Normal
 
 MMD_WEIGHT = 100 / 784
@@ -34,15 +20,15 @@ MMD_WEIGHT = 100 / 784
 def vae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
-    beta: Beta = 1.0,
-    likelihood: VAELikelihood = "squared-error",
-    arch: Architecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: LearningRate = 2e-4,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
+    beta: shared.Beta = 1.0,
+    likelihood: shared.VAELikelihood = "squared-error",
+    arch: shared.Architecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A variational autoencoder with the FlexAE paper's encoder and decoder, GEN's or LSR-GAN's."""
     nets = networks(facts, arch, latent_dim, width, hidden)
@@ -54,7 +40,7 @@ def vae(
         dim,
         beta=beta,
         likelihood=checked_likelihood(likelihood, facts),
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)
 
@@ -62,8 +48,8 @@ def vae(
 def vae_mlp(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 100,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 100,
     latent_dim: Annotated[int, About("size of a code", least=1)] = 20,
     prior_loss: Annotated[
         Literal["elbo", "mmd"],
@@ -78,7 +64,7 @@ def vae_mlp(
         ),
     ] = None,
     hidden: Annotated[int, About("units of each hidden layer", least=1)] = 500,
-    rate: LearningRate = 1e-3,
+    learning_rate: shared.LearningRate = 1e-3,
 ) -> Plan:
     """The categorical-generation paper's fully connected VAE, with a KL or an MMD."""
     if not facts.is_image:
@@ -94,6 +80,6 @@ def vae_mlp(
         beta=weight,
         likelihood="bernoulli",
         prior_loss=prior_loss,
-        rate=rate,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -7,15 +7,16 @@ from typing import Annotated
 from zspace.methods.vqvae import VQVAE
 from zspace.nets.vqvae import VQVAENets
 from zspace.options import About
-from zspace.recipes.base import BatchSize, Facts, Iterations, LearningRate, Plan, one_stage
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage
 from zspace.samplers.autoregressive import Autoregressive
 
 
 def vq_vae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
     codebook: Annotated[int, About("K, embeddings to choose from", least=2)] = 512,
     embedding: Annotated[int, About("size of an embedding", least=1)] = 64,
     commitment: Annotated[
@@ -24,12 +25,17 @@ def vq_vae(
     width: Annotated[int, About("channels of the convolutions", least=2)] = 128,
     prior_width: Annotated[int, About("channels of the PixelCNN", least=2)] = 64,
     prior_blocks: Annotated[int, About("residual blocks of the PixelCNN", least=1)] = 4,
-    rate: LearningRate = 2e-4,
+    learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A VAE of discrete codes with an autoregressive prior (van den Oord et al., 2017)."""
     nets = VQVAENets(facts.shape, embedding, width)
     prior = Autoregressive(codebook, embedding, nets.grid, width=prior_width, blocks=prior_blocks)
     model = VQVAE(
-        nets.encoder(), nets.decoder(), prior, nets.latent_dim, commitment=commitment, rate=rate
+        nets.encoder(),
+        nets.decoder(),
+        prior,
+        nets.latent_dim,
+        commitment=commitment,
+        rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

@@ -9,41 +9,33 @@ from zspace.core import Sampler
 from zspace.errors import InputError
 from zspace.methods.wae import WAE
 from zspace.options import About
-from zspace.recipes.base import (
-    BatchSize,
-    Facts,
-    Hidden,
-    Iterations,
-    LatentDim,
-    PlainArchitecture,
-    Plan,
-    Width,
-    one_stage,
-    plain_networks,
-)
-from zspace.recipes.gen import Components, Separation, ring
+from zspace.recipes import shared
+from zspace.recipes.base import Facts, Plan, one_stage, plain_networks
+from zspace.recipes.gen import ring
 from zspace.samplers import Normal
 
 
 def wae(
     facts: Facts,
     *,
-    iterations: Iterations = 20_000,
-    batch_size: BatchSize = 128,
-    latent_dim: LatentDim = None,
+    iterations: shared.Iterations = 20_000,
+    batch_size: shared.BatchSize = 128,
+    latent_dim: shared.LatentDim = None,
     penalty: Annotated[
         Literal["mmd", "gan"], About("what brings codes to the prior: an MMD, or a discriminator")
     ] = "mmd",
     prior: Annotated[
         Literal["normal", "mixture"], About("N(0, I), or a ring of unit Gaussians")
     ] = "normal",
-    components: Components = None,
-    separation: Separation = 6.0,
+    components: shared.Components = None,
+    separation: shared.Separation = 6.0,
     weight: Annotated[float, About("lambda, of the penalty", least=0)] = 10.0,
-    arch: PlainArchitecture = "conv",
-    width: Width = 64,
-    hidden: Hidden = None,
-    rate: Annotated[float, About("learning rate of Adam for encoder and decoder", above=0)] = 1e-3,
+    arch: shared.PlainArchitecture = "conv",
+    width: shared.Width = 64,
+    hidden: shared.Hidden = None,
+    learning_rate: Annotated[
+        float, About("learning rate of Adam for encoder and decoder", above=0)
+    ] = 1e-3,
     discriminator_rate: Annotated[
         float, About("learning rate of Adam for the discriminator", above=0)
     ] = 5e-4,
@@ -63,7 +55,7 @@ def wae(
         nets.latent_critic() if penalty == "gan" else None,
         dim,
         weight=weight,
-        rate=rate,
+        rate=learning_rate,
         discriminator_rate=discriminator_rate,
     )
     return one_stage(model, iterations, batch_size)

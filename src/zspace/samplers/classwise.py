@@ -39,6 +39,8 @@ class Classwise(Sampler, ABC):
     Reference: Categorical generation of images via analysis of learned latent vectors, section 3.5.
     """
 
+    by_label = True
+    exportable = True
     mean: Tensor
     deviation: Tensor
     counts: Tensor

@@ -70,6 +70,7 @@ class Convex(Sampler):
     Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
     """
 
+    by_label = True
     drawing = "combine", "weights", "concentration", "most_trials"
     codes: Tensor
     owners: Tensor
@@ -153,6 +154,11 @@ class Convex(Sampler):
         self.found = {"sources": len(rows)}
         return self
 
+    def with_judges(self, judges: Mapping[str, Judge]) -> Self:
+        """This sampler, whose candidates must pass these judges, by name, one after the other."""
+        self.judges = dict(judges)
+        return self
+
     def changed(self, **options: Any) -> Convex:
         """A sampler of the same codes and judges with other options.
 
@@ -162,8 +168,8 @@ class Convex(Sampler):
             options = {"combine": None, **options}
         other = Convex(self.codes.shape[1], **{**self.options, **options})
         other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
-        other.judges, other.names, other.what = self.judges, self.names, self.what
-        return other
+        other.what = self.what
+        return other.with_names(self.names).with_judges(self.judges)
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
         """A sampler with the same options and judges over other codes (N, D) and labels (N,).

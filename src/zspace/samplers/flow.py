@@ -42,6 +42,8 @@ class Flow(Density):
     Reference: Durkan et al., Neural Spline Flows (2019), Eq. 1 and section 3.
     """
 
+    exportable = True
+
     def __init__(self, dim: int, *, transforms: int = 3, hidden: int = 128) -> None:
         super().__init__()
         self.dim = dim
@@ -91,11 +93,11 @@ class LearnedFlow(LearnedDensity[Flow]):
         hidden: Annotated[
             int, About("units in each of a spline's two hidden layers", least=1, most=1e5)
         ] = 128,
-        rate: FitRate = 1e-3,
+        learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,
     ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
-        self.rate = rate
+        self.rate = learning_rate
         with seeded(seed):
             self.inner = Flow(dim, transforms=transforms, hidden=hidden)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from zspace.core import Batches, Density, Terms
 from zspace.errors import InputError
-from zspace.functional import blockwise, stream
+from zspace.functional import Solver, blockwise, integral, stream
 from zspace.nets.velocity import Velocity
 from zspace.options import About
 from zspace.samplers.learned import (
@@ -29,11 +28,6 @@ from zspace.samplers.learned import (
 )
 from zspace.samplers.normal import learned_label, no_labels
 from zspace.training import adam
-
-Solver = Literal["heun", "adaptive"]
-
-TOLERANCE = 1e-5
-"""The relative and the absolute tolerance of the adaptive solver."""
 
 DENSITY_STEPS = 32
 """The least number of Heun steps for a density, which needs more precision than an image."""
@@ -76,6 +70,8 @@ class ContinuousFlow(Density):
     in more than 64 dimensions; Ho and Salimans, Classifier-Free
     Diffusion Guidance (2022), Eq. 6, with w + 1 for w.
     """
+
+    exportable = True
 
     def __init__(
         self,
@@ -171,45 +167,6 @@ def _directions(dim: int) -> Tensor:
     return (2 * signs - 1) / math.sqrt(PROBES)
 
 
-def integral(
-    rates: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor,
-    start: float,
-    end: float,
-    steps: int,
-    solver: Solver,
-) -> Tensor:
-    """The solution at time `end` of dx/dt = rates(x, t) that is x at time `start`.
-
-    Heun's method takes x + h (k_1 + k_2) / 2, with k_1 = rates(x, t) and k_2 = rates(x + h k_1,
-    t + h). Its steps are equal in the angle a between signal and noise, t = sin a / (sin a +
-    cos a), and so are finer half-way, where it is decided to which code a path leads
-    (docs/design.md says what this gains).
-
-    Args:
-        rates: maps x (N, D) and a time (1, 1) to dx/dt (N, D).
-        x: the initial values (N, D).
-        start, end: the times, 0 and 1 or the reverse.
-        steps: the number of steps of Heun's method.
-        solver: "heun" or "adaptive".
-    """
-    if solver == "adaptive":
-        from torchdiffeq import odeint
-
-        times = torch.tensor([start, end]).to(x)
-        path: Any = odeint(
-            lambda t, x: rates(x, t.view(1, 1)), x, times, rtol=TOLERANCE, atol=TOLERANCE
-        )
-        return path[-1]
-    angles = torch.linspace(start, end, steps + 1, dtype=torch.float64) * math.pi / 2
-    times = (angles.sin() / (angles.sin() + angles.cos())).to(x).view(-1, 1, 1)
-    for t, following in pairwise(times):
-        h = following - t
-        first = rates(x, t)
-        x = x + h / 2 * (first + rates(x + h * first, following))
-    return x
-
-
 class FlowMatching(LearnedDensity[ContinuousFlow]):
     """Conditional flow matching: a velocity that carries noise to codes along straight paths.
 
@@ -236,6 +193,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     Optimal Transport (2024), section 3.2, for "ot".
     """
 
+    by_label = True
     drawing = "steps", "solver", "guidance"
     counts: Tensor
 
@@ -247,7 +205,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         batch_size: FitBatch = 512,
         width: Annotated[int, About("units of a residual block", least=1, most=1e5)] = 256,
         blocks: Annotated[int, About("number of residual blocks", least=1, most=1000)] = 3,
-        rate: FitRate = 1e-3,
+        learning_rate: FitRate = 1e-3,
         noise: Annotated[
             float,
             About(
@@ -285,7 +243,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
         self.dim, self.width, self.blocks = dim, width, blocks
-        self.rate, self.noise, self.pairing = rate, noise, pairing
+        self.rate, self.noise, self.pairing = learning_rate, noise, pairing
         self.classes = classes
         self._build(classes or 0, steps, solver, guidance)
 

@@ -32,6 +32,7 @@ class KDE(Density):
     have very different widths in different directions, so that no single h would suit all.
     """
 
+    exportable = True
     mean: Tensor
     factor: Tensor
     centres: Tensor

@@ -21,6 +21,9 @@ class Labelled(Sampler):
         classes: K, the number of labels; if it is 0, codes are noise alone.
     """
 
+    by_label = True
+    exportable = True
+
     def __init__(self, noise_dim: int, classes: int) -> None:
         super().__init__()
         self.normal, self.classes = Normal(noise_dim), classes

@@ -52,6 +52,8 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         inner: the sampler of u.
     """
 
+    exportable = True
+    learns = True
     inner: Inner
     mean: Tensor
     deviation: Tensor

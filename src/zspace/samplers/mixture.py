@@ -25,6 +25,7 @@ class Mixture(Density):
         dim: D, the size of a code.
     """
 
+    exportable = True
     weights: Tensor
     means: Tensor
     factors: Tensor

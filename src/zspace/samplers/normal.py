@@ -26,6 +26,7 @@ class Normal(Density):
     (torch.Size([3, 2]), tensor([-1.8379]))
     """
 
+    exportable = True
     mean: Tensor
     factor: Tensor
 

@@ -34,6 +34,8 @@ class Pushforward(Sampler):
     Reference: FlexAE, section 3.2.
     """
 
+    exportable = True
+
     def __init__(self, generator: nn.Module, noise_dim: int) -> None:
         super().__init__()
         self.generator, self.size = generator, noise_dim
@@ -107,11 +109,11 @@ class LearnedPushforward(Learned[Pushforward]):
         critic_steps: Annotated[
             int, About("updates of the critic for each update of the generator", least=1, most=1000)
         ] = 5,
-        rate: FitRate = 1e-4,
+        learning_rate: FitRate = 1e-4,
         seed: FitSeed = 0,
     ) -> None:
         super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
-        self.critic_steps, self.rate = critic_steps, rate
+        self.critic_steps, self.rate = critic_steps, learning_rate
         with seeded(seed):
             self.inner = Pushforward(latent_net(dim, dim, hidden), dim)
             self.critic = latent_net(dim, 1, hidden)

@@ -19,6 +19,8 @@ class Sphere(Sampler):
         dim: D, the size of a code.
     """
 
+    exportable = True
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.normal = Normal(dim)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 CHUNK = 1 << 26
@@ -25,6 +28,26 @@ def cache_folder() -> Path:
     if own:
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zspace"
+
+
+@contextmanager
+def alone(folder: Path, waits: Callable[[], None]) -> Generator[None]:
+    """Whatever is made in a folder of the cache is made by one process at a time.
+
+    Args:
+        waits: called where another process is at it, before it is waited for.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        waits()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fingerprint(*tensors: Tensor | None) -> str:

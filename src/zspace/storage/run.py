@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
 from zspace.errors import InputError, whole_number
-from zspace.storage.files import load_state, read_tensors, write_tensors, write_text
+from zspace.options import present_name
+from zspace.storage.files import load_state, read_header, read_tensors, write_tensors, write_text
 
 
 def owned(optimizer: Optimizer) -> list[nn.Parameter]:
@@ -25,29 +27,56 @@ def owned(optimizer: Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-class Run:
-    """The folder of a training: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/.
-
-    `Run(folder)` opens an existing run; `Run.create` makes a new one.
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe must know of the data to build its networks.
 
     Attributes:
-        folder: the folder's path.
-        config: the configuration, option names to plain values.
-        facts: what the data set is like; stored with all weights, and compared on resuming.
+        shape: of one sample: (C, H, W) of an image or (D,) of a vector.
+        classes: names of the labels; empty without labels.
+        bounded: every value lies in [-1, 1] (images always do).
+        train_images: how many samples there are to train on; 0 where that is not known.
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    bounded: bool = True
+    train_images: int = 0
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a sample is an image, and not a vector."""
+        return len(self.shape) == 3
+
+
+class Run:
+    """A folder: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/, pictures.
+
+    `Run(folder)` opens one; `Run.create` makes one.
+
+    Args:
+        config: the configuration that it is trained further with; unset: that of its config.yaml.
+        facts: what is known of the data that it is trained on; unset: what its weights say.
 
     Raises:
         InputError: the folder is no run.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
+    ) -> None:
         self.folder = Path(folder)
         path = self.folder / "config.yaml"
         if not self.folder.is_dir():
             raise InputError(f"{folder} is no folder: 'zspace train' makes one (see --out)")
         if not path.is_file():
             raise InputError(f"{folder} is no run: it has no config.yaml")
-        self.config = read_config(path)
-        self.facts: dict[str, Any] = {}
+        self.config = read_config(path) if config is None else dict(config)
+        self._facts = facts
         self._writer: Any = None
 
     @classmethod
@@ -114,7 +143,34 @@ class Run:
 
     def header(self) -> dict[str, Any]:
         """The header of every file of weights, which says what run they belong to."""
-        return {"config": comparable(self.config), "facts": self.facts}
+        facts = {} if self._facts is None else asdict(self._facts)
+        return {"config": comparable(self.config), "facts": facts}
+
+    @property
+    def facts(self) -> Facts:
+        """What its model knows of the data, finished or not.
+
+        Raises:
+            InputError: nothing has been trained yet, or the weights don't say.
+        """
+        return self._facts or self.facts_of(self.weights_file())
+
+    def facts_of(self, path: Path) -> Facts:
+        """What the weights in one of the run's files know of the data."""
+        match read_header(path).get("facts"):
+            case {
+                "shape": list(shape),
+                "classes": list(classes),
+                "bounded": bool(bounded),
+                "train_images": int(count),
+            } if (
+                len(shape) in (1, 3)
+                and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
+                and all(isinstance(c, str) for c in classes)
+            ):
+                return Facts(tuple(shape), tuple(classes), bounded, count)
+            case _:
+                raise InputError(f"the weights of {self.folder} do not say what data they are for")
 
     @property
     def model_file(self) -> Path:
@@ -126,6 +182,10 @@ class Run:
         paths = (self.folder / "checkpoints").glob("[0-9]*.safetensors")
         numbered = {whole_number(p.stem): p for p in paths}
         return {n: numbered[n] for n in sorted(k for k in numbered if k is not None)}
+
+    def samplers(self) -> dict[str, Path]:
+        """The files of the samplers that are stored in it, by name."""
+        return {p.stem: p for p in sorted((self.folder / "samplers").glob("*.safetensors"))}
 
     def log(self, iteration: int, losses: Mapping[str, float]) -> None:
         """Append the losses of an iteration to log.jsonl and, if configured, to TensorBoard's log.
@@ -208,9 +268,10 @@ class Run:
         where = stored[-1]
         tensors, header = read_tensors(where)
         self._check_owner(where, header)
-        if json.loads(json.dumps(self.facts)) != header.get("facts"):
+        facts = self.header()["facts"]
+        if json.loads(json.dumps(facts)) != header.get("facts"):
             raise InputError(
-                f"the data are not those that {where} was trained on: {self.facts} now, "
+                f"the data are not those that {where} was trained on: {facts} now, "
                 f"{header.get('facts')} then"
             )
         try:
@@ -238,6 +299,7 @@ class Run:
         theirs, ours = header.get("config"), comparable(self.config)
         if not isinstance(theirs, dict):
             raise InputError(f"{path} is no checkpoint")
+        theirs = {present_name(str(k)): v for k, v in theirs.items()}
         for key in ours.keys() | theirs.keys():
             if theirs.get(key) != ours.get(key):
                 raise InputError(
@@ -369,4 +431,4 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no YAML file: {first}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a mapping of options to values")
-    return {str(k).replace("-", "_"): v for k, v in config.items()}
+    return {present_name(str(k).replace("-", "_")): v for k, v in config.items()}

@@ -14,16 +14,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from zspace import api
-from zspace.api import Say
-from zspace.core import LatentModel, decoded, reconstructions
+from zspace.core import SILENT, LatentModel, Progress, decoded, reconstructions
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.functional import of_stored
 from zspace.metrics import class_cosine
 from zspace.samplers import Classwise
-from zspace.training import Report
 
 BAR = 0.97
 """Accuracy on reconstructions that the classifier should have."""
@@ -105,12 +102,7 @@ class Objective:
 
 
 def reconstruction_classifier(
-    model: LatentModel,
-    images: Images,
-    *,
-    device: str = "auto",
-    say: Say = api.silent,
-    report: Report | None = None,
+    model: LatentModel, images: Images, *, device: str = "auto", progress: Progress = SILENT
 ) -> Neutral:
     """The paper's classifier (its Table 3) of a model's reconstructions: trained on those of the
     training images, its accuracy is that on those of the test images."""
@@ -120,7 +112,7 @@ def reconstruction_classifier(
         train=Part(reconstructions(model, images.train.x), images.train.y),
         test=Part(reconstructions(model, images.test.x), images.test.y),
     )
-    return neutral_classifier(rebuilt, arch="dropout-cnn", device=device, say=say, report=report)
+    return neutral_classifier(rebuilt, arch="dropout-cnn", device=device, progress=progress)
 
 
 def below_bar(judge: Neutral) -> str | None:

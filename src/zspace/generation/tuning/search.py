@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from zspace import api
-from zspace.api import Say
-from zspace.core import codes
+from zspace.core import SILENT, Progress, codes
 from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral
 from zspace.functional import stream
@@ -50,7 +49,6 @@ from zspace.samplers.normal import learned_label
 from zspace.storage.cache import key
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
-from zspace.training import Report
 
 FRESH = 1000
 """Codes of each class by whose images, of noise that no candidate saw, the winner is judged."""
@@ -100,8 +98,7 @@ def tune(
     min_accuracy: float | None = None,
     storage: str | None = None,
     device: str = "auto",
-    say: Say = api.silent,
-    report: Report | None = None,
+    progress: Progress = SILENT,
 ) -> Tuned:
     """Search the theta (and n) of a classwise sampler for a run, and store the sampler there.
 
@@ -137,12 +134,12 @@ def tune(
         raise InputError(f"{images.name} has no labelled images: there are no classes to generate")
     z = codes(model, images.train.x).cpu()
     plain = Simple(model.latent_dim, classes=len(images.classes)).fit(z, images.train.y)
-    plain.names = images.classes
+    plain.with_names(images.classes)
     for label in range(len(images.classes)):
         learned_label(plain, label)
-    judge = reconstruction_classifier(model, images, device=device, say=say, report=report)
+    judge = reconstruction_classifier(model, images, device=device, progress=progress)
     if (warning := below_bar(judge)) is not None:
-        say(warning)
+        progress.say(warning)
     net = judge.net.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     space = space_of(name, model.latent_dim, len(images.classes))
     how: Search = search or ("grid" if space.size <= trials else "descent")
@@ -172,7 +169,7 @@ def tune(
         "random": partial(at_random, space, seed),
         "grid": partial(on_grid, space),
     }
-    known = _search(objective(samples, 21), space, held, lines[how], trials, report)
+    known = _search(objective(samples, 21), space, held, lines[how], trials, progress)
     best = [_best(known, g) for g in range(len(space.groups))]
     value = fmean(v for v, _ in best)
     short = [group for (v, _), group in zip(best, space.groups, strict=True) if v >= SHORT]
@@ -216,16 +213,16 @@ def _search(
     held: Trials,
     start: Callable[[int], Line],
     trials: int,
-    report: Report | None,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """Try candidates until there are so many; returns them all, in the order of their beginning."""
     places: dict[int, _Place] = {}
     while True:
         claimed = held.refresh()
         known = sorted(held.known.values(), key=lambda trial: trial["number"])
-        if report is not None and known:
+        if known:
             values = [_best(known, g)[0] for g in range(len(space.groups))]
-            report(min(len(known), trials), trials, {"objective": sum(values) / len(values)})
+            progress(min(len(known), trials), trials, {"objective": sum(values) / len(values)})
         if len(known) >= trials:
             return known
         for line in range(trials):  # each takes one at least

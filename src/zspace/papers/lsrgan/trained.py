@@ -75,7 +75,7 @@ def weighted(lab: Lab, weight: float) -> Trained:
     if weight == 1:
         return base
     options = lab.settings["options"]
-    keep = ("width", "batch_size", "precision", "train_size", "image_size", "rate")
+    keep = ("width", "batch_size", "precision", "train_size", "image_size", "learning_rate")
     run = lab.trained(
         "lsrgan",
         str(lab.data),

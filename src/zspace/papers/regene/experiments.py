@@ -18,7 +18,7 @@ _SMOKE: dict[str, Any] = {
     "decoder_width": 32,
     "batch_size": 32,
     "iterations": 500,
-    "rate": 4e-3,
+    "learning_rate": 4e-3,
     "classifier_iterations": 100,
     "train_size": 1000,
     "perceptual": 0.0,

@@ -163,7 +163,7 @@ def fig6(lab: Lab) -> list[Entry]:
         for what in ("judged", "raw"):
             sampler = of.convex.changed(combine=n)
             if what == "raw":
-                sampler.judges = {}
+                sampler.with_judges({})
             try:
                 made = generated(judge, f"combinations of {n}", sampler=sampler)
             except InputError as error:

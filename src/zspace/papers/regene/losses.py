@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from zspace import api
 from zspace.core import Batches
+from zspace.data import load
 from zspace.data.images import Part, join
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
@@ -160,9 +160,7 @@ def _kept(lab: Lab, name: str, compute: Callable[[], dict[str, float]]) -> dict[
 def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, float]:
     """The classifier's accuracies for one seed, by what it was trained on."""
     where = lab.settings
-    images = api.images_of(
-        data, {**dict.fromkeys(api.DATA_OPTIONS), "data_dir": lab.data_dir, "crop": "128"}
-    )
+    images = load(data, lab.data_dir)
     pool = join([images.train, images.validation])
     assert pool.y is not None
     generator = torch.Generator().manual_seed(1000 + seed)

@@ -13,7 +13,7 @@ _FC: dict[str, Any] = {"arch": "fc", "hidden": 256, "batch_size": 128, "precisio
 _AE: dict[str, Any] = {
     "recipe": "ae",
     "iterations": 20_000,
-    "rate": 5e-4,
+    "learning_rate": 5e-4,
     "latent_dim": 20,
     **_FC,
     "hidden": 512,

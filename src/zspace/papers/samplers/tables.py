@@ -16,7 +16,7 @@ from zspace.display import plots
 from zspace.display.tables import Table
 from zspace.evaluation.evaluate import METRICS
 from zspace.evaluation.measurement import Measurement, Subject, generated, reconstructed
-from zspace.generation.fit import fit_sampler, sampler_of
+from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import Entry, Lab, mean_and_deviation, over_seeds
@@ -95,7 +95,7 @@ def conditional(lab: Lab) -> list[Entry]:
             precision=lab.settings["precision"],
         )
         for name, kind, drawing in CONDITIONAL:
-            sampler = sampler_of(run, kind, held.model, images=held.images).changed(**drawing)
+            sampler = held.sampler(kind).changed(**drawing)
             subject = generated(held, name, sampler=sampler)
             figures = by_class(held, subject)
             what = f"{decoder}: {name}"
@@ -131,7 +131,7 @@ def steps(lab: Lab) -> list[Entry]:
         device=lab.device,
         precision=lab.settings["precision"],
     )
-    flow = sampler_of(run, "flow-matching", held.model, images=held.images)
+    flow = held.sampler("flow-matching")
     blurred = held.features(reconstructed(held))
     for count in (*lab.settings["steps"], None):
         drawing = {"solver": "adaptive"} if count is None else {"steps": count}

@@ -1,0 +1,90 @@
+"""zspace classifier, weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zspace.cli.base import DEVICE, QUIET, cli, click_option, progress, tell
+
+if TYPE_CHECKING:
+    pass
+
+
+def _classifier_options() -> list[click.Option]:
+    from zspace.features.classifier import neutral_classifier
+    from zspace.options import options_of
+
+    return [click_option(o) for o in options_of(neutral_classifier).values()]
+
+
+class ClassifierCommand(click.Command):
+    """`zspace classifier`, whose options are those of `neutral_classifier` and of the data."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from zspace.data import DataOptions
+        from zspace.options import options_of
+
+        left_out = ("train_size", "train_per_class")
+        data = options_of(DataOptions).values()
+        more = [click_option(o) for o in data if o.name not in left_out]
+        return [*_classifier_options(), *more, *super().get_params(ctx)]
+
+
+@cli.command(cls=ClassifierCommand)
+@click.option("--data", default="digits", show_default=True, help="what 'zspace train' takes")
+@DEVICE
+@QUIET
+def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
+    """Train a data set's neutral classifier, which `--features classifier` uses.
+
+    It is trained once and kept in the cache; its test accuracy is printed.
+    """
+    from zspace import api
+    from zspace.data import DataOptions
+    from zspace.features.classifier import neutral_classifier
+    from zspace.options import checked, options_of
+
+    given = {name: value for name, value in options.items() if value is not None}
+    own = options_of(neutral_classifier)
+    settings = checked(own, {k: v for k, v in given.items() if k in own})
+    known = options_of(DataOptions)
+    images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
+    with progress(quiet) as follow:
+        found = neutral_classifier(images, **settings, device=device, progress=follow)
+    click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
+
+
+@cli.command()
+@click.option("--download", "name", metavar="NAME", help="fetch this network's weights")
+@QUIET
+def weights(name: str | None, quiet: bool) -> None:
+    """List the published network weights, and where each is looked for; or fetch them."""
+    from zspace.features.weights import (
+        WEIGHTS,
+        download_weights,
+        file_sha256,
+        find_weights,
+        folders,
+    )
+
+    if name is not None:
+        with progress(quiet) as follow:
+            path = download_weights(name, follow)
+        tell(path, quiet)
+        return
+    for known, held in WEIGHTS.items():
+        found = find_weights(known)
+        click.echo(f"{known}: {held.about}")
+        if found is None:
+            click.echo("  not there")
+        else:
+            path, file = found
+            good = file_sha256(path) == file.sha256
+            click.echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
+        for file in held.files:
+            click.echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")
+    click.echo("looked for in:")
+    for folder in folders():
+        click.echo(f"  {folder}")

@@ -1,0 +1,278 @@
+"""zspace encode, decode, reconstruct, imagine, interpolate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DECODER,
+    DEVICE,
+    OUT,
+    QUIET,
+    RUN,
+    SEED,
+    check_out,
+    check_part,
+    cli,
+    data_options,
+    load,
+    positive,
+    seeded,
+    tell,
+    with_decoder,
+    write,
+)
+from zspace.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@cli.command()
+@RUN
+@data_options
+@click.option(
+    "--part",
+    default="all",
+    show_default=True,
+    help="train, validation, test, or all, in the data's own order",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.npz")
+@CHECKPOINT
+@DEVICE
+@QUIET
+def encode(
+    run: Path,
+    data: str | None,
+    data_dir: str | None,
+    part: str,
+    out: Path,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Write the codes (N, D) of images to an .npz file: codes, and labels where there are some."""
+    import numpy as np
+
+    from zspace import api
+    from zspace.core import codes
+    from zspace.storage.files import atomic
+
+    if out.suffix != ".npz":
+        raise InputError(f"--out must be an .npz file, not {out}")
+    check_part(part)
+    model, _ = load(run, checkpoint, device)
+    chosen, classes = api.data_for(run, data, data_dir, part)
+    arrays: dict[str, Any] = {"codes": codes(model, chosen.x).cpu().numpy()}
+    if chosen.y is not None:
+        arrays |= {"labels": chosen.y.numpy(), "classes": np.array(classes)}
+    with atomic(out) as partial:
+        np.savez(partial, **arrays)
+    tell(f"{out}: codes {arrays['codes'].shape}", quiet)
+
+
+@cli.command()
+@RUN
+@click.argument("codes", type=click.Path(path_type=Path))
+@OUT
+@CHECKPOINT
+@DEVICE
+@QUIET
+def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quiet: bool) -> None:
+    """Decode codes (N, D): the array `codes` of an .npz file, or an .npy file."""
+    import torch
+
+    from zspace import api
+    from zspace.functional import blockwise
+
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    z = api.read_codes(codes, model.latent_dim)
+    with torch.no_grad():
+        x = blockwise(lambda block: model.decode(block.to(where)), z)
+    write(out, x, quiet=quiet)
+
+
+@cli.command()
+@RUN
+@click.option("--n", type=int, metavar="N", help="how many images  [default: 32 at most]")
+@DECODER
+@data_options
+@OUT
+@CHECKPOINT
+@DEVICE
+@QUIET
+def reconstruct(
+    run: Path,
+    n: int | None,
+    decoder: str | None,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Test images above their reconstructions (in .npz: originals and reconstructions)."""
+    from zspace.display import pictures, plots
+    from zspace.functional import as_float
+
+    positive("n", 1 if n is None else n)
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    model = with_decoder(model, decoder)
+    x = as_float(_test_images(run, n, 32, data, data_dir).to(where))
+    if out.suffix == ".png" and x.ndim == 4:
+        plots.save_sheet(out, *pictures.reconstruction_rows(model, x))
+        tell(out, quiet)
+    else:
+        write(out, model.reconstruct(x), {"originals": x}, quiet=quiet)
+
+
+def _test_images(
+    run: Path, n: int | None, usual: int, data: str | None, data_dir: str | None
+) -> torch.Tensor:
+    """The first n test images of a run's data or of others, as stored; unset: the usual number."""
+    from zspace import api
+
+    chosen, _ = api.data_for(run, data, data_dir, "test")
+    return chosen.x[: _count(n, usual, len(chosen), f"{len(chosen)} images")]
+
+
+def _count(n: int | None, usual: int, there: int, what: str) -> int:
+    """How many to show: what was asked for, or the usual number or as many as there are."""
+    if n is not None and n > there:
+        raise InputError(f"--n {n}: the test part has {what}")
+    return min(usual, there) if n is None else n
+
+
+@cli.command()
+@RUN
+@click.option(
+    "--images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE...",
+    help="image files  [default: the first test images]",
+)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option(
+    "--n", type=int, metavar="N", help="test images, without --images  [default: 8 at most]"
+)
+@click.option("--draws", type=int, default=8, show_default=True, help="renderings of an image")
+@DECODER
+@data_options
+@OUT
+@SEED
+@CHECKPOINT
+@DEVICE
+@QUIET
+def imagine(
+    run: Path,
+    images: tuple[Path, ...],
+    files: tuple[Path, ...],
+    n: int | None,
+    draws: int,
+    decoder: str | None,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+) -> None:
+    """What an encoder knows of an image: it, and what codes drawn from its q(z | x) are decoded to.
+
+    A row for each image (in .npz: originals, and images, DRAWS of each).
+    """
+    import torch
+
+    from zspace.core import Variational
+    from zspace.data.folder import read_pictures
+    from zspace.display import plots
+    from zspace.functional import as_float
+    from zspace.storage.run import Run
+
+    positive("n", 1 if n is None else n)
+    positive("draws", draws, most=10_000)
+    check_out(out)
+    if files and not images:
+        raise InputError(f"{files[0]}: image files come after --images")
+    if images and (data is not None or data_dir is not None):
+        raise InputError("--images are what is shown: leave out --data and --data-dir")
+    seeded(seed, torch.device("cpu"))
+    model, where = load(run, checkpoint, device)
+    model = with_decoder(model, decoder)
+    if not isinstance(model, Variational):
+        raise InputError(
+            f"the model of {run} has no posterior q(z | x) to draw codes from ('zspace "
+            "reconstruct' decodes its codes)"
+        )
+    shape = Run(run).facts.shape
+    if len(shape) != 3:
+        raise InputError(f"{run} was trained on vectors: there are no images to imagine")
+    stored = (
+        read_pictures([*images, *files], shape)
+        if images
+        else _test_images(run, n, 8, data, data_dir)
+    )
+    x = as_float(stored.to(where))
+    imagined = model.imagine(x, draws, seed=seed)
+    if out.suffix == ".png":
+        plots.save_sheet(out, torch.cat([x[:, None], imagined], 1).flatten(0, 1), draws + 1)
+        tell(out, quiet)
+    else:
+        write(out, imagined.flatten(0, 1), {"originals": x}, quiet=quiet)
+
+
+@cli.command()
+@RUN
+@click.option("--n", type=int, metavar="N", help="pairs of test images  [default: 8 at most]")
+@click.option("--steps", type=int, default=9, show_default=True, help="images of a row")
+@data_options
+@OUT
+@SEED
+@CHECKPOINT
+@DEVICE
+@QUIET
+def interpolate(
+    run: Path,
+    n: int | None,
+    steps: int,
+    data: str | None,
+    data_dir: str | None,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Rows between two random test images: the first and last are real, the others decoded."""
+    import torch
+
+    from zspace import api
+    from zspace.display import pictures, plots
+    from zspace.functional import as_float
+
+    positive("n", 1 if n is None else n)
+    positive("steps", steps, 2, 1000)
+    check_out(out)
+    model, where = load(run, checkpoint, device)
+    chosen, _ = api.data_for(run, data, data_dir, "test")
+    pairs = len(chosen) // 2
+    n = _count(n, 8, pairs, f"{len(chosen)} images, enough for {pairs} pairs")
+    if n < 1:
+        raise InputError("the test part has one image: an interpolation needs two")
+    rows = torch.randperm(len(chosen), generator=seeded(seed, torch.device("cpu")))[: 2 * n]
+    x = as_float(chosen.x[rows].to(where))
+    shown, columns = pictures.interpolation_rows(model, x[:n], x[n:], steps)
+    if out.suffix == ".png" and x.ndim == 4:
+        plots.save_sheet(out, shown, columns)
+        tell(out, quiet)
+    else:
+        write(out, shown, quiet=quiet)

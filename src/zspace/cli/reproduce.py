@@ -1,0 +1,81 @@
+"""zspace reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zspace.cli.base import DEVICE, QUIET, cli
+from zspace.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+from zspace.cli.printing import print_tables
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="name every experiment")
+@click.option("--scale", default="small", show_default=True, help="smoke, small or paper")
+@click.option("--data", metavar="NAME", help="the data set, where the experiment leaves a choice")
+@click.option("--data-dir", metavar="TEXT", help="folder of its original files")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="its folder  [default: reproductions/NAME-SCALE]"
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    help="where trained runs are kept and "
+    "looked for, which experiments may share  [default: OUT/runs]",
+)
+@DEVICE
+@QUIET
+def reproduce(
+    name: str | None,
+    listed: bool,
+    scale: str,
+    data: str | None,
+    data_dir: str | None,
+    out: Path | None,
+    runs: Path | None,
+    device: Any,
+    quiet: bool,
+) -> None:
+    """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
+
+    Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
+    finished trainings are reused.
+    """
+    from zspace.papers import EXPERIMENTS, RAN, find
+    from zspace.papers import reproduce as perform
+
+    if listed:
+        for known in EXPERIMENTS.values():
+            click.echo(f"{known.name:14} {known.about}")
+            what = f"; data: {', '.join(known.data)}" if known.data else ""
+            needs = f"; needs {known.needs}" if known.needs else ""
+            costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
+            ran = RAN.get(known.name, "smoke alone")
+            click.echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
+        return
+    if name is None:
+        raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")
+    experiment = find(name)
+    parts = [name.replace("/", "-"), *([data] if data else []), scale]
+    where = out or Path("reproductions") / "-".join(parts)
+    table = perform(
+        experiment,
+        scale,
+        where,
+        data=data,
+        data_dir=data_dir,
+        device=device,
+        quiet=quiet,
+        shelf=runs,
+    )
+    print_tables([table])
+    click.echo(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}")
+    for picture in sorted(where.glob("*.png")):
+        click.echo(f"  {picture}")

@@ -1,0 +1,296 @@
+"""zspace sample, fit-sampler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DECODER,
+    DEVICE,
+    QUIET,
+    RUN,
+    SEED,
+    DrawingCommand,
+    NamedOption,
+    check_out,
+    checked_drawing,
+    cli,
+    click_option,
+    load,
+    positive,
+    progress,
+    sampler_of_run,
+    samplers,
+    samplers_of,
+    seeded,
+    tell,
+    with_decoder,
+    write,
+)
+from zspace.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+    from zspace.core import LatentModel
+
+
+@cli.command(cls=DrawingCommand)
+@RUN
+@click.option("--n", type=int, default=64, show_default=True, help="how many")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files; convex may do without",
+)
+@SEED
+@click.option(
+    "--sampler",
+    default="prior",
+    show_default=True,
+    metavar="NAME",
+    help="draws the codes: prior (the model's own), target (GEN's), or one fitted to its training "
+    "codes: {names}",
+    cls=NamedOption,
+    listing=samplers,
+)
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="images of this class alone, where the prior knows classes, or by the samplers {names}",
+    cls=NamedOption,
+    listing=samplers_of("by_label"),
+)
+@click.option(
+    "--generations",
+    type=int,
+    metavar="N",
+    help="convex: combine what was generated, and so on to this generation  [default: 1]",
+)
+@click.option(
+    "--from",
+    "origin",
+    metavar="latents|images",
+    help="convex: what a further "
+    "generation combines: the last one's codes, or its images, encoded again  "
+    "[default: latents]",
+)
+@DECODER
+@CHECKPOINT
+@DEVICE
+@QUIET
+def sample(
+    run: Path,
+    n: int,
+    out: Path | None,
+    seed: int,
+    sampler: str,
+    label: str | None,
+    generations: int | None,
+    origin: str | None,
+    decoder: str | None,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Draw images from a trained model.
+
+    --sampler convex combines the codes of training images of one class, prints how many trials its
+    judges took (of a model with a classifier, such as regene), and writes labels and sources, too.
+    """
+    import torch
+
+    from zspace.data.images import class_numbers
+    from zspace.functional import blockwise
+    from zspace.recipes.catalogue import check_drawn, check_label
+    from zspace.storage.run import Run
+
+    positive("n", n)
+    check_drawn(sampler)
+    check_label(sampler, label)
+    if out is not None:
+        check_out(out)
+    options = checked_drawing(sampler, options)
+    for name, value in (("generations", generations), ("from", origin)):
+        if sampler != "convex" and value is not None:
+            raise InputError(f"--{name} belongs to --sampler convex")
+    if sampler != "convex" and out is None:
+        raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
+    if origin not in (None, "latents", "images"):
+        raise unknown("origin", origin, ["latents", "images"])
+    positive("generations", generations or 1, most=100)
+    model, where = load(run, checkpoint, device)
+    generator = seeded(seed, where)
+    classes = Run(run).facts.classes
+    number = None if label is None else class_numbers([label], classes)[0]
+    decoding = with_decoder(model, decoder)
+    if sampler == "convex":
+        if decoder is not None:
+            raise InputError("--decoder is not for --sampler convex, whose judges know one alone")
+        _combine(
+            run,
+            model,
+            n,
+            number,
+            generations or 1,
+            origin or "latents",
+            generator,
+            out,
+            classes,
+            options,
+            quiet,
+        )
+        return
+    drawn = sampler_of_run(run, sampler, model, quiet).changed(**options)
+    assert out is not None
+    with torch.no_grad():
+        x = blockwise(decoding.decode, drawn.sample(n, number, generator=generator))
+    write(out, x, quiet=quiet)
+
+
+def _combine(
+    run: Path,
+    model: LatentModel,
+    n: int,
+    label: int | None,
+    generations: int,
+    origin: Any,
+    generator: torch.Generator,
+    out: Path | None,
+    classes: tuple[str, ...],
+    options: dict[str, Any],
+    quiet: bool,
+) -> None:
+    """`zspace sample --sampler convex`: generate, print the trials, write."""
+    import torch
+
+    from zspace.data.images import Part
+    from zspace.functional import as_float
+    from zspace.generation.combine import convex_of, generate, shares, write_labelled
+
+    convex = convex_of(run, model, options)
+    counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
+    made = [
+        generate(
+            model,
+            convex,
+            count,
+            number,
+            generations=generations,
+            origin=origin,
+            generator=generator,
+        )
+        for number, count in counts.items()
+        if count
+    ]
+    for line in made:
+        for number, one in enumerate(line, 1):
+            trials = ", ".join(f"{judge} {took}" for judge, took in one.combined.trials.items())
+            which = "" if generations == 1 else f", generation {number}"
+            click.echo(
+                f"class {classes[one.label]}{which}: {len(one.x)} combinations of "
+                f"{convex.combine}; trials: {trials or 'all taken, this model has no judges'}"
+            )
+    if out is None:
+        return
+    # the generations, each over all classes
+    *earlier, last = zip(*made, strict=True)
+    x = torch.cat([one.x for one in last])
+    if out.suffix == ".png":
+        write(out, as_float(x), quiet=quiet)
+        return
+    y = torch.cat([torch.full((len(one.x),), one.label) for one in last])
+    more = {
+        "sources": torch.cat([one.combined.sources for one in last]),
+        "weights": torch.cat([one.combined.weights for one in last]),
+    }
+    for number, generation in enumerate(earlier, 1):
+        more[f"sources_{number}"] = torch.cat([one.combined.sources for one in generation])
+        if out.suffix == ".npz":
+            more[f"images_{number}"] = torch.cat([one.x for one in generation])
+    write_labelled(out, {"train": Part(x, y)}, classes, more)
+    tell(out, quiet)
+
+
+class FitCommand(click.Command):
+    """A command whose help has the options of every sampler, behind its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from zspace.options import options_of
+        from zspace.recipes.catalogue import faults, kinds
+
+        super().format_options(ctx, formatter)
+        for name, kind in kinds().items():
+            made = [click_option(o).get_help_record(ctx) for o in options_of(kind).values()]
+            if made:
+                with formatter.section(f"Options of --sampler {name}"):
+                    formatter.write_dl([record for record in made if record is not None])
+        if faulty := faults():
+            with formatter.section("Samplers of other packages that can't be used"):
+                formatter.write_dl(list(faulty.items()))
+
+
+@cli.command("fit-sampler", cls=FitCommand, context_settings={"ignore_unknown_options": True})
+@RUN
+@click.option(
+    "--sampler",
+    required=True,
+    metavar="NAME",
+    help="which sampler to fit: {names}",
+    cls=NamedOption,
+    listing=samplers,
+)
+@CHECKPOINT
+@DEVICE
+@click.option(
+    "--precision",
+    default="32",
+    show_default=True,
+    metavar="32|bf16",
+    help="of a fit by iterations: float32, or bfloat16 where it is safe",
+)
+@QUIET
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def fit_sampler(
+    run: Path,
+    sampler: str,
+    checkpoint: str,
+    device: str,
+    precision: Any,
+    quiet: bool,
+    options: tuple[str, ...],
+) -> None:
+    """Fit a sampler to a run's training codes and store it in the run.
+
+    Some samplers learn by iterations: the same command resumes a fit that was stopped and, with
+    more --iterations, continues one that is finished. Options of the sampler itself, which are
+    listed below, come after those of the command.
+    """
+    from zspace.generation import fit as fitting
+    from zspace.options import options_of
+    from zspace.recipes.catalogue import find
+    from zspace.training import Precision
+
+    kind = find(sampler)
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))
+    known = options_of(kind)
+    command = click.Command(sampler, params=[click_option(o) for o in known.values()])
+    context = command.make_context(sampler, list(options))
+    given = {k: v for k, v in context.params.items() if v is not None}
+    with progress(quiet) as follow:
+        fitting.fit_sampler(
+            run,
+            sampler,
+            given,
+            checkpoint=checkpoint,
+            device=device,
+            precision=precision,
+            progress=follow,
+        )
+    tell(f"{run}/samplers/{sampler}.safetensors", quiet)

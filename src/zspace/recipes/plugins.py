@@ -1,0 +1,39 @@
+"""What other packages add through entry points: looked up by name, loaded only when asked for."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from zspace.errors import InputError
+
+
+def plugins(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group by name; where two packages use one name, the first counts."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, entry)
+    return found
+
+
+def package_of(entry: EntryPoint) -> str:
+    """The name of the package that an entry point comes from, as pip knows it."""
+    return entry.value.split(":")[0].split(".")[0] if entry.dist is None else entry.dist.name
+
+
+def load_plugin(entry: EntryPoint, kind: str) -> Any:
+    """What an entry point names.
+
+    Args:
+        kind: what it should be, for the message: "recipe" or "sampler".
+
+    Raises:
+        InputError: it can't be imported; the message names the package and the reason.
+    """
+    try:
+        return entry.load()
+    except Exception as error:  # another package's code may fail in any way
+        raise InputError(
+            f"the {kind} '{entry.name}' of the package {package_of(entry)} ({entry.value}) can't "
+            f"be loaded: {type(error).__name__}: {error}"
+        ) from error
