@@ -87,7 +87,8 @@ class Convex(Sampler):
         weights: Annotated[
             str,
             About(
-                "weights of the codes: uniform, dirichlet, or numbers with commas and a sum of 1"
+                "weights of the codes: uniform, dirichlet, or numbers, separated by commas, that "
+                "sum to 1"
             ),
         ] = "uniform",
         concentration: Annotated[
@@ -155,7 +156,7 @@ class Convex(Sampler):
         return self
 
     def with_judges(self, judges: Mapping[str, Judge]) -> Self:
-        """This sampler, whose candidates must pass these judges, by name, one after the other."""
+        """This sampler with these judges, which candidates must pass one after the other."""
         self.judges = dict(judges)
         return self
 
