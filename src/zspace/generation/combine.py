@@ -114,7 +114,7 @@ def augmented(
 
 
 def beside(images: Images, generated: Part) -> dict[str, Part]:
-    """The parts of a labelled data set by name, with generated images added to the training ones."""
+    """The parts of a labelled data set by name, with generated images in the training part, too."""
     assert images.train.y is not None
     assert generated.y is not None
     x = torch.cat([images.train.x, generated.x])
