@@ -29,7 +29,7 @@ from torch.optim import Adam
 
 from zspace.core import Batches
 from zspace.functional import normal_kl, squared_error
-from zspace.nets.papers import FlexAENets
+from zspace.nets.flexae import FlexAENets
 from zspace.recipes import RECIPES, Facts
 from zspace.training import adam, fit, make_fabric
 

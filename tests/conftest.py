@@ -21,7 +21,7 @@ from zspace.core.progress import NO_FIGURES
 from zspace.features import classifier as neutral
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.options import options_of
-from zspace.recipes import RECIPES
+from zspace.recipes import find
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
 """Hyper-parameters that make the autoencoders' recipes quick."""
@@ -42,11 +42,12 @@ def small(recipe: str) -> dict[str, Any]:
     """Hyper-parameters that make any recipe quick."""
     if recipe == "regene":
         return {"width": 4, "decoder_width": 4, "batch_size": 16, "perceptual": 0.0}
-    known = options_of(RECIPES[recipe])
+    known = options_of(find(recipe))
     return {name: value for name, value in {**SMALL, **SMALLER}.items() if name in known}
 
 
 Cli = Callable[..., tuple[int, str, str]]
+Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)

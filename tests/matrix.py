@@ -16,10 +16,10 @@ from zspace.core import Classifying, Density, LatentModel, Sampler, Variational,
 from zspace.data import Images, load
 from zspace.display.tables import Table
 from zspace.recipes import RECIPES
-from zspace.recipes.catalogue import SAMPLERS
+from zspace.recipes.catalogue import kinds
 
 DOCS = Path(__file__).parent.parent / "docs" / "matrix.md"
-HEADER = ["recipe", "a code of an image", "own prior", *SAMPLERS]
+HEADER = ["recipe", "a code of an image", "own prior", *kinds()]
 ITERATIONS = 60
 FIRST = {"regene": {"classifier_iterations": 30}, "lsrgan": {"vae_iterations": 30}}
 
@@ -30,7 +30,7 @@ def row(recipe: str, images: Images) -> list[str]:
     model = zspace.train(recipe, images, iterations=ITERATIONS, device="cpu", **options)
     some = images.train.take(torch.arange(400))
     z = codes(model, some.x)
-    cells = [drawn(made(name, model.latent_dim).fit(z, some.y), model) for name in SAMPLERS]
+    cells = [drawn(made(name, model.latent_dim).fit(z, some.y), model) for name in kinds()]
     own = "none" if model.prior is None else drawn(model.prior, model)
     return [f"`{recipe}`", kind(model), own, *cells]
 

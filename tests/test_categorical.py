@@ -33,8 +33,8 @@ from zspace.generation.tuning.lines import Ask, Line, Space, at_random, descent,
 from zspace.generation.tuning.objective import Objective
 from zspace.generation.tuning.search import Tuned, tune
 from zspace.methods.vae import VAE
+from zspace.nets.categorical import CategoricalNets
 from zspace.nets.classifiers import dropout_cnn
-from zspace.nets.papers import CategoricalNets
 from zspace.options import checked, options_of
 from zspace.recipes import find
 from zspace.samplers import Medium1, Medium2, Normal, Simple, as_text

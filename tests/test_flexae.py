@@ -11,7 +11,7 @@ from torch.optim import Adam
 
 from zspace.core import Batches
 from zspace.methods.flexae import FlexAE
-from zspace.nets.papers import FlexAENets
+from zspace.nets.flexae import FlexAENets
 from zspace.recipes import RECIPES, Facts
 from zspace.training import fit
 

@@ -29,7 +29,7 @@ from zspace.functional import (
     log_share,
 )
 from zspace.methods.gen import GEN
-from zspace.nets.papers import GENNets
+from zspace.nets.gen import GENNets
 from zspace.papers.base import published
 from zspace.recipes.gen import ring
 from zspace.samplers import KDE, Mixture, Normal
@@ -225,7 +225,7 @@ def test_jacobian_determinant_against_autograd(kind: str) -> None:
     if kind == "net":
         net: nn.Module = GENNets((1, 4, 4), 3, 16).decoder()
     else:
-        from zspace.nets.papers import FlexAENets
+        from zspace.nets.flexae import FlexAENets
 
         net = FlexAENets((1, 8, 8), 3, 4, 16).decoder()
     net = net.double().eval()

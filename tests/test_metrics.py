@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -557,12 +558,22 @@ def test_bad_sets(measure: Callable[[Tensor, Tensor], object]) -> None:
 @pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
 def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> None:
     x = normal(60, 3)
-    for wrong in (x.numpy(), x > 0, x + 0j):
+    for wrong in (x.tolist(), x > 0, x + 0j, x.numpy() > 0):
         with pytest.raises(InputError, match="expected a torch tensor of real numbers"):
             measure(x, wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected two sets"):
         measure(x[:, :0], x[:, :0])
     measure(x.bfloat16(), (10 * x).int())
+
+
+@pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
+def test_arrays_are_measured_like_tensors(measure: Callable[[Any, Any], Any]) -> None:
+    x, y = normal(60, 3), normal(60, 3, seed=1)
+    of_tensors, of_arrays = measure(x, y), measure(x.numpy(), y.numpy()[::-1][::-1])
+    parts = of_tensors if type(of_tensors) is tuple else (of_tensors,)
+    for a, b in zip(parts, of_arrays if type(of_arrays) is tuple else (of_arrays,), strict=True):
+        assert not isinstance(b, Tensor)
+        assert np.array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_samples_without_numbers_have_no_neighbours() -> None:

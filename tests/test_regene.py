@@ -32,7 +32,7 @@ from zspace.generation import gallery
 from zspace.generation.combine import Generation, augmented, convex_of, generate
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
-from zspace.nets.papers import ReGeneNets
+from zspace.nets.regene import ReGeneNets
 from zspace.options import checked
 from zspace.recipes import Facts, find
 from zspace.recipes.regene import SCHEDULES

@@ -32,7 +32,7 @@ def needed(name: str, dim: int) -> dict[str, Any]:
     """A theta, or few iterations."""
     if name.startswith("medium"):
         return {"theta": ",".join(["0.5"] * dim)}
-    return BRIEF if issubclass(SAMPLERS[name], Learned) else {}
+    return BRIEF if catalogue.find(name).learns else {}
 
 
 BRIEF: dict[str, Any] = {"iterations": 20, "batch_size": 64}

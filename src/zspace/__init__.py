@@ -5,11 +5,14 @@ model = zspace.train("flexae-sr", "digits", out="runs/digits", iterations=1000)
 images = model.sample(16)
 """
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zspace.api import load, resume, train
+    from zspace.core import Progress
+    from zspace.evaluation.evaluate import evaluate
     from zspace.generation.fit import fit_sampler
 
 try:
@@ -17,14 +20,26 @@ try:
 except PackageNotFoundError:
     __version__ = "0"
 
-__all__ = ["__version__", "fit_sampler", "load", "resume", "train"]
+PLACES = {
+    "Progress": "zspace.core",
+    "evaluate": "zspace.evaluation.evaluate",
+    "fit_sampler": "zspace.generation.fit",
+    "load": "zspace.api",
+    "resume": "zspace.api",
+    "train": "zspace.api",
+}
+"""Where the names of the front door are defined."""
+
+ROOMS = ("core", "data", "functional", "metrics", "samplers")
+"""Packages that are there as attributes as soon as they are asked for."""
+
+__all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: `zspace --help` does without
-    if name in __all__:
-        from zspace import api
-        from zspace.generation import fit as fitting
-
-        return getattr(fitting if name == "fit_sampler" else api, name)
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
+    if name in ROOMS:
+        return import_module(f"zspace.{name}")
     raise AttributeError(f"module 'zspace' has no attribute '{name}'")

@@ -16,7 +16,8 @@ from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.progress import NO_FIGURES
 from zspace.data import DataOptions, Images, from_arrays, load_whole
 from zspace.data import load as load_data
-from zspace.data.images import Part, Raw, refit, select, split, to_float32
+from zspace.data.conversion import refit, to_float32
+from zspace.data.images import Part, Raw, select, split
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, Option, checked, options_of
@@ -105,8 +106,9 @@ def resume(
             raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
         if done not in (0, iterations) and done not in existing.checkpoints():
             raise InputError(f"{run} has no checkpoint of iteration {done} to go on from")
-        existing.config["iterations"] = iterations
-    existing.config = config = _checked_config(existing.config, existing)
+    asked = {} if iterations is None else {"iterations": iterations}
+    config = _checked_config({**existing.config, **asked}, existing)
+    existing = Run(run, config=config)
     images = run_images(existing) if data is None else images_of(data, config)
     if existing.model_file.exists() and iterations in (None, done):
         progress.say(f"{run} is finished; --iterations N trains it further")

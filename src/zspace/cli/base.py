@@ -104,16 +104,19 @@ class DrawingCommand(click.Command):
     Those that are given reach it unchecked: `checked_drawing` checks them for one sampler.
     """
 
-    samplers: tuple[str, ...] | None = None
-    """Whose options: those of these samplers alone; None: of all."""
+    def kinds(self) -> list[str]:
+        """The names of the samplers whose options these are."""
+        from zspace.recipes.catalogue import kinds
+
+        return [*kinds()]
 
     @cached_property
     def drawing(self) -> dict[str, dict[str, Option]]:
         """The options by their name and the name of their sampler."""
-        from zspace.recipes.catalogue import drawing_options, kinds
+        from zspace.recipes.catalogue import drawing_options
 
         found: dict[str, dict[str, Option]] = {}
-        for kind in self.samplers or kinds():
+        for kind in self.kinds():
             for name, option in drawing_options(kind).items():
                 found.setdefault(name, {})[kind] = option
         return found
@@ -137,7 +140,8 @@ class DrawingCommand(click.Command):
 class ConvexCommand(DrawingCommand):
     """A command with the options by which convex combinations are drawn."""
 
-    samplers = ("convex",)
+    def kinds(self) -> list[str]:
+        return ["convex"]
 
 
 def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,13 +115,13 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     most and the 100 least probable images (of --label, where there is one).
     """
     from zspace.evaluation.novelty import novelty as score
-    from zspace.recipes.catalogue import check_drawn
+    from zspace.generation.fit import check_sampler
 
     if out.suffix != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")
     check_writable(out)
     check_writable(out.with_suffix(".png"))
-    check_drawn(density)
+    check_sampler(run, density)
     check_part(part)
     with progress(quiet) as follow:
         found = score(run, progress=follow, part=part, density=density, **options)

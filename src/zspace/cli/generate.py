@@ -87,7 +87,17 @@ def augment(
     tell(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}", quiet)
 
 
-@cli.command(cls=ConvexCommand)
+class GalleryCommand(ConvexCommand):
+    """A command whose help has every kind of picture."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from zspace.generation.gallery import MAPS, SHEETS
+
+        with formatter.section("Kinds of pictures"):
+            formatter.write_dl([(name, about) for name, (_, about) in {**SHEETS, **MAPS}.items()])
+
+
+@cli.command(cls=GalleryCommand)
 @RUN
 @click.argument("kind")
 @click.option(
@@ -109,11 +119,7 @@ def gallery(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """A picture of latents and their convex combinations.
-
-    KIND: collage, matrix, interpolation, overlay, family, closest, closest-generations (sheets of
-    images), barcodes or tsne (of the codes).
-    """
+    """Draw a picture of latents and their convex combinations, whose KINDs are listed below."""
     from zspace import api
     from zspace.data.images import class_numbers
     from zspace.generation.combine import convex_of
@@ -151,7 +157,14 @@ def gallery(
     tell(out, quiet)
 
 
-@cli.command(cls=DrawingCommand)
+class ExportCommand(DrawingCommand):
+    """A command with the options by which the codes of samplers that can be exported are drawn."""
+
+    def kinds(self) -> list[str]:
+        return samplers_of("exportable")()
+
+
+@cli.command(cls=ExportCommand)
 @RUN
 @click.option(
     "--sampler",
@@ -188,13 +201,14 @@ def export(
     """
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
-    from zspace.recipes.catalogue import OWN, check_drawn, drawing_options, find, listed, which
+    from zspace.generation.fit import check_sampler
+    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, which
     from zspace.samplers import LearnedFlow
     from zspace.storage.run import Run
 
     if form != "onnx":
         raise unknown("format", form, ["onnx"])
-    check_drawn(sampler)
+    check_sampler(run, sampler)
     options = checked_drawing(sampler, options)
     if options.get("solver") == "adaptive":
         raise InputError(

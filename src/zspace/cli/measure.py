@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from zspace.evaluation.measurement import Measurement
 from zspace.cli.printing import print_tables
 
+
+def features_listed() -> list[str]:
+    """The names of the features."""
+    from zspace.features import FEATURES
+
+    return [*FEATURES]
+
+
 N = click.option(
     "--n",
     type=int,
@@ -40,8 +48,10 @@ N = click.option(
 FEATURES = click.option(
     "--features",
     metavar="NAME",
-    help="pixels, classifier, inception, vgg16 or file:PATH  "
-    "[default: classifier where the data have labels, else pixels]",
+    help="what images are compared by: {names}  [default: classifier where the data have labels, "
+    "else pixels]",
+    cls=NamedOption,
+    listing=features_listed,
 )
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="where the run's data lie now")
 SAMPLER = click.option(
@@ -57,10 +67,10 @@ def _measurement_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _first_sampler(measurement: Measurement, name: str | None) -> str:
     from zspace.evaluation.measurement import own_samplers
-    from zspace.recipes.catalogue import check_drawn
+    from zspace.generation.fit import check_sampler
 
     if name is not None:
-        check_drawn(name)
+        check_sampler(measurement.run.folder, name)
     return name or own_samplers(measurement)[0]
 
 

@@ -107,11 +107,12 @@ def sample(
 
     from zspace.data.images import class_numbers
     from zspace.functional import blockwise
-    from zspace.recipes.catalogue import check_drawn, check_label
+    from zspace.generation.fit import check_sampler
+    from zspace.recipes.catalogue import check_label
     from zspace.storage.run import Run
 
     positive("n", n)
-    check_drawn(sampler)
+    check_sampler(run, sampler)
     check_label(sampler, label)
     if out is not None:
         check_out(out)

@@ -59,7 +59,7 @@ class TrainCommand(Commands):
             for i, argument in enumerate(args):
                 name, _, value = argument.partition("=")
                 if name == "--config" and (value or i + 1 < len(args)):
-                    from zspace.storage.run import read_config
+                    from zspace.storage.config import read_config
 
                     config = read_config(Path(value or args[i + 1]))
                     if "recipe" not in config:
@@ -81,7 +81,7 @@ def train_group(ctx: click.Context) -> None:
 def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
     from zspace.options import checked
-    from zspace.storage.run import read_config
+    from zspace.storage.config import read_config
 
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
     chosen: dict[str, Any] = {}

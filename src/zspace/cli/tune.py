@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress
+from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, progress
+
+
+def tunable() -> list[str]:
+    """The names of the samplers that can be tuned."""
+    from zspace.generation.tuning.lines import SPACES
+
+    return [*SPACES]
+
+
+def searches() -> list[str]:
+    """The names of the ways to choose candidates."""
+    from zspace.generation.tuning.lines import Search
+
+    return [*get_args(Search)]
 
 
 @cli.command()
 @RUN
-@click.option("--sampler", required=True, metavar="simple|medium1|medium2", help="whose theta")
+@click.option(
+    "--sampler",
+    required=True,
+    metavar="NAME",
+    help="whose theta to search: {names}",
+    cls=NamedOption,
+    listing=tunable,
+)
 @click.option("--trials", type=int, default=1000, show_default=True, help="candidates, in all")
 @click.option(
     "--samples",
@@ -23,10 +44,12 @@ from zspace.cli.base import DEVICE, QUIET, RUN, SEED, cli, progress
 )
 @click.option(
     "--search",
-    metavar="descent|random|grid",
-    help="how candidates are chosen  "
+    metavar="NAME",
+    help="how candidates are chosen: {names}  "
     "[default: the grid where it has no more points than --trials, else coordinate "
     "descent]",
+    cls=NamedOption,
+    listing=searches,
 )
 @click.option(
     "--min-accuracy",

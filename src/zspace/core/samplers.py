@@ -25,9 +25,10 @@ class Sampler(nn.Module, ABC):
     - `fit(z, y)`: codes (N, D), float32, and labels (N,), int64, or None; returns self.
     - `sample(n, label, generator=...)`: codes (n, D).
 
-    A `Density` adds `log_prob`. One line in `zspace.recipes.catalogue.SAMPLERS`, or an entry point
-    of the group `zspace.samplers` in another package, makes it known by name. The class says by
-    these attributes what else it can do; commands, help texts and docs read them.
+    A `Density` adds `log_prob`; one that is `by_label` adds `labels`. One line in
+    `zspace.recipes.catalogue.SAMPLERS`, or an entry point of the group `zspace.samplers` in another
+    package, makes it known by name. The class says by these attributes what else it can do;
+    commands, help texts and docs read them.
 
     Attributes:
         by_label: codes of one label can be asked for, where it was fitted to labelled codes.

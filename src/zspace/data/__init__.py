@@ -1,7 +1,8 @@
 """Data sets: one reader for each file format, and the table of the sets known by name."""
 
+from zspace.data.conversion import from_arrays
 from zspace.data.download import download
-from zspace.data.images import Images, Part, from_arrays, select, split
+from zspace.data.images import Images, Part, select, split
 from zspace.data.sets import NAMED, DataOptions, load, load_whole
 
 __all__ = [

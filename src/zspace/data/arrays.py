@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zspace.data.images import IN_MEMORY, Part, Raw, from_arrays
+from zspace.data.conversion import from_arrays
+from zspace.data.images import IN_MEMORY, Part, Raw
 from zspace.errors import InputError
 
 IMAGES = ("images", "x", "X", "data", "arr_0")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from zspace.data.images import Part, Raw, from_arrays
+from zspace.data.conversion import from_arrays
+from zspace.data.images import Part, Raw
 from zspace.errors import InputError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

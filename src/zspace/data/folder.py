@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zspace.data.images import Part, Raw, allocate, fit_picture
+from zspace.data.conversion import fit_picture
+from zspace.data.images import Part, Raw, allocate
 from zspace.errors import InputError, unknown
 
 PART_NAMES = {

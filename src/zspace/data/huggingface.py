@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from zspace.data.images import Part, Raw, allocate, fit_picture
+from zspace.data.conversion import fit_picture
+from zspace.data.images import Part, Raw, allocate
 from zspace.errors import InputError
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zspace.data.images import Raw, from_arrays
+from zspace.data.conversion import from_arrays
+from zspace.data.images import Raw
 from zspace.errors import InputError
 
 

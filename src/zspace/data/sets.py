@@ -14,9 +14,10 @@ from zspace.data import folder as folders
 from zspace.data.arrays import read_array_file
 from zspace.data.cifar import CLASSES as CIFAR_CLASSES
 from zspace.data.cifar import cifar10
+from zspace.data.conversion import refit
 from zspace.data.huggingface import read_hub
 from zspace.data.idx import idx_set
-from zspace.data.images import Images, Part, Raw, choose_classes, join, refit, select, split
+from zspace.data.images import Images, Part, Raw, choose_classes, join, select, split
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, unknown

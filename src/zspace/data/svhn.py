@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zspace.data.images import Part, Raw, from_arrays
+from zspace.data.conversion import from_arrays
+from zspace.data.images import Part, Raw
 from zspace.errors import InputError
 
 

@@ -32,10 +32,9 @@ from zspace.evaluation.measurement import (
     reconstructed,
 )
 from zspace.evaluation.metrics import DEFAULT, METRICS
-from zspace.generation.fit import weights_fingerprint
-from zspace.recipes.catalogue import check_drawn
+from zspace.generation.fit import check_sampler, weights_fingerprint
 from zspace.storage.cache import fingerprint, key
-from zspace.storage.run import comparable
+from zspace.storage.config import comparable
 
 
 def evaluate(
@@ -61,7 +60,7 @@ def evaluate(
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
     for name in samplers or ():
-        check_drawn(name)
+        check_sampler(run, name)
     result = measure(measure_run(run, **options), metrics=metrics, samplers=samplers)
     return {**result, "seconds": round(time.monotonic() - began, 1)}
 

@@ -160,7 +160,8 @@ def measure_run(
     check_seed(seed)
     existing = Run(run)
     if data_dir is not None:
-        existing.config |= _moved(existing.config["data"], data_dir)
+        moved = _moved(existing.config["data"], data_dir)
+        existing = Run(run, config={**existing.config, **moved})
     model = api.load(run, checkpoint=checkpoint, device=device)
     images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
     if images.shape != existing.facts.shape:

@@ -20,7 +20,7 @@ from zspace.evaluation.diagnose import Finding
 from zspace.evaluation.measurement import Measurement, generated, own_samplers
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float
-from zspace.storage.run import dump_config
+from zspace.storage.config import dump_config
 
 MAPPED = 2000
 """Test codes on a map."""

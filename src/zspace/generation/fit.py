@@ -22,8 +22,9 @@ from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
+from zspace.storage.config import comparable
 from zspace.storage.files import read_header
-from zspace.storage.run import Run, comparable
+from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric
 
 
@@ -62,6 +63,19 @@ def fit_sampler(
     return _Fit(Run(run), name, model).make(chosen, precision, None, progress)
 
 
+def check_sampler(run: str | Path, name: str) -> None:
+    """Refuse the name of a sampler that codes for a run's model can't be drawn by.
+
+    Raises:
+        InputError: no sampler has that name, or it can't be loaded; a stored one is of a package
+            that is not installed: the message names it.
+    """
+    held = Path(run) / "samplers" / f"{name}.safetensors"
+    if name not in (*catalogue.OWN, *catalogue.names()) and held.is_file():
+        catalogue.check_installed(held)
+    catalogue.check_drawn(name)
+
+
 def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | None:
     """The stored sampler of a given name for a run's model, or None if it must be fitted.
 
@@ -85,10 +99,8 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
                 f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
             )
         return own[name]
+    check_sampler(run, name)
     held = _Fit(Run(run), name, model)
-    if held.file.exists() and name not in catalogue.names():
-        catalogue.check_installed(held.file)
-    catalogue.find(name)
     if not held.file.exists():
         return None
     try:

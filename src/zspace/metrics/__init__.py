@@ -1,8 +1,8 @@
 """Metrics: functions of tensors that return numbers.
 
 Sets of vectors are (N, D), one sample in each row; images are (N, C, H, W), floats in [0, 1] or
-uint8. The order of arguments matters: the reference set, or the data, comes first. A `Figure` is a
-value with its uncertainty.
+uint8. NumPy arrays are taken as well as tensors, and answered in arrays. The order of arguments
+matters: the reference set, or the data, comes first. A `Figure` is a value with its uncertainty.
 """
 
 from zspace.metrics.distances import (

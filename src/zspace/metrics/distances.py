@@ -14,6 +14,7 @@ from scipy.stats import wasserstein_distance as scipy_wasserstein_distance
 from torch import Tensor, nn
 
 from zspace.errors import InputError
+from zspace.metrics.arrays import of_arrays
 
 BLOCK = 8192
 """The number of rows that are converted to float64 at a time."""
@@ -35,6 +36,7 @@ class BiasWarning(UserWarning):
     """A warning that a figure is known to be biased, which also says in which direction."""
 
 
+@of_arrays
 def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0) -> float:
     """The squared Frechet distance of two sets of vectors, taken as normal distributions.
 
@@ -142,6 +144,7 @@ def _between(a: Moments, b: Moments) -> float:
     return max(0.0, float(np.square(m_a - m_b).sum() + traces - 2 * root))
 
 
+@of_arrays
 def kernel_inception_distance(
     reference: Tensor, generated: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
@@ -173,6 +176,7 @@ def kernel_inception_distance(
     return float(mean), float(deviation)
 
 
+@of_arrays
 def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     """The exact Wasserstein distance W_1 of two sets of equal size.
 
@@ -197,6 +201,7 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     return float(cost[rows, columns].mean())
 
 
+@of_arrays
 def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
     """The exact Wasserstein distance W_1 between the marginals of two sets in each dimension.
 
@@ -221,6 +226,7 @@ def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
     return torch.tensor([scipy_wasserstein_distance(*pair) for pair in columns]).double()
 
 
+@of_arrays
 def sliced_wasserstein_distance(
     x: Tensor, y: Tensor, *, projections: int = 200, seed: int = 0
 ) -> float:

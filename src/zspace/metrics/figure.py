@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zspace.errors import InputError
+from zspace.metrics.arrays import of_arrays
 
 
 class Figure(NamedTuple):
@@ -36,6 +37,7 @@ class Figure(NamedTuple):
         return {k: v if math.isfinite(v) else None for k, v in self._asdict().items()}
 
 
+@of_arrays
 def mean_figure(values: Tensor) -> Figure:
     """The mean of independent values (N,) and its standard error s / sqrt(N), NaN if N is 1.
 
@@ -47,6 +49,7 @@ def mean_figure(values: Tensor) -> Figure:
     return Figure(float(values.mean()), float(values.std()) / math.sqrt(n) if n > 1 else math.nan)
 
 
+@of_arrays
 def jackknife(
     measure: Callable[..., float],
     *sets: Tensor,

@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d
 
 from zspace.errors import InputError
 from zspace.functional import as_float, blockwise
+from zspace.metrics.arrays import of_arrays
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luminance (ITU-R BT.601)."""
@@ -18,6 +19,7 @@ LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
 """The discrete Laplacian of the four neighbours."""
 
 
+@of_arrays
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
     """The squared error of each sample, (x - y)^2 averaged over its elements.
 
@@ -32,6 +34,7 @@ def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).square().flatten(1).mean(1)
 
 
+@of_arrays
 def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
     """The absolute error of each sample, |x - y| averaged over its elements.
 
@@ -46,6 +49,7 @@ def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).abs().flatten(1).mean(1)
 
 
+@of_arrays
 def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     """The structural similarity index (SSIM) of each pair of images; 1 for equal images.
 
@@ -82,6 +86,7 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     return blockwise(similarity, torch.stack([x, y], 1))
 
 
+@of_arrays
 def sharpness(x: Tensor) -> Tensor:
     """The sharpness of each image: |Laplacian of the luminance / its local mean| over the pixels.
 
@@ -115,6 +120,7 @@ def sharpness(x: Tensor) -> Tensor:
     return ratio.flatten(1).sum(1) / counted.flatten(1).sum(1).clamp(min=1)
 
 
+@of_arrays
 def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple[float, float]:
     """The Inception Score exp(mean of KL(p(y | x) || p(y))), as torchmetrics computes it.
 
@@ -147,6 +153,7 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
     return float(mean), float(deviation)
 
 
+@of_arrays
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Whether each sample's largest logit is that of its label, (N,) of 0 and 1.
 
@@ -162,6 +169,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(1).cpu() == labels.cpu()).float()
 
 
+@of_arrays
 def class_cosine(x: Tensor, labels: Tensor) -> dict[int, float]:
     """The mean cosine of the angle between two different samples of a class, for each class.
 

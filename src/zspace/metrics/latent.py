@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zspace.errors import InputError
 from zspace.functional import kernel_entropy, kernel_log_density, whitened, whitening
+from zspace.metrics.arrays import of_arrays
 from zspace.metrics.distances import check_pair, sliced_wasserstein_distance
 from zspace.metrics.figure import Figure, jackknife, mean_figure
 from zspace.samplers.kde import likeliest_bandwidth
@@ -20,6 +21,7 @@ ACTIVE = 0.01
 """The variance, or share of the largest variance, above which a code's dimension is in use."""
 
 
+@of_arrays
 def differential_entropy(
     z: Tensor, *, whiten: bool = True, bandwidth: float | None = None
 ) -> Figure:
@@ -55,6 +57,7 @@ def differential_entropy(
     return jackknife(entropy, z, groups=10)
 
 
+@of_arrays
 def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
     """A lower bound on the Jensen-Shannon divergence of two sets of codes, in nats, with its error.
 
@@ -106,6 +109,7 @@ def jensen_shannon_divergence(x: Tensor, y: Tensor, *, seed: int = 0) -> Figure:
     return Figure(math.log(2) + (a.value + b.value) / 2, math.hypot(a.error, b.error) / 2)
 
 
+@of_arrays
 def activity(z: Tensor) -> Tensor:
     """The activity of each dimension of the codes: their variance over the data.
 
@@ -121,6 +125,7 @@ def activity(z: Tensor) -> Tensor:
     return _codes(z).var(0)
 
 
+@of_arrays
 def active_dimensions(variances: Tensor, *, relative: bool = False) -> Tensor:
     """Which dimensions of the codes are in use, that is, have a variance above 0.01: (D,) booleans.
 
@@ -134,6 +139,7 @@ def active_dimensions(variances: Tensor, *, relative: bool = False) -> Tensor:
     return variances > ACTIVE * (variances.max() if relative else 1.0)
 
 
+@of_arrays
 def prior_gap(codes: Tensor, drawn: Tensor, *, seed: int = 0) -> float:
     """The sliced Wasserstein distance W_1 of the data's codes from codes that a prior has drawn.
 
@@ -152,6 +158,7 @@ def prior_gap(codes: Tensor, drawn: Tensor, *, seed: int = 0) -> float:
     return sliced_wasserstein_distance(codes, drawn, seed=seed) / max(scale, 1e-12)
 
 
+@of_arrays
 def linear_probe(z: Tensor, y: Tensor, test_z: Tensor, test_y: Tensor) -> Tensor:
     """Whether a linear classifier of codes is right, for each test code: (M,) of 0 and 1.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zspace.errors import InputError
 from zspace.functional import as_float
+from zspace.metrics.arrays import of_arrays
 
 QUERIES, REFERENCES = 2048, 8192
 """The numbers of rows of either set whose distances are held at a time, in 64 MiB."""
@@ -15,6 +16,7 @@ SPARE = 3
 """The number of candidates beyond k that float32 products select for the exact comparison."""
 
 
+@of_arrays
 def nearest(
     queries: Tensor, reference: Tensor, k: int = 1, *, itself: bool = True
 ) -> tuple[Tensor, Tensor]:
@@ -88,6 +90,7 @@ def vectors(x: Tensor) -> Tensor:
     return as_float(x).float().flatten(1)
 
 
+@of_arrays
 def memorisation_score(a: Tensor, b: Tensor) -> Tensor:
     """The distance min_j ||a_i - b_j|| of each sample a_i from the nearest sample of b.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zspace.errors import InputError
+from zspace.metrics.arrays import of_arrays
 from zspace.metrics.distances import check_pair
 from zspace.metrics.figure import Figure
 from zspace.metrics.neighbours import QUERIES, REFERENCES, nearest, vectors
@@ -69,6 +70,7 @@ def f_scores(curve: Curve, beta: float = 8) -> tuple[float, float]:
     return largest(beta), largest(1 / beta)
 
 
+@of_arrays
 def precision_recall_distributions(
     reference: Tensor, generated: Tensor, *, clusters: int = 20, runs: int = 10, seed: int = 0
 ) -> tuple[float, float, Curve]:
@@ -159,6 +161,7 @@ def precision_recall_figures(
     return f8, f18
 
 
+@of_arrays
 def improved_precision_recall(
     reference: Tensor, generated: Tensor, *, k: int = 3
 ) -> tuple[Tensor, Tensor]:
@@ -184,6 +187,7 @@ def improved_precision_recall(
     return precise.float(), recalled.float()
 
 
+@of_arrays
 def density_coverage(reference: Tensor, generated: Tensor, *, k: int = 5) -> tuple[Tensor, Tensor]:
     """Density and coverage, for each sample; their means are the measures of those names.
 

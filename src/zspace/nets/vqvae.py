@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from zspace.errors import InputError
-from zspace.nets.papers import Sigmoid
+from zspace.nets.layers import Sigmoid
 
 
 class Residual(nn.Module):

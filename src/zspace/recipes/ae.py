@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from zspace.errors import InputError
 from zspace.methods.ae import AE
-from zspace.nets.papers import ReGeneNets
+from zspace.nets.regene import ReGeneNets
 from zspace.options import About
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, networks, one_stage

@@ -11,7 +11,8 @@ from zspace.core import LatentModel, Method
 from zspace.data.images import Images, Part
 from zspace.errors import InputError
 from zspace.methods.vae import Likelihood
-from zspace.nets.papers import FlexAENets, GENNets
+from zspace.nets.flexae import FlexAENets
+from zspace.nets.gen import GENNets
 from zspace.nets.resnet import LSRGANNets
 from zspace.storage.run import Facts
 from zspace.training import Rate, constant

@@ -10,7 +10,7 @@ from zuko.flows import MAF
 from zspace.functional import in_eval_mode
 from zspace.methods.iop import IOP
 from zspace.methods.vae import VAE, moments_of
-from zspace.nets.papers import latent_net
+from zspace.nets.layers import latent_net
 from zspace.options import About
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, checked_likelihood, one_stage, plain_networks

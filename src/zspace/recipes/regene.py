@@ -13,7 +13,7 @@ from zspace.functional import ClassLoss, similarity_window
 from zspace.methods.classifier import Classifier
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
-from zspace.nets.papers import ReGeneNets
+from zspace.nets.regene import ReGeneNets
 from zspace.nets.vgg import FirstConvolution
 from zspace.options import About
 from zspace.recipes.base import Facts, Plan, Stage

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from zspace.errors import InputError
 from zspace.methods.vae import VAE
-from zspace.nets.papers import CategoricalNets
+from zspace.nets.categorical import CategoricalNets
 from zspace.options import About
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, checked_likelihood, networks, one_stage

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, Sampler, Terms
 from zspace.functional import blockwise, full_precision, gradient_penalty
-from zspace.nets.papers import latent_net
+from zspace.nets.layers import latent_net
 from zspace.options import About
 from zspace.samplers.learned import ROWS, FitBatch, FitIterations, FitRate, FitSeed, Learned, seeded
 from zspace.samplers.normal import no_labels

@@ -1,4 +1,4 @@
-"""`Run`, the folder of a training: its configuration, weights, checkpoints, log and samplers."""
+"""`Run`: the folder that a training leaves, from which it resumes and is read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
 from zspace.errors import InputError, whole_number
 from zspace.options import present_name
+from zspace.storage.config import comparable, dump_config, read_config
 from zspace.storage.files import load_state, read_header, read_tensors, write_tensors, write_text
 
 
@@ -393,47 +393,9 @@ def _optimizer_state(
     return state
 
 
-# options that do not affect what is learned, and may change when a run is resumed
-_FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
-
-
-def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that determines what is learned."""
-    return {k: v for k, v in config.items() if k not in _FREE}
-
-
 def _tensorboard(folder: Path, iteration: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise InputError("--tensorboard needs the package: pip install tensorboard") from error
     return SummaryWriter(str(folder), purge_step=iteration)
-
-
-def dump_config(config: Mapping[str, Any]) -> str:
-    """A configuration as YAML, with its keys in their own order."""
-    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration in a YAML file, a mapping of option names to plain values.
-
-    Dashes in names become underscores.
-
-    Raises:
-        InputError: the file is missing, can't be read, or holds no mapping.
-    """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"the configuration file {path} is missing") from None
-    except OSError as error:
-        raise InputError(
-            f"the configuration file {path} can't be read: {error.strerror}"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = " ".join(str(error).split())
-        raise InputError(f"{path} is no YAML file: {first}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold a mapping of options to values")
-    return {present_name(str(k).replace("-", "_")): v for k, v in config.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +53,14 @@ class Space:
         return [k / STEPS for k in row], 1
 
 
+SPACES: dict[str, Callable[[int, list[int]], Space]] = {
+    "simple": lambda dim, labels: Space((STEPS + 1, len(AVERAGES)), [labels], True),
+    "medium1": lambda dim, labels: Space((STEPS + 1,) * dim, [labels]),
+    "medium2": lambda dim, labels: Space((STEPS + 1,) * dim, [[label] for label in labels]),
+}
+"""The samplers that can be tuned, and the space of their theta by the size of a code and labels."""
+
+
 def space_of(name: str, dim: int, classes: int) -> Space:
     """The space of a classwise sampler's parameters.
 
@@ -64,16 +72,9 @@ def space_of(name: str, dim: int, classes: int) -> Space:
     Raises:
         InputError: the name is another.
     """
-    everyone = list(range(classes))
-    match name:
-        case "simple":
-            return Space((STEPS + 1, len(AVERAGES)), [everyone], True)
-        case "medium1":
-            return Space((STEPS + 1,) * dim, [everyone])
-        case "medium2":
-            return Space((STEPS + 1,) * dim, [[label] for label in everyone])
-        case _:
-            raise unknown("sampler to tune", name, ["simple", "medium1", "medium2"])
+    if name not in SPACES:
+        raise unknown("sampler to tune", name, SPACES)
+    return SPACES[name](dim, list(range(classes)))
 
 
 @dataclass(frozen=True)

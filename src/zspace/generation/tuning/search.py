@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -130,8 +130,8 @@ def tune(
         raise InputError("--trials must be at least 1, --samples at least 2")
     if min_accuracy is not None and not 0 < min_accuracy <= 1:
         raise InputError(f"--min-accuracy must be above 0 and at most 1, not {min_accuracy:g}")
-    if search not in (None, "descent", "random", "grid"):
-        raise unknown("search", search, ["descent", "random", "grid"])
+    if search is not None and search not in get_args(Search):
+        raise unknown("search", search, get_args(Search))
     space_of(name, 1, 1)
     existing = Run(run)
     model = api.load(run, device=device)

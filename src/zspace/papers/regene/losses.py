@@ -19,7 +19,7 @@ from zspace.generation import gallery
 from zspace.generation.combine import augmented, write_labelled
 from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
-from zspace.nets.papers import ReGeneNets
+from zspace.nets.regene import ReGeneNets
 from zspace.papers.base import Entry, Lab, mean_and_deviation, published
 from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import Spaces, both, frechet, judged, own_accuracy, trained

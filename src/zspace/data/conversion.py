@@ -1,0 +1,164 @@
+"""Images of any shape and type as a data set holds them: scaled, in grey or colour, as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
+from zspace.errors import InputError
+
+
+def fit_picture(
+    picture: Image.Image,
+    channels: int,
+    size: int | None,
+    box: tuple[float, float, float, float] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """A Pillow image as a uint8 array (C, H, W).
+
+    16-bit grey values keep their upper 8 bits.
+
+    Args:
+        picture: the image.
+        channels: 1 or 3.
+        size: the height and width to scale to, by bicubic interpolation; None keeps the image's
+            own size.
+        box: the part (left, upper, right, lower) to scale; None takes the centred square.
+
+    Raises:
+        InputError: the pixels are floats, or need more than 16 bits.
+    """
+    if picture.mode.startswith("I"):
+        deep = np.asarray(picture).astype(np.int64)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise InputError("has grey values outside of 16 bits")
+        picture = Image.fromarray((deep >> 8).astype(np.uint8))
+    elif picture.mode == "F":
+        raise InputError("has floating-point values; give 8 or 16 bits for each pixel")
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        width, height = picture.size
+        if box is None:
+            side = min(width, height)
+            left, top = (width - side) / 2, (height - side) / 2
+            box = left, top, left + side, top + side
+        if picture.size != (size, size) or box != (0, 0, size, size):
+            picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    array = np.asarray(picture)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
+    """The same images at another size or with another number of channels.
+
+    Args:
+        raw: the images.
+        size: the height and width to scale to; None keeps them.
+        channels: 1 or 3; None keeps them.
+
+    Raises:
+        InputError: a size or channels are given for vectors.
+    """
+    x = raw.parts["train"].x
+    if size is None and channels is None:
+        return raw
+    if x.ndim == 2:
+        raise InputError(
+            "these are vectors: there are no images to fit to --image-size or --channels"
+        )
+    if (size is None or x.shape[2:] == (size, size)) and channels in (None, x.shape[1]):
+        return raw
+
+    def one(part: Part) -> Part:
+        shape = len(part), channels or x.shape[1], size or x.shape[2], size or x.shape[3]
+        out = allocate(shape)
+        for i, image in enumerate(part.x.numpy()):
+            picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+            out[i] = fit_picture(picture, shape[1], size)
+        return Part(torch.from_numpy(out), part.y)
+
+    return replace(raw, parts={k: one(p) for k, p in raw.parts.items()})
+
+
+def from_arrays(
+    x: npt.NDArray[Any], y: npt.NDArray[Any] | None = None, what: str = "the data"
+) -> Part:
+    """A part made from arrays, which are checked and converted.
+
+    Args:
+        x: images (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, whole numbers from 0 to 255
+            or floats in [0, 1] (stored as the nearest of 256 levels); or vectors (N, D).
+        y: labels (N,) or (N, 1), whole numbers from 0 to 99,999, or None.
+        what: the name of the data in error messages.
+
+    Raises:
+        InputError: shapes, types or values other than these, NaN or infinite values.
+    """
+    if x.dtype.kind not in "uifb":
+        raise InputError(f"{what} has dtype {x.dtype}: expected numbers")
+    if x.ndim not in (2, 3, 4) or x.size == 0:
+        raise InputError(
+            f"{what} has shape {x.shape}: expected images (N, H, W), (N, H, W, C) or "
+            "(N, C, H, W), or vectors (N, D), and at least one"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{what} holds NaN or infinite numbers")
+    labels = None if y is None else _labels(y, len(x), what)
+    if x.ndim == 2:
+        return Part(torch.from_numpy(to_float32(x, what)), labels)
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.shape[1] not in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    if x.shape[1] not in (1, 3):
+        raise InputError(f"{what} has {x.shape[1]} channels: expected 1 or 3")
+    low, high = float(x.min()), float(x.max())
+    top = 1 if x.dtype.kind in "fb" else 255
+    if low < 0 or high > top:
+        kind = "floating-point images lie in [0, 1]" if top == 1 else "images lie in 0..255"
+        raise InputError(f"{what} ranges over [{low:g}, {high:g}]: {kind}")
+    if top == 1:
+        out = allocate(x.shape)
+        for i in range(0, len(x), 4096):
+            out[i : i + 4096] = np.rint(x[i : i + 4096].astype(np.float32) * 255)
+        x = out
+    elif x.dtype != np.uint8:
+        x = x.astype(np.uint8)
+    if not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x)
+    return Part(torch.from_numpy(x), labels)
+
+
+def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:
+    """An array in single precision.
+
+    Args:
+        x: an array of numbers.
+        what: the name of the data in error messages.
+
+    Raises:
+        InputError: a number is too large for single precision, NaN or infinite.
+    """
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise InputError(f"{what} holds numbers beyond single precision")
+    return single
+
+
+def _labels(y: npt.NDArray[Any], n: int, what: str) -> Tensor:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise InputError(f"the labels of {what} have shape {y.shape}: expected ({n},)")
+    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool((y == np.rint(y)).all()))
+    if not whole or (len(y) and not 0 <= y.min() <= y.max() < MOST_CLASSES):
+        raise InputError(f"the labels of {what} must be whole numbers from 0 to {MOST_CLASSES - 1}")
+    return torch.from_numpy(y.astype(np.int64))

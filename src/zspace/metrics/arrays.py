@@ -1,0 +1,52 @@
+"""Measures of NumPy arrays as of tensors: what is given as arrays is answered in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_arrays(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function of tensors, which takes NumPy arrays, too.
+
+    Where any argument is an array, tensors among the results are arrays.
+
+    >>> of_arrays(torch.add)(np.ones(2), np.ones(2))
+    array([2., 2.])
+    """
+
+    @wraps(function)
+    def measure(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = [*args, *kwargs.values()]
+        if not any(isinstance(value, np.ndarray) for value in given):
+            return function(*args, **kwargs)
+        named = {name: _tensor(value) for name, value in kwargs.items()}
+        result = cast(Any, function)(*map(_tensor, args), **named)
+        return _array(result)
+
+    return measure
+
+
+def _tensor(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind in "iu" and value.dtype != np.uint8:
+        value = value.astype(np.int64)
+    # a copy: views may run backwards, and what can't be written to is not for tensors
+    return torch.from_numpy(np.array(value)) if value.dtype.kind in "biufc" else value
+
+
+def _array(result: Any) -> Any:
+    if isinstance(result, Tensor):
+        return result.cpu().numpy()
+    if type(result) is tuple:
+        return tuple(map(_array, result))
+    return result
