@@ -22,11 +22,11 @@ WHOLE = (1 << 53) - 1
 
 
 OTHER_NAMES = {"learning_rate": ("lr", "rate")}
-"""Other names that an option answers to: what is short to type, and what it was called before."""
+"""Other names of options that are accepted: a short one, and the one of earlier versions."""
 
 
 def present_name(name: str) -> str:
-    """The name that an option has now, given any name that it answers to.
+    """The present name of an option, given any of its names.
 
     >>> present_name("rate"), present_name("beta")
     ('learning_rate', 'beta')
@@ -188,10 +188,16 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
 def checked(
     options: Mapping[str, Option], given: Mapping[str, Any], kind: str = "option"
 ) -> dict[str, Any]:
-    """Every option's value: what was given, checked, and the defaults for the rest.
+    """The values of all options: given values, after a check, and defaults for the others.
+
+    Args:
+        options: the options by name.
+        given: values by any name of their options.
+        kind: what an option is called in error messages.
 
     Raises:
-        InputError: a name that is no option, or an option that is given by two of its names.
+        InputError: a name is unknown, an option is given by two of its names, or a value is not
+            allowed.
     """
     named: dict[str, Any] = {}
     for name, value in given.items():

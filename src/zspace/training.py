@@ -95,22 +95,32 @@ def fit(
     checkpoint_every: int = 1000,
     keep: int = 2,
 ) -> Method:
-    """Train a method for `iterations` iterations, from a run's last checkpoint where it has one.
+    """Train a method, from the last checkpoint of a run if it has one.
 
-    What its optimisers own takes gradients, and nothing else of it does.
+    Only the parameters that the method's optimisers own require gradients.
 
     Args:
-        stored: what a checkpoint holds, where the method is a stage of something larger.
-        before: iterations of the earlier stages: those of this one are counted on from there.
-        run: the folder that gets the losses (each the mean since the last line) and checkpoints.
-        fabric: device, precision and processes; one CPU process in float32 without.
-        progress: told the iteration, the last one and the mean losses whenever they are logged.
-        log_every: iterations between two lines of the log.
-        checkpoint_every: iterations between two checkpoints; the last iteration has one too.
-        keep: how many of the latest checkpoints stay; 0 keeps all.
+        method: the method to train, on the device of `fabric`.
+        batches: the batches of training data and their noise.
+        iterations: the number of iterations at which training ends, counting those done before a
+            checkpoint.
+        rate: the learning-rate schedule.
+        stored: the method whose state a checkpoint holds, if `method` is one stage of it.
+        before: the iterations of earlier stages, from which the log and checkpoints count on.
+        run: the folder that gets checkpoints and the losses, each the mean since the last line;
+            None stores nothing.
+        fabric: device, precision and processes; None means one process on the CPU in float32.
+        progress: told the iteration, the last iteration and the mean losses whenever these are
+            logged.
+        log_every: the number of iterations between two lines of the log.
+        checkpoint_every: the number of iterations between two checkpoints; the last iteration has
+            one, too.
+        keep: the number of latest checkpoints to keep; 0 keeps all.
 
+    Returns the trained method, in eval mode.
     Raises:
-        InputError: a loss is NaN or infinite: names it and the iteration.
+        InputError: a loss or a weight became NaN or infinite (the message names it and the
+            iteration), or the run's checkpoint can't be used.
     """
     fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()

@@ -185,26 +185,37 @@ def find_folder(name: str, data_dir: str | Path | None) -> Path:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The options that go with `--data`: what is read of it, and what it is converted to."""
+    """The options that go with `--data`: which samples are read, and how they are converted.
+
+    Each attribute is an option, whose annotation says what it means.
+    """
 
     data_dir: Annotated[str | None, About("folder of a named set's original files")] = None
     image_size: Annotated[
-        int | None, About("scale images to this height and width", least=1, most=4096)
+        int | None,
+        About("height and width to scale images to (unset: their own)", least=1, most=4096),
     ] = None
-    channels: Annotated[Literal[1, 3] | None, About("convert images to grey or colour")] = None
-    classes: Annotated[str | None, About("only these labels, with commas between")] = None
+    channels: Annotated[
+        Literal[1, 3] | None,
+        About("channels to convert images to, 1 for grey or 3 for colour (unset: their own)"),
+    ] = None
+    classes: Annotated[str | None, About("labels to keep, separated by commas (unset: all)")] = None
     train_size: Annotated[
-        int | None, About("a seeded subset of so many training images", least=1)
+        int | None, About("number of training images to keep (unset: all)", least=1)
     ] = None
     train_per_class: Annotated[
-        int | None, About("a seeded subset of so many training images of each class", least=1)
+        int | None, About("number of training images to keep of each class (unset: all)", least=1)
     ] = None
-    label_attribute: Annotated[str | None, About("CelebA: the attribute that labels it")] = None
-    crop: Annotated[Literal["128", "140", "none"], About("CelebA: the cut-out, in pixels")] = "128"
+    label_attribute: Annotated[
+        str | None, About("attribute of CelebA that labels its images (unset: no labels)")
+    ] = None
+    crop: Annotated[Literal["128", "140", "none"], About("crop of CelebA's images, in pixels")] = (
+        "128"
+    )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> DataOptions:
-        """Those among a run's settings, all of which are there."""
+        """The options in a run's settings, which must hold all of them."""
         return cls(**{own.name: settings[own.name] for own in fields(cls)})
 
 
@@ -212,14 +223,14 @@ def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Image
     """The data set that `--data` names, split into a training, a validation and a test part.
 
     Args:
-        data: a named set; a folder of images, several folders with commas between them (each a
-            class), or an .npy or .npz file; "hf:NAME".
-        data_dir: where a named set's files lie.
-        options: further ones of `DataOptions`, by name; an unset image_size or channels keeps
-            what is there (CelebA: 64, 3).
+        data: the name of a set in `NAMED`; a folder of images, several folders separated by commas
+            (one for each class), or an .npy or .npz file; or "hf:NAME".
+        data_dir: the folder that holds the files of a named set.
+        options: further options of `DataOptions`, by name. CelebA's images are scaled to 64 pixels
+            unless image_size is given.
 
     Raises:
-        InputError: the data can't be found or read, or an option is not for them.
+        InputError: the data can't be found or read, or an option does not suit them.
 
     >>> load("digits", classes="0,1", train_size=100).train.x.shape
     torch.Size([100, 1, 8, 8])
@@ -235,8 +246,11 @@ def load_whole(
 ) -> tuple[Part, tuple[str, ...]]:
     """All samples of a data set in its own order, not split, and the names of their labels.
 
-    The arguments are those of `load`; train_size and train_per_class make no difference, since
-    there is no training part.
+    The arguments are those of `load`; train_size and train_per_class have no effect, since there is
+    no training part.
+
+    Raises:
+        InputError: the data can't be found or read, or an option does not suit them.
     """
     chosen = _checked(data_dir, options)
     raw = _raw(data, chosen)

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar; elsewhere: plain lines now and then; nothing when quiet."""
+"""The display of progress: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ EVERY = 10.0
 
 
 class Display(Progress):
-    """Shows on standard error how far something is; used as a context.
+    """A context that shows progress on standard error.
 
     Args:
-        quiet: show and say nothing.
-        start: what was done before, which doesn't count for the speed.
+        quiet: whether to show nothing.
+        start: the amount that was done before, which does not count for the speed.
     """
 
     def __init__(self, *, quiet: bool = False, start: int = 0) -> None:
@@ -70,7 +70,7 @@ class Display(Progress):
             print(message, file=sys.stderr, flush=True)
 
     def task(self, what: str) -> TaskID:
-        """The bar of that name, which takes the place of the one before it."""
+        """The bar of a given name, which replaces the one shown before."""
         assert self.bar is not None
         if self._shown is None or self._shown[0] != what:
             if self._shown is not None:
@@ -81,7 +81,7 @@ class Display(Progress):
 
 
 class _Part(Progress):
-    """How far one named part of what a `Display` shows is."""
+    """The progress of one named part of what a `Display` shows."""
 
     def __init__(self, display: Display, what: str, start: int = 0) -> None:
         self.display, self.what, self.start = display, what, start

@@ -88,8 +88,7 @@ def neutral_classifier(
             accuracy.
         arch, iterations, augment, seed: options, as their annotations say.
         device: "auto", "cpu", "cuda" or "mps".
-        say: called with messages.
-        report: called with the progress of the training.
+        progress: told the progress of the training, and messages.
 
     Raises:
         InputError: the data are no images, have no labels or fewer than two classes, or a class has
@@ -121,7 +120,7 @@ def neutral_classifier(
     }
     folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
     build = NETS[arch]
-    build(images.shape, len(images.classes))  # images that it can't take are refused before all
+    build(images.shape, len(images.classes))  # refuses images that are too small, before all else
     waits = "another process trains the classifier of these data: waiting for it"
     with alone(folder, lambda: progress.say(waits)):
         return _held(folder, config, images, device, progress)
@@ -130,7 +129,7 @@ def neutral_classifier(
 def _held(
     folder: Path, config: Mapping[str, Any], images: Images, device: str, progress: Progress
 ) -> Neutral:
-    """The classifier that a folder of the cache holds, once it has been trained."""
+    """The classifier in a folder of the cache, which is trained if it is not there."""
     arch, total, seed = config["arch"], config["iterations"], config["seed"]
     build, train = NETS[arch], images.train
     path = folder / "model.safetensors"

@@ -1,4 +1,4 @@
-"""Ordinary differential equations, integrated from noise to codes and back."""
+"""Numerical integration of ordinary differential equations between noise and codes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 Solver = Literal["heun", "adaptive"]
+"""The names of the solvers."""
 
 TOLERANCE = 1e-5
-"""Relative and absolute, of the adaptive solver."""
+"""The relative and the absolute tolerance of the adaptive solver."""
 
 
 def integral(
@@ -24,11 +25,21 @@ def integral(
     steps: int,
     solver: Solver,
 ) -> Tensor:
-    """x + the integral of dx/dt = rates(x, t), t (1, 1), over t from start to end (0 and 1).
+    """The solution at time `end` of dx/dt = rates(x, t) that is x at time `start`.
 
-    Heun's method takes x + h (k_1 + k_2) / 2, k_1 = rates(x, t), k_2 = rates(x + h k_1, t + h). Its
-    steps are equal in the angle a of signal and noise, t = sin a / (sin a + cos a): finer half-way,
-    where it is decided which code a path leads to (docs/design.md has what it gains).
+    Heun's method takes x + h (k_1 + k_2) / 2, with k_1 = rates(x, t) and k_2 = rates(x + h k_1,
+    t + h). Its steps are equal in the angle a between signal and noise, t = sin a / (sin a +
+    cos a), and so are finer half-way, where it is decided to which code a path leads
+    (docs/design.md says what this gains).
+
+    Args:
+        rates: maps x (N, D) and a time (1, 1) to dx/dt (N, D).
+        x: the initial values (N, D).
+        start, end: the times, 0 and 1 or the reverse.
+        steps: the number of steps of Heun's method, at least 1.
+        solver: "heun", or "adaptive" for Dormand and Prince's method (torchdiffeq).
+
+    Returns (N, D).
     """
     if solver == "adaptive":
         from torchdiffeq import odeint

@@ -1,4 +1,4 @@
-"""From codes to images: fitting and tuning samplers, combining codes, galleries, export."""
+"""The way from codes to images: fitting and tuning samplers, combining codes, galleries, export."""
 
 from zspace.generation.fit import fit_sampler
 

@@ -1,4 +1,4 @@
-"""Images of a class by convex combinations, generations of generations, and data sets of them."""
+"""Images generated from convex combinations of codes, their combinations, and data sets of them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from zspace.storage.files import atomic, write_text
 
 @dataclass(frozen=True)
 class Generation:
-    """What one class's combined codes are decoded to.
+    """Images generated from combined codes of one class.
 
     Attributes:
-        label: the class's number.
+        label: the label of the class.
         combined: the codes, their sources and the trials.
-        x: images (n, C, H, W), or vectors, as stored.
+        x: the images, uint8 (n, C, H, W), or vectors, float32 (n, D).
     """
 
     label: int
@@ -48,18 +48,25 @@ def generate(
     origin: Literal["latents", "images"] = "latents",
     generator: torch.Generator | None = None,
 ) -> list[Generation]:
-    """n images of a class, and of each further generation n that are combined of the last one's.
+    """Several generations of n images of a class, each combined from the one before it.
 
     Args:
-        convex: fitted to the codes of training images: the first generation's sources.
-        origin: of the codes that a further generation combines: those that were decoded to the
-            last one's images ("latents": siblings), or those to which these images are encoded
-            again ("images": children).
+        model: the model that decodes.
+        convex: the sampler, fitted to the codes of training images, which are the sources of the
+            first generation.
+        n: the number of images in each generation.
+        label: the label of the class.
+        generations: the number of generations.
+        origin: the codes that a further generation combines: "latents", those that were decoded to
+            the last generation's images, gives siblings; "images", those to which these images are
+            encoded again, gives children.
+        generator: the random generator.
 
-    The sources of the first generation are rows of the training images, those of another are
-    numbers of the one before it.
+    Returns the generations in order. The sources of the first are rows of the training images,
+    those of another are rows of the generation before it.
     Raises:
-        InputError: see `Convex.combined`; n is below what a further generation combines.
+        InputError: too few candidates pass the judges (see `Convex.combined`), or n is below the
+            number of codes that are combined.
     Reference: ReGene, section 6.5.
     """
     made: list[Generation] = []
@@ -74,7 +81,7 @@ def generate(
 
 
 def shares(n: int, classes: int) -> list[int]:
-    """How many of n images each class gets, as evenly as can be."""
+    """The number of images of each class if n images are divided as evenly as possible."""
     return [n // classes + (label < n % classes) for label in range(classes)]
 
 
@@ -86,7 +93,18 @@ def augmented(
     *,
     generator: torch.Generator | None = None,
 ) -> Part:
-    """per_class generated images of every class, with their labels."""
+    """Generated images of every class, with their labels.
+
+    Args:
+        model: the model that decodes.
+        convex: the sampler, fitted to the codes of training images.
+        per_class: the number of images of each class.
+        classes: the names of the classes.
+        generator: the random generator.
+
+    Raises:
+        InputError: too few candidates of a class pass the judges.
+    """
     made = [
         generate(model, convex, per_class, label, generator=generator)[0]
         for label in range(len(classes))
@@ -96,7 +114,7 @@ def augmented(
 
 
 def beside(images: Images, generated: Part) -> dict[str, Part]:
-    """The parts of a data set, the generated images behind the training images."""
+    """The parts of a labelled data set by name, with generated images in the training part, too."""
     assert images.train.y is not None
     assert generated.y is not None
     x = torch.cat([images.train.x, generated.x])
@@ -110,11 +128,16 @@ def write_labelled(
     classes: Sequence[str],
     more: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """A labelled data set that `--data` reads: an .npz file, or a folder of a folder per class.
+    """Write a labelled data set that `--data` reads.
 
     Args:
-        parts: "train", and maybe "validation" and "test".
-        more: further arrays; an .npz file has them by name, a folder as NAME.csv of their rows.
+        out: an .npz file, or else a folder that gets a sub-folder for each class.
+        parts: the parts by name, "train" and possibly "validation" and "test".
+        classes: the names of the labels.
+        more: further arrays by name; a folder gets them as NAME.csv, a line for each row.
+
+    Raises:
+        InputError: vectors can't go to a folder, or the classes can't name folders.
     """
     if out.suffix == ".npz":
         arrays: dict[str, Any] = {"classes": np.array(classes)}
@@ -152,7 +175,7 @@ def write_labelled(
 
 
 def _folder_names(classes: Sequence[str]) -> list[str]:
-    """Class names that can be folders': a stroke or a leading dot can't be in one."""
+    """The names of the classes' folders, without slashes and leading dots."""
     names = [c.replace("/", "-").replace("\\", "-").lstrip(".") or "-" for c in classes]
     taken = {"train", "test", "validation", "valid", "val"}
     if len(set(names)) < len(names) or all(name in taken for name in names):
@@ -161,7 +184,18 @@ def _folder_names(classes: Sequence[str]) -> list[str]:
 
 
 def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:
-    """A run's convex combinations (fitted and stored where they are not), with other options."""
+    """The sampler of convex combinations of a run, with given options.
+
+    It is fitted and stored if the run does not have it.
+
+    Args:
+        run: the run.
+        model: the run's model.
+        options: options that replace those of the stored sampler.
+
+    Raises:
+        InputError: an option is not allowed, or the data have no labels.
+    """
     fitted = read_sampler(run, "convex", model) or refit_sampler(run, "convex", model)
     assert isinstance(fitted, Convex)
     return fitted.changed(**options)

@@ -1,4 +1,4 @@
-"""A sampler and a decoder as one file that other programs draw images with."""
+"""Export of a sampler and a decoder to one file, with which other programs generate images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ from zspace.recipes.catalogue import listed, which
 from zspace.storage.files import atomic
 
 OPSET = 17
-"""Of ONNX: one that files of 2022 and later read."""
+"""The version of ONNX's operators, which programs from 2022 on can read."""
 
 CHECKED = 64
-"""Images that both make from the same noise."""
+"""The number of images by which the file is compared with PyTorch."""
 
 AGREEMENT = 1e-3
-"""The largest difference, in [0, 1], that is taken for rounding: an image has 256 levels."""
+"""The largest difference of pixels in [0, 1] that counts as rounding; an image has 256 levels."""
 
 
 class Generator(nn.Module):
-    """Noise (N, K), and labels (N,) where the sampler knows some, to images (N, C, H, W) in [0, 1]
-    or vectors (N, D)."""
+    """A module that maps noise, and labels if the sampler knows any, to images or vectors.
+
+    Noise is (N, K) and labels are (N,); images are (N, C, H, W) in [0, 1], vectors (N, D).
+
+    Args:
+        model: the model that decodes.
+        sampler: the sampler of the model's codes.
+    """
 
     def __init__(self, model: LatentModel, sampler: Sampler) -> None:
         super().__init__()
@@ -43,12 +49,14 @@ class Generator(nn.Module):
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote.
+    """A description of an exported file.
 
     Attributes:
-        noise_dim: K, the numbers of N(0, 1) of an image.
-        labels: the names of those that it takes, by number; empty: none.
-        difference: the largest one between the file's images and PyTorch's, of the same noise.
+        path: the file.
+        noise_dim: K, the size of the noise of one image.
+        labels: the names of the labels that it takes, by number; empty if it takes none.
+        difference: the largest difference between the file's images and PyTorch's from the same
+            noise.
     """
 
     path: Path
@@ -60,21 +68,23 @@ class Exported:
 def export(
     model: LatentModel, sampler: Sampler, out: str | Path, *, classes: Sequence[str] = ()
 ) -> Exported:
-    """Write one ONNX file that makes images of noise, and of labels where the sampler knows some.
+    """Write an ONNX file that maps noise, and labels if the sampler knows any, to images.
 
     Its inputs are `noise`, float32 (N, K), to be drawn from N(0, I), and `label`, int64 (N,), from
-    0; its output is `images`, float32 in [0, 1], (N, C, H, W), or `vectors`, (N, D). N is free. The
-    file's metadata has noise_dim and, as JSON, the names of the labels by their numbers: others
-    have not been learned, and mean nothing. It takes its place only after its images of the same
-    noise have been found to be PyTorch's.
+    0; its output is `images`, float32 (N, C, H, W) in [0, 1], or `vectors`, (N, D). N is free. The
+    file's metadata hold noise_dim and, as JSON, the names of the labels by number; other labels
+    have not been learned and have no meaning. The file is only written if its images agree with
+    PyTorch's for the same noise.
 
     Args:
-        sampler: of the model's codes, on its device, which has to be the CPU.
-        classes: names of the labels.
+        model: the model, on the CPU.
+        sampler: the sampler of the model's codes, on the CPU.
+        out: the file.
+        classes: the names of the labels.
 
     Raises:
-        InputError: the sampler does not make its codes of noise alone; the packages for it are not
-            there; the file gives other images than PyTorch.
+        InputError: the sampler's codes are not a function of noise, packages are missing, or the
+            file's images differ from PyTorch's.
     """
     onnx, runtime = packages()
     if not sampler.noise_dim:
@@ -88,7 +98,7 @@ def export(
         result = "images" if whole(**arguments).ndim == 4 else "vectors"
     with atomic(Path(out)) as partial:
         with warnings.catch_warnings():
-            # what tracing warns of: checks of shapes, which hold for every N
+            # tracing warns of checks of shapes, which hold for every N
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 whole,
@@ -110,7 +120,7 @@ def export(
         onnx.helper.set_model_props(file, told)
         onnx.save(file, partial)
         session = runtime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
-        arguments = _arguments(sampler, CHECKED + 1)  # another N than it was written with
+        arguments = _arguments(sampler, CHECKED + 1)  # another N than the one it was traced with
         with torch.no_grad():
             expected = whole(**arguments)
         found = session.run(None, {name: t.numpy() for name, t in arguments.items()})[0]
@@ -124,7 +134,7 @@ def export(
 
 
 def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
-    """Noise, and labels that have been learned, by the names that the file gives them."""
+    """Noise, and labels that have been learned, by the names of the file's inputs."""
     generator = torch.Generator().manual_seed(stream(n, 33))
     noise = torch.randn(n, sampler.noise_dim, generator=generator)
     learned = torch.tensor(sampler.learned())
@@ -135,7 +145,11 @@ def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
 
 
 def packages() -> tuple[Any, Any]:
-    """onnx and onnxruntime, or an `InputError` that says how to get them."""
+    """The packages onnx and onnxruntime.
+
+    Raises:
+        InputError: one is missing; the message says how to install it.
+    """
     try:
         import onnx
         import onnxruntime

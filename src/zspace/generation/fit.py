@@ -1,6 +1,6 @@
-"""The samplers of a run: fitted to its codes and stored in it; read from it.
+"""The samplers of a run, which are fitted to its codes, stored in it and read from it.
 
-Reading never fits, and fitting reads nothing but the options of an earlier fit:
+Reading never fits, and fitting reads only the options of an earlier fit:
 
     sampler = read_sampler(run, name, model) or refit_sampler(run, name, model)
 """
@@ -40,20 +40,23 @@ def fit_sampler(
 ) -> Sampler:
     """Fit a sampler to the codes of a run's training images, and store it in the run.
 
-    One that learns by iterations leaves checkpoints in the run's folder samplers/NAME. The same
-    call resumes a fit that was stopped, exactly where its last checkpoint was made; with more
-    iterations it continues one that is finished.
+    A sampler that is trained by iterations leaves checkpoints in the run's folder samplers/NAME.
+    The same call resumes a fit that was interrupted, exactly where its last checkpoint was made;
+    with more iterations it continues a finished fit.
 
     Args:
-        name: of `zspace.recipes.catalogue.names()`.
-        options: of that sampler; its defaults for the rest.
-        checkpoint: whose weights encode the images: "last", or the iteration of a checkpoint.
-        precision: of a fit by iterations, as in `train`.
+        run: the run.
+        name: the sampler's name, one of `zspace.recipes.catalogue.names()`.
+        options: options of the sampler; the others have their defaults.
+        checkpoint: the checkpoint whose weights encode the images, its iteration or "last".
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: the precision of training by iterations, "32" or "bf16".
         progress: told the iteration and the losses whenever they are logged, and whether an
             earlier fit is resumed.
 
+    Returns the fitted sampler, on the model's device.
     Raises:
-        InputError: anything that was given can't be used.
+        InputError: the run, an option or the data can't be used.
     """
     chosen = catalogue.sampler_options(name, options or {})  # before the model is read
     model = api.load(run, checkpoint=checkpoint, device=device)
@@ -74,14 +77,19 @@ def check_sampler(run: str | Path, name: str) -> None:
 
 
 def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | None:
-    """The sampler of that name for a model that `load(run)` gave; None if it must be fitted.
+    """The stored sampler of a given name for a run's model, or None if it must be fitted.
 
-    "prior" is the model's own, and so is GEN's "target". Any other is read from the run; None if it
-    is not there, or was fitted to other weights than this model's.
+    "prior" comes with the model, as does "target" with GEN. Any other sampler is read from the run;
+    the result is None if the run does not have it, or has one that was fitted to other weights.
+
+    Args:
+        run: the run.
+        name: the sampler's name.
+        model: the model that `load(run)` returned.
 
     Raises:
-        InputError: the model has no sampler of its own of that name; no sampler has that name; the
-            stored one is damaged, or of a package that is not installed.
+        InputError: the name is unknown, the model has no such sampler of its own, or the stored
+            sampler is damaged or belongs to a package that is not installed.
     """
     if name in catalogue.OWN:
         own = model.samplers()
@@ -103,7 +111,7 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
             return None
         return held.placed(catalogue.load(held.file))
     except InputError as error:
-        if held.begun() is not None:  # its fit has all that it was made of
+        if held.begun() is not None:  # it can be made again from its fit
             return None
         again = f"'zspace fit-sampler {run} --sampler {name}' makes it again"
         raise InputError(f"{error}: {again}") from error
@@ -117,17 +125,21 @@ def refit_sampler(
     images: Images | None = None,
     progress: Progress = SILENT,
 ) -> Sampler:
-    """Fit a sampler for a model that `load(run)` gave, with the options that the run has for it.
+    """Fit a sampler for a run's model, with the options that the run has for it, and store it.
 
-    These are the options of a fit that was stopped, which is then resumed; else those of the stored
-    sampler; else the defaults.
+    These are the options of a fit that was interrupted, which is then resumed; or else those of the
+    stored sampler, or else the defaults.
 
     Args:
-        images: the run's data, where they have been read.
-        progress: told the iteration and the losses of a fit by iterations.
+        run: the run.
+        name: the sampler's name.
+        model: the model that `load(run)` returned.
+        images: the run's data, if they have been read already.
+        progress: told the iteration and the losses of training by iterations.
 
+    Returns the fitted sampler, on the model's device.
     Raises:
-        InputError: the codes or their labels are not what the sampler needs.
+        InputError: the codes or their labels do not suit the sampler.
     """
     held = _Fit(Run(run), name, model)
     begun = held.begun()
@@ -146,18 +158,27 @@ def refit_sampler(
 def keep_sampler(
     run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
 ) -> Sampler:
-    """Store a sampler of these options, fitted to the model's codes, in the run."""
+    """Store a sampler that was fitted to a model's codes in the run.
+
+    Args:
+        run: the run.
+        name, options: the sampler's name and its options.
+        model: the model.
+        fitted: the sampler.
+
+    Returns the sampler, on the model's device.
+    """
     return _Fit(run, name, model).keep(options, fitted)
 
 
 def weights_fingerprint(model: LatentModel) -> str:
-    """A checksum of a model's weights: tells whose codes a sampler was fitted to."""
+    """A checksum of a model's weights, which says to whose codes a sampler was fitted."""
     return fingerprint(*model.state_dict().values())
 
 
 @dataclass
 class _Fit:
-    """The place of one sampler in a run: its file, and the folder of a fit by iterations."""
+    """The place of a sampler in a run: its file, and the folder of its training by iterations."""
 
     run: Run
     name: str
@@ -169,14 +190,14 @@ class _Fit:
 
     @cached_property
     def mark(self) -> str:
-        """The checksum of the model's weights, which takes a while for a large one."""
+        """The checksum of the model's weights, which takes a while for a large model."""
         return weights_fingerprint(self.model)
 
     def held(self) -> Run | None:
-        """The folder in which a sampler of this name has been trained, finished or not.
+        """The folder of this sampler's training, finished or not, or None if there is none.
 
         Raises:
-            InputError: something else is there.
+            InputError: the folder holds something else.
         """
         folder = self.file.with_suffix("")
         if not folder.exists() and not folder.is_symlink():
@@ -187,7 +208,7 @@ class _Fit:
             raise InputError(f"{folder} is no fit of a sampler: move it away ({error})") from error
 
     def begun(self) -> Run | None:
-        """A fit by iterations to this model's codes, finished or not."""
+        """The folder of this sampler's training on this model's codes, or None if there is none."""
         held = self.held() if catalogue.find(self.name).learns else None
         return held if held is not None and held.config.get("model") == self.mark else None
 
@@ -198,7 +219,7 @@ class _Fit:
         images: Images | None,
         progress: Progress,
     ) -> Sampler:
-        """Fit a sampler of these options, all of which are given, and store it."""
+        """Fit a sampler with options, all of which are given, and store it."""
         fitted = catalogue.make(self.name, self.model.latent_dim, chosen)
         if self.file.is_dir():
             raise InputError(f"{self.file} is a folder: move it away")
@@ -219,8 +240,8 @@ class _Fit:
         precision: Precision,
         progress: Progress,
     ) -> None:
-        """Train a sampler in a folder of its own, on from the last checkpoint of the same fit."""
-        # how codes are drawn is no part of what is learned
+        """Train a sampler in a folder of its own, from the last checkpoint of the same fit."""
+        # options that affect only how codes are drawn are no part of the fit
         config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
         config |= {"sampler": self.name, "precision": precision, "model": self.mark}
         held = self.held()
@@ -269,7 +290,7 @@ class _Fit:
             ) from error
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
-        """Store a fitted sampler of these options in the run."""
+        """Store a fitted sampler with its options in the run."""
         header = {
             "sampler": self.name,
             "dim": self.model.latent_dim,
@@ -280,9 +301,9 @@ class _Fit:
         return self.placed(fitted)
 
     def placed(self, fitted: Sampler) -> Sampler:
-        """A sampler where the model is, which knows the names of the run's classes.
+        """A sampler on the model's device, with the names of the run's classes.
 
-        Convex combinations are judged by a model that classifies.
+        Convex combinations get the judges of a model that classifies.
         """
         fitted.with_names(self.run.facts.classes)
         if isinstance(fitted, Convex):

@@ -1,4 +1,4 @@
-"""Pictures of latents and their convex combinations (ReGene, Figures 4, 7 to 14, B.18 to E.45)."""
+"""Pictures of latents and of convex combinations (ReGene, Figures 4, 7 to 14, B.18 to E.45)."""
 
 from __future__ import annotations
 
@@ -25,29 +25,40 @@ from zspace.metrics import nearest
 from zspace.samplers import Convex
 
 FEATURES_BLOCK = 32
-"""Images whose features are computed at a time."""
+"""The number of images whose features are computed at a time."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Images (N, C, H, W) in [0, 1] in rows of `columns`, some of them framed."""
+    """A sheet of images in rows.
+
+    Attributes:
+        x: images (N, C, H, W) in [0, 1].
+        columns: the number of images in a row.
+        framed: the indices of images that get a frame.
+    """
 
     x: Tensor
     columns: int
     framed: Sequence[int] = ()
 
     def save(self, path: Path) -> None:
+        """Write the sheet to a PNG file."""
         plots.save_sheet(path, self.x, self.columns, self.framed)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What pictures are made of: a model, its convex combinations, the training images.
+    """The objects from which sheets are made.
 
     Attributes:
-        convex: fitted to the codes of these training images.
-        generator: on the model's device.
-        features: images in [0, 1] to vectors, to match by; None: not by features.
+        model: the model that decodes.
+        convex: the sampler of convex combinations, fitted to the codes of the training images.
+        train: the training images, with labels.
+        classes: the names of the labels.
+        generator: the random generator, on the model's device.
+        features: maps images in [0, 1] to vectors by which images are matched; None leaves such
+            matches out.
     """
 
     model: LatentModel
@@ -58,14 +69,24 @@ class Gallery:
     features: Callable[[Tensor], Tensor] | None = None
 
     def decoded(self, z: Tensor) -> Tensor:
+        """The images (N, C, H, W) in [0, 1] that codes (N, D) decode to, on the CPU."""
         with torch.no_grad():
             return blockwise(self.model.decode, z).cpu()
 
     def originals(self, rows: Tensor) -> Tensor:
+        """The training images at some rows (N,), floats (N, C, H, W) in [0, 1]."""
         return as_float(self.train.x[rows.cpu()])
 
     def some(self, label: int, n: int) -> tuple[Tensor, Tensor]:
-        """n different codes of a class, and the images that they are of."""
+        """Random codes of a class, all different, with their images.
+
+        Args:
+            label: the label of the class.
+            n: the number of codes.
+
+        Raises:
+            InputError: the class has fewer images.
+        """
         own = (self.convex.owners == label).nonzero()[:, 0]
         if len(own) < n:
             raise InputError(f"class {self.classes[label]} has {len(own)} images: {n} are needed")
@@ -74,12 +95,18 @@ class Gallery:
         return self.convex.codes[chosen], self.originals(self.convex.rows[chosen])
 
     def blank(self, n: int) -> Tensor:
-        """Cells of the sheet's own colour."""
+        """Images of the sheet's background colour, (n, C, H, W), for empty cells."""
         return torch.full((n, *self.train.x.shape[1:]), plots.PAPER[0] / 255)
 
 
 def collage(of: Gallery, labels: Sequence[int], columns: int = 12) -> Sheet:
-    """A row of generations for each class (Figures D.22 to D.27)."""
+    """A sheet with a row of generated images for each class (Figures D.22 to D.27).
+
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        columns: the number of images in a row.
+    """
     rows = [
         of.decoded(of.convex.combined(columns, label, generator=of.generator).codes)
         for label in labels
@@ -88,10 +115,15 @@ def collage(of: Gallery, labels: Sequence[int], columns: int = 12) -> Sheet:
 
 
 def matrix(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
-    """Pairwise combinations of images of a class, sources framed on the edges (Figures 8 to 11).
+    """A sheet of pairwise combinations of images of a class (Figures 8 to 11).
 
-    Entry (i, j) is D((z_i + z_j) / 2); on the diagonal stand the reconstructions. One block of rows
-    for each class.
+    Each class has a block of rows, with framed source images along two edges. Entry (i, j) is
+    D((z_i + z_j) / 2), so the diagonal shows the reconstructions.
+
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        count: the number of source images of each class.
     """
     blocks: list[Tensor] = []
     framed: list[int] = []
@@ -110,7 +142,10 @@ def matrix(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
 
 
 def interpolation(of: Gallery, labels: Sequence[int]) -> Sheet:
-    """Two images of each class, and what is decoded between their codes at 0.1, ..., 0.9."""
+    """A sheet of interpolations between two images of each class.
+
+    The images between them are decoded from the points 0.1 to 0.9 on the line between their codes.
+    """
     pairs = [of.some(label, 2)[1] for label in labels]
     device = of.generator.device
     a, b = (torch.stack([pair[i] for pair in pairs]).to(device) for i in (0, 1))
@@ -120,10 +155,15 @@ def interpolation(of: Gallery, labels: Sequence[int]) -> Sheet:
 
 
 def overlay(of: Gallery, labels: Sequence[int], combine: Sequence[int] = (2, 3, 5)) -> Sheet:
-    """For each class and n: the sources, the generation (framed), the sources' mean (Figure 7).
+    """A sheet that compares generated images with the means of their sources (Figure 7).
 
-    A line for each class and n; the mean of the sources in pixel space, with the weights of the
-    combination, shows what the generation is not.
+    It has a row for each class and each number of sources: the sources, the generated image
+    (framed), and the mean of the sources' pixels with the weights of the combination.
+
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        combine: the numbers of sources.
     """
     width = max(combine)
     lines: list[Tensor] = []
@@ -140,17 +180,23 @@ def overlay(of: Gallery, labels: Sequence[int], combine: Sequence[int] = (2, 3, 
 
 
 def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
-    """Three rows for each class: Gen-1, its siblings (framed: from its latents), and its children
-    (from its images, encoded again) (Figure 14).
+    """A sheet of generated images, their siblings and their children (Figure 14).
 
-    A further generation combines four times as many of the first as are shown.
+    Each class has three rows: a first generation (framed), a second one combined from its latents
+    (siblings), and a second one combined from its images, encoded again (children). The second
+    generations combine four times as many images of the first as are shown.
+
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        count: the number of images in a row.
     """
     rows: list[Tensor] = []
     framed: list[int] = []
     for label in labels:
         state = of.generator.get_state()
         for origin in ("latents", "images"):
-            of.generator.set_state(state)  # both of the same first generation
+            of.generator.set_state(state)  # the same first generation for both
             first, second = generate(
                 of.model,
                 of.convex,
@@ -168,7 +214,10 @@ def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
 
 
 def vgg16_features(device: str = "auto") -> Callable[[Tensor], Tensor] | None:
-    """VGG16's, where its weights are there; these are read when features are first asked for."""
+    """The function that computes VGG16's features, or None if its weights are missing.
+
+    The weights are read when features are first computed.
+    """
 
     def no_classifier() -> Neutral:
         raise AssertionError("VGG16 is no classifier of the data")
@@ -182,20 +231,35 @@ def vgg16_features(device: str = "auto") -> Callable[[Tensor], Tensor] | None:
 
 @dataclass(frozen=True)
 class Matches:
-    """The nearest to each of N generations, in one way: numbers (N, k), and how near (N, k)."""
+    """The k best matches of each of N images by one measure.
+
+    Attributes:
+        indices: the indices of the matches (N, k).
+        values: the measure (N, k).
+    """
 
     indices: Tensor
     values: Tensor
 
 
 def by_squares(queries: Tensor, reference: Tensor, k: int) -> Matches:
-    """By increasing mean squared error."""
+    """The k matches of least mean squared error.
+
+    Args:
+        queries, reference: images or vectors (N, ...) and (M, ...) of the same sample shape.
+        k: the number of matches.
+    """
     distances, indices = nearest(queries.flatten(1), reference.flatten(1), k)
     return Matches(indices.cpu(), (distances.square() / queries[0].numel()).cpu())
 
 
 def by_similarity(queries: Tensor, reference: Tensor, k: int) -> Matches:
-    """By decreasing SSIM; all images (., C, H, W) in [0, 1]."""
+    """The k matches of largest structural similarity.
+
+    Args:
+        queries, reference: images (N, C, H, W) and (M, C, H, W) in [0, 1].
+        k: the number of matches.
+    """
     window = similarity_window(queries.shape)
     found: list[tuple[Tensor, Tensor]] = []
     for image in queries:
@@ -209,13 +273,21 @@ def by_similarity(queries: Tensor, reference: Tensor, k: int) -> Matches:
 
 
 def closest(of: Gallery, labels: Sequence[int], k: int = 3) -> tuple[Sheet, dict[str, list[float]]]:
-    """A generation of each class and the nearest of the class's training images (Figure 12, E.1).
+    """A sheet of generated images and the nearest training images (Figure 12, E.1).
 
-    Three rows for each class. First: image 1, the generation (framed), image 2, and the k nearest
-    originals by MSE, by SSIM, and by features where there are some. Second: likewise, among the
-    reconstructions of the training images. Third: the k whose latents are nearest.
+    Each class has three rows. The first shows a source image, the generated image (framed), another
+    source image, and the k nearest training images of the class by MSE, by SSIM and, if available,
+    by features. The second shows the nearest reconstructions of training images by the same
+    measures, the third the training images with the nearest latents.
 
-    Returns the sheet, and by way of matching the nearest value for each class.
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        k: the number of nearest images.
+
+    Returns the sheet, and for each measure the nearest image's values, one for each class.
+    Raises:
+        InputError: a class has fewer than k images.
     """
     ways: dict[str, Callable[[Tensor, Tensor, int], Matches]] = {
         "MSE": by_squares,
@@ -260,9 +332,18 @@ def closest(of: Gallery, labels: Sequence[int], k: int = 3) -> tuple[Sheet, dict
 def closest_generations(
     of: Gallery, labels: Sequence[int], count: int = 500, k: int = 5
 ) -> tuple[Sheet, dict[str, list[float]]]:
-    """A generation of each class (framed) and the nearest of `count` others (Figure 13, E.2).
+    """A sheet of generated images and the nearest other generated images (Figure 13, E.2).
 
-    Two rows for each class: by MSE and by SSIM.
+    Each class has two rows, each with an image (framed) and the nearest of others of the class: by
+    MSE, and by SSIM.
+
+    Args:
+        of: the gallery.
+        labels: the labels of the classes.
+        count: the number of other images.
+        k: the number of nearest images that are shown.
+
+    Returns the sheet, and for each measure the nearest image's values, one for each class.
     """
     rows: list[Tensor] = []
     values: dict[str, list[float]] = {"MSE": [], "SSIM": []}
@@ -277,25 +358,33 @@ def closest_generations(
 
 
 def class_means(z: Tensor, y: Tensor, classes: int) -> Tensor:
-    """The mean activation (K, D) of each latent dimension over the codes of each class."""
+    """The mean activation of each latent dimension over the codes of each class, (K, D).
+
+    Args:
+        z, y: codes (N, D) and labels (N,).
+        classes: K, the number of classes.
+    """
     return torch.stack([z[y == label].mean(0) for label in range(classes)])
 
 
 def sparsity(z: Tensor, share: float = 0.1) -> float:
     """The share of latent dimensions whose mean |activation| is below `share` of the largest.
 
-    A number for what the paper's barcodes show: the dimensions that say nothing.
+    It measures what the paper's barcodes show, dimensions without information.
     """
     level = z.abs().mean(0)
     return float((level < share * level.max()).double().mean())
 
 
 def barcodes(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence[str]) -> None:
-    """Each class's mean activation by latent dimension, as a barcode, and as bars over all classes.
+    """Write a picture of the mean activations of latent dimensions (Figures 4, 5, B.19 and B.20).
+
+    Each column shows the activations of each class as barcodes, and those of all classes as bars.
 
     Args:
-        spaces: codes (N, D) and labels (N,) by title, one column of the figure each
-            (Figures 4 and 5, B.19 and B.20).
+        path: the file.
+        spaces: codes (N, D) and labels (N,) by title, one column for each.
+        classes: the names of the labels.
     """
     fig, axes = plots.figure(len(spaces), 2, (5, 2.2))
     for column, (title, (z, y)) in enumerate(spaces.items()):
@@ -313,7 +402,16 @@ def barcodes(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequ
 
 
 def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence[str]) -> None:
-    """t-SNE of codes (N, D) in the colours of their labels (N,), by title (Figures 3, 4, B.18)."""
+    """Write a picture of t-SNE maps of codes, in the colours of their labels (Figures 3, 4, B.18).
+
+    Args:
+        path: the file.
+        spaces: codes (N, D) and labels (N,) by title, one map for each.
+        classes: the names of the labels.
+
+    Raises:
+        InputError: there are fewer than 10 codes.
+    """
     from sklearn.manifold import TSNE
 
     fig, axes = plots.figure(len(spaces), 1, (3.6, 3.6))
@@ -340,7 +438,7 @@ def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence
 
 
 def some_codes(model: LatentModel, part: Part, n: int = 2000) -> tuple[Tensor, Tensor]:
-    """Codes of n images, chosen at random, and their labels."""
+    """The codes and labels of n random images of a part, always the same ones."""
     assert part.y is not None
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:n]
     chosen = part.take(order)
@@ -351,8 +449,8 @@ def some_codes(model: LatentModel, part: Part, n: int = 2000) -> tuple[Tensor, T
 SHEETS: dict[str, tuple[Callable[[Gallery, Sequence[int]], Sheet], str]] = {
     "collage": (collage, "a row of generations for each class"),
     "matrix": (matrix, "pairwise combinations, the sources on the edges"),
-    "interpolation": (interpolation, "between two images of a class, at 0.1 to 0.9"),
-    "overlay": (overlay, "sources, generation, and the sources laid over one another"),
+    "interpolation": (interpolation, "interpolations between two images of a class, at 0.1 to 0.9"),
+    "overlay": (overlay, "sources, the generation, and the sources laid over one another"),
     "family": (family, "generations, their siblings, their children"),
     "closest": (
         lambda of, labels: closest(of, labels)[0],
@@ -363,7 +461,7 @@ SHEETS: dict[str, tuple[Callable[[Gallery, Sequence[int]], Sheet], str]] = {
         "the nearest of other generations",
     ),
 }
-"""Sheets of images by name, and what is on them."""
+"""The sheets of images by name, with descriptions."""
 
 MAPS: dict[
     str, tuple[Callable[[Path, dict[str, tuple[Tensor, Tensor]], Sequence[str]], None], str]
@@ -371,4 +469,4 @@ MAPS: dict[
     "barcodes": (barcodes, "each class's mean activation by latent dimension"),
     "tsne": (tsne, "a map of the codes in the colours of their classes"),
 }
-"""Pictures of the codes themselves."""
+"""The pictures of codes by name, with descriptions."""

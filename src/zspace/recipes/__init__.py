@@ -1,8 +1,8 @@
-"""Recipes: one function per method that builds it with its paper's defaults, and their table.
+"""Recipes: for each method a function that builds it with its paper's defaults, and their table.
 
 A recipe is a function `(facts: Facts, *, ...options) -> Plan`. Its annotated keywords are its
-hyper-parameters, and become the options of `zspace train NAME`. Other packages add theirs
-through the entry-point group `zspace.recipes`.
+hyper-parameters, and become the options of `zspace train NAME`. Other packages add recipes through
+the entry-point group `zspace.recipes`.
 """
 
 from __future__ import annotations
@@ -61,13 +61,18 @@ RECIPES: dict[str, Recipe] = {
 
 
 def recipes() -> list[str]:
-    """The names of all recipes, those of other packages among them."""
+    """The names of all recipes, including those of other packages."""
     others = {e.name for e in entry_points(group="zspace.recipes")}
     return [*RECIPES, *sorted(others - RECIPES.keys())]
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name. `InputError` for an unknown one, with the nearest name."""
+    """The recipe of a given name.
+
+    Raises:
+        InputError: the name is unknown (the message suggests the most similar one), or another
+            package's recipe can't be loaded.
+    """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"a recipe is named by a text, not by {name!r}")
     if name in RECIPES:
@@ -83,7 +88,15 @@ def find(name: str) -> Recipe:
 
 
 def plan_of(config: Mapping[str, Any], facts: Facts) -> Plan:
-    """The plan of a run's configuration, all of whose options are there."""
+    """The plan that a recipe makes from a run's configuration.
+
+    Args:
+        config: the configuration, with all options of its recipe.
+        facts: what is known of the data.
+
+    Raises:
+        InputError: the recipe is unknown, or refuses its options or the data.
+    """
     build = find(config["recipe"])
     return build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
 

@@ -1,4 +1,4 @@
-"""`zspace train aae`."""
+"""The recipe of `zspace train aae`."""
 
 from __future__ import annotations
 

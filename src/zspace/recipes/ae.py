@@ -1,4 +1,4 @@
-"""`zspace train ae`."""
+"""The recipe of `zspace train ae`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ def ae(
     latent_dim: shared.LatentDim = None,
     loss: Annotated[
         Literal["squared-error", "absolute-error"],
-        About("reconstruction term: summed over pixels, or (ReGene's section 4) their mean"),
+        About(
+            "reconstruction term: the squared error, summed over pixels, or the absolute error, "
+            "their mean (ReGene, section 4)"
+        ),
     ] = "squared-error",
     arch: Annotated[
         Literal["conv", "fc", "regene"],
         About(
-            "the FlexAE paper's networks, fully connected ones (GEN's), or ReGene's, whose codes "
-            "have the size that their widths give"
+            "networks: the FlexAE paper's, GEN's fully connected ones, or ReGene's, whose widths "
+            "determine the size of a code"
         ),
     ] = "conv",
     width: shared.Width = 64,
     decoder_width: Annotated[
         int | None,
         About(
-            "regene: channels of the decoder's first convolutions (unset: four times the width)",
+            "channels of the first convolutions of ReGene's decoder (unset: four times the width)",
             least=1,
         ),
     ] = None,

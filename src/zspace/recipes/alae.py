@@ -1,4 +1,4 @@
-"""`zspace train alae`."""
+"""The recipe of `zspace train alae`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def alae(
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
-    gamma: Annotated[float, About("weight of the gradient penalty, halved", least=0)] = 10.0,
+    gamma: Annotated[
+        float, About("gamma; half of it is the weight of the gradient penalty", least=0)
+    ] = 10.0,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,

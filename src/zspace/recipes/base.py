@@ -1,4 +1,4 @@
-"""What recipes take and return, and the options that they share."""
+"""The parts that recipes are made of: stages, plans, and the choice of networks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from zspace.training import Rate, constant
 
 
 def all_training(images: Images) -> Part:
-    """The training images and their labels."""
+    """The training part of a data set, which most stages are trained on."""
     return images.train
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A method that is to be trained, and how.
+    """A stage of a training: a method, and how it is trained.
 
     Attributes:
-        iterations, batch_size: of the training.
-        replacement: every batch is drawn anew from all images, not epoch by epoch.
-        reserve: images that each epoch sets aside (see `Batches`).
-        rate: of all optimisers, by the stage's own iteration.
-        data: what the batches are of, asked for when the stage begins: earlier ones are done.
+        method: the method.
+        iterations: the number of iterations.
+        batch_size: the number of images in a batch.
+        replacement: whether every batch is drawn from all images, rather than epoch by epoch.
+        reserve: the number of images that each epoch sets aside (see `Batches`).
+        rate: the learning-rate schedule, by the stage's own iterations.
+        data: makes the data that the stage is trained on; it is called when the stage begins, after
+            the earlier ones.
     """
 
     method: Method
@@ -46,14 +49,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model that is not trained yet, and how it is to be trained.
+    """An untrained model, and how it is trained.
 
     Attributes:
-        stages: trained one after the other; the model holds all that they train.
-        found: options that were left unset and are now known: the run's configuration keeps them.
-        sources: runs that it begins with, which must stay.
-        begin: called before a training begins, but not where a run is gone on with or read: takes
-            what must be there from elsewhere, such as published weights.
+        model: the model, which holds everything that the stages train.
+        stages: the stages, in order.
+        found: values that were found for unset options, to be stored in the run's configuration.
+        begin: loads what the model needs from elsewhere, such as published weights; it is called
+            before a training begins, but not when a run is resumed or read.
+        sources: the folders of runs that the training starts from, which must be kept.
     """
 
     model: LatentModel
@@ -64,11 +68,14 @@ class Plan:
 
     @property
     def iterations(self) -> int:
+        """The number of iterations of all stages."""
         return sum(stage.iterations for stage in self.stages)
 
     def left(self, done: int) -> list[tuple[int, Stage]]:
-        """The stages that are not finished after `done` iterations, or else the last one, each with
-        the number of iterations before it."""
+        """The stages that are not finished after `done` iterations, or else the last stage.
+
+        Each comes with the number of iterations of the stages before it.
+        """
         before = 0
         left: list[tuple[int, Stage]] = []
         for stage in self.stages:
@@ -79,12 +86,20 @@ class Plan:
 
 
 def one_stage(model: LatentModel, iterations: int, batch_size: int, **more: Any) -> Plan:
-    """The plan of a model that trains all at once; more: of `Stage`."""
+    """The plan of a model that is trained in a single stage.
+
+    Args:
+        model: the model.
+        iterations, batch_size, more: fields of the `Stage`.
+    """
     return Plan(model, (Stage(model, iterations, batch_size, **more),))
 
 
 class Recipe(Protocol):
-    """A recipe; its keywords are read from its signature by `zspace.options.options_of`."""
+    """A function that makes a plan from facts about the data and from options.
+
+    Its options are read from its signature by `zspace.options.options_of`.
+    """
 
     def __call__(self, facts: Facts, /) -> Plan: ...
 
@@ -92,7 +107,16 @@ class Recipe(Protocol):
 def flexae_nets(
     facts: Facts, latent_dim: int | None, width: int, hidden: int | None, **more: Any
 ) -> FlexAENets:
-    """The FlexAE paper's networks. Unset sizes are those of its Tables 6 (vectors) and 7."""
+    """The FlexAE paper's networks.
+
+    Args:
+        facts: what is known of the data.
+        latent_dim: the size of a code; None means 20 for grey images, 64 for colour, 2 for vectors.
+        width: the channels of the first convolution.
+        hidden: the units of the fully connected layers; None means 1024 for images and 128 for
+            vectors, as in the paper's Tables 7 and 6.
+        more: further arguments of `FlexAENets`.
+    """
     units = 1024 if facts.is_image else 128
     dim = latent_dim or _code_size(facts)
     return FlexAENets(facts.shape, dim, width, hidden or units, facts.bounded, **more)
@@ -105,7 +129,18 @@ def networks(
     width: int,
     hidden: int | None,
 ) -> FlexAENets | GENNets | LSRGANNets:
-    """Encoder and decoder: the FlexAE paper's networks, fully connected ones, or residual ones."""
+    """The networks of an encoder and a decoder, of one of three architectures.
+
+    Args:
+        facts: what is known of the data.
+        arch: "conv" for FlexAE's, "fc" for GEN's fully connected ones, "resnet" for LSR-GAN's.
+        latent_dim: the size of a code; None means 128 for "resnet", else as in `flexae_nets`.
+        width: the channels of the first convolution or block.
+        hidden: the units of the fully connected layers; None for "resnet".
+
+    Raises:
+        InputError: the networks do not suit the data, or `hidden` is given for "resnet".
+    """
     if arch != "resnet":
         return plain_networks(facts, arch, latent_dim, width, hidden)
     if hidden is not None:
@@ -120,32 +155,52 @@ def plain_networks(
     width: int,
     hidden: int | None,
 ) -> FlexAENets | GENNets:
-    """The networks of the FlexAE paper, or fully connected ones, critics and generator included."""
+    """The FlexAE paper's networks or GEN's fully connected ones, which include critics.
+
+    Args:
+        facts: what is known of the data.
+        arch: "conv" or "fc".
+        latent_dim, width, hidden: what `flexae_nets` and `fc_nets` take.
+
+    Raises:
+        InputError: the networks do not suit the data.
+    """
     if arch == "conv":
         return flexae_nets(facts, latent_dim, width, hidden)
     return fc_nets(facts, latent_dim, hidden)
 
 
 def with_labels(facts: Facts) -> Facts:
-    """The facts of data with labels' indicators (`zspace.nets.conditional.labelled`)."""
+    """The facts about data to which labels are added (`zspace.nets.conditional.labelled`)."""
     first, *rest = facts.shape
     return replace(facts, shape=(first + len(facts.classes), *rest))
 
 
 def checked_likelihood(likelihood: Likelihood, facts: Facts) -> Likelihood:
-    """The likelihood itself, where it suits the data."""
+    """The likelihood itself, after a check that it suits the data.
+
+    Raises:
+        InputError: a Bernoulli likelihood is asked for vectors.
+    """
     if likelihood == "bernoulli" and not facts.is_image:
         raise InputError("--likelihood bernoulli needs images: vectors need not lie in [0, 1]")
     return likelihood
 
 
 def fc_nets(facts: Facts, latent_dim: int | None, hidden: int | None, **more: Any) -> GENNets:
-    """Fully connected networks, with FlexAE's sizes of codes."""
+    """GEN's fully connected networks, with the sizes of codes of FlexAE.
+
+    Args:
+        facts: what is known of the data.
+        latent_dim: the size of a code; None means 20 for grey images, 64 for colour, 2 for vectors.
+        hidden: the units of each hidden layer; None means 512.
+        more: further arguments of `GENNets`.
+    """
     return GENNets(facts.shape, latent_dim or _code_size(facts), hidden or 512, **more)
 
 
 def _code_size(facts: Facts) -> int:
-    """The FlexAE paper's, for grey images, colour images and vectors."""
+    """The FlexAE paper's size of a code for grey images, colour images or vectors."""
     if not facts.is_image:
         return 2
     return 20 if facts.shape[0] == 1 else 64

@@ -1,8 +1,8 @@
-"""Samplers by name: the table by which commands know them, and how one is stored.
+"""The table of samplers by name, and the storage of fitted samplers.
 
 Every list of samplers, on the command line, in help texts, in messages and in the docs, is made
-from here. A class says of itself what it can do (`zspace.core.Sampler`). Other packages add theirs
-through the entry-point group `zspace.samplers`.
+from this table. Each class describes what it can do (see `zspace.core.Sampler`). Other packages add
+samplers through the entry-point group `zspace.samplers`.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ SAMPLERS: dict[str, type[Sampler]] = {
     "two-stage": TwoStageSampler,
     "pushforward": LearnedPushforward,
 }
-"""zspace's own samplers that can be fitted to the codes of any trained model, by name."""
+"""The library's samplers that can be fitted to the codes of any trained model, by name."""
 
 OWN = ("prior", "target")
 """The names of samplers that come with a model (`LatentModel.samplers`)."""
 
 
 def names() -> list[str]:
-    """The names of all samplers that can be fitted, those of other packages among them."""
+    """The names of all samplers that can be fitted, including those of other packages."""
     return [*SAMPLERS, *sorted(plugins(GROUP).keys() - {*SAMPLERS, *OWN})]
 
 
 def find(name: str) -> type[Sampler]:
-    """The sampler of that name.
+    """The class of the sampler of a given name.
 
     Raises:
-        InputError: no sampler has that name (the message says which is nearest), or another
-            package's can't be loaded or is none.
+        InputError: the name is unknown (the message suggests the most similar one), or another
+            package's sampler can't be loaded or is no `Sampler`.
     """
     if name in SAMPLERS:
         return SAMPLERS[name]
@@ -79,12 +79,12 @@ def find(name: str) -> type[Sampler]:
 
 
 def kinds() -> dict[str, type[Sampler]]:
-    """Every sampler by name. Those of other packages that can't be loaded are left out."""
+    """The classes of all samplers by name, without those of other packages that can't be loaded."""
     return {name: kind for name in names() if isinstance(kind := _found(name), type)}
 
 
 def faults() -> dict[str, str]:
-    """Why other packages' samplers can't be used, by name; empty when all is well."""
+    """The reasons why other packages' samplers can't be loaded, by name; empty if all can."""
     return {name: str(kind) for name in names() if isinstance(kind := _found(name), InputError)}
 
 
@@ -96,7 +96,7 @@ def _found(name: str) -> type[Sampler] | InputError:
 
 
 def which(can: Callable[[type[Sampler]], bool]) -> list[str]:
-    """The names of the samplers whose class can do something.
+    """The names of the samplers whose class satisfies a condition.
 
     >>> which(lambda kind: kind.learns)
     ['flow-matching', 'flow', 'two-stage', 'pushforward']
@@ -110,7 +110,7 @@ def densities() -> list[str]:
 
 
 def listed(found: list[str], last: str = "or") -> str:
-    """Names as a sentence has them.
+    """Names joined as in a sentence, with a last conjunction.
 
     >>> listed(["normal", "mixture", "kde"])
     'normal, mixture or kde'
@@ -119,30 +119,55 @@ def listed(found: list[str], last: str = "or") -> str:
 
 
 def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampler:
-    """An unfitted sampler of codes (N, dim) with these options and the defaults of the rest."""
+    """An unfitted sampler.
+
+    Args:
+        name: the sampler's name.
+        dim: D, the size of a code.
+        options: options by name; the others have their defaults.
+
+    Raises:
+        InputError: the name or an option is unknown, or a value is not allowed.
+    """
     kind = find(name)
     return kind(dim, **sampler_options(name, options or {}))  # type: ignore[call-arg]
 
 
 def sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a sampler, checked; those that are not given have their defaults."""
+    """The values of all options of a sampler: given values, after a check, and defaults.
+
+    Raises:
+        InputError: the sampler or an option is unknown, or a value is not allowed.
+    """
     return checked(options_of(find(name)), options, f"option of the sampler {name}")
 
 
 def drawing_options(name: str) -> dict[str, Option]:
-    """The options of a sampler that say how codes are drawn, and not what it is fitted to."""
+    """The options of a sampler that affect how codes are drawn, but not how it is fitted."""
     kind = Sampler if name in OWN else find(name)
     return {n: o for n, o in options_of(kind).items() if n in kind.drawing}
 
 
 def check_label(name: str, label: object) -> None:
-    """Refuse a label for a sampler that knows none, before it is fitted."""
+    """Refuse a label for a sampler that knows none, before it is fitted.
+
+    Args:
+        name: the sampler's name.
+        label: the label, or None, which is always allowed.
+
+    Raises:
+        InputError: a label is given, and the sampler knows none.
+    """
     if label is not None and name not in OWN and not find(name).by_label:
         raise InputError(f"the sampler {name} knows no labels: leave out --label")
 
 
 def check_drawn(name: str) -> None:
-    """Refuse what is neither a model's own nor the name of a sampler that can be fitted."""
+    """Check the name of a sampler to draw from, which may come with a model or be fitted.
+
+    Raises:
+        InputError: the name is unknown, or the sampler can't be loaded.
+    """
     if name in OWN:
         return
     if name not in names():
@@ -151,9 +176,13 @@ def check_drawn(name: str) -> None:
 
 
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
-    """Store a fitted sampler; the header names its kind, dimension and options.
+    """Store a fitted sampler.
 
-    The file of another package's sampler also names that package.
+    Args:
+        sampler: the sampler.
+        path: the file.
+        header: the sampler's name, dimension and options. The package of another package's sampler
+            is added.
     """
     entry = plugins(GROUP).get(header["sampler"])
     whose = {} if entry is None or header["sampler"] in SAMPLERS else {"package": package_of(entry)}
@@ -161,7 +190,11 @@ def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
 
 
 def check_installed(path: Path) -> None:
-    """Refuse a stored sampler of a package that is not installed; the message names it."""
+    """Check that the package of a stored sampler is installed.
+
+    Raises:
+        InputError: it is not installed (the message names it), or the file can't be read.
+    """
     header = read_header(path)
     name, package = header.get("sampler"), header.get("package")
     if isinstance(package, str) and isinstance(name, str) and name not in names():
@@ -172,10 +205,10 @@ def check_installed(path: Path) -> None:
 
 
 def load(path: Path) -> Sampler:
-    """A sampler that `save` stored.
+    """A sampler that `save` stored, in eval mode.
 
     Raises:
-        InputError: the file is damaged or no sampler, or the package of its sampler is missing.
+        InputError: the file is damaged, holds no sampler, or the sampler's package is missing.
     """
     check_installed(path)
     tensors, header = read_tensors(path)

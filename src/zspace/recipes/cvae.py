@@ -1,4 +1,4 @@
-"""`zspace train cvae`."""
+"""The recipe of `zspace train cvae`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zspace train flexae` and `zspace train flexae-sr`."""
+"""The recipes of `zspace train flexae` and `zspace train flexae-sr`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from zspace.recipes.base import Facts, Plan, fc_nets, flexae_nets, one_stage
 from zspace.samplers import Pushforward
 
 MOMENTUM = 0.01
-"""Batch norm's: its running statistics blend some hundred passes, since the decoder sees three
-kinds in turn (reconstruction, interpolation, generation)."""
+"""Batch norm's momentum, with which its running statistics average over some hundred passes.
+
+The decoder sees three kinds of codes in turn: of reconstructions, interpolations and generations.
+"""
 
 
 def flexae(
@@ -22,32 +24,40 @@ def flexae(
     iterations: shared.Iterations = 130_000,
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
-    smoothing: Annotated[bool, About("the image critic on interpolations: FlexAE-SR")] = False,
+    smoothing: Annotated[
+        bool, About("train with an image critic on interpolations, which is FlexAE-SR")
+    ] = False,
     critic_steps: Annotated[
-        int, About("updates of the critics for each of the others", least=1)
+        int, About("updates of the critics for each update of the other networks", least=1)
     ] = 5,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
     last_activation: Annotated[
-        Literal["elu", "relu"], About("of the decoder's last block: the paper's, or its code's")
+        Literal["elu", "relu"],
+        About("activation of the decoder's last block: the paper's, or the authors' code's"),
     ] = "elu",
     last_kernel: Annotated[
-        Literal[4, 3], About("of the decoder's last convolution: the paper's, or its code's")
+        Literal[4, 3],
+        About("side of the decoder's last kernel: the paper's, or the authors' code's"),
     ] = 4,
-    ae_rate: Annotated[float, About("Adam's rate for reconstruction", above=0)] = RATES["ae"],
-    critic_rate: Annotated[float, About("for the critic of codes", above=0)] = RATES["critic"],
-    regulariser_rate: Annotated[float, About("for the critic of images", above=0)] = RATES[
-        "regulariser"
-    ],
-    ae_reg_rate: Annotated[float, About("for smoothing the autoencoder", above=0)] = RATES[
-        "ae_reg"
-    ],
+    ae_rate: Annotated[
+        float, About("Adam's learning rate for the reconstruction", above=0)
+    ] = RATES["ae"],
+    critic_rate: Annotated[
+        float, About("Adam's learning rate for the critic of codes", above=0)
+    ] = RATES["critic"],
+    regulariser_rate: Annotated[
+        float, About("Adam's learning rate for the critic of images", above=0)
+    ] = RATES["regulariser"],
+    ae_reg_rate: Annotated[
+        float, About("Adam's learning rate for smoothing the autoencoder", above=0)
+    ] = RATES["ae_reg"],
     generator_rate: Annotated[
-        float, About("for the generator (the paper's; its code has 2e-4)", above=0)
+        float, About("Adam's learning rate for the generator (2e-4 in the authors' code)", above=0)
     ] = RATES["generator"],
     encoder_rate: Annotated[
-        float, About("for moving the codes towards the prior", above=0)
+        float, About("Adam's learning rate for moving codes towards the prior", above=0)
     ] = RATES["encoder"],
 ) -> Plan:
     """An autoencoder whose latent prior is learned with it (Mondal et al., 2021)."""

@@ -1,4 +1,4 @@
-"""`zspace train dcgan`, `wgan-gp` and `sngan`."""
+"""The recipes of `zspace train dcgan`, `wgan-gp` and `sngan`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BETAS: dict[Adversary, tuple[float, float]] = {
     "wasserstein": (0.0, 0.9),
     "hinge": (0.0, 0.9),
 }
-"""Adam's decay rates in the three papers."""
+"""Adam's decay rates in the three papers, by the name of the loss."""
 
 
 def gan(
@@ -31,7 +31,10 @@ def gan(
     latent_dim: shared.LatentDim = None,
     critic_steps: Annotated[
         int | None,
-        About("updates of the critic for each other (unset: 1 for DCGAN, else 5)", least=1),
+        About(
+            "updates of the critic for each update of the generator (unset: 1 for DCGAN, else 5)",
+            least=1,
+        ),
     ] = None,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
@@ -40,7 +43,7 @@ def gan(
         float | None, About("learning rate of Adam (unset: 2e-4, for WGAN-GP 1e-4)", above=0)
     ] = None,
 ) -> Plan:
-    """A conditional GAN, FlexAE's decoder against its image critic."""
+    """A GAN of FlexAE's decoder and image critic, conditional if the data have labels."""
     if not facts.is_image:
         raise InputError(
             f"dcgan, wgan-gp and sngan make images, not vectors, as these of {facts.shape[0]} "
@@ -70,8 +73,8 @@ def gan(
 
 
 dcgan = partial(gan, adversary="logistic")
-dcgan.__doc__ = "A conditional DCGAN (Radford et al., 2016), FlexAE's decoder and image critic."
+dcgan.__doc__ = "A conditional DCGAN (Radford et al., 2016) with FlexAE's decoder and critic."
 wgan_gp = partial(gan, adversary="wasserstein")
-wgan_gp.__doc__ = "A conditional WGAN-GP (Gulrajani et al., 2017), FlexAE's decoder and critic."
+wgan_gp.__doc__ = "A conditional WGAN-GP (Gulrajani et al., 2017) with FlexAE's decoder and critic."
 sngan = partial(gan, adversary="hinge")
-sngan.__doc__ = "A conditional SNGAN (Miyato et al., 2018), FlexAE's decoder and image critic."
+sngan.__doc__ = "A conditional SNGAN (Miyato et al., 2018) with FlexAE's decoder and critic."

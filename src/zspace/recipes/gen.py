@@ -1,4 +1,4 @@
-"""`zspace train gen`."""
+"""The recipe of `zspace train gen`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from zspace.samplers.mixture import Mixture
 GENLatentDim = Annotated[
     int | None,
     About(
-        "size of a code (unset: 8 for grey images, 25 for colour, 40 above 32 pixels, 2 for "
-        "vectors or a mixture)",
+        "size of a code (unset: 8 for grey images, 25 for colour ones, 40 for colour above 32 "
+        "pixels, 2 for vectors or a mixture)",
         least=1,
     ),
 ]
 GENArchitecture = Annotated[
     Literal["conv", "fc"] | None,
-    About("the FlexAE paper's networks, or fully connected ones (unset: fc, for colour conv)"),
+    About(
+        "networks: the FlexAE paper's, or fully connected ones (unset: conv for colour, else fc)"
+    ),
 ]
 
 
@@ -38,43 +40,47 @@ def gen(
     latent_dim: GENLatentDim = None,
     target: Annotated[
         Literal["normal", "mixture"],
-        About("what the codes are matched to: N(0, I), or a ring of unit Gaussians"),
+        About("distribution that the codes are matched to: N(0, I), or a ring of unit Gaussians"),
     ] = "normal",
     components: shared.Components = None,
     separation: shared.Separation = 6.0,
     labelled: Annotated[
         int | None,
         About(
-            "training images whose labels are used: each class gets its own "
-            "component of the mixture",
+            "number of training images whose labels are used, so that each class gets its own "
+            "component of the mixture (unset: none)",
             least=1,
         ),
     ] = None,
     centres: Annotated[
         int | None,
         About(
-            "m, images set aside for the kernel density (unset: 10,000, above 32 pixels "
-            "20,000, or half of the training images)",
+            "number m of images set aside for the kernel density (unset: 10,000, or 20,000 for "
+            "colour above 32 pixels, but at most half of the training images)",
             least=2,
         ),
     ] = None,
     bandwidth: Annotated[
         float | None,
-        About("h of the kernel density, below 1 (unset: the optimal one, estimated)", least=0.001),
+        About(
+            "bandwidth h of the kernel density, below 1 (unset: an estimate of the optimum)",
+            least=0.001,
+        ),
     ] = None,
     weight: Annotated[
-        float, About("lambda, of the divergence against the mean error of a pixel", least=0)
+        float,
+        About("weight lambda of the divergence, relative to the mean error of a pixel", least=0),
     ] = 0.01,
     form: Annotated[
         Literal["jsd", "non-saturating"] | None,
         About(
-            "of the divergence: the paper's, or one that also pulls codes from afar (unset: "
-            "non-saturating for a mixture)"
+            "form of the divergence: the paper's, or one that also attracts distant codes (unset: "
+            "non-saturating for a mixture, else jsd)"
         ),
     ] = None,
     lag: Annotated[int, About("iterations between encodings of the centres", least=1)] = 10,
     floor: Annotated[
-        bool, About("hold the kernel density above the target's at its 99.9% edge")
+        bool, About("keep the kernel density above the target's density at its 99.9% edge")
     ] = True,
     arch: GENArchitecture = None,
     width: shared.Width = 64,
@@ -134,7 +140,7 @@ def gen(
 
 
 def code_size(facts: Facts) -> int:
-    """The paper's: 8 on MNIST, 25 on SVHN, 40 on CelebA (section 5.3)."""
+    """The paper's size of a code: 8 for MNIST, 25 for SVHN, 40 for CelebA (GEN, section 5.3)."""
     if not facts.is_image:
         return 2
     if facts.shape[0] == 1:
@@ -143,11 +149,21 @@ def code_size(facts: Facts) -> int:
 
 
 def default_architecture(facts: Facts) -> Literal["conv", "fc"]:
+    """The architecture for some data unless another is chosen: convolutions for colour images."""
     return "conv" if facts.is_image and facts.shape[0] == 3 else "fc"
 
 
 def ring(components: int, dim: int, separation: float, *, labelled: bool = False) -> Mixture:
-    """Unit Gaussians of equal weight, evenly on a circle in the first two dimensions, or a line."""
+    """A mixture of unit Gaussians of equal weight on a circle in the first two dimensions.
+
+    Their means are evenly spaced on the circle, or on a line in one dimension.
+
+    Args:
+        components: the number of Gaussians.
+        dim: D, the size of a code.
+        separation: the distance between neighbours.
+        labelled: whether component k belongs to the label k.
+    """
     means = torch.zeros(components, dim)
     if dim == 1:
         means[:, 0] = separation * (torch.arange(components) - (components - 1) / 2)
@@ -160,7 +176,15 @@ def ring(components: int, dim: int, separation: float, *, labelled: bool = False
 
 
 def find_bandwidth(target: Mixture, centres: int) -> float:
-    """h_opt, from three trials, to four digits."""
+    """The optimal bandwidth h_opt of a target, the mean of three trials to four digits.
+
+    Args:
+        target: the target density.
+        centres: the number of centres.
+
+    Raises:
+        InputError: h_opt is not below 1; the message says what to change.
+    """
     components, dim = target.means.shape
     found = optimal_bandwidths(target, centres, trials=3, queries=min(centres, 4000))
     h = float(found.nanmean())

@@ -1,4 +1,4 @@
-"""`zspace train lsrgan`."""
+"""The recipe of `zspace train lsrgan`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zspace.storage.files import load_state
 from zspace.storage.run import Run
 
 VAE_EPOCHS, GAN_EPOCHS = 100, 500
-"""Of the paper, on CIFAR-10."""
+"""The paper's epochs of the VAE and of the GAN on CIFAR-10."""
 
 
 def lsrgan(
@@ -28,8 +28,8 @@ def lsrgan(
     encoder: Annotated[
         str | None,
         About(
-            "a run whose model has a posterior: its encoder is frozen and rendered "
-            "(unset: a VAE is trained first)"
+            "run of a model with a posterior, whose encoder is frozen and rendered (unset: a VAE "
+            "is trained first)"
         ),
     ] = None,
     encoder_config: Annotated[
@@ -37,12 +37,18 @@ def lsrgan(
     ] = None,
     iterations: Annotated[
         int | None,
-        About("of the VAE and the GAN together (unset: the paper's 100 and 500 epochs)", least=2),
+        About(
+            "training iterations of the VAE and the GAN together (unset: the paper's 100 and 500 "
+            "epochs)",
+            least=2,
+        ),
     ] = None,
     vae_iterations: Annotated[
-        int | None, About("of the VAE alone (unset: a sixth)", least=1)
+        int | None, About("training iterations of the VAE alone (unset: a sixth of all)", least=1)
     ] = None,
-    batch_size: Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)] = 32,
+    batch_size: Annotated[
+        int, About("images in a batch, at least 2 because of batch norm", least=2)
+    ] = 32,
     latent_dim: Annotated[int | None, About("size of the VAE's code (unset: 128)", least=1)] = None,
     beta: Annotated[
         float | None, About("weight of the VAE's KL divergence (unset: 1)", least=0)
@@ -50,28 +56,31 @@ def lsrgan(
     likelihood: Annotated[
         Likelihood | None,
         About(
-            "the VAE's reconstruction term, summed over pixels (unset: "
-            "log-mse, a Gaussian of the likeliest variance)"
+            "likelihood of the VAE's reconstruction, summed over pixels (unset: log-mse, a "
+            "Gaussian with the likeliest variance)"
         ),
     ] = None,
     renderer: Annotated[
         Literal["copy", "resnet"],
-        About("begins as a copy of the autoencoder's decoder, or is a residual network of its own"),
+        About("renderer: a copy of the autoencoder's decoder, or a new residual network"),
     ] = "copy",
     weight: Annotated[
-        float, About("lambda, of -log q(z | g(z)) against the GAN's loss", least=0)
+        float, About("weight lambda of -log q(z | g(z)), relative to the GAN's loss", least=0)
     ] = 1.0,
     reduction: Annotated[
         Literal["mean", "sum"],
-        About("of log q over a code's dimensions: as in the authors' code, or in the formula"),
+        About(
+            "reduction of log q over a code's dimensions: the mean, as in the authors' code, or "
+            "the sum, as in the paper's formula"
+        ),
     ] = "mean",
     width: Annotated[
-        int, About("channels of the residual networks' first block, even", least=2)
+        int, About("channels of the residual networks' first block, an even number", least=2)
     ] = 64,
     learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
     """A GAN that renders what a frozen VAE encoder knows (LSR-GAN, 2020)."""
-    # the table of recipes, of which this is one
+    # imported here, since the table of recipes contains this one
     from zspace.recipes import plan_of
 
     nets = LSRGANNets(facts.shape, latent_dim or 128, width)
@@ -124,7 +133,7 @@ def lsrgan(
         first, total = 0, iterations or GAN_EPOCHS * per_epoch
         found = {"iterations": total, "encoder_config": json.dumps(described, sort_keys=True)}
         nets = LSRGANNets(facts.shape, trained.latent_dim, width)
-    # of another LSR-GAN: what that renders, too
+    # the model of another LSR-GAN gives the model that it renders
     vae = trained.vae if isinstance(trained, LSRGAN) else trained
     if not isinstance(vae, Variational):
         raise InputError(
@@ -156,7 +165,7 @@ def lsrgan(
 
 
 def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]:
-    """Recipe and options of the encoder's run: as they are noted, or as the run has them."""
+    """The recipe and options of the encoder's run, from a configuration or from the run itself."""
     if not encoder:
         raise InputError("--encoder must be the folder of a run, not an empty text")
     if config is None:

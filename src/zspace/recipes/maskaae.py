@@ -1,4 +1,4 @@
-"""`zspace train mask-aae`."""
+"""The recipe of `zspace train mask-aae`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ def mask_aae(
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
     reconstruction: Annotated[
-        float, About("weight of the error in what the mask minimises", least=0)
+        float, About("weight of the reconstruction error in the mask's loss", least=0)
     ] = 0.1,
-    fooling: Annotated[float, About("likewise, of the discriminator", least=0)] = 1.0,
-    closing: Annotated[float, About("likewise, of what is neither open nor closed", least=0)] = 0.1,
+    fooling: Annotated[
+        float, About("weight of fooling the discriminator in the mask's loss", least=0)
+    ] = 1.0,
+    closing: Annotated[
+        float, About("weight of half-open dimensions in the mask's loss", least=0)
+    ] = 0.1,
     mask_rate: Annotated[float, About("learning rate of Adam for the mask", above=0)] = 1e-3,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
     learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
-    """An adversarial autoencoder that masks dimensions (Mondal et al., 2020), FlexAE's networks."""
+    """MaskAAE, which masks dimensions of codes, with FlexAE's networks (Mondal et al., 2020)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = MaskAAE(

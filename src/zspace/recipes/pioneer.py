@@ -1,4 +1,4 @@
-"""`zspace train pioneer`."""
+"""The recipe of `zspace train pioneer`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ def pioneer(
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
-    reconstruction: Annotated[float, About("a, of the mean error of a pixel", least=0)] = 10.0,
-    codes: Annotated[float, About("b, of the cosine distance of codes", least=0)] = 1000.0,
+    reconstruction: Annotated[
+        float, About("weight a of the mean error of a pixel", least=0)
+    ] = 10.0,
+    codes: Annotated[float, About("weight b of the cosine distance of codes", least=0)] = 1000.0,
     margin: Annotated[
         float,
-        About("how far the encoder sets generated images apart, in nats per dimension", least=0),
+        About(
+            "margin M by which the encoder separates generated images, in nats per dimension",
+            least=0,
+        ),
     ] = 0.25,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
     learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
-    """An adversarial generator-encoder (Heljakka et al., 2018), not growing, FlexAE's networks."""
+    """An adversarial generator-encoder with FlexAE's networks (Heljakka et al., 2018)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     if dim < 2:

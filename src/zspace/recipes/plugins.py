@@ -1,4 +1,4 @@
-"""What other packages add through entry points: looked up by name, loaded only when asked for."""
+"""Recipes and samplers of other packages, found by entry points and loaded only when used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zspace.errors import InputError
 
 
 def plugins(group: str) -> dict[str, EntryPoint]:
-    """The entry points of a group by name; where two packages use one name, the first counts."""
+    """The entry points of a group by name; if two packages use the same name, the first counts."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         found.setdefault(entry.name, entry)
@@ -17,15 +17,16 @@ def plugins(group: str) -> dict[str, EntryPoint]:
 
 
 def package_of(entry: EntryPoint) -> str:
-    """The name of the package that an entry point comes from, as pip knows it."""
+    """The name of the package that an entry point belongs to, as pip knows it."""
     return entry.value.split(":")[0].split(".")[0] if entry.dist is None else entry.dist.name
 
 
 def load_plugin(entry: EntryPoint, kind: str) -> Any:
-    """What an entry point names.
+    """The object that an entry point names.
 
     Args:
-        kind: what it should be, for the message: "recipe" or "sampler".
+        entry: the entry point.
+        kind: the kind of object for the error message, "recipe" or "sampler".
 
     Raises:
         InputError: it can't be imported; the message names the package and the reason.

@@ -1,4 +1,4 @@
-"""`zspace train vampprior`, `vae-flow` and `vae-iop`: VAEs whose prior or posterior is learned."""
+"""The recipes of `zspace train vampprior`, `vae-flow` and `vae-iop`, with learned distributions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def vampprior(
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 100,
     latent_dim: shared.LatentDim = None,
-    pseudo_inputs: Annotated[int, About("K, components of the prior", least=1, most=100_000)] = 500,
+    pseudo_inputs: Annotated[
+        int, About("number K of the prior's components", least=1, most=100_000)
+    ] = 500,
     beta: shared.Beta = 1.0,
     likelihood: shared.VAELikelihood = "squared-error",
     arch: shared.PlainArchitecture = "conv",
@@ -40,7 +42,7 @@ def vampprior(
     encoder = nets.encoder(2 * dim)
 
     def moments(u: Tensor) -> tuple[Tensor, Tensor]:
-        # not in batch norm's statistics, which are those of the data
+        # pseudo-inputs must not affect batch norm's statistics, which are those of the data
         return moments_of(in_eval_mode(encoder, u))
 
     model = VAE(
@@ -64,12 +66,16 @@ def vae_flow(
     place: Annotated[
         Literal["posterior", "prior"],
         About(
-            "what the flow is of: an inverse autoregressive one of the posterior, or a spline "
-            "flow as the prior"
+            "distribution that is a flow: the posterior, by an inverse autoregressive flow, or "
+            "the prior, by a spline flow"
         ),
     ] = "posterior",
-    transforms: Annotated[int, About("of the flow, one after the other", least=1, most=100)] = 2,
-    flow_hidden: Annotated[int, About("units of the flow's two hidden layers", least=1)] = 128,
+    transforms: Annotated[
+        int, About("number of successive transformations of the flow", least=1, most=100)
+    ] = 2,
+    flow_hidden: Annotated[
+        int, About("units in each of the flow's two hidden layers", least=1)
+    ] = 128,
     beta: shared.Beta = 1.0,
     likelihood: shared.VAELikelihood = "squared-error",
     arch: shared.PlainArchitecture = "conv",
@@ -108,14 +114,18 @@ def vae_iop(
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
-    ratio_hidden: Annotated[int, About("units of the ratio's two hidden layers", least=1)] = 256,
+    ratio_hidden: Annotated[
+        int, About("units in each of the two hidden layers of the density ratio", least=1)
+    ] = 256,
     dropout: Annotated[
-        float, About("of the ratio's hidden layers, against overfitting", least=0, most=0.9)
+        float, About("dropout in the hidden layers of the density ratio", least=0, most=0.9)
     ] = 0.5,
     learning_rate: shared.LearningRate = 2e-4,
-    ratio_rate: Annotated[float, About("learning rate of Adam for the ratio", above=0)] = 1e-3,
+    ratio_rate: Annotated[
+        float, About("learning rate of Adam for the density ratio", above=0)
+    ] = 1e-3,
 ) -> Plan:
-    """A VAE with the implicit optimal prior, by a density ratio (Takahashi et al., 2019)."""
+    """A VAE with the implicit optimal prior, a learned density ratio (Takahashi et al., 2019)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     first, relu, second, also, last = latent_net(dim, 1, ratio_hidden, 2)

@@ -1,4 +1,4 @@
-"""`zspace train rae`."""
+"""The recipe of `zspace train rae`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ def rae(
     batch_size: shared.BatchSize = 100,
     latent_dim: shared.LatentDim = None,
     regulariser: Annotated[
-        Regulariser, About("of the decoder: its weights' norm, its Jacobian's, or spectral norm")
+        Regulariser,
+        About("regulariser of the decoder: its weights' norm, its Jacobian's, or spectral norm"),
     ] = "l2",
-    beta: Annotated[float, About("weight of the codes' squared norm, halved", least=0)] = 1e-4,
-    weight: Annotated[float, About("lambda, of the regulariser", least=0)] = 1e-7,
+    beta: Annotated[
+        float, About("beta; half of it is the weight of the codes' squared norm", least=0)
+    ] = 1e-4,
+    weight: Annotated[float, About("weight lambda of the regulariser", least=0)] = 1e-7,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
     learning_rate: Annotated[float, About("learning rate of Adam", above=0)] = 1e-3,
 ) -> Plan:
-    """A regularised autoencoder, sampled by a mixture (Ghosh et al., 2020), FlexAE's networks."""
+    """A regularised autoencoder with FlexAE's networks and a mixture (Ghosh et al., 2020)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     decoder = nets.decoder()
     if regulariser == "spectral-norm":

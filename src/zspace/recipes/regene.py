@@ -1,4 +1,4 @@
-"""`zspace train regene`."""
+"""The recipe of `zspace train regene`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from zspace.training import Rate
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the paper trains on a data set: epochs, batches and rates.
+    """The paper's training on a data set.
 
     Attributes:
-        epochs, batch_size: of the classifier, whose rate is multiplied by 0.99 after each `drop`
-            epochs.
-        phases: of the decoder, their lengths in epochs.
-        decoder_batch_size: its batches.
-        last_kernels: of the encoder's last two convolutions.
+        epochs: the epochs of the classifier.
+        batch_size: the images in a batch of the classifier.
+        drop: the epochs after each of which the classifier's rate is multiplied by 0.99.
+        phases: the phases of the decoder's training, with lengths in epochs.
+        decoder_batch_size: the images in a batch of the decoder.
+        last_kernels: the sides of the encoder's last two kernels.
     """
 
     epochs: int
@@ -40,7 +41,7 @@ class Schedule:
     last_kernels: tuple[int, int] = (3, 3)
 
     def rate(self, per_epoch: int) -> Rate:
-        """The classifier's, over its first one, where an epoch has so many iterations."""
+        """The schedule of the classifier's learning rate, for epochs of so many iterations."""
         return lambda iteration: DROP ** (iteration // (per_epoch * self.drop))
 
 
@@ -62,12 +63,12 @@ SCHEDULES = {
         128,
     ),
 }
-"""Appendices A.1.1 to A.1.4 (Fashion-MNIST is trained like MNIST)."""
+"""The schedules of Appendices A.1.1 to A.1.4 (Fashion-MNIST is trained like MNIST)."""
 
 DROP = 0.99
 CLASSIFIER_RATE = 5e-3
 BATCHES = 20
-"""Batches that an epoch has at least, unless told: the paper's smallest data set has 98."""
+"""The least number of batches in an epoch by default; the paper's smallest data set has 98."""
 
 
 def regene(
@@ -75,76 +76,90 @@ def regene(
     *,
     iterations: Annotated[
         int | None,
-        About("of the classifier and the decoder together (unset: the paper's epochs)", least=2),
+        About(
+            "training iterations of the classifier and the decoder together (unset: the paper's "
+            "epochs)",
+            least=2,
+        ),
     ] = None,
     classifier_iterations: Annotated[
         int | None,
-        About("of the classifier alone (unset: its share of the paper's epochs)", least=1),
+        About(
+            "training iterations of the classifier alone (unset: its share of the paper's epochs)",
+            least=1,
+        ),
     ] = None,
     schedule_iterations: Annotated[
         int | None,
-        About("of the decoder, over which its weights and rates change (unset: all)", least=1),
+        About(
+            "decoder iterations over which its loss weights and rates change (unset: all)", least=1
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
         About(
-            "images of a batch (unset: the paper's, or a twentieth of the training images)", least=2
+            "images in a batch (unset: the paper's, but at most a twentieth of the training "
+            "images)",
+            least=2,
         ),
     ] = None,
     schedule: Annotated[
         Literal["mnist", "cifar10", "celeba"] | None,
         About(
-            "the paper's epochs, loss weights and rates on that set (unset: mnist for grey "
-            "images, for colour cifar10, above 32 pixels celeba)"
+            "data set whose epochs, loss weights and rates in the paper are used (unset: mnist for "
+            "grey images, cifar10 for colour, celeba for colour above 32 pixels)"
         ),
     ] = None,
-    loss: Annotated[ClassLoss, About("of the classifier")] = "cross-entropy",
+    loss: Annotated[ClassLoss, About("loss of the classifier")] = "cross-entropy",
     ssim: Annotated[
         float | None,
         About("weight of 1 - SSIM in the decoder's first phase (unset: the schedule's)", least=0),
     ] = None,
     ssim_window: Annotated[
         int | None,
-        About("side of SSIM's window, odd (unset: 11, or as large as the image allows)", least=1),
+        About("side of SSIM's window, odd (unset: 11, or the largest that fits)", least=1),
     ] = None,
     perceptual: Annotated[
         float | None,
         About(
-            "weight of the difference in VGG16's first convolution in all phases "
-            "but the last (unset: the schedule's)",
+            "weight of the difference in VGG16's first convolution in all phases but the last "
+            "(unset: the schedule's)",
             least=0,
         ),
     ] = None,
     encoder: Annotated[
-        Literal["regene", "densenet"], About("the paper's convolutions, or a DenseNet (Figure 5)")
+        Literal["regene", "densenet"],
+        About("encoder: the paper's convolutions, or a DenseNet (Figure 5)"),
     ] = "regene",
-    depth: Annotated[int, About("layers of the DenseNet", least=10)] = 100,
+    depth: Annotated[int, About("number of layers of the DenseNet", least=10)] = 100,
     blocks: Annotated[
         int | None,
         About(
-            "blocks of the encoder, one more than its poolings (unset: 4 at 28 and "
-            "32 pixels, 5 at 64)",
+            "number of the encoder's blocks, one more than its poolings (unset: 4 at 28 and 32 "
+            "pixels, 5 at 64)",
             least=1,
         ),
     ] = None,
-    convolutions: Annotated[int, About("of each block in the middle", least=1)] = 1,
+    convolutions: Annotated[
+        int, About("number of convolutions in each block between the first and the last", least=1)
+    ] = 1,
     width: Annotated[int, About("channels of the encoder", least=1)] = 128,
     decoder_width: Annotated[
         int, About("channels of the decoder's first convolutions; the others have half", least=1)
     ] = 512,
-    classifier_rate: Annotated[float, About("Adam's rate for the classifier", above=0)] = (
-        CLASSIFIER_RATE
-    ),
+    classifier_rate: Annotated[
+        float, About("Adam's learning rate for the classifier", above=0)
+    ] = CLASSIFIER_RATE,
     learning_rate: Annotated[
         float | None,
         About(
-            "Adam's rate for the decoder's first phase, the others in proportion "
+            "Adam's learning rate in the decoder's first phase, with the others in proportion "
             "(unset: the schedule's)",
             above=0,
         ),
     ] = None,
 ) -> Plan:
-    """A decoder for a classifier's latents, which are combined (Gopalakrishnan et al., 2021)."""
+    """A classifier and a decoder of its latents, to combine them (Gopalakrishnan et al., 2021)."""
     if len(facts.classes) < 2:
         raise InputError("regene learns from labels: it needs labelled data of two classes or more")
     if not facts.is_image:
@@ -213,7 +228,7 @@ def regene(
 
 
 def schedule_for(shape: tuple[int, ...]) -> Literal["mnist", "cifar10", "celeba"]:
-    """The key of `SCHEDULES` that images (C, H, W) of a shape are trained by, unless told."""
+    """The default key of `SCHEDULES` for images of a shape (C, H, W)."""
     if shape[0] == 1:
         return "mnist"
     return "cifar10" if max(shape[1:]) <= 32 else "celeba"
@@ -226,7 +241,7 @@ def _phases(
     perceptual: float | None,
     rate: float | None,
 ) -> list[Phase]:
-    """The phases, their lengths shares of so many iterations, with what was asked for."""
+    """The phases with lengths in iterations, and with the weights and the rate that are given."""
     epochs = [sum(p.length for p in phases[:i]) for i in range(len(phases) + 1)]
     starts = [round(iterations * done / epochs[-1]) for done in epochs]
     laid: list[Phase] = []

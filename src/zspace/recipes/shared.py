@@ -1,4 +1,4 @@
-"""Options that several recipes share, each with its help and its range."""
+"""The options that several recipes share, each with its help and its range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zspace.methods.vae import Likelihood
 from zspace.options import About
 
 Iterations = Annotated[int, About("training iterations", least=1)]
-BatchSize = Annotated[int, About("images of a batch (2 at least: batch norm)", least=2)]
+BatchSize = Annotated[int, About("images in a batch, at least 2 because of batch norm", least=2)]
 LatentDim = Annotated[
     int | None,
     About(
@@ -16,7 +16,9 @@ LatentDim = Annotated[
         least=1,
     ),
 ]
-Width = Annotated[int, About("channels of the first convolution; the second has twice", least=1)]
+Width = Annotated[
+    int, About("channels of the first convolution; the second has twice as many", least=1)
+]
 Hidden = Annotated[
     int | None,
     About(
@@ -27,24 +29,28 @@ Hidden = Annotated[
 VAELikelihood = Annotated[
     Likelihood,
     About(
-        "reconstruction term, summed over pixels; log-mse: a Gaussian of the likeliest variance, "
-        "learned-variance: of a learned one"
+        "likelihood of the reconstruction, summed over pixels; log-mse is a Gaussian with the "
+        "likeliest variance, learned-variance one with a learned variance"
     ),
 ]
 Beta = Annotated[float, About("weight of the KL divergence", least=0)]
 Architecture = Annotated[
     Literal["conv", "fc", "resnet"],
-    About("the FlexAE paper's networks, fully connected ones (GEN's), or LSR-GAN's residual ones"),
+    About("networks: the FlexAE paper's, GEN's fully connected ones, or LSR-GAN's residual ones"),
 ]
 PlainArchitecture = Annotated[
-    Literal["conv", "fc"], About("the FlexAE paper's networks, or fully connected ones (GEN's)")
+    Literal["conv", "fc"], About("networks: the FlexAE paper's, or GEN's fully connected ones")
 ]
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
 Components = Annotated[
     int | None,
-    About("Gaussians of the mixture (unset: as many as classes, or 10)", least=2, most=1000),
+    About("number of Gaussians in the mixture (unset: one per class, or 10)", least=2, most=1000),
 ]
 Separation = Annotated[
     float,
-    About("distance of neighbours on the mixture's ring, in their deviations", above=0, most=1000),
+    About(
+        "distance between neighbours on the mixture's ring, in units of their deviation",
+        above=0,
+        most=1000,
+    ),
 ]

@@ -1,4 +1,4 @@
-"""`zspace train two-stage-vae`."""
+"""The recipe of `zspace train two-stage-vae`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from zspace.samplers import Normal
 def two_stage_vae(
     facts: Facts,
     *,
-    iterations: Annotated[int, About("of both stages together", least=2)] = 60_000,
+    iterations: Annotated[
+        int, About("training iterations of both stages together", least=2)
+    ] = 60_000,
     first_iterations: Annotated[
-        int | None, About("of the VAE of the data alone (unset: a third)", least=1)
+        int | None,
+        About("training iterations of the VAE of the data alone (unset: a third of all)", least=1),
     ] = None,
     batch_size: shared.BatchSize = 64,
     latent_dim: shared.LatentDim = None,
@@ -26,7 +29,7 @@ def two_stage_vae(
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
     second_hidden: Annotated[
-        int, About("units of each of the second stage's hidden layers", least=1)
+        int, About("units in each of the second stage's hidden layers", least=1)
     ] = 1024,
     learning_rate: Annotated[float, About("learning rate of Adam, in both stages", above=0)] = 1e-4,
 ) -> Plan:

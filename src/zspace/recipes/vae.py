@@ -1,4 +1,4 @@
-"""`zspace train vae` and `vae-mlp`."""
+"""The recipes of `zspace train vae` and `vae-mlp`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zspace.recipes.base import Facts, Plan, checked_likelihood, networks, one_s
 from zspace.samplers import Normal
 
 MMD_WEIGHT = 100 / 784
-"""For each pixel and channel, over which the reconstruction is summed: 100 for 28x28 pixels."""
+"""The default weight of the MMD for each pixel and channel, which gives 100 for 28x28 pixels."""
 
 
 def vae(
@@ -30,7 +30,7 @@ def vae(
     hidden: shared.Hidden = None,
     learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
-    """A variational autoencoder with the FlexAE paper's encoder and decoder, GEN's or LSR-GAN's."""
+    """A variational autoencoder with the networks of the FlexAE paper, GEN or LSR-GAN."""
     nets = networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     model = VAE(
@@ -53,20 +53,20 @@ def vae_mlp(
     latent_dim: Annotated[int, About("size of a code", least=1)] = 20,
     prior_loss: Annotated[
         Literal["elbo", "mmd"],
-        About("what brings codes to the prior: the KL divergence, or an MMD"),
+        About("term that leads codes to the prior: the KL divergence, or an MMD"),
     ] = "elbo",
     beta: Annotated[
         float | None,
         About(
-            "weight of that (unset: 1 for elbo; for mmd 100 at 28x28 grey pixels, in "
-            "proportion to their number)",
+            "weight of that term (unset: 1 for elbo; for mmd, in proportion to the number of "
+            "pixels, 100 for 28x28 grey ones)",
             least=0,
         ),
     ] = None,
-    hidden: Annotated[int, About("units of each hidden layer", least=1)] = 500,
+    hidden: Annotated[int, About("units in each hidden layer", least=1)] = 500,
     learning_rate: shared.LearningRate = 1e-3,
 ) -> Plan:
-    """The categorical-generation paper's fully connected VAE, with a KL or an MMD."""
+    """The categorical-generation paper's fully connected VAE, with a KL divergence or an MMD."""
     if not facts.is_image:
         raise InputError("vae-mlp takes images, not vectors: its pixels are Bernoulli's")
     nets = CategoricalNets(facts.shape, latent_dim, hidden)

@@ -1,4 +1,4 @@
-"""`zspace train vq-vae`."""
+"""The recipe of `zspace train vq-vae`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def vq_vae(
     *,
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 128,
-    codebook: Annotated[int, About("K, embeddings to choose from", least=2)] = 512,
+    codebook: Annotated[int, About("number K of embeddings", least=2)] = 512,
     embedding: Annotated[int, About("size of an embedding", least=1)] = 64,
     commitment: Annotated[
-        float, About("beta, of the distance that the encoder keeps to the embeddings", least=0)
+        float,
+        About("weight beta of the distance of the encoder's output from the embeddings", least=0),
     ] = 0.25,
     width: Annotated[int, About("channels of the convolutions", least=2)] = 128,
     prior_width: Annotated[int, About("channels of the PixelCNN", least=2)] = 64,

@@ -1,4 +1,4 @@
-"""`zspace train wae` and `wae-gan`."""
+"""The recipes of `zspace train wae` and `wae-gan`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def wae(
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
     penalty: Annotated[
-        Literal["mmd", "gan"], About("what brings codes to the prior: an MMD, or a discriminator")
+        Literal["mmd", "gan"],
+        About("term that leads codes to the prior: an MMD, or a discriminator"),
     ] = "mmd",
     prior: Annotated[
-        Literal["normal", "mixture"], About("N(0, I), or a ring of unit Gaussians")
+        Literal["normal", "mixture"], About("prior: N(0, I), or a ring of unit Gaussians")
     ] = "normal",
     components: shared.Components = None,
     separation: shared.Separation = 6.0,
-    weight: Annotated[float, About("lambda, of the penalty", least=0)] = 10.0,
+    weight: Annotated[float, About("weight lambda of the penalty", least=0)] = 10.0,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
@@ -40,7 +41,7 @@ def wae(
         float, About("learning rate of Adam for the discriminator", above=0)
     ] = 5e-4,
 ) -> Plan:
-    """A Wasserstein autoencoder by an MMD (Tolstikhin et al., 2018), with FlexAE's networks."""
+    """A Wasserstein autoencoder with an MMD and FlexAE's networks (Tolstikhin et al., 2018)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     law: Sampler = Normal(dim)
@@ -62,4 +63,4 @@ def wae(
 
 
 wae_gan = partial(wae, penalty="gan")
-wae_gan.__doc__ = "A Wasserstein autoencoder by a discriminator (Tolstikhin et al., 2018)."
+wae_gan.__doc__ = "A Wasserstein autoencoder with a discriminator (Tolstikhin et al., 2018)."

@@ -1,4 +1,4 @@
-"""Samplers of latent codes, one kind per file."""
+"""Samplers of latent codes, one kind in each file."""
 
 from zspace.samplers.classwise import Classwise, Medium1, Medium2, Simple, as_text
 from zspace.samplers.convex import Convex

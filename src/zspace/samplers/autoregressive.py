@@ -1,4 +1,4 @@
-"""An autoregressive distribution of discrete codes on a grid: VQ-VAE's prior."""
+"""An autoregressive distribution of discrete codes on a grid, the prior of VQ-VAE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from zspace.samplers.normal import no_labels
 
 
 class MaskedConv2d(nn.Conv2d):
-    """A convolution that sees what comes before its place, row by row; with `own`, that place, too.
+    """A convolution that sees only the places before its own, in reading order.
+
+    Args:
+        channels, out: the numbers of input and output channels.
+        kernel: the side of the kernel, odd.
+        own: whether it also sees its own place.
 
     Reference: van den Oord et al., Pixel Recurrent Neural Networks (2016), section 3.4, masks A and
     B.
@@ -32,10 +37,18 @@ class MaskedConv2d(nn.Conv2d):
 
 
 class PixelCNN(nn.Module):
-    """Indices (N, H, W) to the logits (N, K, H, W) of each given those before it.
+    """A PixelCNN, which gives the logits of each index on a grid given those before it.
 
-    A 7 by 7 convolution with mask A; residual blocks of ReLU, 1 by 1, ReLU, 3 by 3 with mask B,
-    ReLU and 1 by 1; two layers of 1 by 1. Reference: van den Oord et al. (2016), Table 1.
+    It maps indices (N, H, W) to logits (N, K, H, W). It has a 7 by 7 convolution with mask A;
+    residual blocks of ReLU, 1 by 1, ReLU, 3 by 3 with mask B, ReLU and 1 by 1; and two layers of
+    1 by 1 convolutions.
+
+    Args:
+        values: K, the number of indices.
+        width: the number of channels.
+        blocks: the number of residual blocks.
+
+    Reference: van den Oord et al. (2016), Table 1.
     """
 
     def __init__(self, values: int, width: int, blocks: int) -> None:
@@ -67,16 +80,18 @@ class PixelCNN(nn.Module):
 
 
 class Autoregressive(Sampler):
-    """p(k) = prod_i p(k_i | k_1 ... k_(i-1)) of indices on a grid; a code is their embeddings.
+    """An autoregressive distribution of indices on a grid, whose embeddings are a code.
+
+        p(k) = prod_i p(k_i | k_1 ... k_(i-1))
 
     Args:
         values: K, the size of the codebook.
         embedding: e, the size of an embedding.
-        grid: (H, W) of the indices; a code has e H W numbers, channels first.
-        width, blocks: channels and residual blocks of the `PixelCNN`.
+        grid: the height H and width W of the grid; a code has e H W numbers, channels first.
+        width, blocks: the channels and the residual blocks of the `PixelCNN`.
 
     Attributes:
-        codebook: (K, e).
+        codebook: the embeddings (K, e).
 
     Reference: van den Oord et al., Neural Discrete Representation Learning (2017), section 3.3.
     """
@@ -96,11 +111,11 @@ class Autoregressive(Sampler):
         self.codebook = nn.Parameter(torch.empty(values, embedding).uniform_(-1, 1) / values)
 
     def embed(self, indices: Tensor) -> Tensor:
-        """Indices (N, H, W) to embeddings (N, e, H, W)."""
+        """The embeddings (N, e, H, W) of indices (N, H, W)."""
         return self.codebook[indices].movedim(-1, 1)
 
     def negative_log_likelihood(self, indices: Tensor) -> Tensor:
-        """-(1/N) sum_i log p(k_i) in nats."""
+        """The mean of -log p(k) over grids of indices (N, H, W), a scalar in nats."""
         losses = cross_entropy(self.net(indices), indices, reduction="none")
         return losses.flatten(1).sum(1).mean()
 
@@ -114,7 +129,7 @@ class Autoregressive(Sampler):
             k = torch.zeros(len(rows), height, width, dtype=torch.long, device=rows.device)
             for i in range(height):
                 for j in range(width):
-                    # what lies below has no part in it
+                    # the rows below have no influence
                     logits = self.net(k[:, : i + 1])[:, :, i, j]
                     k[:, i, j] = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
             return self.embed(k).flatten(1)

@@ -1,4 +1,4 @@
-"""A normal distribution of each class's codes, its width tuned (categorical generation)."""
+"""A normal distribution of tuned width for the codes of each class (categorical generation)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from zspace.options import About
 from zspace.samplers.normal import check_codes, learned_label
 
 Classes = Annotated[
-    int | None, About("labels that are known (unset: as many as the data have)", least=1, most=1e5)
+    int | None, About("number of labels (unset: as many as the data have)", least=1, most=1e5)
 ]
+"""The option for the number of labels."""
 
 
 class Classwise(Sampler, ABC):
-    """z = (1/n) sum_i z_i with z_i ~ N(mu_y, diag(theta sigma_y)^2), for a label y.
+    """Normal distributions of the codes of each class, with scaled standard deviations.
 
-    mu_y and sigma_y are mean and standard deviation, by dimension, of the codes of y's training
-    images; theta in [0, 1] scales sigma_y (the paper's Equation 3; its text says the variance).
-    The average of n draws has the distribution of one draw with theta / sqrt(n). What theta may
-    differ by, kinds of this sampler say. Without a label, labels are drawn by their shares.
+        z = (1/n) sum_i z_i with z_i ~ N(mu_y, diag(theta sigma_y)^2), for a label y
+
+    mu_y and sigma_y are the mean and the standard deviation, in each dimension, of the codes of y's
+    training images; theta in [0, 1] scales sigma_y (the paper's Equation 3; its text says that it
+    scales the variance). The average of n draws has the distribution of one draw with
+    theta / sqrt(n). Subclasses differ in whether theta depends on the dimension and the class. If
+    no label is given, labels are drawn by their shares of the codes.
 
     Args:
-        theta: (1 or L, 1 or D).
-        classes: L.
-        average: n.
+        dim: D, the size of a code.
+        theta: the factors in [0, 1], (1 or L, 1 or D).
+        classes: L, the number of labels; None takes it from the data.
+        average: n, the number of draws that are averaged.
 
     Reference: Categorical generation of images via analysis of learned latent vectors, section 3.5.
     """
@@ -52,7 +57,11 @@ class Classwise(Sampler, ABC):
         return max(len(self.names), len(self.counts))
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """The moments of codes (N, D) by their labels (N,); -1 stands for unknown."""
+        """Fit the means and deviations to codes (N, D) by their labels (N,); -1 is an unknown one.
+
+        Raises:
+            InputError: there are no labels, or `theta` has another number of rows than classes.
+        """
         check_codes(z)
         if y is None or not bool((y >= 0).any()):
             raise InputError("these samplers are of the codes of a class: the data have no labels")
@@ -74,10 +83,10 @@ class Classwise(Sampler, ABC):
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n codes (n, D).
+        """Codes (n, D) of one label or, without a label, of labels drawn by their shares.
 
         Raises:
-            InputError: a label out of range, or of a class without training images.
+            InputError: the label is out of range, or its class has no training images.
         """
         device = self.mean.device
         if label is None:
@@ -101,7 +110,13 @@ class Classwise(Sampler, ABC):
         return self.codes(y, noise.unflatten(1, (self.average, -1)), theta)
 
     def codes(self, y: Tensor, noise: Tensor, theta: Tensor) -> Tensor:
-        """The codes that noise makes: labels (N,), noise (N, n, D), theta (L, 1 or D)."""
+        """The codes (N, D) for labels and noise.
+
+        Args:
+            y: labels (N,).
+            noise: samples (N, n, D) of N(0, I).
+            theta: the factors (L, 1 or D).
+        """
         draws = self.mean[y][:, None] + (theta[y] * self.deviation[y])[:, None] * noise
         return draws.mean(1)
 
@@ -110,17 +125,21 @@ class Classwise(Sampler, ABC):
 
 
 class Simple(Classwise):
-    """One theta for all dimensions and classes, and an average of n draws."""
+    """The classwise sampler with a single theta, whose codes are averages of n draws.
+
+    Args:
+        dim: D, the size of a code.
+    """
 
     def __init__(
         self,
         dim: int,
         *,
         theta: Annotated[
-            float, About("factor on the standard deviations of a class", least=0, most=1)
+            float, About("factor on the classes' standard deviations", least=0, most=1)
         ] = 1.0,
         average: Annotated[
-            int, About("draws of which a code is the average", least=1, most=1000)
+            int, About("number of draws that are averaged to a code", least=1, most=1000)
         ] = 1,
         classes: Classes = None,
     ) -> None:
@@ -128,7 +147,14 @@ class Simple(Classwise):
 
 
 class Medium1(Classwise):
-    """A theta for each dimension."""
+    """The classwise sampler with a theta for each dimension, the same for all classes.
+
+    Args:
+        dim: D, the size of a code.
+
+    Raises:
+        InputError: theta is not set, or is not a row of D numbers in [0, 1].
+    """
 
     def __init__(
         self,
@@ -137,8 +163,8 @@ class Medium1(Classwise):
         theta: Annotated[
             str | None,
             About(
-                "factors on the standard deviations of a class, one for each "
-                "dimension, with commas between"
+                "factors on the classes' standard deviations, one for each dimension, separated by "
+                "commas (unset: those that 'zspace tune' found)"
             ),
         ] = None,
         classes: Classes = None,
@@ -147,7 +173,14 @@ class Medium1(Classwise):
 
 
 class Medium2(Classwise):
-    """A theta for each dimension and class."""
+    """The classwise sampler with a theta for each dimension and class.
+
+    Args:
+        dim: D, the size of a code.
+
+    Raises:
+        InputError: theta is not set, or is not made of rows of D numbers in [0, 1].
+    """
 
     def __init__(
         self,
@@ -156,7 +189,8 @@ class Medium2(Classwise):
         theta: Annotated[
             str | None,
             About(
-                "factors on the standard deviations, as medium1's, for each class, with ; between"
+                "factors on the standard deviations, one for each dimension, separated by commas, "
+                "for each class, separated by ; (unset: those that 'zspace tune' found)"
             ),
         ] = None,
         classes: Classes = None,
@@ -165,7 +199,7 @@ class Medium2(Classwise):
 
 
 def _given(name: str, theta: str | None, dim: int) -> Tensor:
-    """Rows of D numbers in [0, 1] from text."""
+    """The rows of D numbers in [0, 1] in the text of an option."""
     if theta is None:
         raise InputError(
             f"{name} has no theta: 'zspace tune RUN --sampler {name}' finds one, 'zspace "
@@ -192,5 +226,5 @@ def _given(name: str, theta: str | None, dim: int) -> Tensor:
 
 
 def as_text(theta: Any) -> str:
-    """Rows of numbers as the option takes them."""
+    """Rows of numbers as the text that the option `theta` takes."""
     return ";".join(",".join(f"{v:g}" for v in row) for row in theta)

@@ -17,19 +17,19 @@ from zspace.options import About
 from zspace.samplers.normal import check_codes
 
 CANDIDATES = 256
-"""Combinations that are judged at a time."""
+"""The number of combinations that are judged at a time."""
 
 
 @dataclass(frozen=True)
 class Combined:
-    """Codes of one class that passed every judge.
+    """Combined codes of one class that passed every judge.
 
     Attributes:
-        codes: (n, D).
-        sources: (n, k), the rows of the codes that each was combined from.
-        weights: (n, k), not below 0, each row's sum 1.
-        trials: by judge: the candidates that it took until n had passed it and those before it
-            (ReGene, Table 2: `latent space`, `image space`).
+        codes: the codes (n, D).
+        sources: the rows (n, k) of the codes that each was combined from.
+        weights: the weights (n, k), at least 0, with a sum of 1 in each row.
+        trials: for each judge, the number of candidates until n had passed it and all judges
+            before it (ReGene, Table 2: `latent space` and `image space`).
     """
 
     codes: Tensor
@@ -39,29 +39,33 @@ class Combined:
 
     @property
     def drawn(self) -> int:
-        """The candidates that it took in all: the last judge's trials; n without judges."""
+        """The number of all candidates: the last judge's trials, or n without judges."""
         return max(self.trials.values(), default=len(self.codes))
 
 
 class Convex(Sampler):
-    """z = sum_i w_i z_i over k codes of different images of one class, w_i >= 0 and sum_i w_i = 1.
+    """Convex combinations of the codes of k different images of one class.
 
-    Whatever half-space contains the z_i contains z (Lemma 1): where a linear layer takes all z_i
-    for the class, it takes z for it, too. What else z must be, `judges` say: callables, by name,
-    that a candidate must pass one after the other. Unless the weights are drawn anew for each, no
-    combination comes twice.
+        z = sum_i w_i z_i,  w_i >= 0 and sum_i w_i = 1
 
-    Unfitted it has no codes; fitting keeps codes and labels.
+    A half-space that contains all z_i contains z (Lemma 1): if a linear layer assigns all z_i to
+    the class, it assigns z to it, too. A candidate must also pass the `judges`, callables by name,
+    one after the other. Unless weights are drawn at random, no combination occurs twice.
+
+    Before it is fitted it has no codes; fitting stores the codes and labels.
 
     Args:
-        combine: k; unset: as many as there are weights, or 2.
-        weights: "uniform" (1/k each), "dirichlet" (drawn anew for each combination), or k numbers.
-        concentration: of the symmetric Dirichlet distribution; 1 is uniform on the simplex.
-        most_trials: candidates, for each code that is asked for, after which drawing is given up.
-        sources: codes that are kept, chosen at random; unset: all.
+        dim: D, the size of a code.
+        combine: k; None means as many as there are weights, or 2.
+        weights: "uniform" (1/k each), "dirichlet" (drawn for each combination), or k numbers.
+        concentration: the parameter of the symmetric Dirichlet distribution; 1 is uniform on the
+            simplex.
+        most_trials: the number of candidates for each wanted code after which drawing is given up.
+        sources: the number of codes to keep, chosen at random; None keeps all.
+        seed: the seed of that choice.
 
     Raises:
-        InputError: weights that are not above 0 or do not sum to 1, or are not k.
+        InputError: the weights are not k numbers above 0 with a sum of 1.
 
     Reference: Gopalakrishnan et al., ReGene (2021), Lemma 1 and section 6.2.
     """
@@ -77,26 +81,33 @@ class Convex(Sampler):
         dim: int,
         *,
         combine: Annotated[
-            int | None, About("codes of a combination (unset: 2, or as many as weights)", least=2)
+            int | None,
+            About("number of codes to combine (unset: as many as weights, or 2)", least=2),
         ] = None,
         weights: Annotated[
-            str, About("uniform, dirichlet, or numbers that sum to 1, with commas between")
+            str,
+            About(
+                "weights of the codes: uniform, dirichlet, or numbers, separated by commas, that "
+                "sum to 1"
+            ),
         ] = "uniform",
         concentration: Annotated[
-            float, About("of the Dirichlet distribution of weights", above=0, most=1e6)
+            float, About("parameter of the Dirichlet distribution of weights", above=0, most=1e6)
         ] = 1.0,
         most_trials: Annotated[
-            int, About("candidates for each code asked for, before it is given up", least=1)
+            int, About("candidates for each wanted code before drawing is given up", least=1)
         ] = 100,
         sources: Annotated[
             int | None,
             About(
-                "training codes that are kept, chosen at random (unset: all)",
+                "number of training codes to keep, chosen at random (unset: all)",
                 least=2,
                 most=10_000_000,
             ),
         ] = None,
-        seed: Annotated[int, About("of that choice", least=0, most=1 << 52)] = 0,
+        seed: Annotated[
+            int, About("seed of the choice of training codes", least=0, most=1 << 52)
+        ] = 0,
     ) -> None:
         super().__init__()
         self.options: dict[str, Any] = {
@@ -115,7 +126,7 @@ class Convex(Sampler):
             )
         if self.combine < 2:
             raise InputError(f"--weights {weights} has one number: 2 codes or more are combined")
-        # which code has which weight matters only where the weights differ
+        # the order of the codes matters only between different weights
         equal = self.given or (1.0,) * self.combine
         self.groups = [[i for i, w in enumerate(equal) if w == own] for own in sorted(set(equal))]
         self.concentration = concentration if weights == "dirichlet" else None
@@ -131,7 +142,7 @@ class Convex(Sampler):
         return max(len(self.names), int(self.owners.max()) + 1 if len(self.owners) else 0)
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """Keep the codes (N, D) of images whose labels (N,) are known: -1 stands for unknown."""
+        """Store the codes (N, D) of images whose labels (N,) are known; -1 stands for unknown."""
         check_codes(z)
         if y is None:
             raise InputError("convex combinations are of codes of one class: the data have none")
@@ -145,12 +156,15 @@ class Convex(Sampler):
         return self
 
     def with_judges(self, judges: Mapping[str, Judge]) -> Self:
-        """This sampler, whose candidates must pass these judges, by name, one after the other."""
+        """This sampler with these judges, which candidates must pass one after the other."""
         self.judges = dict(judges)
         return self
 
     def changed(self, **options: Any) -> Convex:
-        """The same codes and judges under other options; weights say how many are combined."""
+        """A sampler of the same codes and judges with other options.
+
+        If `weights` are numbers, they determine how many codes are combined.
+        """
         if _given(options.get("weights", "uniform")) is not None:
             options = {"combine": None, **options}
         other = Convex(self.codes.shape[1], **{**self.options, **options})
@@ -159,7 +173,10 @@ class Convex(Sampler):
         return other.with_names(self.names).with_judges(self.judges)
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
-        """The same sampler over other codes: generations of generations."""
+        """A sampler with the same options and judges over other codes (N, D) and labels (N,).
+
+        The codes are those of generated images, so that generated images are combined again.
+        """
         other = self.changed().fit(z, y)
         other.what = "generated image"
         return other
@@ -167,9 +184,9 @@ class Convex(Sampler):
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n codes; without a label each is of a class drawn by the classes' shares of the codes.
+        """Codes (n, D) of one label or, without a label, of labels drawn by their shares.
 
-        Classes with fewer codes than are combined are then left out.
+        In the latter case, classes with too few codes to combine are left out.
         """
         if label is not None:
             return self.combined(n, label, generator=generator).codes
@@ -186,11 +203,11 @@ class Convex(Sampler):
 
     @torch.no_grad()
     def combined(self, n: int, label: int, *, generator: torch.Generator | None = None) -> Combined:
-        """n codes of a class that passed every judge, and what it took.
+        """Codes of a class that passed every judge, with their sources, weights and trials.
 
         Raises:
-            InputError: a label out of range; a class with fewer codes than are combined; fewer
-                than n candidates passed, or are left, before `most_trials` candidates for each.
+            InputError: the label is out of range, its class has too few codes to combine, or fewer
+                than n of all combinations, or of `most_trials` * n candidates, passed.
         """
         name = self.name_of(label)
         own = (self.owners == label).nonzero()[:, 0]
@@ -230,8 +247,10 @@ class Convex(Sampler):
     def _draw(
         self, codes: int, size: int, generator: torch.Generator | None, seen: set[tuple[int, ...]]
     ) -> Tensor:
-        """Up to `size` candidates (., k), k different codes each out of so many, none of them seen
-        before (unless weights are drawn anew for each); they are seen then."""
+        """Up to `size` new candidates (., k), each of k different codes, which are added to `seen`.
+
+        If weights are drawn at random, candidates may repeat.
+        """
         block = max(1, min(size, (1 << 24) // codes))
         chance = torch.rand(block, codes, generator=generator, device=self.codes.device)
         picks = chance.topk(self.combine).indices
@@ -261,7 +280,7 @@ class Convex(Sampler):
             return torch.tensor(self.given, device=device).expand(shape)
         if self.concentration is None:
             return torch.full(shape, 1 / self.combine, device=device)
-        # PyTorch's own draws of it take no generator
+        # PyTorch's Dirichlet distribution takes no generator
         seed = int(torch.randint(1 << 62, (), generator=generator, device=device))
         drawn = np.random.default_rng(seed).dirichlet([self.concentration] * self.combine, n)
         return torch.from_numpy(drawn).to(device, torch.float32)
@@ -289,7 +308,7 @@ class Convex(Sampler):
 
 
 def _given(weights: str) -> tuple[float, ...] | None:
-    """Weights that are given as numbers; None where they are named."""
+    """The weights that an option gives as numbers, or None if it names them."""
     if weights in ("uniform", "dirichlet"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A normalising flow of codes."""
+"""A normalising flow as a density of codes."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ from zspace.training import adam
 
 
 class Flow(Density):
-    """p(z) = N(f(z); 0, I) |det df/dz|, f an autoregressive neural spline flow (zuko's `NSF`).
+    """An autoregressive neural spline flow (zuko's `NSF`), a density of codes.
 
-    Densities take one pass, drawing takes one for each dimension; outside
-    of [-5, 5] a spline is the identity.
+        p(z) = N(f(z); 0, I) |det df/dz|
+
+    A density takes one pass of the networks, a draw takes one for each dimension. Outside of
+    [-5, 5] a spline is the identity.
 
     Args:
         dim: D, the size of a code.
-        transforms: splines one after the other, in alternating order of the dimensions.
-        hidden: units of the two hidden layers of each.
+        transforms: the number of successive splines, with the dimensions in alternating order.
+        hidden: the units in each of the two hidden layers of a spline's network.
 
     Reference: Durkan et al., Neural Spline Flows (2019), Eq. 1 and section 3.
     """
@@ -48,7 +50,7 @@ class Flow(Density):
         self.flow = NSF(dim, transforms=transforms, hidden_features=(hidden, hidden))
 
     def log_prob(self, z: Tensor) -> Tensor:
-        # splines need full precision under autocast, too
+        # splines need full precision, even under autocast
         with torch.autocast(z.device.type, enabled=False):
             return blockwise(self.flow().log_prob, full_precision(z), ROWS)
 
@@ -58,7 +60,8 @@ class Flow(Density):
         no_labels(label)
         device = next(self.parameters()).device
         noise = torch.randn(n, self.dim, generator=generator, device=device)
-        return blockwise(self.of_noise, noise)  # each code takes a pass for each dimension
+        # in small blocks, since drawing takes a pass for each dimension
+        return blockwise(self.of_noise, noise)
 
     @property
     def noise_dim(self) -> int:
@@ -70,7 +73,7 @@ class Flow(Density):
 
 
 class LearnedFlow(LearnedDensity[Flow]):
-    """A neural spline flow of standardised codes: min over f of -E log p(u).
+    """A neural spline flow trained on standardised codes u: min over f of -E log p(u).
 
     Args:
         dim: D, the size of a code.
@@ -85,10 +88,10 @@ class LearnedFlow(LearnedDensity[Flow]):
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
         transforms: Annotated[
-            int, About("splines, in alternating order of the dimensions", least=1, most=100)
+            int, About("number of successive spline transformations", least=1, most=100)
         ] = 3,
         hidden: Annotated[
-            int, About("units of each of a spline's two hidden layers", least=1, most=1e5)
+            int, About("units in each of a spline's two hidden layers", least=1, most=1e5)
         ] = 128,
         learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,

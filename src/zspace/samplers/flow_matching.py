@@ -1,4 +1,4 @@
-"""Flow matching: noise is carried to codes by a velocity that a small network learns."""
+"""Flow matching, which carries noise to codes by a velocity that a small network learns."""
 
 from __future__ import annotations
 
@@ -30,39 +30,40 @@ from zspace.samplers.normal import learned_label, no_labels
 from zspace.training import adam
 
 DENSITY_STEPS = 32
-"""Heun steps of a density: it is read, and not only looked at."""
+"""The least number of Heun steps for a density, which needs more precision than an image."""
 
 EXACT = 64
-"""Dimensions up to which the divergence is the exact trace."""
+"""The largest number of dimensions in which the divergence is computed exactly."""
 
 PROBES = 16
-"""Random directions of Hutchinson's estimate, above."""
+"""The number of random directions in Hutchinson's estimate of the divergence."""
 
 LATEST = 0.999
-"""The end of the path, in training: numbers have no room for what is left of the noise there."""
+"""The latest time in training, since rounding leaves nothing of the noise beyond it."""
 
 AVERAGE = 0.999
-"""Decay of the weights' moving average."""
+"""The decay of the weights' moving average."""
 
 UNLABELLED = 0.2
-"""Share of a batch's labels that are hidden, so that the velocity without one is learned, too."""
+"""The share of labels that training hides, to learn the velocity without a label, too."""
 
 
 class ContinuousFlow(Density):
-    """The codes u_1 that u_0 ~ N(0, I) is carried to by du/dt = v(u, t, y) from t = 0 to 1.
+    """The distribution of codes u_1 to which du/dt = v(u, t, y) carries u_0 ~ N(0, I).
 
         log p(u_1) = log N(u_0; 0, I) - int_0^1 div v(u_t, t) dt
 
-    A label y guides by v(u, t) + w (v(u, t, y) - v(u, t)), w = 1 being the velocity of y itself.
-    The density is that without a label.
+    Time t is from 0 to 1. With a label y, the velocity is v(u, t) + w (v(u, t, y) - v(u, t)), which
+    for w = 1 is that of y itself. The density is that without a label.
 
     Args:
-        velocity: v, averaged over its training: codes (N, D), times (1, 1) and labels (1,), (N,)
-            or none, to (N, D).
-        labels: K.
-        steps: of Heun's method, of two velocities each.
-        solver: "heun", or "adaptive": Dormand and Prince's (torchdiffeq).
-        guidance: w.
+        velocity: v, with weights averaged over its training, which maps codes (N, D), times (1, 1)
+            and labels (1,), (N,) or None to (N, D).
+        dim: D, the size of a code.
+        labels: K, the number of labels.
+        steps: the number of steps of Heun's method, each with two velocities.
+        solver: "heun", or "adaptive" for Dormand and Prince's method (torchdiffeq).
+        guidance: w, the weight of a label.
 
     Reference: Chen et al., Neural Ordinary Differential Equations (2018), Eq. 8; Grathwohl et al.,
     FFJORD (2019), Eq. 8 for Hutchinson's estimate of the divergence, which stands in for the trace
@@ -99,7 +100,7 @@ class ContinuousFlow(Density):
         device = next(self.parameters()).device
         y = None
         if label is not None:
-            self.name_of(label)  # refuses one that is not known
+            self.name_of(label)  # refuses an unknown label
             y = torch.full((1,), label, device=device)
         noise = torch.randn(n, self.dim, generator=generator, device=device)
         with torch.no_grad():
@@ -110,7 +111,7 @@ class ContinuousFlow(Density):
         return self.dim
 
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
-        """u_1 of u_0 = noise (N, D), for labels (N,), one for all (1,), or none."""
+        """The codes u_1 (N, D) for noise u_0 (N, D) and labels (N,), a single one (1,), or None."""
 
         def v(u: Tensor, t: Tensor) -> Tensor:
             if y is None:
@@ -137,11 +138,11 @@ class ContinuousFlow(Density):
         end = integral(rates, start, 1.0, 0.0, max(self.steps, DENSITY_STEPS), self.solver)
         noise, change = end[:, :-1], end[:, -1]
         base = -0.5 * (noise.square().sum(1) + self.dim * math.log(2 * math.pi))
-        # from 1 to 0: what the divergence adds up to is minus its integral from 0 to 1
+        # integrated from 1 to 0, the divergence gives minus its integral from 0 to 1
         return base + change
 
     def _divergence(self, u: Tensor, t: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """v (N, D) and its divergence (N,) at codes u (N, D)."""
+        """The velocity (N, D) and its divergence (N,) at codes u (N, D)."""
 
         def v(u: Tensor) -> Tensor:
             return self.velocity(u, t)
@@ -154,10 +155,10 @@ class ContinuousFlow(Density):
 
 
 def _directions(dim: int) -> Tensor:
-    """Directions d_i (K, D) with sum_i d_i d_i^T the unit matrix, or in expectation.
+    """Directions d_i (K, D) whose sum_i d_i d_i^T is the unit matrix, exactly or in expectation.
 
-    The trace of J is sum_i d_i^T J d_i. Above `EXACT` dimensions they are random signs, always the
-    same ones: densities of two codes can be compared.
+    The trace of J is sum_i d_i^T J d_i. In more than `EXACT` dimensions the directions are random
+    signs, always the same ones, so that the densities of two codes can be compared.
     """
     if dim <= EXACT:
         return torch.eye(dim)
@@ -167,20 +168,21 @@ def _directions(dim: int) -> Tensor:
 
 
 class FlowMatching(LearnedDensity[ContinuousFlow]):
-    """A velocity that carries noise to codes along straight paths: conditional flow matching.
+    """Conditional flow matching: a velocity that carries noise to codes along straight paths.
 
         min over v of E ||v(x_t, t, y) - (x_1 - (1 - s) x_0)||^2,  x_t = (1 - (1 - s) t) x_0 + t x_1
 
-    x_0 ~ N(0, I), x_1 a standardised code, y its label, t ~ U[0, 1], s = `noise`. What is drawn are
-    codes with noise of the deviation s. Drawing goes by a moving average of the weights.
+    with x_0 ~ N(0, I), x_1 a standardised code, y its label, t ~ U[0, 1] and s = `noise`. It draws
+    codes with noise of deviation s, by a moving average of the network's weights.
 
-    Where codes have labels, v learns them and, from a share of them that is hidden, to do without.
+    If codes have labels, v learns the velocity of each label and, by hiding a share of the labels,
+    also that without a label.
 
-    `pairing` "random" is the formula. "mean" puts in place of one pair's x_1 - (1 - s) x_0 its mean
-    over the pairs that lead through x_t, of all codes of the batch (of the same label): the
-    expectation, so the minimum, stays, with less variance. "ot" is the formula again, but
-    a batch's noise is matched to its codes such that the sum of their squared distances is least:
-    paths cross less.
+    The `pairing` "random" is the formula above. "mean" replaces x_1 - (1 - s) x_0 of a single pair
+    by its mean over the pairs whose paths lead through x_t, among all codes of the batch (of the
+    same label): this keeps the expectation, and therefore the minimum, with less variance. "ot" is
+    the formula with a batch's noise assigned to its codes such that the sum of their squared
+    distances is least, so that paths cross less.
 
     Args:
         dim: D, the size of a code.
@@ -202,12 +204,12 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         iterations: FitIterations = 8000,
         batch_size: FitBatch = 512,
         width: Annotated[int, About("units of a residual block", least=1, most=1e5)] = 256,
-        blocks: Annotated[int, About("residual blocks", least=1, most=1000)] = 3,
+        blocks: Annotated[int, About("number of residual blocks", least=1, most=1000)] = 3,
         learning_rate: FitRate = 1e-3,
         noise: Annotated[
             float,
             About(
-                "deviation of the noise that codes are drawn with, in units of theirs",
+                "deviation of the noise in drawn codes, in units of the codes' deviation",
                 least=0,
                 below=1,
             ),
@@ -215,16 +217,16 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         pairing: Annotated[
             Literal["mean", "random", "ot"],
             About(
-                "of noise and codes: the mean over all pairs, random ones, or minibatch optimal "
-                "transport"
+                "pairing of noise and codes in training: the mean over all pairs, random pairs, or "
+                "minibatch optimal transport"
             ),
         ] = "mean",
-        steps: Annotated[int, About("of Heun's method", least=1, most=100_000)] = 8,
-        solver: Annotated[Solver, About("of the differential equation")] = "heun",
+        steps: Annotated[int, About("number of steps of Heun's method", least=1, most=100_000)] = 8,
+        solver: Annotated[Solver, About("solver of the differential equation")] = "heun",
         guidance: Annotated[
             float,
             About(
-                "weight of a label: 1 as it is, more for images that are surer of it",
+                "weight of a label: 1 for its own distribution, more for clearer examples of it",
                 least=0,
                 most=1000,
             ),
@@ -232,7 +234,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         classes: Annotated[
             int | None,
             About(
-                "labels that are learned (unset: as many as the data have; 0: none)",
+                "number of labels to learn (unset: as many as the data have; 0: none)",
                 least=0,
                 most=1e5,
             ),
@@ -265,11 +267,12 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         return self
 
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
-        """Likewise; as many labels are learned as there are, two at least, unless `classes` says
-        how many.
+        """Endless batches of standardised codes (N, D) and labels (N,).
+
+        Unless `classes` is set, as many labels are learned as there are in y, if at least two.
 
         Raises:
-            InputError: a label that is none of `classes`.
+            InputError: a label is not below `classes`.
         """
         highest = -1 if y is None or not len(y) else int(y.max())
         if self.classes and not 0 <= highest < self.classes:
@@ -310,7 +313,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             x_0 = x_0[paired(x_0, x_1, y)]
         if y is not None:
             hidden = batches.uniform(1)[:, 0] < UNLABELLED
-            # what has no label is learned from as often as what has one that is hidden
+            # codes without a label count as often as codes whose label is hidden
             kept = (hidden | (y >= 0)).to(t)
             told = y.masked_fill(hidden | (y < 0), self.inner.labels)
             own = (told[:, None] == self.inner.labels) | (told[:, None] == y)
@@ -325,13 +328,15 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
 
 @torch.no_grad()
 def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: float) -> Tensor:
-    """E[x_1 - (1 - s) x_0 | x_t] (N, D), x_1 being equally likely any of the codes (M, D).
+    """The expectation E[x_1 - (1 - s) x_0 | x_t], (N, D), if x_1 is uniform over given codes.
 
-    The weights of the codes are those of N(x_t; t x_1, (1 - (1 - s) t)^2 I).
+    The weights of the codes are proportional to N(x_t; t x_1, (1 - (1 - s) t)^2 I).
 
     Args:
-        x_t, t: (N, D) and (N, 1).
-        own: which codes (N, M) x_1 may be, at least one for each; None: all.
+        x_t: points (N, D) on the paths.
+        t: their times (N, 1).
+        codes: the codes (M, D).
+        own: which codes x_1 may be, booleans (N, M) with at least one in each row; None allows all.
         noise: s.
     """
     with torch.autocast(x_t.device.type, enabled=False):
@@ -349,14 +354,20 @@ def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: 
 
 
 def _averaged(average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
-    """The moving average, which forgets the first weights faster as long as there are few."""
+    """The moving average of weights, which forgets faster in the first iterations."""
     decay = torch.as_tensor((1 + count) / (10 + count)).clamp(max=AVERAGE)
     return torch.lerp(now, average, decay.to(now))
 
 
 def paired(noise: Tensor, codes: Tensor, labels: Tensor | None) -> Tensor:
-    """The rows of noise (N, D) that go to the codes (N, D), such that the squared distances are
-    least in sum: (N,). With labels (N,), rows change places within each label alone."""
+    """The assignment of noise to codes with the least sum of squared distances.
+
+    Args:
+        noise, codes: (N, D) each.
+        labels: labels (N,), within each of which noise is assigned; None assigns it freely.
+
+    Returns the row of the noise for each code, (N,).
+    """
     rows = torch.arange(len(codes), device=codes.device)
     groups = [rows.clone()] if labels is None else [rows[labels == k] for k in labels.unique()]
     for own in groups:

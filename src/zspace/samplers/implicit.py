@@ -1,4 +1,4 @@
-"""A prior that is known by its ratio to N(0, I)."""
+"""A prior that is given by its density ratio to N(0, I)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from zspace.functional import full_precision
 from zspace.samplers.normal import Normal, no_labels
 
 STEPS = 200
-"""Of the chain that draws: in the first half the ratio comes in little by little."""
+"""The number of steps of a chain; in the first half the ratio's weight rises to 1."""
 
 STEP = 0.25
-"""Its length, in units of N(0, I)'s deviation."""
+"""The length of a step, in units of N(0, I)'s deviation."""
 
 CHAINS = 2048
-"""Codes that are drawn at a time."""
+"""The number of codes that are drawn at a time."""
 
 
 class ImplicitPrior(Density):
-    """p(z) = N(z; 0, I) exp(T(z)), where T has learned the log ratio of all codes to N(0, I).
+    """The density p(z) = N(z; 0, I) exp(T(z)), with T the log density ratio of codes to N(0, I).
 
-    It is normalised as far as T is right. Each code is the end of its own chain from N(0, I): 200
-    Metropolis-adjusted Langevin steps at N(z; 0, I) exp(b T(z)), b rising to 1 in the first half.
+    It is normalised as far as T is correct. Each code is the end of a chain of its own that starts
+    from N(0, I): 200 Metropolis-adjusted Langevin steps for N(z; 0, I) exp(b T(z)), where b rises
+    to 1 in the first half.
 
     Args:
-        ratio: T, codes (N, D) to (N, 1).
+        ratio: T, which maps codes (N, D) to (N, 1).
+        dim: D, the size of a code.
 
     Reference: Takahashi et al., Variational Autoencoder with Implicit Optimal Priors (2019), Eq. 8
-    to 11. The paper doesn't say how codes are drawn; importance resampling of draws of N(0, I)
-    fails where codes are far from normal: the best of 256 were nothing like codes (MNIST, D = 32).
+    to 11. The paper does not say how codes are drawn. Importance resampling of samples of N(0, I)
+    fails if codes are far from normal: the best of 256 samples did not resemble codes at all
+    (MNIST, D = 32).
     """
 
     def __init__(self, ratio: nn.Module, dim: int) -> None:
@@ -38,7 +41,7 @@ class ImplicitPrior(Density):
         self.ratio, self.base = ratio, Normal(dim)
 
     def log_ratio(self, z: Tensor) -> Tensor:
-        """T(z): codes (N, D) to (N,)."""
+        """The log density ratio T(z), (N,), at codes (N, D)."""
         ratio: Tensor = self.ratio(z)
         return full_precision(ratio)[:, 0]
 
@@ -60,7 +63,7 @@ class ImplicitPrior(Density):
             noise = torch.randn(z.shape, generator=generator, device=z.device)
             proposed = z + STEP**2 / 2 * slope + STEP * noise
             log_q, back = self._at(proposed, share)
-            # log of the ratio of the proposals' densities, there and back
+            # the log ratio of the densities of the proposals, forwards and backwards
             returned = (z - proposed - STEP**2 / 2 * back).square().sum(1) / (2 * STEP**2)
             gain = log_q - log_p + noise.square().sum(1) / 2 - returned
             uniform = torch.rand(n, generator=generator, device=z.device)
@@ -69,7 +72,7 @@ class ImplicitPrior(Density):
 
     @torch.enable_grad()
     def _at(self, z: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """log N(z; 0, I) + b T(z), (N,), and its gradient (N, D)."""
+        """The value (N,) of log N(z; 0, I) + b T(z), and its gradient (N, D), at codes (N, D)."""
         z = z.detach().requires_grad_()
         log_p = self.base.log_prob(z) + share * self.log_ratio(z)
         (slope,) = torch.autograd.grad(log_p.sum(), z)

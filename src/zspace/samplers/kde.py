@@ -1,4 +1,4 @@
-"""Kernel densities of codes, and the two ways to choose their bandwidth."""
+"""Kernel densities of codes, and two ways to choose their bandwidth."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from zspace.options import About
 from zspace.samplers.normal import Normal, check_codes, moments, no_labels, normal_cdf
 
 MOST_CENTRES = 100_000
-"""Centres up to which a bandwidth below 1 is looked for."""
+"""The largest number of centres for which `least_samples` looks for a bandwidth below 1."""
 
 
 class KDE(Density):
-    """(1/m) sum_i N(c_i, h^2 S) over codes of size dim, S the codes' covariance.
+    """The kernel density (1/m) sum_i N(c_i, h^2 S) of codes, with S the codes' covariance.
 
-    Unfitted it is N(0, I). Codes are drawn as a centre, chosen at random, and noise of the kernel.
+    Before it is fitted it is N(0, I). A code is drawn as a random centre plus noise of the kernel.
 
-    Reference: GEN, Eq. 1, whose kernels are isotropic: codes of other models than GEN have
-    directions of very different widths, and no single h would suit all.
+    Args:
+        dim: D, the size of a code.
+
+    Reference: GEN, Eq. 1. The kernels there are isotropic; but the codes of other models than GEN
+    have very different widths in different directions, so that no single h would suit all.
     """
 
     exportable = True
@@ -41,13 +44,17 @@ class KDE(Density):
         dim: int,
         *,
         centres: Annotated[
-            int, About("codes that carry a kernel, chosen at random", least=2, most=100_000)
+            int, About("number of codes with a kernel, chosen at random", least=2, most=100_000)
         ] = 10_000,
         bandwidth: Annotated[
             float | None,
-            About("in units of the codes' deviation (unset: the likeliest)", least=1e-4, most=1e4),
+            About(
+                "width of the kernels in units of the codes' deviation (unset: the likeliest)",
+                least=1e-4,
+                most=1e4,
+            ),
         ] = None,
-        seed: Annotated[int, About("of the choice of centres", least=0, most=1 << 52)] = 0,
+        seed: Annotated[int, About("seed of the choice of codes", least=0, most=1 << 52)] = 0,
     ) -> None:
         super().__init__()
         self.bandwidth, self.seed = bandwidth, seed
@@ -58,7 +65,7 @@ class KDE(Density):
         self.register_buffer("h", torch.tensor(1.0))
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """Kernels on codes (N, D); where there are fewer than `centres`, on all of them."""
+        """Place kernels on `centres` of the codes (N, D), or on all if there are fewer."""
         mean, covariance = moments(z)
         self.mean.copy_(mean)
         self.factor.copy_(torch.linalg.cholesky(covariance))
@@ -87,7 +94,7 @@ class KDE(Density):
         return 1 + len(self.mean)
 
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
-        """Likewise; the first number of the noise chooses the centre."""
+        """The codes (N, D) that noise (N, 1 + D) makes; its first number chooses the centre."""
         count = int(self.count)
         rows = (count * normal_cdf(noise[:, 0])).long().clamp(0, count - 1)
         return self._drawn(rows, noise[:, 1:])
@@ -102,12 +109,14 @@ class KDE(Density):
 
 
 def likeliest_bandwidth(z: Tensor) -> float:
-    """The h that maximises the leave-one-out likelihood of codes (N, D), in the codes' unit.
+    """The bandwidth h that maximises the leave-one-out likelihood of codes (N, D).
 
-    The same h as the fixed point of GEN's supplement, Eq. 5: there the derivative in h is zero.
+    It is in the codes' unit. At this h, the fixed point of GEN's supplement, Eq. 5, the derivative
+    in h is zero.
 
     Raises:
-        InputError: the codes repeat one another: the likelihood grows without bound.
+        InputError: the codes repeat one another, so that the likelihood grows without bound, or
+            have wrong shapes or values.
     """
     check_codes(z)
     z = z.double()
@@ -135,18 +144,24 @@ def optimal_bandwidths(
     route: Literal["root", "fixed-point"] = "root",
     seed: int = 0,
 ) -> Tensor:
-    """h_opt (trials,): the h that maximises `kernel_jsd` between two sample sets of a target.
+    """The bandwidths h_opt that maximise `kernel_jsd` between two sets of samples of a target.
 
-    Each trial draws the centres, z' and z'' afresh: three disjoint sets.
+    Each trial draws the centres, z' and z'' again, as three disjoint sets.
 
     Args:
         target: p_t.
-        samples: m, the number of centres.
-        queries: of each of z' and z''; unset: m, but 10,000 at most.
-        route: a bracketed root of the derivative (Brent's method), or the fixed point, each step
-            of which goes half of the way.
+        samples: m, the number of centres, at least 2.
+        trials: the number of trials, at least 1.
+        queries: the number of samples in each of z' and z''; None means m, but at most 10,000.
+        route: "root" finds a root of the derivative by Brent's method, "fixed-point" iterates the
+            fixed point, going half of the way in each step.
+        seed: the seed of the samples.
 
-    NaN where a trial has none: the derivative changes no sign, or the fixed point does not settle.
+    Returns h_opt (trials,), float64. It is NaN for a trial in which the derivative does not change
+    its sign, or the fixed point does not converge.
+    Raises:
+        InputError: there are too few samples or trials.
+
     Reference: Saha et al., GEN, section 3; supplement, Eq. 2 and 3.
     """
     if samples < 2 or trials < 1:
@@ -167,7 +182,7 @@ def optimal_bandwidths(
 
 
 def _root(slope: Callable[[float], tuple[float, float]]) -> float:
-    """Where the derivative falls through 0: in [0.1, 1.6], widened where it has to be."""
+    """The root at which the derivative falls through 0, in [0.1, 1.6] or a wider interval."""
     low, high = 0.1, 1.6
     while slope(low)[0] <= 0:
         low /= 2
@@ -185,20 +200,25 @@ def _fixed_point(slope: Callable[[float], tuple[float, float]]) -> float:
     h = 1.0
     for _ in range(100):
         following = math.sqrt((h**2 + slope(h)[1] ** 2) / 2)
-        if not abs(following - h) > 1e-5:  # also where it is NaN
+        if not abs(following - h) > 1e-5:  # which also holds for NaN
             return following
         h = following
     return math.nan
 
 
 def least_samples(dim: int, *, seed: int = 0) -> int | None:
-    """The least m for which h_opt of N(0, I) in so many dimensions is below 1, to some 10%.
+    """The least number of samples m for which h_opt of N(0, I) is below 1, to about 10%.
 
-    None where that is more than `MOST_CENTRES`. At h_opt = 1 the latents that GEN leads to are a
-    point (section 4): the paper reads its Table 1 so. Found by bisection in log m.
+    At h_opt = 1 the distribution of GEN's latents would be a point (section 4), which is how the
+    paper interprets its Table 1. The number is found by bisection in log m.
+
+    Args:
+        dim: the number of dimensions.
+        seed: the seed of the samples.
+
+    Returns m, or None if it is more than `MOST_CENTRES`.
     """
-
-    # h_opt grows with the dimension: 100 are beyond reach, so are more
+    # h_opt grows with the dimension, and 100 dimensions are out of reach already
     dim = min(dim, 100)
 
     def beyond(m: int) -> bool:
@@ -208,7 +228,7 @@ def least_samples(dim: int, *, seed: int = 0) -> int | None:
     low, high = 2, MOST_CENTRES
     if not beyond(low):
         return low
-    # upwards from where it is cheap
+    # starting from small numbers, which are cheap
     step = 16
     while step < high and beyond(step):
         low, step = step, 4 * step

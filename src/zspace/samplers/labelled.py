@@ -1,4 +1,4 @@
-"""Codes of a conditional model: noise, and which class is meant."""
+"""The prior of conditional models, whose codes are noise and the indicator of a class."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from zspace.samplers.normal import Normal, no_labels
 
 
 class Labelled(Sampler):
-    """z = (n, e_y), n ~ N(0, I) and e_y the indicator of a label y: (N, noise_dim + classes).
+    """The distribution of codes z = (n, e_y), with n ~ N(0, I) and e_y the indicator of a label y.
 
-    Without a label all are equally likely.
+    If no label is given, all labels are equally likely.
 
     Args:
-        classes: K, the number of labels; 0: codes are noise alone.
+        noise_dim: the size of n; a code has noise_dim + K numbers.
+        classes: K, the number of labels; if it is 0, codes are noise alone.
     """
 
     by_label = True
@@ -42,7 +43,7 @@ class Labelled(Sampler):
         if label is None:
             y = torch.randint(self.classes, (n,), generator=generator, device=device)
         else:
-            self.name_of(label)  # refuses one that is not known
+            self.name_of(label)  # refuses an unknown label
             y = torch.full((n,), label, device=device)
         return self._joined(noise, y)
 

@@ -1,4 +1,4 @@
-"""Samplers that learn by iterations: each is a `Method`, too, and its batches are codes."""
+"""Samplers that are trained by iterations: each is also a `Method`, whose batches are codes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
 from zspace.training import Precision, fit, make_fabric
 
-FitIterations = Annotated[int, About("of the fit", least=1)]
-FitBatch = Annotated[int, About("codes of a batch", least=1)]
+FitIterations = Annotated[int, About("training iterations of the sampler", least=1)]
+FitBatch = Annotated[int, About("number of codes in a batch", least=1)]
 FitRate = Annotated[float, About("learning rate of Adam", above=0)]
 FitSeed = Annotated[
-    int, About("of the fit's initialisation, order and noise", least=0, most=1 << 52)
+    int, About("seed of the initialisation, order and noise", least=0, most=1 << 52)
 ]
 
 
@@ -29,18 +29,24 @@ InnerDensity = TypeVar("InnerDensity", bound=Density)
 
 
 ROWS = 4096
-"""Codes that are made, or whose density is taken, at a time: memory stays bounded."""
+"""The number of codes that are drawn, or whose density is computed, at a time."""
 
 
 class Learned(Sampler, Method, Generic[Inner], ABC):
-    """Codes z = mean + deviation u, in each dimension, of codes u that another sampler learns.
+    """A sampler that is trained on standardised codes.
 
-    Its optimisers and objectives learn from batches of standardised codes u = (z - mean) /
-    deviation, mean and deviation being those of the codes that it is fitted to. `fit` trains it
-    here and now; `zspace.training.fit` by its `batches` does it with a run, from which it resumes.
+        z = mean + deviation u in each dimension, with u from an inner sampler
+
+    The optimisers and objectives train the inner sampler on batches of standardised codes
+    u = (z - mean) / deviation, where mean and deviation are those of the codes that it is fitted
+    to. `fit` trains it at once; `zspace.training.fit` with its `batches` can also store a run, from
+    which the training can be resumed.
 
     Args:
-        iterations, batch_size, seed: of the fit.
+        dim: D, the size of a code.
+        iterations: the number of training iterations.
+        batch_size: the number of codes in a batch.
+        seed: the seed of the initialisation, order and noise.
 
     Attributes:
         inner: the sampler of u.
@@ -63,18 +69,30 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         return self.inner.labels
 
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
-        """Endless batches of codes (N, D), standardised, and labels, where this sampler is."""
+        """Endless batches of codes (N, D), standardised, and labels (N,), on this sampler's device.
+
+        It also stores the mean and the deviation.
+        """
         check_codes(z)
         self.mean.copy_(z.double().mean(0))
         variance = z.double().var(0, correction=0)
-        # a dimension in which all codes agree stays one
+        # a dimension in which all codes agree keeps a small deviation
         self.deviation.copy_((variance + RIDGE * variance.mean().clamp(min=1e-12)).sqrt())
         u = (z.to(self.mean) - self.mean) / self.deviation
         size = min(self.batch_size, len(u))
         return Batches(u, y, size=size, seed=self.seed, replacement=True, device=self.mean.device)
 
     def fit(self, z: Tensor, y: Tensor | None = None, *, precision: Precision = "32") -> Self:
-        """Learn codes (N, D) and, where this sampler knows them, their labels (N,)."""
+        """Train on codes (N, D) and, if this sampler uses them, their labels (N,).
+
+        Args:
+            z: the codes, on the device that the training uses.
+            y: the labels, or None.
+            precision: "32" or "bf16".
+
+        Raises:
+            InputError: the codes have wrong shapes or values, or a loss is not finite.
+        """
         self.to(z.device)
         fabric = make_fabric(z.device.type, precision)
         fit(self, self.batches(z, y), self.iterations, fabric=fabric)
@@ -94,7 +112,10 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
 
 
 class LearnedDensity(Learned[InnerDensity], Density, ABC):
-    """Likewise of a density: log p(z) = log p(u) - sum_d log deviation_d."""
+    """A density that is trained on standardised codes.
+
+    log p(z) = log p(u) - sum_d log deviation_d
+    """
 
     def log_prob(self, z: Tensor) -> Tensor:
         u = (z - self.mean) / self.deviation
@@ -103,7 +124,7 @@ class LearnedDensity(Learned[InnerDensity], Density, ABC):
 
 @contextmanager
 def seeded(seed: int) -> Generator[None]:
-    """Initial weights by a seed of their own, whatever else is drawn before or after."""
+    """A context in which initial weights depend on a seed alone, not on earlier random numbers."""
     with torch.random.fork_rng([]):
         torch.manual_seed(stream(seed, 31))
         yield

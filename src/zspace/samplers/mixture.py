@@ -16,10 +16,13 @@ from zspace.samplers.normal import check_codes, no_labels, normal_cdf
 
 
 class Mixture(Density):
-    """sum_k w_k N(mean_k, covariance_k) over codes of size dim.
+    """A mixture of normal distributions with full covariances: sum_k w_k N(mean_k, covariance_k).
 
-    Ten full-covariance components are what Ghosh et al. (2020) fit to an autoencoder's codes.
-    Unfitted, every component is N(0, I).
+    Ghosh et al. (2020) fit ten such components to an autoencoder's codes. Before the mixture is
+    fitted, every component is N(0, I).
+
+    Args:
+        dim: D, the size of a code.
     """
 
     exportable = True
@@ -32,7 +35,7 @@ class Mixture(Density):
         dim: int,
         *,
         components: Annotated[int, About("number of Gaussians", least=1, most=10_000)] = 10,
-        seed: Annotated[int, About("of the fit's initialisation", least=0, most=(1 << 32) - 1)] = 0,
+        seed: Annotated[int, About("seed of the initialisation", least=0, most=(1 << 32) - 1)] = 0,
     ) -> None:
         super().__init__()
         self.seed = seed
@@ -45,10 +48,16 @@ class Mixture(Density):
     def of(
         cls, weights: Tensor, means: Tensor, covariances: Tensor, *, labelled: bool = False
     ) -> Mixture:
-        """A known mixture: weights (K,) above 0, means (K, D), covariances (K, D, D).
+        """A mixture of known components.
 
         Args:
-            labelled: component k is that of the label k, which can then be drawn by itself.
+            weights: (K,), above 0; they are divided by their sum.
+            means: (K, D).
+            covariances: (K, D, D), symmetric and positive definite.
+            labelled: whether component k belongs to the label k, which can then be drawn by itself.
+
+        Raises:
+            InputError: wrong shapes or values.
         """
         if not bool((weights > 0).all() and torch.isfinite(weights).all()):
             raise InputError(
@@ -75,14 +84,17 @@ class Mixture(Density):
         return mixture
 
     def deconvolved(self, bandwidth: float) -> Mixture:
-        """The mixture that becomes this one where noise N(0, h^2 I) is added to its draws.
+        """The mixture that becomes this one if noise of N(0, h^2 I) is added to its samples.
 
-        sum_k w_k N(mean_k, covariance_k - h^2 I): of N(0, I) it is N(0, (1 - h^2) I). It is where
-        GEN leads the codes to, whose kernel density is then the target (GEN, section 4; the
-        mixture's case is our own, by the same convolution).
+        It is sum_k w_k N(mean_k, covariance_k - h^2 I); for N(0, I) it is N(0, (1 - h^2) I). GEN
+        leads its codes to this distribution, so that their kernel density is the target (GEN,
+        section 4; the case of a mixture is our own and follows from the same convolution).
+
+        Args:
+            bandwidth: h, above 0 and below the least deviation of a component.
 
         Raises:
-            InputError: h is not below the least deviation of a component.
+            InputError: h is out of this range.
         """
         covariances = self.factors @ self.factors.mT
         deviation = float(torch.linalg.eigvalsh(covariances).min().sqrt())
@@ -97,11 +109,11 @@ class Mixture(Density):
         )
 
     def mean(self) -> Tensor:
-        """The mean (D,) over all components."""
+        """The mean (D,) of the whole mixture."""
         return self.weights @ self.means
 
     def deviation(self) -> Tensor:
-        """The standard deviation (D,) of each dimension, over all components."""
+        """The standard deviation (D,) of the whole mixture in each dimension."""
         within = self.factors.square().sum(2) + (self.means - self.mean()).square()
         return (self.weights @ within).sqrt()
 
@@ -110,7 +122,11 @@ class Mixture(Density):
         return len(self.weights) if self.labelled else 0
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """Expectation-maximisation from a k-means start on codes (N, D)."""
+        """Fit the mixture to codes (N, D) by expectation-maximisation, starting from k-means.
+
+        Raises:
+            InputError: there are fewer codes than components, or the fit fails.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
@@ -119,7 +135,7 @@ class Mixture(Density):
         if len(z) < components:
             raise InputError(f"{len(z)} codes are fewer than the mixture's {components} components")
         codes = z.detach().cpu().double().numpy()
-        # regularisation relative to the codes' own scale, as for the normal
+        # the regularisation is relative to the codes' own scale, as for the normal distribution
         ridge = 1e-6 * max(float(codes.var(0).mean()), 1e-12)
         mixture = GaussianMixture(
             components,
@@ -129,7 +145,7 @@ class Mixture(Density):
             max_iter=200,
         )
         with warnings.catch_warnings():
-            # a fit cut off at 200 rounds is still the best found so far
+            # a fit that ends after 200 rounds without convergence is still the best one found
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:
                 mixture.fit(codes)
@@ -165,7 +181,10 @@ class Mixture(Density):
         return 1 + self.means.shape[1]
 
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
-        """Likewise; the first number of the noise chooses the component, where no label does."""
+        """The codes (N, D) that noise (N, 1 + D) makes.
+
+        The first number of the noise chooses the component, unless a label does.
+        """
         if y is None:
             below = normal_cdf(noise[:, :1]) > self.weights.cumsum(0)[:-1]
             y = below.long().sum(1)
@@ -175,7 +194,7 @@ class Mixture(Density):
         return torch.logsumexp(self.component_log_probs(z) + self.weights.log()[:, None], 0)
 
     def component_log_probs(self, z: Tensor) -> Tensor:
-        """log N(z_i; mean_k, covariance_k) (K, N) in nats, of codes (N, D)."""
+        """The log densities log N(z_i; mean_k, covariance_k), (K, N) in nats, at codes (N, D)."""
         white = torch.linalg.solve_triangular(
             self.factors, (z - self.means[:, None]).mT, upper=False
         )

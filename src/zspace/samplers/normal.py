@@ -13,11 +13,14 @@ from zspace.core import Density, Sampler
 from zspace.errors import InputError
 
 RIDGE = 1e-6
-"""Added to a fitted covariance's diagonal, in units of its mean: codes may span a subspace."""
+"""The share of its mean added to a covariance's diagonal, since codes may span a subspace."""
 
 
 class Normal(Density):
-    """N(mean, covariance) over codes of size dim: N(0, I) until it is fitted.
+    """The normal distribution N(mean, covariance) of codes, which is N(0, I) before it is fitted.
+
+    Args:
+        dim: D, the size of a code.
 
     >>> Normal(2).sample(3).shape, Normal(2).log_prob(torch.zeros(1, 2))
     (torch.Size([3, 2]), tensor([-1.8379]))
@@ -33,7 +36,7 @@ class Normal(Density):
         self.register_buffer("factor", torch.eye(dim))
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """The codes' mean and (maximum-likelihood) covariance; z (N, D) with N above 1."""
+        """Fit the mean and the maximum-likelihood covariance to codes (N, D), N above 1."""
         mean, covariance = moments(z)
         self.mean.copy_(mean)
         self.factor.copy_(torch.linalg.cholesky(covariance))
@@ -59,7 +62,13 @@ class Normal(Density):
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D) of codes (N, D), in float64, fit for a Cholesky factor."""
+    """The mean (D,) and the covariance (D, D) of codes (N, D), in float64.
+
+    The covariance is regularised, so that it has a Cholesky factor.
+
+    Raises:
+        InputError: the codes have wrong shapes or values.
+    """
     check_codes(z)
     z = z.double()
     mean = z.mean(0)
@@ -71,12 +80,16 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normal_cdf(x: Tensor) -> Tensor:
-    """Phi(x) in [0, 1]: of x from N(0, 1) it is uniform."""
+    """The cumulative distribution function of N(0, 1) at x of any shape, in [0, 1]."""
     return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
 
 
 def check_codes(z: Tensor) -> None:
-    """Refuse what no sampler can be fitted to."""
+    """Check codes (N, D) to which a sampler is to be fitted.
+
+    Raises:
+        InputError: the shape is another, N is below 2, or there are NaN or infinite values.
+    """
     if z.ndim != 2 or len(z) < 2:
         raise InputError(f"codes must be (N, D) with N at least 2, not {tuple(z.shape)}")
     if not bool(torch.isfinite(z).all()):
@@ -84,12 +97,21 @@ def check_codes(z: Tensor) -> None:
 
 
 def no_labels(label: int | None) -> None:
+    """Refuse a label, for samplers that know none.
+
+    Raises:
+        InputError: a label is given.
+    """
     if label is not None:
         raise InputError("this sampler knows no labels: leave out --label")
 
 
 def learned_label(sampler: Sampler, label: int) -> int:
-    """The label, where it is of a class with training images."""
+    """The label itself, after a check that its class has training images.
+
+    Raises:
+        InputError: the sampler does not know the label, or the class has no training images.
+    """
     name = sampler.name_of(label)
     if label not in sampler.learned():
         raise InputError(f"{name} has no training image: there is nothing to learn it from")

@@ -1,4 +1,4 @@
-"""A prior that a network makes out of noise."""
+"""Distributions that a network makes from noise."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ from zspace.samplers.normal import no_labels
 from zspace.training import adam
 
 PENALTY = 10.0
-"""beta of FlexAE's Eq. 6 and 9, as in Gulrajani et al. (2017)."""
+"""The gradient penalty's weight beta in FlexAE's Eq. 6 and 9, as in Gulrajani et al. (2017)."""
 
 BETAS = (0.0, 0.9)
 """Adam's decay rates for generator and critic (FlexAE, Algorithm 1)."""
 
 
 class Pushforward(Sampler):
-    """z = G(n), n ~ N(0, I): the distribution of a generator's output (FlexAE, section 3.2)."""
+    """The distribution of a generator's output z = G(n), n ~ N(0, I).
+
+    Args:
+        generator: G, which maps noise (N, noise_dim) to codes (N, D).
+        noise_dim: the size of the noise.
+
+    Reference: FlexAE, section 3.2.
+    """
 
     exportable = True
 
@@ -54,12 +61,21 @@ class Pushforward(Sampler):
 
 
 def critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches) -> Terms:
-    """E critic(fake) - E critic(real) + beta E (||grad critic(u)|| - 1)^2, u between the two.
+    """The terms of a critic's Wasserstein loss with a gradient penalty.
 
-    Reference: FlexAE, Eq. 6 (of codes) and 9 (of images). The critic has no batch norm.
+        E critic(fake) - E critic(real) + beta E (||grad critic(u)|| - 1)^2
+
+    with u random points on the lines between real and fake samples.
+
+    Args:
+        critic: maps samples (N, ...) to (N, 1), without batch norm.
+        real, fake: samples (N, ...) of one shape.
+        batches: gives the random numbers.
+
+    Reference: FlexAE, Eq. 6 (for codes) and Eq. 9 (for images).
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
-    # both in one pass: without batch norm nothing passes between them
+    # one pass for both, which do not affect each other without batch norm
     on_fake, on_real = full_precision(critic(torch.cat([fake, real]))).chunk(2)
     return {
         "wasserstein": on_fake.mean() - on_real.mean(),
@@ -68,12 +84,12 @@ def critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, batches: Batches
 
 
 class LearnedPushforward(Learned[Pushforward]):
-    """FlexAE's generator G against its critic C_z, of standardised codes that stay as they are.
+    """A generator G trained against a critic C_z, as in FlexAE, on fixed standardised codes u.
 
         C_z: min E C_z(G(n)) - E C_z(u) + beta E (||grad C_z|| - 1)^2;  G: min -E C_z(G(n))
 
     Args:
-        dim: D, the size of a code, and of the noise n.
+        dim: D, the size of a code and of the noise n.
 
     Reference: FlexAE, Algorithm 1, Eq. 6 and 7, and Table 7 for the networks.
     """
@@ -87,11 +103,11 @@ class LearnedPushforward(Learned[Pushforward]):
         hidden: Annotated[
             int,
             About(
-                "units of each of the four hidden layers of generator and critic", least=1, most=1e5
+                "units in each of the four hidden layers of generator and critic", least=1, most=1e5
             ),
         ] = 256,
         critic_steps: Annotated[
-            int, About("updates of the critic for each of the generator", least=1, most=1000)
+            int, About("updates of the critic for each update of the generator", least=1, most=1000)
         ] = 5,
         learning_rate: FitRate = 1e-4,
         seed: FitSeed = 0,

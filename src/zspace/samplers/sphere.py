@@ -11,9 +11,12 @@ from zspace.samplers.normal import Normal, no_labels
 
 
 class Sphere(Sampler):
-    """z = n / ||n||, n ~ N(0, I): uniform on the sphere of radius 1 in D dimensions.
+    """The uniform distribution on the unit sphere in D dimensions: z = n / ||n||, n ~ N(0, I).
 
-    It has no density in the space about it.
+    It has no density in the surrounding space.
+
+    Args:
+        dim: D, the size of a code.
     """
 
     exportable = True

@@ -1,4 +1,4 @@
-"""The variational mixture of posteriors."""
+"""The variational mixture of posteriors (VampPrior)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from zspace.samplers.normal import no_labels
 
 
 class VampPrior(Density):
-    """p(z) = (1/K) sum_k q(z | u_k): the posteriors of K pseudo-inputs, which learn with the model.
+    """The mixture of the posteriors of K pseudo-inputs, p(z) = (1/K) sum_k q(z | u_k).
+
+    The pseudo-inputs are trained with the model.
 
     Args:
-        shape: of a pseudo-input, as of the data.
+        shape: the shape of a pseudo-input, which is that of the data.
         components: K, 500 in the paper.
-        moments: pseudo-inputs to means and log variances, each (K, D), of the normal q(z | u): the
-            model's own, which is called anew for every density and draw.
+        moments: the model's function that maps pseudo-inputs to the means and log variances, each
+            (K, D), of the normal q(z | u); it is called again for every density and draw.
 
-    Reference: Tomczak and Welling, VAE with a VampPrior (2018), Eq. 9. Pseudo-inputs that are
-    images are held in [0, 1] and begin at N(0.05, 0.01^2), as in the authors' code.
+    Pseudo-inputs that are images are held in [0, 1] and initialised by N(0.05, 0.01^2), as in the
+    authors' code.
+    Reference: Tomczak and Welling, VAE with a VampPrior (2018), Eq. 9.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class VampPrior(Density):
         self.pseudo_inputs = nn.Parameter(0.05 + 0.01 * start if self.is_image else start)
 
     def components(self) -> tuple[Tensor, Tensor]:
-        """Means and log variances of the K posteriors, each (K, D)."""
+        """The means and log variances of the K posteriors, each (K, D)."""
         u = hardtanh(self.pseudo_inputs, 0, 1) if self.is_image else self.pseudo_inputs
         return self.moments(u)
 

@@ -32,10 +32,11 @@ def cache_folder() -> Path:
 
 @contextmanager
 def alone(folder: Path, waits: Callable[[], None]) -> Generator[None]:
-    """Whatever is made in a folder of the cache is made by one process at a time.
+    """A context in which this process is the only one that makes a folder of the cache.
 
     Args:
-        waits: called where another process is at it, before it is waited for.
+        folder: the folder.
+        waits: called before waiting, if another process is making the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))

@@ -29,13 +29,13 @@ def owned(optimizer: Optimizer) -> list[nn.Parameter]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a recipe must know of the data to build its networks.
+    """The facts about a data set from which a recipe builds its networks.
 
     Attributes:
-        shape: of one sample: (C, H, W) of an image or (D,) of a vector.
-        classes: names of the labels; empty without labels.
-        bounded: every value lies in [-1, 1] (images always do).
-        train_images: how many samples there are to train on; 0 where that is not known.
+        shape: the shape of one sample, (C, H, W) of an image or (D,) of a vector.
+        classes: the names of the labels; empty without labels.
+        bounded: whether all values lie in [-1, 1], as those of images do.
+        train_images: the number of training samples; 0 if it is unknown.
     """
 
     shape: tuple[int, ...]
@@ -50,13 +50,14 @@ class Facts:
 
 
 class Run:
-    """A folder: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/, pictures.
+    """The folder of a training: config.yaml, model.safetensors, log.jsonl, checkpoints/, samplers/.
 
-    `Run(folder)` opens one; `Run.create` makes one.
+    `Run(folder)` opens an existing run; `Run.create` makes a new one.
 
     Args:
-        config: the configuration that it is trained further with; unset: that of its config.yaml.
-        facts: what is known of the data that it is trained on; unset: what its weights say.
+        folder: the folder's path.
+        config: a configuration for further training; None takes that of config.yaml.
+        facts: the facts about the data that it is trained on; None reads them from its weights.
 
     Raises:
         InputError: the folder is no run.
@@ -148,15 +149,19 @@ class Run:
 
     @property
     def facts(self) -> Facts:
-        """What its model knows of the data, finished or not.
+        """The facts about the data that the run's model is trained on.
 
         Raises:
-            InputError: nothing has been trained yet, or the weights don't say.
+            InputError: there are no weights yet, or they do not hold the facts.
         """
         return self._facts or self.facts_of(self.weights_file())
 
     def facts_of(self, path: Path) -> Facts:
-        """What the weights in one of the run's files know of the data."""
+        """The facts about the data that are stored in one of the run's files of weights.
+
+        Raises:
+            InputError: the file can't be read, or does not hold them.
+        """
         match read_header(path).get("facts"):
             case {
                 "shape": list(shape),

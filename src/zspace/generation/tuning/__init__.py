@@ -1,4 +1,4 @@
-"""The search for how far a class's codes may spread (categorical generation)."""
+"""The search for the spread of each class's codes (categorical generation)."""
 
 from zspace.generation.tuning.search import FRESH, Tuned, tune
 

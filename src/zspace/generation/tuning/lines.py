@@ -1,7 +1,7 @@
-"""Lines of candidates: each is a generator that yields a candidate and is sent its value.
+"""Lines of candidates, generators that yield a candidate and are sent its value.
 
-Coordinate descent, random search and the grid go through the same space of whole numbers. A
-candidate is known by its line and its step in it, so that a search can be gone on with.
+Coordinate descent, random search and the grid search the same space of whole numbers. A candidate
+is identified by its line and its step in that line, so that a search can be resumed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from zspace.errors import unknown
 from zspace.functional import stream
 
 STEPS = 10
-"""theta is searched over 0, 1/10 .. 1."""
+"""The number of steps of theta from 0 to 1."""
+
 AVERAGES = (1, 2, 3, 5)
-"""Draws that Simple may average."""
+"""The numbers of draws that the sampler Simple may average."""
 Search = Literal["descent", "random", "grid"]
 Row = tuple[int, ...]
 Values = list[float]
@@ -28,12 +29,12 @@ Values = list[float]
 
 @dataclass
 class Space:
-    """What is searched: rows of whole numbers, one row for each group of labels.
+    """The space that is searched: rows of whole numbers, one row for each group of labels.
 
     Attributes:
-        levels: how many values each coordinate of a row has.
-        groups: labels that share a row.
-        averages: whether a row is (theta, which of AVERAGES) or thetas alone.
+        levels: the number of values of each coordinate of a row.
+        groups: the groups of labels that share a row.
+        averages: whether a row is a theta and an index into `AVERAGES`, or thetas alone.
     """
 
     levels: tuple[int, ...]
@@ -42,10 +43,11 @@ class Space:
 
     @property
     def size(self) -> int:
-        """Points of the full grid."""
+        """The number of points of the full grid."""
         return math.prod(self.levels)
 
     def theta(self, row: Row) -> tuple[list[float], int]:
+        """The thetas and the number of averaged draws that a row stands for."""
         if self.averages:
             return [row[0] / STEPS], AVERAGES[row[1]]
         return [k / STEPS for k in row], 1
@@ -60,7 +62,16 @@ SPACES: dict[str, Callable[[int, list[int]], Space]] = {
 
 
 def space_of(name: str, dim: int, classes: int) -> Space:
-    """The space of a sampler's parameters."""
+    """The space of a classwise sampler's parameters.
+
+    Args:
+        name: "simple", "medium1" or "medium2".
+        dim: D, the size of a code.
+        classes: the number of classes.
+
+    Raises:
+        InputError: the name is another.
+    """
     if name not in SPACES:
         raise unknown("sampler to tune", name, SPACES)
     return SPACES[name](dim, list(range(classes)))
@@ -68,21 +79,32 @@ def space_of(name: str, dim: int, classes: int) -> Space:
 
 @dataclass(frozen=True)
 class Ask:
-    """A candidate: a row for each group (None: that group has nothing to try), and the values that
-    they have to fall below to be of interest."""
+    """A candidate to be evaluated.
+
+    Attributes:
+        rows: a row for each group; None if the group has nothing to try.
+        bounds: the value for each group below which the candidate is an improvement.
+    """
 
     rows: list[Row | None]
     bounds: Values
 
 
 Line = Generator[Ask, Values, None]
-"""Candidates one after the other, each chosen by the values of those before it."""
+"""A sequence of candidates, each chosen by the values of those before it."""
 
 
 def descent(space: Space, seed: int, start: int) -> Line:
-    """Coordinate descent, every group's at the same time: start 0 from the best of the rows whose
-    numbers are all alike, others from random rows. Coordinates are gone through in random orders
-    until none of them has changed any row."""
+    """A line of coordinate descent, for all groups at the same time.
+
+    Coordinates are optimised in random orders until none changes any row.
+
+    Args:
+        space: the space.
+        seed: the seed of the search.
+        start: the line's number; 0 starts from the best row of equal numbers, others from random
+            rows.
+    """
     draw = torch.Generator().manual_seed(stream(seed, 31, start))
     groups = len(space.groups)
     best: list[Row] = [()] * groups
@@ -122,7 +144,13 @@ def descent(space: Space, seed: int, start: int) -> Line:
 
 
 def at_random(space: Space, seed: int, start: int) -> Line:
-    """One candidate, of rows drawn evenly."""
+    """A line of one candidate, whose rows are drawn uniformly.
+
+    Args:
+        space: the space.
+        seed: the seed of the search.
+        start: the line's number.
+    """
     draw = torch.Generator().manual_seed(stream(seed, 32, start))
     rows: list[Row | None] = [
         tuple(int(torch.randint(n, (), generator=draw)) for n in space.levels) for _ in space.groups
@@ -131,7 +159,12 @@ def at_random(space: Space, seed: int, start: int) -> Line:
 
 
 def on_grid(space: Space, start: int) -> Line:
-    """One candidate: the point of that number, the same row for every group."""
+    """A line of one candidate, a point of the grid, which is the same row for every group.
+
+    Args:
+        space: the space.
+        start: the line's number, which is that of the point.
+    """
     point = next(itertools.islice(itertools.product(*map(range, space.levels)), start, None), None)
     if point is not None:
         yield Ask([point] * len(space.groups), [math.inf] * len(space.groups))

@@ -1,8 +1,8 @@
-"""What a candidate theta of a classwise sampler is judged by (categorical generation, Eq. 4).
+"""The objective for a candidate theta of a classwise sampler (categorical generation, Eq. 4).
 
-The mean cosine similarity of two images of a label (low where they are diverse) and the accuracy
-of a classifier that was trained on reconstructions. Every candidate sees the same noise (common
-random numbers), so that two of them differ by theta alone.
+It consists of the mean cosine similarity of two images of a label (low if they are diverse) and the
+accuracy of a classifier that was trained on reconstructions. All candidates use the same noise
+(common random numbers), so that they differ by theta alone.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from zspace.metrics import class_cosine
 from zspace.samplers import Classwise
 
 BAR = 0.97
-"""Accuracy on reconstructions that the classifier should have."""
+"""The accuracy on reconstructions that the classifier should have."""
+
 SHORT = 2.0
-"""The least value of a candidate that is short of a least accuracy: above any other."""
+"""The least value of a candidate that misses the least accuracy, above all other values."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a candidate generates, by label: (L,) each.
+    """The measures of a candidate's images, for each label of a group.
 
     Attributes:
-        cosine: mean cosine similarity of distinct pairs of images.
-        accuracy: NaN where it made no difference.
+        cosine: the mean cosine similarity of distinct pairs of images, (L,).
+        accuracy: the classifier's accuracy, (L,); NaN for a label that was not judged.
     """
 
     cosine: Tensor
@@ -45,15 +46,16 @@ class Score:
 class Objective:
     """The paper's Equation 4 for a group of labels, or its constrained form.
 
-        mean over labels of cosine + 1 - accuracy
-        with a least accuracy A: the mean cosine where every label has it, else 2 + sum of what is
-        missing to A, which is more than any cosine
+        the mean over labels of cosine + 1 - accuracy
+
+    With a least accuracy A, it is the mean cosine if every label has that accuracy, and otherwise
+    2 + the sum of the differences to A, which is more than any cosine.
 
     Attributes:
-        model: decodes.
-        sampler: fitted; its mu_y and sigma_y.
-        judge: images to logits.
-        noise: (L, S, n, D), the same for every candidate.
+        model: the model that decodes.
+        sampler: the fitted sampler, which gives mu_y and sigma_y.
+        judge: the classifier, which maps images to logits.
+        noise: the noise (L, S, n, D), the same for every candidate.
         least: A, or None.
     """
 
@@ -64,32 +66,42 @@ class Objective:
     least: float | None = None
 
     def value(self, cosine: Tensor, accuracy: Tensor) -> float:
-        """Of cosines and accuracies (L,) of a group's labels."""
+        """The objective's value for the cosines and accuracies, (L,) each, of a group's labels."""
         if self.least is None:
             return float((cosine + 1 - accuracy).mean())
         short = float((self.least - accuracy).clamp(min=0).sum())
         return float(cosine.mean()) if short == 0 else SHORT + short
 
     def images(self, theta: Tensor, average: int, label: int) -> Tensor:
-        """Stored images (S, C, H, W) of a label, theta (L, 1 or D)."""
+        """The generated images of a label, uint8 (S, C, H, W).
+
+        Args:
+            theta: the thetas (L, 1 or D).
+            average: the number of draws that are averaged.
+            label: the label.
+        """
         y = torch.full((self.noise.shape[1],), label, device=self.noise.device)
         z = self.sampler.codes(y, self.noise[label, :, :average], theta)
         return decoded(self.model, z)
 
     def right(self, x: Tensor, label: int) -> Tensor:
-        """Whether the judge takes images for the label's: (S,) of 0 and 1."""
+        """Whether the classifier assigns images to the label: (S,) of 0 and 1."""
         found = of_stored(self.judge, x, self.noise.device).argmax(1)
         return (found == label).double().cpu()
 
     def score(
         self, theta: Tensor, average: int, group: Sequence[int], bound: float = math.inf
     ) -> Score:
-        """Cosine and accuracy of a group's labels.
+        """The cosines and accuracies of a group's labels.
 
-        Labels are no longer judged once the value can't fall below `bound`, were all others right.
+        Labels are not judged any more once the value can't fall below `bound`, even if all other
+        images were right.
 
         Args:
-            theta: (L, 1 or D).
+            theta: the thetas (L, 1 or D).
+            average: the number of draws that are averaged.
+            group: the labels.
+            bound: the value below which the candidate is an improvement.
         """
         images = [self.images(theta, average, label) for label in group]
         cosine = torch.tensor([pair_cosine(x) for x in images], dtype=torch.float64)
@@ -104,8 +116,17 @@ class Objective:
 def reconstruction_classifier(
     model: LatentModel, images: Images, *, device: str = "auto", progress: Progress = SILENT
 ) -> Neutral:
-    """The paper's classifier (its Table 3) of a model's reconstructions: trained on those of the
-    training images, its accuracy is that on those of the test images."""
+    """The paper's classifier (its Table 3), trained on a model's reconstructions.
+
+    It is trained on reconstructed training images, and its accuracy is that on reconstructed test
+    images.
+
+    Args:
+        model: the model.
+        images: the data set, with labels.
+        device: the device of the training.
+        progress: told the progress of the training.
+    """
     rebuilt = replace(
         images,
         name=f"the reconstructions of {images.name}",
@@ -116,7 +137,7 @@ def reconstruction_classifier(
 
 
 def below_bar(judge: Neutral) -> str | None:
-    """What is to be said of a classifier that is not as good as it should be."""
+    """A warning about a classifier whose accuracy is too low, or None."""
     if judge.accuracy.value >= BAR:
         return None
     return (
@@ -126,5 +147,5 @@ def below_bar(judge: Neutral) -> str | None:
 
 
 def pair_cosine(x: Tensor) -> float:
-    """The mean cosine similarity of distinct pairs of images; of equal ones 1, not a bit more."""
+    """The mean cosine similarity of distinct pairs of images, at most 1 despite rounding."""
     return min(1.0, class_cosine(x, torch.zeros(len(x)))[0])

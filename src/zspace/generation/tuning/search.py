@@ -1,4 +1,4 @@
-"""The search for how far a class's codes may spread: theta of the classwise samplers."""
+"""The search for the parameter theta of the classwise samplers, the spread of a class's codes."""
 
 from __future__ import annotations
 
@@ -51,23 +51,24 @@ from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
 FRESH = 1000
-"""Codes of each class by whose images, of noise that no candidate saw, the winner is judged."""
+"""The number of images of each class, from fresh noise, by which the best candidate is judged."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        name, options: the sampler's.
-        trials: candidates tried.
-        value: of the objective, on the search's noise.
-        classes: their names.
-        cosine, accuracy: by class, of fresh noise.
-        mean_cosine, mean_accuracy: over classes, with standard errors.
-        judge: the classifier.
-        curve: (cosine, accuracy, least accuracy of a class) of every candidate that was judged for
-            all classes, means over classes, on the search's noise.
+        name: the sampler's name.
+        options: the options that were found.
+        trials: the number of candidates that were tried.
+        value: the objective's value with the search's noise.
+        classes: the names of the classes.
+        cosine, accuracy: the mean cosine and the accuracy of each class, with fresh noise.
+        mean_cosine, mean_accuracy: their means over classes, with standard errors.
+        judge: the classifier of reconstructions.
+        curve: for every candidate that was judged for all classes, the mean cosine, the mean
+            accuracy and the least accuracy of a class, with the search's noise.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Tuned:
     curve: list[tuple[float, float, float]]
 
     def smallest(self, accuracy: float) -> float | None:
-        """The smallest mean cosine among candidates whose mean accuracy is so high."""
+        """The smallest mean cosine among candidates with at least this mean accuracy, or None."""
         return min((c for c, a, _ in self.curve if a >= accuracy), default=None)
 
 
@@ -102,21 +103,27 @@ def tune(
 ) -> Tuned:
     """Search the theta (and n) of a classwise sampler for a run, and store the sampler there.
 
-    The objective is the paper's Equation 4 (see `Objective`), of `samples` images of each class.
-    The search can be stopped and gone on with by the same call: its trials are kept in the run.
+    The objective is the paper's Equation 4 (see `Objective`). A search that was interrupted is
+    resumed by the same call, since its trials are kept in the run.
 
     Args:
-        name: "simple", "medium1" or "medium2".
-        trials: candidates to try in all.
-        search: "descent", "random" or "grid"; unset: the grid where it has no more points than
+        run: the run.
+        name: the sampler: "simple", "medium1" or "medium2".
+        trials: the number of candidates to try in all.
+        seed: the seed of the candidates and of the noise.
+        samples: the number of images of each class that a candidate generates.
+        search: "descent", "random" or "grid"; None takes the grid if it has no more points than
             there are trials, else coordinate descent.
-        min_accuracy: the least accuracy of every class: the smallest cosine that has it.
+        min_accuracy: the least accuracy of every class, with which the smallest cosine is searched;
+            None searches the smallest value of Equation 4.
         storage: an address that Optuna knows (sqlite:///FILE, postgresql://...), by which processes
-            share the trials; unset: a file of the run.
+            share the trials; None keeps them in a file of the run.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: told the number of trials and the objective.
 
     Raises:
-        InputError: no labels, no images, a class without training images; no candidate has the
-            least accuracy.
+        InputError: an argument is out of range, the data have no labelled images, a class has no
+            training images, or no candidate has the least accuracy.
     """
     check_seed(seed)
     if trials < 1 or samples < 2:
@@ -215,7 +222,7 @@ def _search(
     trials: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Try candidates until there are so many; returns them all, in the order of their beginning."""
+    """Try candidates until there are enough; returns all, in the order in which they were begun."""
     places: dict[int, _Place] = {}
     while True:
         claimed = held.refresh()
@@ -225,7 +232,7 @@ def _search(
             progress(min(len(known), trials), trials, {"objective": sum(values) / len(values)})
         if len(known) >= trials:
             return known
-        for line in range(trials):  # each takes one at least
+        for line in range(trials):  # each line has at least one candidate
             place = places.setdefault(line, _Place(start(line)))
             while (line, place.step) in held.known:
                 place.advance(held.known[line, place.step])
@@ -233,11 +240,11 @@ def _search(
                 held.add((line, place.step), partial(_tried, objective, space, place.ask))
                 break
         else:
-            time.sleep(0.2)  # others are trying what is left
+            time.sleep(0.2)  # other processes are trying the remaining candidates
 
 
 class _Place:
-    """How far a line has come."""
+    """A line with its current step and candidate."""
 
     def __init__(self, line: Line) -> None:
         self.line, self.step = line, 0
@@ -253,7 +260,7 @@ class _Place:
 
 
 def _tried(objective: Objective, space: Space, ask: Ask) -> dict[str, Any]:
-    """A candidate's values by group, and cosines and accuracies by label: None where unknown."""
+    """A candidate's value for each group (None if unknown), and its cosines and accuracies."""
     found: dict[str, Any] = {"rows": ask.rows, "values": [], "cosine": [], "accuracy": []}
     for group, row, bound in zip(space.groups, ask.rows, ask.bounds, strict=True):
         if row is None:
@@ -271,7 +278,7 @@ def _tried(objective: Objective, space: Space, ask: Ask) -> dict[str, Any]:
 
 
 def _best(known: Sequence[dict[str, Any]], group: int) -> tuple[float, Row]:
-    """The least value of a group, and its row; the first where several have it."""
+    """The least value of a group and its row, the first if there are several."""
     found = [
         (trial["values"][group], tuple(trial["rows"][group]))
         for trial in known
@@ -281,7 +288,7 @@ def _best(known: Sequence[dict[str, Any]], group: int) -> tuple[float, Row]:
 
 
 def _curve(known: Sequence[dict[str, Any]]) -> list[tuple[float, float, float]]:
-    """Mean cosine, mean accuracy and least accuracy of candidates that were judged everywhere."""
+    """The curve of `Tuned`: cosine and accuracies of candidates judged for all classes."""
     return [
         (fmean(trial["cosine"]), fmean(trial["accuracy"]), min(trial["accuracy"]))
         for trial in known
@@ -292,8 +299,10 @@ def _curve(known: Sequence[dict[str, Any]]) -> list[tuple[float, float, float]]:
 def _generated(
     objective: Objective, space: Space, rows: Sequence[Row]
 ) -> tuple[list[float], Tensor, Figure]:
-    """What rows generate from an objective's noise: the cosine of each label, whether each image is
-    right (L, S), and the mean cosine."""
+    """The measures of the images that rows generate from an objective's noise.
+
+    Returns the cosine of each label, whether each image is right, (L, S), and the mean cosine.
+    """
     cosine: dict[int, Figure] = {}
     right = torch.zeros(objective.noise.shape[:2])
     for group, row in zip(space.groups, rows, strict=True):

@@ -1,4 +1,4 @@
-"""The trials of a search, kept by Optuna: in a file of the run, or where processes share them."""
+"""The trials of a search, kept by Optuna in a file of the run or in a shared storage."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from typing import Any
 from zspace.errors import InputError
 
 TRIED = {"rows", "values", "cosine", "accuracy"}
-"""What is kept of a candidate."""
+"""The keys of what is stored for a candidate."""
+
 STALE = 5.0
-"""Seconds after which the lock of a file, held for one line, was left by a process that is gone."""
+"""The seconds after which a file's lock, held only while a line is written, counts as abandoned."""
+
 CLAIM = 600.0
-"""Seconds after which a trial that another process began is taken to be lost."""
+"""The seconds after which a trial that another process began counts as lost."""
 
 
 @dataclass
 class Trials:
-    """The trials of one search, kept by Optuna: in a file of the run, or where processes share.
+    """The trials of one search, kept by Optuna in a file of the run or in a shared storage.
 
-    A trial is a step of a line, and is known by their numbers: whoever goes on with the search goes
-    the same way, and finds what has been tried.
+    A trial is a step of a line, and is identified by the numbers of both: a search that is resumed
+    takes the same steps, and finds the trials that were made.
 
     Attributes:
-        known: rows, values and scores by line and step.
+        study: Optuna's study.
+        shared: whether several processes share the trials.
+        known: the rows, values and scores of finished trials, by line and step.
+        seen: the numbers of finished trials that have been read.
     """
 
     study: Any
@@ -39,7 +44,16 @@ class Trials:
 
     @classmethod
     def open(cls, storage: str | None, file: Path, name: str) -> Trials:
-        """The search of that name: a file's unless a storage's address is given."""
+        """Open the trials of a search, which are created if they do not exist.
+
+        Args:
+            storage: the address of a shared storage; None takes the file.
+            file: the file.
+            name: the name of the search.
+
+        Raises:
+            InputError: the storage or the file can't be used.
+        """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -49,14 +63,14 @@ class Trials:
 
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _remove_stale(file.with_name(f"{file.name}.lock"))
-                # its lock is a link to the file: a relative one would lead nowhere
+                # its lock is a link to the file, which must not be relative
                 where: Any = optuna.storages.JournalStorage(JournalFileBackend(str(file.resolve())))
             else:
                 where = storage
             study = optuna.create_study(storage=where, study_name=name, load_if_exists=True)
         except OSError:
             raise
-        except Exception as error:  # each kind of storage raises its own
+        except Exception as error:  # each kind of storage raises its own errors
             why = " ".join(str(error).split())[:200]
             if storage is not None:
                 raise InputError(f"--storage '{storage}' can't be used ({why})") from error
@@ -64,15 +78,18 @@ class Trials:
         trials = cls(study, storage is not None)
         if not trials.shared:
             for trial in study.get_trials(deepcopy=False):
-                if not trial.state.is_finished():  # a process that was killed left it
+                if not trial.state.is_finished():  # left by a process that was killed
                     study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return trials
 
     def refresh(self, but: int | None = None) -> set[tuple[int, int]]:
-        """Learn what has been tried; returns what others are trying.
+        """Read the finished trials; returns the steps that other processes are trying.
 
         Args:
-            but: a trial of one's own.
+            but: the number of a trial of this process, which is left out.
+
+        Raises:
+            InputError: a stored trial is damaged.
         """
         claimed: set[tuple[int, int]] = set()
         for trial in self.study.get_trials(deepcopy=False):
@@ -94,7 +111,12 @@ class Trials:
         return claimed
 
     def add(self, where: tuple[int, int], evaluate: Callable[[], dict[str, Any]]) -> None:
-        """Claim a step, and try it, unless another process has claimed it at the same time."""
+        """Claim a step and evaluate it, unless another process claims it at the same time.
+
+        Args:
+            where: the line and the step.
+            evaluate: evaluates the candidate.
+        """
         import optuna
 
         states = optuna.trial.TrialState
