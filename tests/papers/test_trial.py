@@ -1,0 +1,84 @@
+"""Every experiment, as the command runs it, at the scale `trial`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from tests.papers.trial import EXPECTED, INCOMPLETE, data_of, trial_of
+from zspace import api, papers
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained runs that the experiments share."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+def untimed(stored: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry for entry in stored["entries"] if not entry["measure"].endswith(", s")]
+
+
+def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the same signature that must not be called."""
+
+    @wraps(function)
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError(f"{function.__name__} was called again")
+
+    return refuse
+
+
+@pytest.mark.usefixtures("small_sets")
+@pytest.mark.parametrize("name", papers.EXPERIMENTS)
+def test_an_experiment_runs_and_does_so_again_without_training(
+    name: str,
+    cli: Cli,
+    celeba: Path,
+    anime: Path,
+    shelf: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    experiment, out = papers.find(name), tmp_path / "o"
+    data = data_of(experiment)
+    folder = anime if name == "regene/fig11" else celeba if data == "celeba" else None
+    few = {"train_size": 80} if folder else {}
+    monkeypatch.setitem(papers.EXPERIMENTS, name, trial_of(experiment, **few))
+    command = ["reproduce", name, "--scale=trial", "--quiet", "--device=cpu"]
+    command += [] if data is None else [f"--data={data}"]
+    command += [] if folder is None else [f"--data-dir={folder}"]
+    status, first, err = cli(*command, "--out", out, "--runs", shelf)
+    assert status == 0, err
+    assert "ours is of" in first
+    assert (out / "table.md").is_file()
+    entries, trainings, pictures = EXPECTED[name]
+    stored = json.loads((out / "table.json").read_text())
+    assert stored["reductions"] == "a trial"
+    assert len(stored["entries"]) == entries
+    assert len(set(stored["runs"])) == trainings
+    assert sorted(p.stem for p in out.glob("*.png")) == pictures.split()
+    numbers = [entry["ours"]["value"] is not None for entry in stored["entries"]]
+    assert any(numbers)
+    assert all(numbers) == (name not in INCOMPLETE)
+
+    for function in (api.train, api.resume):
+        monkeypatch.setattr(api, function.__name__, refusing(function))
+    status, second, err = cli(*command, "--out", out, "--runs", shelf)
+    assert status == 0, err
+    again = json.loads((out / "table.json").read_text())
+    assert untimed(again) == untimed(stored)
+    if untimed(stored) == stored["entries"]:
+        assert first.split("This call")[0] == second.split("This call")[0]
+
+
+def test_every_experiment_has_its_trial() -> None:
+    assert list(EXPECTED) == list(papers.EXPERIMENTS)
