@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -68,9 +69,13 @@ class NamedOption(click.Option):
 
 def click_option(option: Option) -> click.Option:
     """A command-line option; its value is checked by `Option.check`, not by click."""
-    shown = "unset" if option.default is None else str(option.default)
+    text, shown = option.about.text, str(option.default)
+    if option.default is None:
+        # what an unset option means stands where other defaults stand
+        told = re.fullmatch(r"(.*?) \(unset: (.*)\)", text)
+        text, shown = told.groups() if told else (text, "unset")
     choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
-    text = f"{option.about.text}{choices}  [default: {shown}]"
+    text = f"{text}{choices}  [default: {shown}]"
     if option.kind is bool:
         both = f"{option.flag}/--no-{option.flag[2:]}"
         return click.Option([both, option.name], default=None, help=text)
