@@ -44,7 +44,7 @@ class Method(nn.Module, ABC):
 
 
 Judge = Callable[[Tensor, int], Tensor]
-"""A function of codes (N, D) and their intended label that says whether they pass, (N,) booleans."""
+"""A function of codes (N, D) and their intended label: whether each code passes, (N,) booleans."""
 
 
 Prior = TypeVar("Prior", bound=Sampler | None, default=Sampler | None, covariant=True)
