@@ -32,6 +32,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, refused with a suggestion if unknown."""
         if args and self.get_command(ctx, args[0]) is None:
             raise unknown(self.kind, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
@@ -57,6 +58,7 @@ class NamedOption(click.Option):
         self.unshown, self.listing = frozenset(unshown), listing
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's names and its help, without hidden names and with its list."""
         opts, text = self.opts, self.help
         self.opts = [name for name in opts if name not in self.unshown]
         if self.listing is not None:
@@ -127,6 +129,7 @@ class DrawingCommand(click.Command):
         return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, followed by the samplers' options."""
         given = [*self.params]
         for by_sampler in self.drawing.values():
             made = click_option(next(iter(by_sampler.values())))

@@ -23,6 +23,7 @@ class ClassifierCommand(click.Command):
     """The command `zspace classifier`, with the options of `neutral_classifier` and of the data."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the classifier and of the data, followed by the command's own."""
         from zspace.data import DataOptions
         from zspace.options import options_of
 

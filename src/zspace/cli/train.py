@@ -55,6 +55,7 @@ class TrainCommand(Commands):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, in which a configuration file may stand in place of a recipe."""
         # if no recipe is given, the configuration file names it
         if args and args[0].startswith("-"):
             for i, argument in enumerate(args):
