@@ -121,7 +121,7 @@ def test_an_option_is_described_by_itself(owner: str) -> None:
     assert options or owner == "the sampler normal"
     for option in options.values():
         check(option.name, option.about.text)
-        if option.default is None and option.name != "data_dir":
+        if option.default is None:
             assert re.search(r" \(unset: .+\)$", option.about.text), unsaid(option)
 
 

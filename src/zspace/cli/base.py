@@ -73,7 +73,7 @@ def click_option(option: Option) -> click.Option:
     """The command-line option for an `Option`, whose value is not checked by click."""
     text, shown = option.about.text, str(option.default)
     if option.default is None:
-        # what an unset option means stands where other defaults stand
+        # the meaning of an unset option is shown in place of a default
         told = re.fullmatch(r"(.*?) \(unset: (.*)\)", text)
         text, shown = told.groups() if told else (text, "unset")
     choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
