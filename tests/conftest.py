@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import zspace
 from zspace.cli import main
@@ -146,6 +147,67 @@ def write_idx(path: Path, array: np.ndarray, *, zipped: bool = False) -> Path:
 
 def random_images(n: int, *shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def told_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAE of the digits that tells some of them apart. Tests must not change it."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("vae") / "run"
+    zspace.train(
+        "vae-mlp",
+        "digits",
+        out=out,
+        latent_dim=2,
+        hidden=64,
+        iterations=1200,
+        device="cpu",
+        prior_loss="mmd",
+    )
+    return out
+
+
+def width(picture: Path) -> int:
+    with Image.open(picture) as opened:
+        return opened.size[0]
+
+
+@pytest.fixture(scope="session")
+def rendered_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAE of the digits with residual networks, and an LSR-GAN of it. Not to be changed."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("lsrgan")
+    zspace.train(
+        "vae",
+        "digits",
+        out=root / "vae",
+        arch="resnet",
+        likelihood="log-mse",
+        width=4,
+        latent_dim=3,
+        iterations=20,
+        device="cpu",
+    )
+    zspace.train(
+        "lsrgan",
+        "digits",
+        out=root / "lsrgan",
+        encoder=str(root / "vae"),
+        width=4,
+        iterations=15,
+        device="cpu",
+    )
+    return root
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def small_run(folder: Path, recipe: str = "ae") -> Path:
+    small = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
+    zspace.train(recipe, "digits", out=folder, iterations=10, device="cpu", **small)
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

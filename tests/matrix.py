@@ -11,7 +11,7 @@ import torch
 
 import zspace
 from tests.conftest import small
-from tests.test_samplers import made
+from tests.samplers.shared import made
 from zspace.core import Classifying, Density, LatentModel, Sampler, Variational, codes
 from zspace.data import Images, load
 from zspace.display.tables import Table

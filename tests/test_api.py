@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import shutil
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL, random_images
-from zspace import recipes
+from tests.conftest import SMALL, Cli, Told, random_images
+from zspace import api
 from zspace.errors import InputError
-from zspace.options import About, checked, options_of
-from zspace.recipes import Facts, Plan
+from zspace.methods.lsrgan import LSRGAN
 
 
 def test_arrays_in_memory(tmp_path: Path) -> None:
@@ -91,53 +89,48 @@ def test_training_leaves_the_callers_random_numbers_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_sample_is_seeded_by_its_generator(runs: dict[str, Path]) -> None:
-    model = zspace.load(runs["flexae-sr"])
-    a, b = (model.sample(4, generator=torch.Generator().manual_seed(1)) for _ in range(2))
-    assert torch.equal(a, b)
-    assert not a.requires_grad
-    with pytest.raises(InputError, match="n must be at least 1"):
-        model.sample(0)
-    with pytest.raises(InputError, match="at least 2 steps"):
-        model.interpolate(a, b, 1)
-    with pytest.raises(InputError, match="give as many of each"):
-        model.interpolate(a, b[:2])
+def test_changed_data_are_refused(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    zspace.train(
+        "ae", tmp_path / "x.npy", out=tmp_path / "run", iterations=4, device="cpu", **SMALL
+    )
+    np.save(tmp_path / "x.npy", x[:150])
+    with pytest.raises(InputError, match=r"not those that .* was trained on"):
+        zspace.resume(tmp_path / "run", iterations=8)
 
 
-def test_posterior_of_a_vae(runs: dict[str, Path]) -> None:
-    from zspace.core import Variational
-
-    model = zspace.load(runs["vae"])
-    assert isinstance(model, Variational)
-    posterior = model.posterior(torch.rand(5, 1, 8, 8))
-    assert posterior.batch_shape == (5,)
-    assert posterior.event_shape == (3,)
-    assert posterior.log_prob(torch.zeros(5, 3)).shape == (5,)
-
-
-def toy(
-    facts: Facts, *, iterations: Annotated[int, About("training iterations", least=1)] = 2
-) -> Plan:
-    """A recipe of another package."""
-    return recipes.RECIPES["ae"](facts, iterations=iterations, width=2, hidden=4)  # type: ignore[call-arg]
-
-
-def test_recipes_of_other_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    entry = importlib.metadata.EntryPoint("toy", "tests.test_api:toy", "zspace.recipes")
-    broken = importlib.metadata.EntryPoint("broken", "tests.nowhere:x", "zspace.recipes")
-    monkeypatch.setattr(recipes, "entry_points", lambda group: [entry, broken])
-    assert recipes.recipes()[-2:] == ["broken", "toy"]
-    zspace.train("toy", "digits", out=tmp_path / "run", iterations=3, device="cpu")
-    assert zspace.load(tmp_path / "run").encode(torch.rand(1, 1, 8, 8)).shape == (1, 20)
-    with pytest.raises(InputError, match=r"the recipe 'broken' of tests\.nowhere:x fails"):
-        zspace.train("broken", "digits")
+def test_init_from_takes_what_agrees_and_lists_the_rest(runs: dict[str, Path]) -> None:
+    told = Told()
+    options = {**SMALL, "latent_dim": 5}
+    zspace.train(
+        "ae",
+        "digits",
+        iterations=1,
+        device="cpu",
+        init_from=str(runs["ae"]),
+        progress=told,
+        **options,
+    )
+    # of the code's two neighbours, three tensors have another shape
+    text = " ".join(told.said)
+    assert "not taken: encoder.9.weight, encoder.9.bias, decoder.0.weight" in text
+    with pytest.raises(InputError, match="no weight agrees"):
+        zspace.train("ae", "mog2", iterations=1, device="cpu", init_from=str(runs["ae"]))
 
 
-def test_options_of_a_signature() -> None:
-    options = options_of(toy)
-    assert list(options) == ["iterations"]
-    assert checked(options, {}) == {"iterations": 2}
-    assert checked(options, {"iterations": "7"}) == {"iterations": 7}
-    for bad in (0, 1.5, "x", None, True, float("inf"), [1]):
-        with pytest.raises(InputError, match="--iterations must be"):
-            checked(options, {"iterations": bad})
+def test_a_finished_run_says_so(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    status, _, err = cli("resume", tmp_path / "run")
+    assert status == 0
+    assert "is finished" in err
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_one_batch_of_an_api_call() -> None:
+    """From Python, without a folder: a trained LSR-GAN that draws and imagines."""
+    model = api.train("lsrgan", "digits", iterations=6, width=4, latent_dim=3, device="cpu")
+    assert isinstance(model, LSRGAN)
+    assert model.sample(3).shape == (3, 1, 8, 8)
+    assert model.imagine(torch.rand(2, 1, 8, 8), 5).shape == (2, 5, 1, 8, 8)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,16 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 import zspace
-from tests.conftest import SMALL, Cli, Told
+from tests.conftest import SMALL, Told
 from zspace.core import Batches, Method, Terms
-from zspace.data import load
 from zspace.errors import InputError
 from zspace.recipes import RECIPES, Facts
-from zspace.storage.files import read_header, read_tensors, write_tensors
+from zspace.storage.files import read_tensors
 from zspace.storage.run import Run
 from zspace.training import adam, descend, fit
 
@@ -136,75 +133,9 @@ def test_keep_drops_the_oldest_checkpoints(tmp_path: Path) -> None:
         assert list(run.checkpoints()) == expected
 
 
-def test_checkpoint_of_another_configuration_is_refused(
-    runs: dict[str, Path], tmp_path: Path
-) -> None:
-    shutil.copytree(runs["ae"], tmp_path / "run")
-    config = tmp_path / "run" / "config.yaml"
-    config.write_text(config.read_text().replace("latent_dim: 3", "latent_dim: 4"))
-    with pytest.raises(InputError, match="of another configuration: there latent_dim is 3"):
-        zspace.resume(tmp_path / "run", iterations=30)
-    with pytest.raises(InputError, match="of another configuration"):
-        zspace.load(tmp_path / "run")
-
-
-def test_changed_data_are_refused(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
-    np.save(tmp_path / "x.npy", x)
-    zspace.train(
-        "ae", tmp_path / "x.npy", out=tmp_path / "run", iterations=4, device="cpu", **SMALL
-    )
-    np.save(tmp_path / "x.npy", x[:150])
-    with pytest.raises(InputError, match=r"not those that .* was trained on"):
-        zspace.resume(tmp_path / "run", iterations=8)
-
-
-def test_a_half_written_log_line_is_forgotten(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    zspace.train("ae", "digits", out=out, iterations=20, device="cpu", **SMALL)
-    whole = (out / "log.jsonl").read_bytes()
-    newest = max(Run(out).checkpoints())
-    Run(out).checkpoints()[newest].unlink()
-    (out / "model.safetensors").unlink()
-    with (out / "log.jsonl").open("a") as file:
-        file.write('{"iteration": 21, "ae.recon')
-    zspace.resume(out)
-    assert (out / "log.jsonl").read_bytes() == whole
-
-
-def test_init_from_takes_what_agrees_and_lists_the_rest(runs: dict[str, Path]) -> None:
-    told = Told()
-    options = {**SMALL, "latent_dim": 5}
-    zspace.train(
-        "ae",
-        "digits",
-        iterations=1,
-        device="cpu",
-        init_from=str(runs["ae"]),
-        progress=told,
-        **options,
-    )
-    # of the code's two neighbours, three tensors have another shape
-    text = " ".join(told.said)
-    assert "not taken: encoder.9.weight, encoder.9.bias, decoder.0.weight" in text
-    with pytest.raises(InputError, match="no weight agrees"):
-        zspace.train("ae", "mog2", iterations=1, device="cpu", init_from=str(runs["ae"]))
-
-
-def test_tensorboard_events(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    zspace.train(
-        "ae", "digits", out=tmp_path / "run", iterations=10, device="cpu", tensorboard=True, **SMALL
-    )
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    told = {s.step: s.value for s in events.Scalars("ae/reconstruction")}
-    logged = {d["iteration"]: d["ae.reconstruction"] for d in Run(tmp_path / "run").losses()}
-    assert told == pytest.approx(logged)
-
-
 COMMAND = [sys.executable, "-m", "zspace"]
+
+
 QUICK = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL.items()]
 
 
@@ -317,81 +248,3 @@ def test_two_processes_by_the_command_line_leave_one_run(tmp_path: Path) -> None
     )
     assert zspace.load(run).encode(torch.rand(2, 1, 8, 8)).shape == (2, 3)
     assert [line["iteration"] for line in Run(run).losses()] == [1, 2, 3, 4, 5, 6]
-
-
-def test_a_finished_run_says_so(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
-    shutil.copytree(runs["ae"], tmp_path / "run")
-    before = (tmp_path / "run" / "model.safetensors").read_bytes()
-    status, _, err = cli("resume", tmp_path / "run")
-    assert status == 0
-    assert "is finished" in err
-    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
-
-
-def test_header_says_whose_weights_they_are(runs: dict[str, Path]) -> None:
-    header = read_header(runs["vae"] / "model.safetensors")
-    assert header["config"]["recipe"] == "vae"
-    assert header["facts"]["shape"] == [1, 8, 8]
-    assert header["iteration"] == 20
-    json.dumps(header)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty", "pickle"])
-def test_a_damaged_model_is_refused(runs: dict[str, Path], tmp_path: Path, damage: str) -> None:
-    shutil.copytree(runs["ae"], tmp_path / "run")
-    path = tmp_path / "run" / "model.safetensors"
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "foreign":
-        from safetensors.torch import save_file
-
-        save_file({"weight": torch.zeros(2)}, path)
-    elif damage == "empty":
-        path.write_bytes(b"")
-    else:
-        torch.save({"weight": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match=r"model\.safetensors (is truncated|was not written)"):
-        zspace.load(tmp_path / "run")
-
-
-def test_a_model_with_other_tensors_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(runs["ae"], tmp_path / "run")
-    path = tmp_path / "run" / "model.safetensors"
-    tensors, header = read_tensors(path)
-    tensors.pop("encoder.0.bias")
-    write_tensors(path, tensors, header)
-    with pytest.raises(InputError, match=r"of another model: encoder\.0\.bias is missing"):
-        zspace.load(tmp_path / "run")
-
-
-def test_a_truncated_checkpoint_is_refused_and_kept(runs: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(runs["ae"], tmp_path / "run")
-    newest = max(Run(tmp_path / "run").checkpoints().items())[1]
-    newest.write_bytes(newest.read_bytes()[:-10])
-    with pytest.raises(InputError, match="truncated"):
-        zspace.resume(tmp_path / "run", iterations=30)
-    assert newest.exists()
-
-
-def test_a_large_set_is_memory_mapped_and_trains_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = load("digits", image_size=12)
-    monkeypatch.setattr("zspace.data.images.IN_MEMORY", 1000)
-    mapped = load("digits", image_size=12)
-    assert torch.equal(small.train.x, mapped.train.x)
-    a, b = (
-        zspace.train("ae", images, iterations=3, device="cpu", **SMALL)
-        for images in (small, mapped)
-    )
-    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
-
-
-def test_float64_codes_of_a_batch(runs: dict[str, Path]) -> None:
-    """Blocks do not change what an image's code is."""
-    from zspace.core import codes
-
-    model = zspace.load(runs["ae"])
-    images = load("digits")
-    x: Tensor = images.train.x[:300]
-    together = codes(model, x)
-    alone = torch.cat([codes(model, x[i : i + 1]) for i in range(5)])
-    torch.testing.assert_close(together[:5], alone, rtol=1e-5, atol=1e-5)

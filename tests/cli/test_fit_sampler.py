@@ -1,0 +1,121 @@
+"""`zspace fit-sampler`, and samplers that learn in every command."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Cli, small_run
+from tests.samplers.shared import BRIEF, LEARNED
+from zspace.generation.fit import fit_sampler
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("learned") / "run")
+
+
+def test_nothing_is_fitted_for_what_is_refused(run: Path, cli: Cli, tmp_path: Path) -> None:
+    before = sorted((run / "samplers").glob("*"))
+    out = str(tmp_path / "x.png")
+    for command, message in (
+        (["sample", str(run), "--sampler", "two-stage", "--label", "7", "--out", out], "no labels"),
+        (
+            ["novelty", str(run), "--density", "two-stage", "--out", str(tmp_path / "s.csv")],
+            "of known density",
+        ),
+        (["export", str(run), "--sampler", "two-stage", "--decoder", "x"], "unknown decoder"),
+    ):
+        (run / "samplers" / "two-stage.safetensors").unlink(missing_ok=True)
+        shutil.rmtree(run / "samplers" / "two-stage", ignore_errors=True)
+        status, _, err = cli(*command, "--quiet")
+        assert status == 2
+        assert message in err
+        assert not (run / "samplers" / "two-stage").exists()
+    assert set((run / "samplers").glob("*")) <= set(before)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_commands_know_them(name: str, precision: str, run: Path, cli: Cli, tmp_path: Path) -> None:
+    fitted = ["fit-sampler", str(run), "--sampler", name, "--precision", precision]
+    status, out, err = cli(*fitted, "--iterations", "12", "--batch-size", "32")
+    assert status == 0, err
+    assert out.strip() == f"{run}/samplers/{name}.safetensors"
+    assert "12/12" in err
+    status, _, err = cli(
+        "sample", str(run), "--sampler", name, "--n", "4", "--out", str(tmp_path / "x.npz")
+    )
+    assert status == 0, err
+    assert np.load(tmp_path / "x.npz")["images"].shape == (4, 8, 8)
+
+
+def test_samples_of_a_label_and_bad_options(run: Path, cli: Cli, tmp_path: Path) -> None:
+    fit_sampler(run, "flow-matching", BRIEF)
+    out = str(tmp_path / "x.png")
+    sample = ["sample", str(run), "--n", "4", "--out", out]
+    status, _, err = cli(
+        *sample,
+        "--sampler",
+        "flow-matching",
+        "--label",
+        "7",
+        "--guidance",
+        "2",
+        "--steps",
+        "3",
+        "--solver",
+        "adaptive",
+    )
+    assert status == 0, err
+    for given, message in (
+        (["--sampler", "flow-matching", "--label", "x"], "x"),
+        (["--sampler", "flow-matching", "--steps", "0"], "--steps must be at least 1"),
+        (["--sampler", "flow-matching", "--solver", "euler"], "--solver must be one of heun"),
+        (["--sampler", "flow-matching", "--combine", "2"], "--combine belongs to --sampler convex"),
+        (["--sampler", "normal", "--steps", "3"], "--steps belongs to --sampler flow-matching"),
+        (["--sampler", "normal", "--from", "images"], "--from belongs to --sampler convex"),
+        (["--sampler", "flow-machting"], "flow-matching"),
+    ):
+        status, _, err = cli(*sample, *given)
+        assert status == 2
+        assert message in err
+        assert "Traceback" not in err
+    fitted = ["fit-sampler", str(run), "--sampler"]
+    for given, message in (
+        (["flow-matching", "--iterations", "0"], "--iterations must be at least 1"),
+        (["flow-matching", "--pairing", "best"], "--pairing must be one of mean, random, ot"),
+        (["flow-matching", "--noise", "1"], "--noise must be below 1"),
+        (["flow-matching", "--classes", "3"], "--classes 3: the data have a label 9"),
+        (["flow", "--precision", "16"], "precision"),
+        (["two-stage", "--steps", "3"], "--steps"),
+    ):
+        status, _, err = cli(*fitted, *given)
+        assert status == 2
+        assert message in err
+    status, text, _ = cli("fit-sampler", "--help")
+    assert status == 0
+    assert "Options of --sampler flow-matching" in text
+    assert "--critic-steps" in text
+
+
+def test_measured_like_the_others(run: Path, cli: Cli) -> None:
+    fit_sampler(run, "flow-matching", BRIEF)
+    status, _, err = cli(
+        "evaluate",
+        str(run),
+        "--n",
+        "100",
+        "--samplers",
+        "flow-matching,normal",
+        "--metrics",
+        "fid,accuracy",
+        "--quiet",
+    )
+    assert status == 0, err
+    status, out, err = cli("compare", str(run), "--quiet")
+    assert status == 0, err
+    assert "flow-matching" in out

@@ -1,0 +1,110 @@
+"""Parts, subsets and labels of any data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import zspace
+from tests.conftest import SMALL, random_images
+from zspace.data import from_arrays, load
+from zspace.data import images as images_module
+from zspace.errors import InputError
+
+
+def test_a_large_set_is_memory_mapped_and_trains_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = load("digits", image_size=12)
+    monkeypatch.setattr("zspace.data.images.IN_MEMORY", 1000)
+    mapped = load("digits", image_size=12)
+    assert torch.equal(small.train.x, mapped.train.x)
+    a, b = (
+        zspace.train("ae", images, iterations=3, device="cpu", **SMALL)
+        for images in (small, mapped)
+    )
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_parts_are_disjoint_complete_and_always_the_same() -> None:
+    x = np.arange(200, dtype=np.float32)[:, None]
+    raw = images_module.Raw({"train": from_arrays(x)})
+    a, b = images_module.split(raw, "x"), images_module.split(raw, "x")
+    values = [p.x[:, 0].tolist() for p in (a.train, a.validation, a.test)]
+    assert sorted(v for part in values for v in part) == x[:, 0].tolist()
+    assert torch.equal(a.test.x, b.test.x)
+    assert (len(a.train), len(a.validation), len(a.test)) == (144, 16, 40)
+
+
+def test_classes_are_numbered_anew_in_every_part() -> None:
+    images = load("digits", classes="7,1")
+    whole = load("digits")
+    assert images.classes == ("7", "1")
+    assert len(images.test) == int(((whole.test.y == 7) | (whole.test.y == 1)).sum())
+    expected = whole.test.x[(whole.test.y == 7)]
+    assert torch.equal(images.test.x[images.test.y == 0], expected)
+
+
+def test_train_size_and_train_per_class_leave_the_test_part_alone() -> None:
+    whole, few, each = (
+        load("digits"),
+        load("digits", train_size=50),
+        load("digits", train_per_class=4),
+    )
+    assert len(few.train) == 50
+    assert torch.bincount(each.train.y).tolist() == [4] * 10
+    assert torch.equal(few.test.x, whole.test.x)
+    assert torch.equal(each.test.x, whole.test.x)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"classes": "1,eleven"}, "unknown class 'eleven'"),
+        ({"classes": "1,1"}, "names a class twice"),
+        ({"train_size": 5000}, "has 1295 training images"),
+        ({"train_per_class": 500}, "class 0 of digits has"),
+        ({"crop": "140"}, "belong to --data celeba"),
+        ({"label_attribute": "Male"}, "belong to --data celeba"),
+    ],
+)
+def test_bad_subsets(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load("digits", **options)
+
+
+def test_classes_need_labels(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", random_images(60, 8, 8))
+    with pytest.raises(InputError, match="has no labels"):
+        load(str(tmp_path / "x.npy"), classes="1")
+
+
+def test_vectors_have_no_image_size() -> None:
+    with pytest.raises(InputError, match="these are vectors"):
+        load("mog2", image_size=8)
+
+
+def test_labels_are_withheld_evenly() -> None:
+    from zspace.data.images import Part, withhold
+
+    y = torch.tensor([0] * 50 + [1] * 5 + [2] * 45)
+    part = Part(torch.zeros(100, 2), y)
+    kept = withhold(part, ("a", "b", "c"), 35)
+    assert torch.bincount(kept + 1).tolist() == [65, 15, 5, 15]
+    assert bool((kept[kept >= 0] == y[kept >= 0]).all())
+    assert torch.equal(kept, withhold(part, ("a", "b", "c"), 35))
+    with pytest.raises(InputError, match="class d has no training image"):
+        withhold(part, ("a", "b", "c", "d"), 35)
+    with pytest.raises(InputError, match="expected one for each of the 3"):
+        withhold(part, ("a", "b", "c"), 2)
+
+
+def test_a_label_is_no_index_where_names_are_numbers() -> None:
+    from zspace.data.images import class_numbers
+
+    assert class_numbers(["5", "1"], ("1", "5", "9")) == [1, 0]
+    assert class_numbers(["0"], ("cat", "dog")) == [0]
+    with pytest.raises(InputError, match="unknown class '0'"):
+        class_numbers(["0"], ("1", "5", "9"))

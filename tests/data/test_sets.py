@@ -1,0 +1,72 @@
+"""The named data sets, the real ones where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import random_images, write_idx
+from zspace.data import load, load_whole
+from zspace.data.idx import idx_set
+from zspace.errors import InputError
+
+
+def test_digits() -> None:
+    images = load("digits")
+    assert images.shape == (1, 8, 8)
+    assert (len(images.train), len(images.validation), len(images.test)) == (1295, 143, 359)
+    assert images.train.x.dtype == torch.uint8
+    assert images.train.x.max() == 255
+    assert images.classes == tuple("0123456789")
+    assert any("no test part" in note for note in images.notes)
+
+
+@pytest.mark.parametrize("name, shape", [("mnist", (1, 28, 28)), ("fashion-mnist", (1, 28, 28))])
+def test_real_idx(real_data: Path, name: str, shape: tuple[int, ...]) -> None:
+    images = load(name, real_data / name)
+    assert images.shape == shape
+    assert (len(images.train), len(images.validation), len(images.test)) == (54_000, 6_000, 10_000)
+    assert images.test.y is not None
+    assert torch.bincount(images.test.y).min() > 800
+
+
+def test_real_cifar10(real_data: Path) -> None:
+    images = load("cifar10", real_data / "cifar10")
+    assert images.shape == (3, 32, 32)
+    assert len(images.test) == 10_000
+    assert images.test.y is not None
+    assert torch.bincount(images.test.y).tolist() == [1000] * 10
+    assert any("incomplete" in note for note in images.notes)
+
+
+def test_real_celeba(real_data: Path) -> None:
+    part, classes = load_whole(
+        "celeba", real_data / "celeba-10k", image_size=16, label_attribute="Male"
+    )
+    assert part.x.shape == (10_000, 3, 16, 16)
+    assert classes == ("no Male", "Male")
+    assert part.y is not None
+    assert part.y[:3].tolist() == [0, 0, 1]
+
+
+def test_missing_folder_and_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mnist needs --data-dir"):
+        load("mnist")
+    with pytest.raises(InputError, match="is no folder"):
+        load("mnist", tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no mnist: expected train-images-idx3-ubyte"):
+        load("mnist", tmp_path)
+    write_idx(tmp_path / "train-images-idx3-ubyte", random_images(2, 2, 2))
+    with pytest.raises(InputError, match="wrong checksum"):
+        load("mnist", tmp_path)
+    with pytest.raises(InputError, match="has no file train-labels-idx1-ubyte"):
+        idx_set(tmp_path, None, "a")
+
+
+def test_unknown_set_names_the_nearest() -> None:
+    with pytest.raises(
+        InputError, match="unknown data set 'fashion': did you mean 'fashion-mnist'"
+    ):
+        load("fashion")

@@ -1,0 +1,81 @@
+"""Comparisons mark ties and refuse what can't be compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zspace.errors import InputError
+from zspace.evaluation.compare import compare, over_seeds, tied
+from zspace.metrics import Figure
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict[str, Any]:
+    figure = {"value": fid, "error": error, "features": "inception", "uncertainty": ""}
+    base = {
+        "run": f"runs/{name}",
+        "recipe": "ae",
+        "configuration": "c",
+        "data": "mnist",
+        "test": "t1",
+        "reference": "r1",
+        "n": 100,
+        "seed": 0,
+        "features": "inception",
+        "features_identity": "aaaaaaaa",
+        "model": "m",
+        "notes": [],
+        "versions": {},
+        "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
+    }
+    return {**base, **change}
+
+
+def test_best_and_ties_are_marked() -> None:
+    table = compare([evaluation("a", 30), evaluation("b", 10), evaluation("c", 12)], sort="fid")[0]
+    assert table.header == ["run", "fid (inception) ↓"]
+    assert [row[0] for row in table.rows] == ["b: prior", "c: prior", "a: prior"]
+    assert [row[1] for row in table.rows] == ["**10.0 ± 1.0**", "12.0 ± 1.0 =", "30.0 ± 1.0"]
+    assert tied(Figure(1, 0), Figure(1, 0))
+    assert not tied(Figure(1, 0.1), Figure(1.3, 0.1))
+
+
+def test_the_mean_over_seeds() -> None:
+    runs = [evaluation(name, fid) for name, fid in (("a", 10), ("b", 12), ("c", 14))]
+    other = evaluation("d", 50, configuration="other", recipe="vae")
+    table = compare(over_seeds([*runs, other]), sort="fid")[0]
+    # standard deviation 2, of three
+    assert [list(row) for row in table.rows] == [
+        ["ae, 3 seeds: prior", f"**{Figure(12, 2 / 3**0.5)}**"],
+        ["d: prior", "50.0 ± 1.0"],
+    ]
+    with pytest.raises(InputError, match="differ by their seeds alone"):
+        over_seeds([runs[0], other])
+
+
+def test_two_extractors_never_share_a_column() -> None:
+    other = evaluation("b", 10, features="classifier cnn", features_identity="b")
+    other["rows"][0]["figures"]["fid"]["features"] = "classifier cnn"
+    table = compare([evaluation("a", 30), other])[0]
+    assert table.header[1:] == ["fid (inception) ↓", "fid (classifier cnn) ↓"]
+    assert [list(row[1:]) for row in table.rows] == [["30.0 ± 1.0", ""], ["", "10.0 ± 1.0"]]
+    # one name, two networks
+    table = compare([evaluation("a", 30), evaluation("b", 3, features_identity="cccccccc")])[0]
+    assert table.header[1:] == ["fid (inception aaaaaa) ↓", "fid (inception cccccc) ↓"]
+
+
+def test_runs_that_can_not_be_compared() -> None:
+    a = evaluation("a", 3)
+    with pytest.raises(InputError, match=r"different data \(mnist and svhn\)"):
+        compare([a, evaluation("b", 4, data="svhn", test="t2")])
+    with pytest.raises(InputError, match="n = 100, runs/b on n = 50"):
+        compare([a, evaluation("b", 4, n=50)])
+    with pytest.raises(InputError, match=r"different test images .seeds 0 and 2."):
+        compare([a, evaluation("b", 4, reference="r2", seed=2)])
+    with pytest.raises(InputError, match="unknown figure 'fdi': did you mean 'fid'"):
+        compare([a], sort="fdi")
+    with pytest.raises(InputError, match="no run to compare"):
+        compare([])

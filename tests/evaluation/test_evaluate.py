@@ -1,0 +1,127 @@
+"""Figures of a run: written, repeated, refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import zspace
+from tests.conftest import SMALL, Cli, random_images
+from zspace import metrics
+from zspace.data import load as load_data
+from zspace.errors import InputError
+from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.measurement import Measurement, generated
+from zspace.functional import as_float
+from zspace.methods.regene import ReGene
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+QUICK = ["--device=cpu", "--quiet"]
+
+
+@pytest.fixture
+def run(runs: dict[str, Path], tmp_path: Path) -> Path:
+    """A run of its own, to write into."""
+    shutil.copytree(runs["vae"], tmp_path / "vae")
+    return tmp_path / "vae"
+
+
+def test_the_same_seed_gives_the_same_figures(run: Path) -> None:
+    options: dict[str, Any] = {"metrics": ["fid", "prd", "jsd"], "n": 100, "device": "cpu"}
+    first, again = (evaluate(run, **options)["rows"] for _ in range(2))
+    assert first == again
+    assert evaluate(run, **options, seed=1)["rows"] != first
+
+
+def test_evaluated_figures_are_those_of_the_functions(
+    runs: dict[str, Path], measurement: Measurement
+) -> None:
+    """By hand: the model's own reconstructions, and its prior's samples."""
+    result = evaluate(runs["vae"], metrics=["mse", "fid", "pms"], features="pixels", device="cpu")
+    rows = {row["subject"]: row["figures"] for row in result["rows"]}
+    x = measurement.test.float() / 255
+    rebuilt = measurement.model.reconstruct(x).mul(255).round() / 255
+    error = float((x - rebuilt).square().mean())
+    assert rows["reconstructions"]["mse"]["value"] == pytest.approx(error, rel=1e-4)
+    frechet = metrics.frechet_distance(x.flatten(1), rebuilt.flatten(1))
+    assert rows["reconstructions"]["fid"]["value"] == pytest.approx(frechet, rel=1e-4)
+    made = generated(measurement, "prior")
+    score = float(metrics.memorisation_score(made.x, measurement.training).mean())
+    assert rows["prior"]["pms"]["value"] == pytest.approx(score, rel=1e-5)
+
+
+def test_arrays_from_python_are_evaluated_with_their_data(tmp_path: Path) -> None:
+    x = random_images(300, 8, 8)
+    zspace.train("ae", x, out=tmp_path / "a", iterations=2, device="cpu", **SMALL)
+    with pytest.raises(InputError, match="give the data again"):
+        evaluate(tmp_path / "a", device="cpu")
+    result = evaluate(tmp_path / "a", data=x, metrics=["mse", "fid", "active"], device="cpu")
+    assert result["features"] == "pixels"
+    assert [r["subject"] for r in result["rows"]][:3] == ["reconstructions", "normal", "mixture"]
+    with pytest.raises(InputError, match=r"the model of .* is for others"):
+        evaluate(tmp_path / "a", data=random_images(300, 12, 12), device="cpu")
+
+
+def test_what_nobody_asked_for_may_fail(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """Codes of one class that never vary: no probe, no entropy, but all the rest."""
+    out = tmp_path / "one"
+    zspace.train("ae", "digits", classes="7", out=out, iterations=2, device="cpu", **SMALL)
+    checkpoint = next((out / "checkpoints").iterdir())
+    model = zspace.load(out)
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()  # type: ignore[index,union-attr]
+    from zspace.storage.files import read_header, write_tensors
+
+    write_tensors(out / "model.safetensors", model.state_dict(), read_header(checkpoint))
+    result = evaluate(out, features="pixels", samplers=["normal"], device="cpu")
+    assert any("entropy of codes is left out: " in note for note in result["notes"])
+    assert "fid" in result["rows"][1]["figures"]
+    message = refused("evaluate", out, "--features=pixels", "--metrics=entropy", *QUICK)
+    assert "do not vary" in message
+    assert "two classes or more" in refused("evaluate", out, "--metrics=probe", *QUICK)
+
+
+def test_images_too_small_for_a_metric(tmp_path: Path, refused: Callable[..., str]) -> None:
+    np.savez(tmp_path / "s.npz", x=random_images(200, 4, 4))
+    zspace.train("ae", tmp_path / "s.npz", out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
+    result = evaluate(tmp_path / "r", samplers=["normal"], device="cpu")
+    words = "SSIM needs images of 5 pixels or more"
+    assert any(
+        note.startswith("ssim of reconstructions") and words in note for note in result["notes"]
+    )
+    assert words in refused("evaluate", tmp_path / "r", "--metrics=ssim", *QUICK)
+
+
+def test_codes_that_are_all_the_same(tmp_path: Path, cli: Cli) -> None:
+    np.savez(tmp_path / "z.npz", x=np.zeros((300, 8, 8), np.uint8))
+    zspace.train("ae", tmp_path / "z.npz", out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
+    assert "the same for all test samples" in cli("evaluate", tmp_path / "r", *QUICK)[2]
+    status, out, err = cli("diagnose", tmp_path / "r", *QUICK)
+    assert status == 0, err
+    assert "one and the same code" in out
+    assert "no edges to compare" in out
+
+
+def test_evaluation_knows_the_classifier_and_the_labels(runs: dict[str, Path]) -> None:
+    found = evaluate(runs["regene"], metrics=["classified", "accuracy", "mae"], device="cpu")
+    rows = {row["subject"]: row["figures"] for row in found["rows"]}
+    model = zspace.load(runs["regene"])
+    assert isinstance(model, ReGene)
+    test = load_data("digits").test
+    with torch.no_grad():
+        p = model.probabilities(model.encode(as_float(test.x)))
+    own = float((p.argmax(1) == test.y).float().mean())
+    assert rows["codes"]["classified"]["value"] == pytest.approx(own)
+    assert own > 0.9
+    # the judged generations of a class are taken for it by another classifier, too
+    assert rows["convex"]["accuracy"]["value"] > 0.9
+    with pytest.raises(InputError, match="needs a model with a classifier of its own"):
+        evaluate(runs["vae"], metrics=["classified"], device="cpu")

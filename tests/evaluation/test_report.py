@@ -1,0 +1,107 @@
+"""The report in one page, also in a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+QUICK = ["--device=cpu", "--quiet"]
+
+
+@pytest.fixture(scope="session")
+def page(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "vae"
+    shutil.copytree(runs["vae"], folder)
+    from click.testing import CliRunner
+
+    from zspace.cli.base import cli as commands
+
+    done = CliRunner().invoke(commands, ["report", str(folder), *QUICK])
+    assert done.exit_code == 0, done.output
+    return folder / "report.html"
+
+
+def test_the_report_holds_everything(page: Path) -> None:
+    text = page.read_text()
+    for part in (
+        "Figures",
+        "Diagnosis",
+        "Pictures",
+        "Configuration",
+        "recipe: vae",
+        "fid (",
+        "losses of the training",
+        "samples: prior",
+        "reconstructions",
+        "line of codes",
+        "nearest training images",
+        "codes of test images",
+    ):
+        assert part in text, part
+    assert text.count("data:image/png;base64,") == 6
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
+    """Every picture shows, and nothing is asked for: without the policy that would forbid it."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no Chromium: the report was not opened in a browser")
+    probe = """<script>addEventListener("load", () => {
+      const asked = performance.getEntriesByType("resource").map(e => e.name)
+        .filter(n => !n.startsWith("data:"));
+      document.title = "widths " + [...document.images].map(i => i.naturalWidth).join(",")
+        + " asked " + asked.length;
+    });</script></body>"""
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    copy = tmp_path / "copy.html"
+    copy.write_text(text.replace("</body>", probe))
+    log = tmp_path / "net.json"
+    done = subprocess.run(
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--log-net-log={log}",
+            "--dump-dom",
+            "--virtual-time-budget=5000",
+            copy.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    title = re.search(r"<title>widths ([\d,]+) asked (\d+)</title>", done.stdout)
+    assert title, done.stderr[-2000:]
+    widths = [int(w) for w in title[1].split(",")]
+    assert len(widths) == 6
+    assert min(widths) > 50
+    assert title[2] == "0"
+    assert copy.name in log.read_text()
+
+
+def test_pca_maps_and_planes() -> None:
+    from zspace.evaluation.report import latent_map
+
+    z = torch.randn(60, 5)
+    assert latent_map(z, "pca").shape == (60, 2)
+    np.testing.assert_allclose(latent_map(z[:, :2]), z[:, :2], rtol=1e-6)
+    assert latent_map(z[:, :1]).shape == (60, 2)

@@ -1,0 +1,82 @@
+"""Stored evaluations: joined, current, damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from zspace.errors import InputError
+from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.results import current_evaluation, read_evaluation, write_evaluation
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+QUICK = ["--device=cpu", "--quiet"]
+
+
+@pytest.fixture
+def run(runs: dict[str, Path], tmp_path: Path) -> Path:
+    """A run of its own, to write into."""
+    shutil.copytree(runs["vae"], tmp_path / "vae")
+    return tmp_path / "vae"
+
+
+BROKEN: list[dict[str, Any]] = [
+    {"data": 5},
+    {"notes": 5},
+    {"versions": []},
+    {"n": "many"},
+    {"rows": {}},
+    {"rows": []},
+    {"rows": [{}]},
+    {"rows": [{"subject": 5, "kind": "generation", "figures": {}}]},
+    *(
+        {"rows": [{"subject": "a", "kind": "generation", "figures": {"fid": figure}}]}
+        for figure in (
+            {"value": "12", "error": 1},
+            {"value": True, "error": 1},
+            {"value": 1},
+            {"value": 1, "error": 1, "features": ["a"]},
+            5,
+        )
+    ),
+]
+
+
+def test_a_damaged_evaluation_is_named(run: Path, refused: Callable[..., str]) -> None:
+    whole = evaluate(run, n=50, metrics=["mse"], device="cpu")
+    for text in ("{", "[]", "null", *(json.dumps({**whole, **change}) for change in BROKEN)):
+        (run / "evaluation.json").write_text(text)
+        with pytest.raises(InputError, match=r"evaluation.json is damaged: remove it"):
+            read_evaluation(run)
+    assert "evaluation.json is damaged" in refused("compare", run, "--quiet")
+    assert "evaluation.json is damaged" in refused("report", run, "--quiet")
+    # evaluating anew replaces it
+    write_evaluation(run, whole)
+    assert read_evaluation(run) is not None
+
+
+def test_a_few_figures_join_those_that_are_there(run: Path, cli: Cli) -> None:
+    options = ["--n=60", *QUICK]
+    assert cli("evaluate", run, "--metrics=mse", *options)[0] == 0
+    assert current_evaluation(run) is None  # not whole
+    assert cli("evaluate", run, *options)[0] == 0
+    whole = read_evaluation(run)
+    assert whole is not None
+    assert current_evaluation(run) == whole
+    assert cli("evaluate", run, "--metrics=fid-inf", *options)[0] == 0
+    more = current_evaluation(run)
+    assert more is not None
+    for old, new in zip(whole["rows"], more["rows"], strict=True):
+        assert old["figures"].items() <= new["figures"].items()
+    assert "fid-inf" in more["rows"][0]["figures"]
+    # of another seed: no part of the same measurement
+    assert cli("evaluate", run, "--metrics=mse", "--seed=1", *options)[0] == 0
+    assert current_evaluation(run) is None

@@ -1,0 +1,71 @@
+"""The neutral classifier is trained once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import Cli, Told, random_images
+from zspace.data import load
+from zspace.data.images import Images, Part
+from zspace.errors import InputError
+from zspace.features import classifier as neutral
+from zspace.features.classifier import neutral_classifier
+
+
+def test_the_classifier_is_trained_once_and_says_its_accuracy(
+    cache: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    first = neutral_classifier(load("digits"), seed=5, device="cpu", progress=told)
+    assert first.accuracy.value > 0.9
+    assert "test accuracy" in told.said[-1]
+    monkeypatch.setattr(neutral, "fit", None)  # it must not be trained again
+    again = neutral_classifier(load("digits"), seed=5, device="cpu")
+    assert again.identity == first.identity
+    status, out, _ = cli("classifier", "--data=digits", "--seed=5", "--quiet", "--device=cpu")
+    assert status == 0
+    assert out == f"cnn {first.identity} of digits: test accuracy {first.accuracy}\n"
+
+
+def test_a_damaged_classifier_is_trained_again(cache: Path) -> None:
+    digits = load("digits")
+    first = neutral_classifier(digits, seed=6, iterations=5, device="cpu")
+    folders = {p: p.stat().st_mtime for p in (cache / "classifiers").iterdir()}
+    newest = max(folders, key=lambda p: folders[p])
+    (newest / "model.safetensors").write_bytes(b"broken")
+    told = Told()
+    again = neutral_classifier(digits, seed=6, iterations=5, device="cpu", progress=told)
+    assert "can't be used" in told.said[0]
+    assert again.identity == first.identity
+    # one that was cut short goes on
+    (newest / "model.safetensors").unlink()
+    (newest / "config.yaml").write_text("[")
+    assert neutral_classifier(digits, seed=6, iterations=5, device="cpu").identity == first.identity
+
+
+def test_resnet56_trains(cli: Cli) -> None:
+    status, out, err = cli("classifier", "--arch=resnet56", "--augment=crop-flip", "--device=cpu")
+    assert status == 0, err
+    assert "resnet56" in out
+
+
+def test_data_that_no_classifier_can_learn(refused: Callable[..., str], tmp_path: Path) -> None:
+    x = random_images(30, 8, 8)
+    np.save(tmp_path / "x.npy", x)
+    assert "has no labels" in refused("classifier", f"--data={tmp_path / 'x.npy'}")
+    assert "holds vectors" in refused("classifier", "--data=mog2")
+    assert "--iterations must be at least 1" in refused("classifier", "--iterations=0")
+    assert "--arch must be one of cnn, resnet56" in refused("classifier", "--arch=vgg")
+    part = Part(torch.from_numpy(x)[:, None], torch.arange(30) % 2)
+    images = Images("mine", part, part, part, ("a", "b", "c"))
+    one = replace(images, classes=("a",))
+    with pytest.raises(InputError, match="has one class"):
+        neutral_classifier(one)
+    with pytest.raises(InputError, match="class c of mine has no training image"):
+        neutral_classifier(images)

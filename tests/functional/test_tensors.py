@@ -1,0 +1,28 @@
+"""Images as floats, functions in blocks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from zspace.functional import as_float, blockwise, convex
+
+
+def test_images_become_floats_and_vectors_stay() -> None:
+    images = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    assert as_float(images).flatten().tolist() == pytest.approx([0, 0.2, 1])
+    vectors = torch.tensor([[-3.0, 7.0]])
+    assert torch.equal(as_float(vectors), vectors)
+
+
+def test_blockwise_is_the_function_itself() -> None:
+    x = torch.randn(10, 3)
+    assert torch.equal(blockwise(torch.exp, x, block=3), x.exp())
+
+
+def test_convex_takes_one_weight_for_each_sample() -> None:
+    a, b, weight = torch.rand(3, 2, 4), torch.rand(3, 2, 4), torch.tensor([[0.0], [0.25], [1.0]])
+    mixed = convex(a, b, weight)
+    torch.testing.assert_close(mixed[0], b[0])
+    torch.testing.assert_close(mixed[1], 0.25 * a[1] + 0.75 * b[1])
+    torch.testing.assert_close(mixed[2], a[2])

@@ -1,0 +1,191 @@
+"""Distances between two sets, against SciPy, definitions and laws."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+from scipy.stats import wasserstein_distance as scipy_w1
+from torch import Tensor
+
+from tests.metrics.shared import normal
+from zspace import metrics
+from zspace.errors import InputError
+from zspace.functional import whitening
+from zspace.metrics import BiasWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+
+
+def scipy_frechet(x: Tensor, y: Tensor) -> float:
+    """The definition, with SciPy's matrix root of the product of the covariances."""
+    a, b = np.cov(x.numpy().T), np.cov(y.numpy().T)
+    root = np.real(sqrtm(a @ b))
+    mean = np.square(x.numpy().mean(0) - y.numpy().mean(0)).sum()
+    return float(mean + np.trace(a) + np.trace(b) - 2 * np.trace(root))
+
+
+@pytest.mark.parametrize(
+    "n, m, d, rel",
+    [
+        (500, 510, 6, 1e-6),
+        (900, 700, 200, 1e-6),
+        (20, 30, 30, 1e-4),
+        (20, 500, 30, 1e-4),
+        (500, 20, 30, 1e-4),
+    ],
+)
+def test_frechet_against_scipys_matrix_root(n: int, m: int, d: int, rel: float) -> None:
+    mix = normal(d, d, 5) / math.sqrt(d)
+    x, y = normal(n, d) @ mix, 1 + 2 * normal(m, d, 1)
+    assert metrics.frechet_distance(x, y) == pytest.approx(scipy_frechet(x, y), rel=rel)
+
+
+def test_frechet_of_codes_that_never_vary_somewhere() -> None:
+    """A singular covariance of many samples: the eigenvalue form."""
+    x, y = normal(300, 5), 1 + normal(300, 5, 1)
+    wide = torch.cat([x, torch.zeros(300, 2)], 1), torch.cat([y, torch.zeros(300, 2)], 1)
+    assert metrics.frechet_distance(*wide) == pytest.approx(metrics.frechet_distance(x, y), 1e-6)
+
+
+def test_frechet_of_a_set_with_itself_is_zero() -> None:
+    x = normal(300, 5)
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_of_known_normals() -> None:
+    """Sets with exactly these moments: ||m||^2 + sum (s_1 - s_2)^2."""
+    x = normal(400, 4)
+    mean, white = whitening(x)
+    x = (x - mean) @ white
+    scales = torch.tensor([1.0, 2, 3, 0.5], dtype=torch.float64)
+    expected = 4 * 3**2 + float((scales - 1).square().sum())
+    assert metrics.frechet_distance(x, x * scales + 3) == pytest.approx(expected, rel=1e-9)
+
+
+def test_frechet_warns_of_few_samples() -> None:
+    with pytest.warns(BiasWarning, match=r"of 40 samples in 10 dimensions is biased upwards: 50"):
+        metrics.frechet_distance(normal(40, 10), normal(60, 10, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics.frechet_distance(normal(50, 10), normal(60, 10, 1))
+
+
+def test_the_limit_has_less_bias_than_the_distance() -> None:
+    """Of samples of one distribution, whose true distance is 0."""
+    reference = normal(20_000, 30, 9)
+    plain, limit = [], []
+    for seed in range(4):
+        x = normal(600, 30, seed)
+        plain.append(metrics.frechet_distance(reference, x))
+        limit.append(metrics.frechet_distance(reference, x, limit=True, seed=seed))
+    assert abs(np.mean(limit)) < np.mean(plain) / 4
+    with pytest.raises(InputError, match="20 generated samples or more, not 19"):
+        metrics.frechet_distance(reference, reference[:19], limit=True)
+
+
+def test_wasserstein_against_scipy_in_one_dimension() -> None:
+    x, y = normal(200, 1), normal(200, 1, 1).abs() * 3
+    expected = scipy_w1(x[:, 0].numpy(), y[:, 0].numpy())
+    assert metrics.wasserstein_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    assert float(metrics.wasserstein_distance_1d(x, y)) == pytest.approx(expected, rel=1e-9)
+    assert metrics.sliced_wasserstein_distance(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_wasserstein_of_a_translation_is_its_length() -> None:
+    x, shift = normal(100, 4), torch.tensor([3.0, 0, 4.0, 0])
+    assert metrics.wasserstein_distance(x, x + shift) == pytest.approx(5, rel=1e-6)
+    # a random direction sees |u . shift| of it: for D = 4 its mean is 4 / (3 pi) of the length
+    sliced = metrics.sliced_wasserstein_distance(x, x + shift, projections=2000)
+    assert sliced == pytest.approx(5 * 4 / (3 * math.pi), rel=0.05)
+
+
+def test_kid_against_its_definition() -> None:
+    """One subset of everything: the unbiased squared MMD, by a double loop in NumPy."""
+    x, y = normal(40, 6), normal(40, 6, 1) + 0.5
+
+    def kernel(a: Tensor, b: Tensor) -> np.ndarray:
+        return ((a @ b.T).numpy() / 6 + 1) ** 3
+
+    xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
+    np.fill_diagonal(xx, 0)
+    np.fill_diagonal(yy, 0)
+    expected = xx.sum() / (40 * 39) + yy.sum() / (40 * 39) - 2 * xy.mean()
+    mean, deviation = metrics.kernel_inception_distance(x, y, subsets=3, size=40)
+    assert mean == pytest.approx(expected, rel=1e-4)
+    assert deviation == pytest.approx(0, abs=1e-4)
+
+
+def test_inception_score_against_its_definition() -> None:
+    logits = 3 * normal(500, 7)
+    p = torch.softmax(logits, 1)
+    expected = float((p * (p / p.mean(0)).log()).sum(1).mean().exp())
+    value, _ = metrics.inception_score(logits, splits=1)
+    assert value == pytest.approx(expected, rel=1e-5)
+    certain = torch.eye(7).repeat(20, 1) * 100
+    assert metrics.inception_score(certain, splits=1)[0] == pytest.approx(7, rel=1e-4)
+    with pytest.raises(InputError, match="20 logits"):
+        metrics.inception_score(logits[:19])
+
+
+def test_no_metric_moves_the_global_generator() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    metrics.inception_score(normal(40, 3))
+    metrics.kernel_inception_distance(normal(40, 3), normal(40, 3, 1), subsets=2, size=10)
+    metrics.precision_recall_distributions(normal(40, 3), normal(40, 3, 1), runs=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+PAIRS: list[Callable[[Tensor, Tensor], object]] = [
+    metrics.frechet_distance,
+    metrics.wasserstein_distance,
+    metrics.sliced_wasserstein_distance,
+    metrics.wasserstein_distance_1d,
+    metrics.kernel_inception_distance,
+    metrics.prior_gap,
+    metrics.precision_recall_distributions,
+]
+
+
+@pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
+def test_bad_sets(measure: Callable[[Tensor, Tensor], object]) -> None:
+    for a, b in (((5, 2), (5, 3)), ((5,), (5,)), ((1, 2), (5, 2))):
+        with pytest.raises(InputError, match="expected two sets"):
+            measure(torch.zeros(a), torch.zeros(b))
+    holes = torch.randn(30, 2)
+    holes[3, 1] = math.nan
+    with pytest.raises(InputError, match="the second set holds NaN"):
+        measure(torch.randn(30, 2), holes)
+
+
+@pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
+def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> None:
+    x = normal(60, 3)
+    for wrong in (x.tolist(), x > 0, x + 0j, x.numpy() > 0):
+        with pytest.raises(InputError, match="expected a torch tensor of real numbers"):
+            measure(x, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected two sets"):
+        measure(x[:, :0], x[:, :0])
+    measure(x.bfloat16(), (10 * x).int())
+
+
+@pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
+def test_arrays_are_measured_like_tensors(measure: Callable[[Any, Any], Any]) -> None:
+    x, y = normal(60, 3), normal(60, 3, seed=1)
+    of_tensors, of_arrays = measure(x, y), measure(x.numpy(), y.numpy()[::-1][::-1])
+    parts = of_tensors if type(of_tensors) is tuple else (of_tensors,)
+    for a, b in zip(parts, of_arrays if type(of_arrays) is tuple else (of_arrays,), strict=True):
+        assert not isinstance(b, Tensor)
+        assert np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_sets_of_unequal_size_have_no_pairing() -> None:
+    with pytest.raises(InputError, match="of equal size"):
+        metrics.wasserstein_distance(torch.zeros(3, 1), torch.zeros(4, 1))

@@ -1,0 +1,46 @@
+"""Categorical generation's table, figure and searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import zspace
+from tests.conftest import Cli
+from zspace import papers
+from zspace.generation.tuning import search
+from zspace.options import checked, options_of
+from zspace.recipes import find
+
+NAMES = [name for name in papers.EXPERIMENTS if name.startswith("categorical/")]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_experiments_run(
+    name: str, cli: Cli, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FRESH", 40)
+    status, out, err = cli(
+        "reproduce",
+        name,
+        "--scale=smoke",
+        "--data=digits",
+        "--quiet",
+        "--device=cpu",
+        "--out",
+        tmp_path / "o",
+        "--runs",
+        shelf,
+    )
+    assert status == 0, err
+    assert "ours is of" in out
+    known = options_of(find("vae-mlp")) | options_of(zspace.train)
+    for scale in papers.find(name).scales.values():
+        given = scale.settings["options"]
+        assert checked(known, given).items() >= given.items()

@@ -1,0 +1,212 @@
+"""FlexAE's tables and figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Cli
+from zspace import api, papers
+from zspace.core import codes
+from zspace.papers.base import Lab, Scale
+from zspace.papers.flexae.pictures import direction
+from zspace.papers.flexae.trained import ATTRIBUTES, trained
+
+
+@pytest.mark.parametrize("figure, rows", [("fig2", 6), ("fig3", 8)])
+def test_flexae_figures(tmp_path: Path, cli: Cli, figure: str, rows: int) -> None:
+    name, out = f"flexae/{figure}", tmp_path / figure
+    scale = {"smoke": Scale({"iterations": 6, "checkpoints": 2}, "6 iterations", "")}
+    small = replace(papers.find(name), scales=scale)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(papers.EXPERIMENTS, name, small)
+        arguments = ("reproduce", name, "--scale=smoke", "--out", out, "--quiet", "--device=cpu")
+        status, first, err = cli(*arguments)
+        assert status == 0, err
+        models = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/model.safetensors")}
+        assert models
+        # the second call reads what the first has trained
+        status, second, err = cli(*arguments)
+        assert status == 0, err
+        assert models == {p: p.stat().st_mtime_ns for p in out.glob("runs/*/model.safetensors")}
+    stored = json.loads((out / "table.json").read_text())
+    assert len(stored["entries"]) == rows
+    assert all(e["ours"]["value"] > 0 for e in stored["entries"])
+    assert stored["reductions"] == "6 iterations"
+    assert (out / f"{figure}.png").exists()
+    assert "the paper prints no number" in (out / "table.md").read_text()
+    assert first.split("This call")[0] == second.split("This call")[0]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained runs that the experiments of this file share."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.mark.parametrize(
+    "name, rows, pictures",
+    [
+        ("table1", 28, []),
+        ("table2", 14, []),
+        ("table3", 8, []),
+        ("table4", 10, []),
+        ("fig4", 1, ["fig4-reconstructions", "fig4-samples"]),
+        ("fig6", 1, ["samples"]),
+        ("fig5", 1, ["interpolations", "neighbours"]),
+        ("fig10", 1, ["interpolations"]),
+        ("fig16", 1, ["neighbours"]),
+        ("fig17", 1, ["neighbours"]),
+    ],
+)
+def test_flexae_on_images(
+    tmp_path: Path, shelf: Path, cli: Cli, name: str, rows: int, pictures: list[str]
+) -> None:
+    out = tmp_path / name
+    status, _, err = cli(
+        "reproduce",
+        f"flexae/{name}",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--runs",
+        shelf,
+        "--quiet",
+        "--device=cpu",
+    )
+    assert status == 0, err
+    stored = json.loads((out / "table.json").read_text())
+    assert len(stored["entries"]) == rows
+    assert all(e["published"] is None for e in stored["entries"])  # of other data
+    assert sorted(p.stem for p in out.glob("*.png")) == sorted(pictures)
+
+
+def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
+    from zspace.papers.base import published
+    from zspace.papers.flexae.trained import DATA, SYSTEMS
+
+    assert set(SYSTEMS) | {"best GAN", "what"} == set(published()["flexae/table1"])
+    assert published()["flexae/table1"]["FlexAE-SR"][DATA.index("cifar10")] == [50.36, 54.61]
+
+
+def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path, cli: Cli) -> None:
+    out = tmp_path / "out"
+    cli(
+        "reproduce",
+        "flexae/table4",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--runs",
+        shelf,
+        "--quiet",
+        "--device=cpu",
+    )
+    entries = json.loads((out / "table.json").read_text())["entries"]
+    values = {e["what"]: e["ours"]["value"] for e in entries if e["measure"] == "PMS"}
+    assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures in CelebA's format: the brightness of half of an image says an attribute."""
+    root = tmp_path_factory.mktemp("faces")
+    folder = root / "img_align_celeba"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    lines = ["80", " ".join(ATTRIBUTES)]
+    for i in range(80):
+        has = generator.integers(0, 2, len(ATTRIBUTES))
+        face = generator.integers(0, 60, (218, 178, 3)).astype(np.uint8)
+        face[:109] += np.uint8(120 * has[-1])
+        Image.fromarray(face).save(folder / f"{i:06}.jpg")
+        lines.append(f"{i:06}.jpg " + " ".join(str(2 * int(h) - 1) for h in has))
+    parts = [f"{i:06}.jpg {0 if i < 60 else 1 if i < 68 else 2}" for i in range(80)]
+    (root / "list_eval_partition.txt").write_text("\n".join(parts) + "\n")
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch_size": 8}
+
+
+def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fig15", "fig5"):
+        known = papers.find(f"flexae/{name}")
+        scale = known.scales["smoke"]
+        settings = {**scale.settings, "options": OPTIONS, "n": None, "features": "pixels"}
+        smoke = {"smoke": replace(scale, settings=settings)}
+        monkeypatch.setitem(papers.EXPERIMENTS, f"flexae/{name}", replace(known, scales=smoke))
+        monkeypatch.setattr("zspace.evaluation.measurement.LEAST", 2)
+        out = tmp_path / name
+        status, _, err = cli(
+            "reproduce",
+            f"flexae/{name}",
+            "--scale=smoke",
+            f"--data-dir={faces}",
+            "--out",
+            out,
+            "--runs",
+            tmp_path / "runs",
+            "--quiet",
+            "--device=cpu",
+        )
+        assert status == 0, err
+        drawn = {p.stem for p in out.glob("*.png")}
+        grids = {"Male-a", "Male-b", "Male-c", "Male-d"}
+        assert drawn == (
+            grids if name == "fig15" else {"interpolations", "attributes", "neighbours"}
+        )
+
+
+def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
+    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
+    lab = Lab(tmp_path, settings, "celeba", str(faces), "cpu", True)
+    run = trained(lab, "FlexAE-SR")
+    way, without, having = direction(lab, run, "Male")
+    images = api.images_of("celeba", {**run.config, "label_attribute": "Male"})
+    z = codes(api.load(run.folder), images.train.x)
+    assert images.train.y is not None
+    means = [
+        torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
+        for label in (0, 1)
+    ]
+    torch.testing.assert_close(way, means[1] - means[0])
+    assert float(having.mean()) > float(without.mean()) + 0.1
+
+
+def test_the_best_checkpoint_is_reported_beside_the_last(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = papers.find("flexae/table1")
+    scale = known.scales["smoke"]
+    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10}
+    smoke = {"smoke": replace(scale, settings=settings)}
+    monkeypatch.setitem(papers.EXPERIMENTS, known.name, replace(known, scales=smoke))
+    out = tmp_path / "out"
+    status, _, err = cli(
+        "reproduce",
+        known.name,
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--quiet",
+        "--device=cpu",
+    )
+    assert status == 0, err
+    entries = json.loads((out / "table.json").read_text())["entries"]
+    values = {e["measure"]: e["ours"]["value"] for e in entries}
+    assert len(values) == 4
+    for what in ("reconstructed", "generated"):
+        last = values[f"Frechet distance, {what}"]
+        assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
+    assert entries[0]["data"] == "digits test, 2 trainings"

@@ -1,0 +1,47 @@
+"""The list of experiments holds every table and figure."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import Cli
+from zspace import papers
+from zspace.errors import InputError
+
+
+def test_the_list_names_every_experiment(cli: Cli) -> None:
+    status, out, _ = cli("reproduce", "--list")
+    assert status == 0
+    assert all(name in out for name in papers.EXPERIMENTS)
+    assert out.count("run here: ") == len(papers.EXPERIMENTS)
+    assert papers.RAN.keys() <= papers.EXPERIMENTS.keys()
+    with pytest.raises(InputError, match="unknown experiment"):
+        papers.find("flexae")
+
+
+def spread(text: str) -> set[int]:
+    """The numbers of "1", "2 and 3" or "4 to 6"."""
+    first, *last = (int(n) for n in re.findall(r"\d+", text))
+    return set(range(first, (last[0] if last else first) + 1))
+
+
+ALL = {
+    # Figure 1 of FlexAE, 1 and 2 of ReGene and 7 of LSR-GAN show no result
+    "FlexAE": ({1, 2, 3, 4}, set(range(2, 20))),
+    "GEN": ({1, 2, 3}, {1, 2, 3, 4}),
+    "ReGene": ({1, 2, 3, 4}, set(range(3, 18)) - {15}),
+    "Categorical generation": ({4}, {1}),
+    "LSR-GAN": ({1, 2}, {1, 2, 3, 4, 5, 6, 8, 9}),
+}
+"""Tables and figures of results in the five papers, by their numbers."""
+
+
+@pytest.mark.parametrize("paper", ALL)
+def test_every_table_and_figure_of_the_papers_is_a_command(paper: str) -> None:
+    said = " ".join(e.about for e in papers.EXPERIMENTS.values() if e.about.startswith(paper))
+    tables, figures = ALL[paper]
+    for kind, wanted in (("Table", tables), ("Figure", figures)):
+        found = re.findall(rf"{kind}s? (\d+(?: (?:and|to) \d+)?)", said)
+        assert wanted <= set().union(*map(spread, found)), kind

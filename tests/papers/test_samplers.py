@@ -1,0 +1,47 @@
+"""The samplers' own comparisons."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+from zspace.metrics import Figure
+from zspace.papers.samplers.cells import Cells
+
+
+@pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+@pytest.mark.parametrize(
+    "name, rows",
+    [
+        ("samplers", ("| AE: flow matching | log p of test codes |", "| FlexAE-SR: own prior |")),
+        ("conditional", ("| AE: flow matching, guidance 2 | accuracy |", "| ReGene: Medium2 |")),
+        ("steps", ("| steps 2 | Frechet to reconstructions |", "| adaptive | drawing, s |")),
+        ("densities", ("| eight in a ring | integral |", "| AUROC, flow-matching |")),
+    ],
+)
+def test_experiments_run(name: str, rows: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / name
+    command = ["reproduce", f"all/{name}", "--scale=smoke", "--data=digits", "--quiet"]
+    status, _, err = cli(*command, "--out", str(out), "--device", "cpu")
+    assert status == 0, err
+    table = (out / "table.md").read_text()
+    for row in rows:
+        assert row in table
+
+
+def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) -> None:
+    cells = Cells(tmp_path / "cells.json")
+    calls: list[int] = []
+
+    def measure() -> dict[str, Figure]:
+        calls.append(1)
+        return {"Frechet": Figure(2.5, 0.5), "fit, s": Figure(3.0, math.nan)}
+
+    first = cells.of("a", measure)
+    again = Cells(tmp_path / "cells.json").of("a", measure)
+    assert len(calls) == 1
+    assert again["Frechet"] == first["Frechet"] == Figure(2.5, 0.5)
+    assert again["fit, s"].value == 3.0

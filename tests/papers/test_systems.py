@@ -1,0 +1,31 @@
+"""The systems side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Cli
+
+
+def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
+    out = tmp_path / "out"
+    status, _, err = cli(
+        "reproduce",
+        "all/systems",
+        "--scale=smoke",
+        "--data=digits",
+        "--out",
+        out,
+        "--quiet",
+        "--device=cpu",
+    )
+    assert status == 0, err
+    table = (out / "systems.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in table if line.startswith("| ")][2:] == [
+        "| FlexAE",
+        "| categorical generation",
+        "| AE + mixture",
+    ]
+    assert (out / "systems.png").exists()
+    assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")

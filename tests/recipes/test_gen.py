@@ -1,0 +1,45 @@
+"""GEN's options: what is found, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import zspace
+from tests.conftest import SMALL
+from zspace import api
+from zspace.methods.gen import GEN
+
+
+def test_what_was_found_stands_in_the_configuration(tmp_path: Path) -> None:
+    model = zspace.train("gen", "digits", out=tmp_path / "r", iterations=1, device="cpu", **SMALL)
+    config = api.Run(tmp_path / "r").config
+    assert isinstance(model, GEN)
+    assert config["bandwidth"] == model.bandwidth
+    assert config["centres"] == len(model.centres) == 647
+    assert config["latent_dim"] == 3
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"latent_dim": 40, "centres": 100}, "--latent-dim 40 is too large for 100 centres"),
+        ({"bandwidth": 1.5}, "below 1, the least"),
+        ({"centres": 1290}, "1295 training images are too few to set 1290 aside"),
+        ({"components": 900, "target": "mixture"}, "raise --centres, or lower --components"),
+        ({"separation": 1e9, "target": "mixture"}, "--separation must be"),
+        ({"labelled": 50}, "--target mixture"),
+        ({"labelled": 9, "target": "mixture"}, "there are 10 classes, each needs one"),
+        ({"labelled": 50, "target": "mixture", "components": 4}, "leave out --components"),
+        ({"labelled": 5000, "target": "mixture"}, "1295 training images at most"),
+        ({"labelled": 1, "target": "mixture", "classes": "3"}, "two classes or more"),
+    ],
+)
+def test_what_gen_refuses(
+    tmp_path: Path, refused: Callable[..., str], options: dict[str, object], words: str
+) -> None:
+    given = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+    assert words in refused("train", "gen", *given, "--out", tmp_path / "r", "--iterations=2")
+    assert not (tmp_path / "r").exists()

@@ -1,0 +1,78 @@
+"""Kernel density samplers and their bandwidths."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tests.functional.plain import plain_log_density
+from zspace.errors import InputError
+from zspace.papers.base import published
+from zspace.samplers import KDE, Mixture, Normal
+from zspace.samplers.kde import least_samples, likeliest_bandwidth, optimal_bandwidths
+
+
+def test_likeliest_bandwidth_is_the_fixed_point_of_equation_5() -> None:
+    z = torch.randn(300, 3, generator=torch.Generator().manual_seed(3)).double()
+    h = likeliest_bandwidth(z)
+    squares = torch.cdist(z, z).square().fill_diagonal_(torch.inf)
+    weights = torch.softmax(squares / (-2 * h**2), 1)
+    update = (weights * squares.nan_to_num(posinf=0)).sum() / (3 * 300)
+    assert math.sqrt(float(update)) == pytest.approx(h, rel=5e-3)
+
+
+@pytest.mark.parametrize("dim, samples", [(5, 1000), (20, 1000)])
+def test_bandwidths_are_those_of_table_1(dim: int, samples: int) -> None:
+    column = (250, 500, 1000, 2000, 4000, 8000).index(samples)
+    theirs = published()["gen/table1"][str(dim)][column]
+    error = max(0.01, published()["gen/table1-sd"][str(dim)][column])
+    root = optimal_bandwidths(Normal(dim), samples, trials=5)
+    assert abs(float(root.mean()) - theirs) <= error
+    fixed = optimal_bandwidths(Normal(dim), samples, trials=5, route="fixed-point")
+    torch.testing.assert_close(fixed, root, rtol=0, atol=1e-3)
+
+
+def test_a_fixed_point_that_does_not_settle_is_none() -> None:
+    found = optimal_bandwidths(Normal(2), 250, route="fixed-point")
+    assert 0 < int(found.isnan().sum()) < len(found)
+
+
+def test_bandwidth_scales_with_the_target() -> None:
+    """One Gaussian of deviation 3: three times the bandwidth; far components: those of each."""
+    wide = Mixture.of(torch.ones(1), torch.zeros(1, 3), 9 * torch.eye(3)[None])
+    a = optimal_bandwidths(wide, 200, trials=4).mean()
+    b = optimal_bandwidths(Normal(3), 200, trials=4).mean()
+    assert float(a) == pytest.approx(3 * float(b), rel=0.15)
+
+
+def test_least_samples_is_where_the_bandwidth_passes_1() -> None:
+    least = least_samples(20)
+    assert least is not None
+    above, below = (
+        float(optimal_bandwidths(Normal(20), m, trials=5, queries=2000).mean())
+        for m in (round(least / 1.5), round(least * 1.5))
+    )
+    assert below < 1 < above
+
+
+def test_kde_sampler_is_a_density_of_the_codes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(800, 3, generator=generator) @ torch.diag(torch.tensor([5.0, 1.0, 0.1])) + 2
+    kde = KDE(3).fit(z)
+    drawn = kde.sample(20_000, generator=generator)
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), rtol=0, atol=0.2)
+    scale = drawn.std(0) / z.std(0)
+    widened = math.sqrt(1 + float(kde.h) ** 2)
+    torch.testing.assert_close(scale, torch.full((3,), widened), rtol=0.05, atol=0)
+    # in the white space: the plain kernel density, times the volume of the whitening
+    factor = torch.linalg.cholesky(torch.cov(z.T, correction=0).double())
+    white = torch.linalg.solve(factor, (z - z.mean(0)).double().T).T
+    queries = torch.linalg.solve(factor, (drawn[:9] - z.mean(0)).double().T).T
+    expected = plain_log_density(queries, white, float(kde.h)) - factor.diagonal().log().sum()
+    torch.testing.assert_close(kde.log_prob(drawn[:9]).double(), expected, rtol=1e-3, atol=1e-3)
+    assert len(KDE(3, centres=100).fit(z).centres) == 100
+    assert float(KDE(3, bandwidth=0.5).fit(z).h) == 0.5
+    with pytest.raises(InputError, match="no labels"):
+        kde.sample(3, 1)

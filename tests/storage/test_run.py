@@ -1,0 +1,185 @@
+"""A run's folder: checkpoints, configuration and log, and every way they can be damaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import zspace
+from tests.conftest import SMALL, Cli
+from zspace.errors import InputError
+from zspace.storage.files import read_tensors, write_tensors
+from zspace.storage.run import Run
+
+
+def test_checkpoint_of_another_configuration_is_refused(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("latent_dim: 3", "latent_dim: 4"))
+    with pytest.raises(InputError, match="of another configuration: there latent_dim is 3"):
+        zspace.resume(tmp_path / "run", iterations=30)
+    with pytest.raises(InputError, match="of another configuration"):
+        zspace.load(tmp_path / "run")
+
+
+def test_a_half_written_log_line_is_forgotten(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    zspace.train("ae", "digits", out=out, iterations=20, device="cpu", **SMALL)
+    whole = (out / "log.jsonl").read_bytes()
+    newest = max(Run(out).checkpoints())
+    Run(out).checkpoints()[newest].unlink()
+    (out / "model.safetensors").unlink()
+    with (out / "log.jsonl").open("a") as file:
+        file.write('{"iteration": 21, "ae.recon')
+    zspace.resume(out)
+    assert (out / "log.jsonl").read_bytes() == whole
+
+
+def test_tensorboard_events(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    zspace.train(
+        "ae", "digits", out=tmp_path / "run", iterations=10, device="cpu", tensorboard=True, **SMALL
+    )
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    told = {s.step: s.value for s in events.Scalars("ae/reconstruction")}
+    logged = {d["iteration"]: d["ae.reconstruction"] for d in Run(tmp_path / "run").losses()}
+    assert told == pytest.approx(logged)
+
+
+def test_a_model_with_other_tensors_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    tensors, header = read_tensors(path)
+    tensors.pop("encoder.0.bias")
+    write_tensors(path, tensors, header)
+    with pytest.raises(InputError, match=r"of another model: encoder\.0\.bias is missing"):
+        zspace.load(tmp_path / "run")
+
+
+def test_a_truncated_checkpoint_is_refused_and_kept(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    newest = max(Run(tmp_path / "run").checkpoints().items())[1]
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.raises(InputError, match="truncated"):
+        zspace.resume(tmp_path / "run", iterations=30)
+    assert newest.exists()
+
+
+Refused = Callable[..., str]
+
+
+def test_a_run_that_is_none(refused: Refused, runs: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "is no run: it has no config.yaml" in refused(
+        "sample", tmp_path / "empty", "--out=x.png"
+    )
+    shutil.copytree(runs["ae"], tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    assert "has no model and no checkpoint yet" in refused(
+        "sample", tmp_path / "run", "--out=x.png"
+    )
+    (tmp_path / "run" / "config.yaml").write_text("recipe: ea\ndata: digits\n")
+    assert "unknown recipe 'ea'" in refused("sample", tmp_path / "run", "--out=x.png")
+
+
+def damage(run: Path, how: str) -> None:
+    """Spoil the last checkpoint of a run of 20 iterations."""
+    newest = Run(run).checkpoints()[20]
+    tensors, header = read_tensors(newest)
+    if how == "other configuration":
+        header["config"]["width"] = 5
+    elif how == "optimiser's shape":
+        tensors["optimizer.ae.0.exp_avg"] = torch.zeros(3)
+    elif how == "optimiser's part":
+        del tensors["optimizer.ae.0.exp_avg_sq"]
+    elif how == "position":
+        tensors["batches.drawn"] = torch.tensor(-1)
+    elif how == "generator":
+        tensors["batches.order"] = torch.zeros(7)
+    elif how == "weights":
+        tensors["model.encoder.0.bias"].fill_(torch.nan)
+    else:
+        header["facts"]["shape"] = [1, 4, 4]
+    write_tensors(newest, tensors, header)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "other configuration",
+        "optimiser's shape",
+        "optimiser's part",
+        "position",
+        "generator",
+        "weights",
+        "facts",
+    ],
+)
+def test_resuming_further_loses_nothing_where_it_fails(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, how: str
+) -> None:
+    """A finished run keeps its model and its configuration until its checkpoint is found good."""
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    damage(run, how)
+    kept = ("config.yaml", "model.safetensors", "log.jsonl")
+    before = {name: (run / name).read_bytes() for name in kept}
+    refused("resume", run, "--iterations=30")
+    assert {name: (run / name).read_bytes() for name in kept} == before
+
+
+def test_a_finished_run_without_checkpoints_stays(
+    cli: Cli, refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    before = (run / "model.safetensors").read_bytes()
+    assert cli("resume", run)[0] == 0
+    assert "has no checkpoint of iteration 20" in refused("resume", run, "--iterations=30")
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_a_garbled_log_stops_nothing(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    garbage = (
+        b'{}\n[]\n5\n{"iteration": "x"}\n{"iteration": 1}\n{"iteration": 2, "o": 1}\n\xff\n'
+        + b"[" * 5000
+    )
+    (run / "log.jsonl").write_bytes(garbage)
+    status, _, err = cli("resume", run, "--iterations=22")
+    assert status == 0, err
+
+
+@pytest.mark.parametrize("facts", [5, None, {}, {"shape": "abc", "classes": [], "bounded": True}])
+def test_weights_with_odd_facts(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, facts: object
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["vae"], run)
+    tensors, header = read_tensors(run / "model.safetensors")
+    write_tensors(run / "model.safetensors", tensors, {**header, "facts": facts})
+    assert "do not say what data" in refused("sample", run, "--out", tmp_path / "x.png")
+
+
+def test_weights_that_are_not_finite(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["vae"], run)
+    tensors, header = read_tensors(run / "model.safetensors")
+    tensors["encoder.0.bias"].fill_(torch.nan)
+    write_tensors(run / "model.safetensors", tensors, header)
+    message = refused("sample", run, "--out", tmp_path / "x.png")
+    assert "encoder.0.bias holds NaN or infinite numbers" in message

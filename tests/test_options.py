@@ -1,0 +1,25 @@
+"""Options read from signatures: their checks, and what is said of those that make no sense."""
+
+from __future__ import annotations
+
+import pytest
+
+import zspace
+from tests.recipes.toy import toy
+from zspace.errors import InputError
+from zspace.options import checked, options_of
+
+
+def test_options_of_a_signature() -> None:
+    options = options_of(toy)
+    assert list(options) == ["iterations"]
+    assert checked(options, {}) == {"iterations": 2}
+    assert checked(options, {"iterations": "7"}) == {"iterations": 7}
+    for bad in (0, 1.5, "x", None, True, float("inf"), [1]):
+        with pytest.raises(InputError, match="--iterations must be"):
+            checked(options, {"iterations": bad})
+
+
+def test_a_count_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match="--hidden must be at most 9007199254740991"):
+        zspace.train("vae", "digits", hidden=10**21)
