@@ -43,7 +43,7 @@ N = click.option(
     "--n",
     type=int,
     metavar="N",
-    help="number of test images, and of generated ones  [default: 10,000, or all test images]",
+    help="number of test images, and of generated ones  [default: all test images, 10,000 at most]",
 )
 FEATURES = click.option(
     "--features",
