@@ -173,5 +173,3 @@ def unescaped(text: str) -> str:
     for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(escaped, plain)
     return text.strip()
-
-
