@@ -1,4 +1,4 @@
-"""The command line. Options of recipes and samplers come from their signatures."""
+"""The command line, whose options of recipes and samplers come from their signatures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from zspace.cli.base import cli, say
 from zspace.errors import InputError
 
-# each adds its commands to the group
+# each module adds its commands to the group
 for _part in (
     "train",
     "sample",
@@ -28,7 +28,13 @@ for _part in (
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line. Bad input: one line on standard error, exit status 2."""
+    """Run the command line, and exit.
+
+    Bad input gives one line on standard error and the exit status 2.
+
+    Args:
+        arguments: the arguments; None takes those of the process.
+    """
     try:
         cli.main(arguments, prog_name="zspace", standalone_mode=False)
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]

@@ -1,4 +1,4 @@
-"""Configurations as YAML, and what decides what is learned by one."""
+"""Configurations of runs as YAML, and the part of one that determines what is learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Run`: the folder that a training leaves, from which it resumes and is read."""
+"""`Run`, the folder of a training: its configuration, weights, checkpoints, log and samplers."""
 
 from __future__ import annotations
 
