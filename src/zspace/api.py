@@ -7,17 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.progress import NO_FIGURES
-from zspace.data import DataOptions, Images, from_arrays, load_whole
+from zspace.data import DataOptions, Images, load_whole
 from zspace.data import load as load_data
-from zspace.data.conversion import refit, to_float32
-from zspace.data.images import Part, Raw, select, split
+from zspace.data.given import Data, images_of
+from zspace.data.images import Part
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, Option, checked, options_of
@@ -25,9 +23,6 @@ from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import load_state, read_header, write_tensors
 from zspace.storage.run import Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric
-
-Data = str | Path | Images | npt.NDArray[Any] | Tensor
-"""The types of data that `train` takes."""
 
 ON_DEVICE = 0.25
 """The share of an accelerator's memory up to which a training set is kept there."""
@@ -271,31 +266,6 @@ def _facts(images: Images) -> Facts:
     return Facts(images.shape, images.classes, bounded, len(images.train))
 
 
-def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
-    """The data set that `train` is given, split into its parts.
-
-    Args:
-        data: what `train` takes.
-        settings: a run's settings, with all options of the data.
-
-    Raises:
-        InputError: the data can't be found or read, or an option does not suit them.
-    """
-    if isinstance(data, Images):
-        return data
-    if isinstance(data, str | Path):
-        return load_data(str(data), **asdict(DataOptions.of(settings)))
-    try:
-        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"the data are no array of numbers ({error})") from error
-    raw = Raw({"train": from_arrays(array)})
-    raw = refit(raw, settings["image_size"], settings["channels"])
-    images = split(raw, "the data")
-    classes = [settings["classes"]] if settings["classes"] else None
-    return select(images, classes, settings["train_size"], settings["train_per_class"])
-
-
 def _near(x: Tensor, device: torch.device) -> Tensor:
     """The training set, moved to the device if it is small enough."""
     if device.type == "cuda":
@@ -396,41 +366,3 @@ def data_for(
 
 def _square(facts: Facts) -> int | None:
     return facts.shape[1] if facts.shape[1] == facts.shape[2] else None
-
-
-def read_codes(path: str | Path, dim: int) -> Tensor:
-    """The codes (N, dim) in a NumPy file, float32.
-
-    Args:
-        path: an .npy file, or an .npz file with an array named codes or a single array.
-        dim: the size of a code.
-
-    Raises:
-        InputError: the file is missing, truncated, or holds no such array.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} is missing")
-    try:
-        with path.open("rb") as content:
-            loaded = np.load(content, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                names = loaded.files
-                if "codes" not in names and len(names) != 1:
-                    held = ", ".join(names)
-                    raise InputError(f"{path} holds {held}: expected an array named codes")
-                loaded = loaded["codes" if "codes" in names else names[0]]
-    except InputError:
-        raise
-    except Exception as error:  # NumPy raises errors of many kinds for damaged files
-        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
-    if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
-        raise InputError(
-            f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
-        )
-    if loaded.shape[1] != dim:
-        raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
-    if not np.isfinite(loaded).all():
-        raise InputError(f"{path} holds NaN or infinite numbers")
-    codes = to_float32(loaded, str(path))
-    return torch.from_numpy(codes)

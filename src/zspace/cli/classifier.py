@@ -44,8 +44,8 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 
     It is trained once and kept in the cache; its test accuracy is printed.
     """
-    from zspace import api
     from zspace.data import DataOptions
+    from zspace.data.given import images_of
     from zspace.features.classifier import neutral_classifier
     from zspace.options import checked, options_of
 
@@ -53,7 +53,7 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     own = options_of(neutral_classifier)
     settings = checked(own, {k: v for k, v in given.items() if k in own})
     known = options_of(DataOptions)
-    images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
+    images = images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
     with progress(quiet) as follow:
         found = neutral_classifier(images, **settings, device=device, progress=follow)
     click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")

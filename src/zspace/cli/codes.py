@@ -86,12 +86,12 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
     """Decode codes (N, D), given as the array `codes` of an .npz file or as an .npy file."""
     import torch
 
-    from zspace import api
+    from zspace.data.arrays import read_codes
     from zspace.functional import blockwise
 
     check_out(out)
     model, where = load(run, checkpoint, device)
-    z = api.read_codes(codes, model.latent_dim)
+    z = read_codes(codes, model.latent_dim)
     with torch.no_grad():
         x = blockwise(lambda block: model.decode(block.to(where)), z)
     write(out, x, quiet=quiet)

@@ -92,7 +92,8 @@ class GalleryCommand(ConvexCommand):
     """A command whose help lists every kind of picture."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from zspace.generation.gallery import MAPS, SHEETS
+        from zspace.generation.gallery import SHEETS
+        from zspace.generation.maps import MAPS
 
         with formatter.section("Kinds of pictures"):
             formatter.write_dl([(name, about) for name, (_, about) in {**SHEETS, **MAPS}.items()])
@@ -124,7 +125,8 @@ def gallery(
     from zspace import api
     from zspace.data.images import class_numbers
     from zspace.generation.combine import convex_of
-    from zspace.generation.gallery import MAPS, SHEETS, Gallery, some_codes, vgg16_features
+    from zspace.generation.gallery import SHEETS, Gallery, vgg16_features
+    from zspace.generation.maps import MAPS, some_codes
     from zspace.options import comma_names
     from zspace.storage.run import Run
 

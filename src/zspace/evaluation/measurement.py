@@ -22,6 +22,7 @@ from zspace.core import (
     reconstructions,
 )
 from zspace.data import NAMED, Images
+from zspace.data.given import Data, images_of
 from zspace.errors import InputError
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
@@ -171,7 +172,7 @@ def measure_run(
     features: str | None = None,
     n: int | None = None,
     seed: int = 0,
-    data: api.Data | None = None,
+    data: Data | None = None,
     data_dir: str | None = None,
     checkpoint: str | int = "last",
     device: str = "auto",
@@ -201,7 +202,7 @@ def measure_run(
         moved = _moved(existing.config["data"], data_dir)
         existing = Run(run, config={**existing.config, **moved})
     model = api.load(run, checkpoint=checkpoint, device=device)
-    images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
+    images = api.run_images(existing) if data is None else images_of(data, existing.config)
     if images.shape != existing.facts.shape:
         raise InputError(
             f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
@@ -310,7 +311,7 @@ def _neutral(
     source: Any = config["data"]
     subset = config != existing.config
     return neutral_classifier(
-        api.images_of(source, config) if whole and subset else images,
+        images_of(source, config) if whole and subset else images,
         device=device,
         progress=progress.about("training the neutral classifier"),
     )
