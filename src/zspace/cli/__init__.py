@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         say(
-            "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier', "
-            "'reproduce', 'tune' and 'fit-sampler' by the same command"
+            "zspace: interrupted; 'zspace resume RUN' resumes a training, and the same command "
+            "resumes 'classifier', 'reproduce', 'tune' and 'fit-sampler'"
         )
         status = 130
     except click.ClickException as error:

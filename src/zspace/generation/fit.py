@@ -266,7 +266,7 @@ class _Fit:
             )
         if done == fitted.iterations:
             progress.say(
-                f"this fit of {done} iterations is complete; more --iterations go on with it"
+                f"this fit of {done} iterations is complete; more --iterations continue it"
             )
         elif done:
             progress.say(
