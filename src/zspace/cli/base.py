@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,7 @@ class DrawingCommand(click.Command):
 
         return [*kinds()]
 
-    @cached_property
+    @property
     def drawing(self) -> dict[str, dict[str, Option]]:
         """The options, by their name and by the name of their sampler."""
         from zspace.recipes.catalogue import drawing_options
