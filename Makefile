@@ -1,12 +1,13 @@
 # make demo: install, train the five systems and a VAE on the bundled digits, leave a picture, a
 #   table and report pages in runs/demo
 # make test: linters, type checker, tests and doctests
+# make docs: the site, into site/
 # make bench: speed against plain PyTorch and pythae
 
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test bench clean
+.PHONY: demo test docs bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -16,7 +17,7 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 	@touch $@
 
 .venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,docs]'
 	@touch $@ .venv/installed
 
 demo: .venv/installed
@@ -33,10 +34,14 @@ demo: .venv/installed
 	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
 
 test: .venv/installed-dev
-	.venv/bin/ruff check src tests bench
-	.venv/bin/ruff format --check src tests bench
+	.venv/bin/ruff check src tests bench docs
+	.venv/bin/ruff format --check src tests bench docs
 	.venv/bin/pyright --pythonpath .venv/bin/python
 	.venv/bin/pytest -n 2 --dist worksteal
+
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@echo 'The site: site/index.html (python3 -m http.server --directory site shows it)'
 
 bench: .venv/installed-dev
 	$(PIP) --editable '.[bench]'
@@ -44,4 +49,4 @@ bench: .venv/installed-dev
 	.venv/bin/python bench/metrics.py
 
 clean:
-	rm -rf .venv runs dist
+	rm -rf .venv runs dist site

@@ -28,16 +28,16 @@ PLACES = {
     "resume": "zspace.api",
     "train": "zspace.api",
 }
-"""Where the names of the front door are defined."""
+"""The modules that define the names of this package."""
 
 ROOMS = ("core", "data", "functional", "metrics", "samplers")
-"""Packages that are there as attributes as soon as they are asked for."""
+"""The packages that are imported when they are first used as attributes of this one."""
 
 __all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: `zspace --help` does without
+    # imported only when used, since PyTorch takes seconds that `zspace --help` need not wait
     if name in PLACES:
         return getattr(import_module(PLACES[name]), name)
     if name in ROOMS:

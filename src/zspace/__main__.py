@@ -1,4 +1,4 @@
-"""`python -m zspace`, as `torchrun -m zspace` needs it."""
+"""The command line as `python -m zspace`, which `torchrun -m zspace` needs."""
 
 from zspace.cli import main
 

@@ -1,4 +1,4 @@
-"""The Python entry points: train, resume and load."""
+"""The Python entry points: `train`, `resume` and `load`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.progress import NO_FIGURES
-from zspace.data import DataOptions, Images, from_arrays, load_whole
+from zspace.data import DataOptions, Images, load_whole
 from zspace.data import load as load_data
-from zspace.data.conversion import refit, to_float32
-from zspace.data.images import Part, Raw, select, split
+from zspace.data.given import Data, images_of
+from zspace.data.images import Part
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, Option, checked, options_of
@@ -26,9 +24,8 @@ from zspace.storage.files import load_state, read_header, write_tensors
 from zspace.storage.run import Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric
 
-Data = str | Path | Images | npt.NDArray[Any] | Tensor
 ON_DEVICE = 0.25
-"""Share of an accelerator's memory that a training set may take to be kept there."""
+"""The share of an accelerator's memory up to which a training set is kept there."""
 
 
 def train(
@@ -38,33 +35,47 @@ def train(
     out: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-    seed: Annotated[int, About("of initialisation, order and noise", least=0, most=1 << 52)] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], About("where to compute")] = "auto",
-    precision: Annotated[Precision, About("float32, or bfloat16 where it is safe")] = "32",
-    threads: Annotated[int | None, About("CPU threads", least=1, most=256)] = None,
+    seed: Annotated[
+        int, About("seed of the initialisation, order and noise", least=0, most=1 << 52)
+    ] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], About("device to compute on")
+    ] = "auto",
+    precision: Annotated[
+        Precision, About("precision: float32, or bfloat16 in the operations that allow it")
+    ] = "32",
+    threads: Annotated[
+        int | None, About("number of CPU threads (unset: PyTorch's choice)", least=1, most=256)
+    ] = None,
     log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
     checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
-    keep: Annotated[int, About("latest checkpoints to keep; 0: all", least=0)] = 2,
-    tensorboard: Annotated[bool, About("TensorBoard events, too")] = False,
-    init_from: Annotated[str | None, About("a run whose weights to start from")] = None,
+    keep: Annotated[int, About("number of latest checkpoints to keep (0: all)", least=0)] = 2,
+    tensorboard: Annotated[bool, About("also write events for TensorBoard")] = False,
+    init_from: Annotated[
+        str | None, About("run whose weights to start from (unset: new weights)")
+    ] = None,
     **options: Any,
 ) -> LatentModel:
     """Train a model by a recipe, and return it in eval mode.
 
     Args:
-        recipe: a name of `zspace.recipes`, such as "flexae-sr".
+        recipe: the name of a recipe (see `zspace.recipes`), such as "flexae-sr".
         data: what `--data` takes (a named set, a folder, an .npy or .npz file, "hf:NAME"), or
             `Images`, or an array: uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W), floats
             in [0, 1] of the same shapes, or vectors (N, D).
-        out: the run's folder; None leaves nothing on disk.
-        overwrite: replace an existing run.
-        progress: told the iteration and the losses whenever they are logged, and what people
-            should know of the data.
-        options: the recipe's hyper-parameters, and those of the data (`zspace.data.DataOptions`:
-            data_dir, image_size, channels, classes, train_size, ...).
+        out: the run's folder; None writes nothing to disk.
+        overwrite: whether to replace an existing run.
+        progress: told the iteration and the losses whenever they are logged, and what the user
+            should know about the data.
+        seed, device, precision, threads, log_every, checkpoint_every, keep, tensorboard,
+            init_from: options of the training, as their annotations say.
+        options: the recipe's hyper-parameters, and options of the data
+            (`zspace.data.DataOptions`: data_dir, image_size, channels, classes, train_size, ...).
 
+    Returns the trained model.
     Raises:
-        InputError: anything that was given can't be used.
+        InputError: the recipe, the data, an option or the folder can't be used, or a loss is not
+            finite.
 
     >>> model = train("ae", "digits", iterations=2, batch_size=32, width=4, hidden=16)
     >>> model.reconstruct(torch.rand(3, 1, 8, 8)).shape
@@ -91,11 +102,17 @@ def resume(
     data: Data | None = None,
     progress: Progress = SILENT,
 ) -> LatentModel:
-    """Continue a run that was killed, exactly where its last checkpoint was made.
+    """Continue a run that was interrupted, exactly where its last checkpoint was made.
 
     Args:
-        iterations: train to this iteration instead of the configured one.
-        data: what the run was trained on, where that was given as an array in Python.
+        run: the run.
+        iterations: the iteration to train to; None takes the configured one.
+        data: the data that the run was trained on, if they were given as an array in Python.
+        progress: told the iteration and the losses whenever they are logged.
+
+    Returns the trained model, in eval mode.
+    Raises:
+        InputError: the run, its data or the number of iterations can't be used.
     """
     existing = Run(run)
     done = max(existing.checkpoints(), default=0)
@@ -119,12 +136,16 @@ def resume(
 
 
 def run_options(recipe: str) -> dict[str, Option]:
-    """Every option of a training by a recipe: the data's, the training's own, the recipe's."""
+    """The options of a training by a recipe: those of the data, of training and of the recipe.
+
+    Raises:
+        InputError: the recipe is unknown.
+    """
     return options_of(DataOptions) | options_of(train) | options_of(find(recipe))
 
 
 def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
-    """A run's configuration, checked like any other input."""
+    """A run's configuration, after a check like that of any other input."""
     try:
         recipe, data = config["recipe"], config["data"]
         rest = {k: v for k, v in config.items() if k not in ("recipe", "data")}
@@ -160,7 +181,7 @@ def _train(
         if config["init_from"] is not None and not done:
             messages += _initialise(model, config["init_from"])
         left = plan.left(done)
-        if isinstance(out, Run) and left[0][0]:  # what earlier stages learned, to get ready by
+        if isinstance(out, Run) and left[0][0]:  # a later stage prepares its data by earlier ones
             path = out.checkpoints()[done]
             load_state(model, out.weights(path), path)
 
@@ -178,7 +199,7 @@ def _train(
                 world=fabric.world_size,
             )
 
-        batches = batches_of(left[0][1])  # data that it can't use leave no folder
+        batches = batches_of(left[0][1])  # before the folder is made, since it may refuse the data
         run: Run | None = None
         if isinstance(out, Path):
             if fabric.is_global_zero:
@@ -205,7 +226,7 @@ def _train(
                 checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
                 keep=config["keep"],
             )
-            fabric.barrier()  # the next stage begins at the checkpoint that one of them writes
+            fabric.barrier()  # the next stage begins from the checkpoint that one process writes
     model.eval()
     if run is not None and fabric.is_global_zero:
         header = {**run.header(), "iteration": plan.iterations}
@@ -216,9 +237,9 @@ def _train(
 
 
 class _Staged(Progress):
-    """Counts the iterations of all stages, and says first what people should know of the data.
+    """A progress that counts the iterations of all stages, and first passes on some messages.
 
-    That is said once training is under way: an error before that stands alone.
+    The messages are passed on when training is under way, so that an earlier error stands alone.
     """
 
     def __init__(self, progress: Progress, messages: list[str], total: int) -> None:
@@ -233,7 +254,7 @@ class _Staged(Progress):
 
 
 def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
-    """Refuse to replace a run that another begins with."""
+    """Refuse to replace a run from which the training starts."""
     for source in (*plan.sources, *([] if init_from is None else [Path(init_from)])):
         if source.resolve() == out.resolve():
             raise InputError(f"--out {out} is the run that this one begins with: choose another")
@@ -245,25 +266,8 @@ def _facts(images: Images) -> Facts:
     return Facts(images.shape, images.classes, bounded, len(images.train))
 
 
-def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
-    """The data set that `data` means, with the options of a run that belong to it."""
-    if isinstance(data, Images):
-        return data
-    if isinstance(data, str | Path):
-        return load_data(str(data), **asdict(DataOptions.of(settings)))
-    try:
-        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"the data are no array of numbers ({error})") from error
-    raw = Raw({"train": from_arrays(array)})
-    raw = refit(raw, settings["image_size"], settings["channels"])
-    images = split(raw, "the data")
-    classes = [settings["classes"]] if settings["classes"] else None
-    return select(images, classes, settings["train_size"], settings["train_per_class"])
-
-
 def _near(x: Tensor, device: torch.device) -> Tensor:
-    """The training set on the device where it fits there."""
+    """The training set, moved to the device if it is small enough."""
     if device.type == "cuda":
         room = torch.cuda.get_device_properties(device).total_memory
         return x.to(device) if x.nbytes <= ON_DEVICE * room else x
@@ -271,7 +275,7 @@ def _near(x: Tensor, device: torch.device) -> Tensor:
 
 
 def _initialise(model: LatentModel, run: str) -> list[str]:
-    """Take another run's weights wherever name and shape agree. Says which were, and were not."""
+    """Load another run's weights wherever name and shape agree; returns messages about them."""
     other = Run(run)
     theirs = other.weights(other.weights_file())
     ours = model.state_dict()
@@ -285,11 +289,16 @@ def _initialise(model: LatentModel, run: str) -> list[str]:
 
 
 def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu") -> LatentModel:
-    """A run's model, in eval mode.
+    """The model of a run, in eval mode.
 
     Args:
-        checkpoint: "last", or the iteration of one.
+        run: the run.
+        checkpoint: the iteration of a checkpoint, or "last" for the finished model or, if the run
+            is not finished, its latest checkpoint.
         device: "cpu", "cuda", "mps" or "auto".
+
+    Raises:
+        InputError: the run or the checkpoint can't be used, or there is no such device.
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
@@ -297,13 +306,17 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     tensors = existing.weights(path)
     model = plan_of(config, existing.facts_of(path)).model
     load_state(model, tensors, path)
-    # laid out as in training: other convolutions would be computed, with other last digits
+    # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.to(find_device(device)).eval()
 
 
 def run_images(run: Run) -> Images:
-    """The data that a run was trained on, read again."""
+    """The data set that a run was trained on, which is read again.
+
+    Raises:
+        InputError: it was given as an array in Python, or can't be read.
+    """
     config = _checked_config(run.config, run)
     if config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
@@ -313,11 +326,17 @@ def run_images(run: Run) -> Images:
 def data_for(
     run: str | Path, data: str | None, data_dir: str | None, part: str
 ) -> tuple[Part, tuple[str, ...]]:
-    """Images to look at with a run's model, and the names of their labels.
+    """Samples for a run's model, and the names of their labels.
 
     Args:
-        data, data_dir: other data than the run's own; converted to the model's shape.
-        part: "train", "validation", "test", or "all": every image, in the data's own order.
+        run: the run.
+        data: other data than the run's own, which are converted to the model's shape; None takes
+            the run's.
+        data_dir: the folder that holds the files of a named set; None takes the run's.
+        part: "train", "validation" or "test", or "all" for every sample in the data's own order.
+
+    Raises:
+        InputError: the data can't be read, or have another shape than the model's.
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
@@ -347,33 +366,3 @@ def data_for(
 
 def _square(facts: Facts) -> int | None:
     return facts.shape[1] if facts.shape[1] == facts.shape[2] else None
-
-
-def read_codes(path: str | Path, dim: int) -> Tensor:
-    """Codes (N, dim) of an .npy file, or of the array `codes` (or the only one) of an .npz file."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} is missing")
-    try:
-        with path.open("rb") as content:
-            loaded = np.load(content, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                names = loaded.files
-                if "codes" not in names and len(names) != 1:
-                    held = ", ".join(names)
-                    raise InputError(f"{path} holds {held}: expected an array named codes")
-                loaded = loaded["codes" if "codes" in names else names[0]]
-    except InputError:
-        raise
-    except Exception as error:  # NumPy raises all kinds for damaged files
-        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
-    if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
-        raise InputError(
-            f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
-        )
-    if loaded.shape[1] != dim:
-        raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
-    if not np.isfinite(loaded).all():
-        raise InputError(f"{path} holds NaN or infinite numbers")
-    codes = to_float32(loaded, str(path))
-    return torch.from_numpy(codes)

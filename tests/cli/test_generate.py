@@ -12,7 +12,7 @@ import zspace
 from tests.conftest import Cli, random_images, small, small_run, width
 from tests.recipes.regene import TEN
 from zspace.data import load as load_data
-from zspace.generation import gallery
+from zspace.generation import gallery, maps
 
 
 def test_augment_writes_what_data_reads(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def named(folder: Path) -> str:
 
 
 def test_every_picture_is_drawn(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
-    for kind in (*gallery.SHEETS, *gallery.MAPS):
+    for kind in (*gallery.SHEETS, *maps.MAPS):
         out = tmp_path / f"{kind}.png"
         more = ["--label", "1,7"] if kind in gallery.SHEETS else []
         if kind == "closest-generations":

@@ -12,7 +12,7 @@ import torch
 import zspace
 from tests.functional.plain import plain_similarity
 from zspace.data import load as load_data
-from zspace.generation import gallery
+from zspace.generation import gallery, maps
 from zspace.generation.combine import convex_of
 
 
@@ -80,6 +80,6 @@ def test_sparsity_and_means() -> None:
     z = torch.zeros(6, 4)
     z[:, 0], z[:3, 1] = 1.0, 4.0
     z[:, 2] = 0.01
-    assert gallery.sparsity(z) == 0.5
-    means = gallery.class_means(z, torch.tensor([0, 0, 0, 1, 1, 1]), 2)
+    assert maps.sparsity(z) == 0.5
+    means = maps.class_means(z, torch.tensor([0, 0, 0, 1, 1, 1]), 2)
     assert means[:, 1].tolist() == [4.0, 0.0]

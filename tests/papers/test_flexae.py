@@ -14,6 +14,7 @@ from PIL import Image
 from tests.conftest import Cli
 from zspace import api, papers
 from zspace.core import codes
+from zspace.data.given import images_of
 from zspace.papers.base import Lab, Scale
 from zspace.papers.flexae.pictures import direction
 from zspace.papers.flexae.trained import ATTRIBUTES, trained
@@ -172,7 +173,7 @@ def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
     lab = Lab(tmp_path, settings, "celeba", str(faces), "cpu", True)
     run = trained(lab, "FlexAE-SR")
     way, without, having = direction(lab, run, "Male")
-    images = api.images_of("celeba", {**run.config, "label_attribute": "Male"})
+    images = images_of("celeba", {**run.config, "label_attribute": "Male"})
     z = codes(api.load(run.folder), images.train.x)
     assert images.train.y is not None
     means = [

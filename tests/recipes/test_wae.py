@@ -18,5 +18,5 @@ def test_wae_takes_a_mixture() -> None:
 
 
 def test_options_of_a_mixture_need_one() -> None:
-    with pytest.raises(InputError, match="--components 7 is of a mixture"):
+    with pytest.raises(InputError, match="--components 7 belongs to --prior mixture"):
         RECIPES["wae"](Facts((1, 8, 8)), components=7)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""The command line. Options of recipes and samplers come from their signatures."""
+"""The command line, whose options of recipes and samplers come from their signatures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from zspace.cli.base import cli, say
 from zspace.errors import InputError
 
-# each adds its commands to the group
+# each module adds its commands to the group
 for _part in (
     "train",
     "sample",
@@ -28,7 +28,13 @@ for _part in (
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line. Bad input: one line on standard error, exit status 2."""
+    """Run the command line, and exit.
+
+    Bad input gives one line on standard error and the exit status 2.
+
+    Args:
+        arguments: the arguments; None takes those of the process.
+    """
     try:
         cli.main(arguments, prog_name="zspace", standalone_mode=False)
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
@@ -38,8 +44,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         say(
-            "zspace: interrupted; a training goes on by 'zspace resume RUN', 'classifier', "
-            "'reproduce', 'tune' and 'fit-sampler' by the same command"
+            "zspace: interrupted; 'zspace resume RUN' resumes a training, and the same command "
+            "resumes 'classifier', 'reproduce', 'tune' and 'fit-sampler'"
         )
         status = 130
     except click.ClickException as error:

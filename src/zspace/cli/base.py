@@ -1,4 +1,4 @@
-"""What the commands share: the group, common options, and how pictures are written."""
+"""The parts that commands share: the group, common options, and the writing of pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +24,14 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """A group that names the nearest command for one that it does not know."""
+    """A group of commands that suggests the most similar command for an unknown one."""
 
     kind = "command"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, refused with a suggestion if unknown."""
         if args and self.get_command(ctx, args[0]) is None:
             raise unknown(self.kind, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
@@ -41,9 +41,9 @@ class NamedOption(click.Option):
     """An option whose help hides some of its names, or holds a list that is made when needed.
 
     Args:
-        unshown: names that it answers to and that help does not show.
-        listing: makes the list that takes the place of "{names}" in the help, when that is asked
-            for: what it names takes long to import.
+        unshown: names that are accepted, but not shown in the help.
+        listing: makes the list that replaces "{names}" in the help; it is only called for the help,
+            since it may import much.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class NamedOption(click.Option):
         self.unshown, self.listing = frozenset(unshown), listing
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's names and its help, without hidden names and with its list."""
         opts, text = self.opts, self.help
         self.opts = [name for name in opts if name not in self.unshown]
         if self.listing is not None:
@@ -68,10 +69,10 @@ class NamedOption(click.Option):
 
 
 def click_option(option: Option) -> click.Option:
-    """A command-line option; its value is checked by `Option.check`, not by click."""
+    """The command-line option for an `Option`, whose value is not checked by click."""
     text, shown = option.about.text, str(option.default)
     if option.default is None:
-        # what an unset option means stands where other defaults stand
+        # the meaning of an unset option is shown in place of a default
         told = re.fullmatch(r"(.*?) \(unset: (.*)\)", text)
         text, shown = told.groups() if told else (text, "unset")
     choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
@@ -93,7 +94,7 @@ def samplers() -> list[str]:
 
 
 def samplers_of(kind: str) -> Callable[[], list[str]]:
-    """Makes the list of the samplers of which an attribute of their class is true."""
+    """A function that lists the samplers whose class has a true attribute of a given name."""
 
     def listing() -> list[str]:
         from zspace.recipes.catalogue import which
@@ -104,20 +105,20 @@ def samplers_of(kind: str) -> Callable[[], list[str]]:
 
 
 class DrawingCommand(click.Command):
-    """A command with the options by which samplers' codes are drawn, taken from their signatures.
+    """A command with the samplers' options for drawing codes, which come from their signatures.
 
-    Those that are given reach it unchecked: `checked_drawing` checks them for one sampler.
+    Given values are passed on without a check; `checked_drawing` checks them for one sampler.
     """
 
     def kinds(self) -> list[str]:
-        """The names of the samplers whose options these are."""
+        """The names of the samplers whose options the command has."""
         from zspace.recipes.catalogue import kinds
 
         return [*kinds()]
 
-    @cached_property
+    @property
     def drawing(self) -> dict[str, dict[str, Option]]:
-        """The options by their name and the name of their sampler."""
+        """The options, by their name and by the name of their sampler."""
         from zspace.recipes.catalogue import drawing_options
 
         found: dict[str, dict[str, Option]] = {}
@@ -127,6 +128,7 @@ class DrawingCommand(click.Command):
         return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, followed by the samplers' options."""
         given = [*self.params]
         for by_sampler in self.drawing.values():
             made = click_option(next(iter(by_sampler.values())))
@@ -143,17 +145,21 @@ class DrawingCommand(click.Command):
 
 
 class ConvexCommand(DrawingCommand):
-    """A command with the options by which convex combinations are drawn."""
+    """A command with the options for drawing convex combinations."""
 
     def kinds(self) -> list[str]:
         return ["convex"]
 
 
 def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options by which a sampler's codes are drawn, checked.
+    """The values of a sampler's options for drawing codes, after a check.
+
+    Args:
+        sampler: the sampler's name.
+        given: values by name.
 
     Raises:
-        InputError: an option of another sampler, or a value that is out of its range.
+        InputError: an option belongs to another sampler, or a value is not allowed.
     """
     from zspace.recipes.catalogue import drawing_options, kinds, listed
 
@@ -166,6 +172,7 @@ def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def say(message: str) -> None:
+    """Print a message on standard error."""
     with suppress(OSError):  # a closed or full standard error is no reason to stop
         click.echo(message, err=True)
 
@@ -189,40 +196,59 @@ CHECKPOINT = click.option(
     default="last",
     show_default=True,
     metavar="last|ITERATION",
-    help="whose weights to use",
+    help="checkpoint whose weights to use",
 )
 DECODER = click.option(
     "--decoder",
     metavar="renderer|vae",
-    help="of a model that has two, such as lsrgan's  [default: the first]",
+    help="decoder of a model that has two, such as lsrgan's  [default: the first]",
 )
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
-SEED = click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
-QUIET = click.option("--quiet", is_flag=True, help="say nothing but what is asked for, and errors")
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="device to compute on: auto, cpu, cuda or mps",
+)
+SEED = click.option(
+    "--seed", type=int, default=0, show_default=True, help="seed of all random choices"
+)
+QUIET = click.option("--quiet", is_flag=True, help="print only the result and errors")
 RUN = click.argument("run", type=click.Path(path_type=Path))
 OUT = click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files",
+    help="output: FILE.png (a sheet), FILE.npz, or a new folder of PNG files",
 )
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--data and what belongs to it, for commands that may look at other data than the run's."""
+    """Add --data and --data-dir to a command that can use other data than the run's."""
     command = click.option(
         "--data-dir", metavar="TEXT", help="folder of a named set's original files"
     )(command)
-    return click.option("--data", metavar="TEXT", help="other data than the run's own")(command)
+    return click.option("--data", metavar="TEXT", help="data set to use in place of the run's own")(
+        command
+    )
 
 
 def check_part(part: str) -> None:
+    """Check the name of a part of a data set.
+
+    Raises:
+        InputError: it is not all, train, validation or test.
+    """
     parts = ["all", "train", "validation", "test"]
     if part not in parts:
         raise unknown("part", part, parts)
 
 
 def positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> None:
+    """Check the range of a whole number that an option gives.
+
+    Raises:
+        InputError: the number is out of range.
+    """
     if value < least:
         raise InputError(f"--{name} must be at least {least}, not {value}")
     if value > most:
@@ -230,6 +256,7 @@ def positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> 
 
 
 def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.device]:
+    """The model of a run, and the device that it is on."""
     from zspace import api
 
     model = api.load(run, checkpoint=checkpoint, device=device)
@@ -237,7 +264,7 @@ def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.de
 
 
 def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sampler:
-    """A run's sampler, which is fitted first where the run has none for the model."""
+    """A run's sampler for its model, which is fitted first if the run does not have it."""
     from zspace.generation.fit import read_sampler, refit_sampler
 
     with progress(quiet) as follow:
@@ -245,7 +272,11 @@ def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sam
 
 
 def with_decoder(model: LatentModel, name: str | None) -> LatentModel:
-    """The model with its decoder of that name."""
+    """The model with its decoder of a given name; None takes the first decoder.
+
+    Raises:
+        InputError: the model has no such decoder.
+    """
     known = model.decoders()
     if name is not None and name not in known:
         raise unknown("decoder", name, known)
@@ -253,6 +284,11 @@ def with_decoder(model: LatentModel, name: str | None) -> LatentModel:
 
 
 def seeded(seed: int, device: torch.device) -> torch.Generator:
+    """A random generator with a seed.
+
+    Raises:
+        InputError: the seed is out of range.
+    """
     import torch
 
     if not 0 <= seed < 2**63:
@@ -261,24 +297,29 @@ def seeded(seed: int, device: torch.device) -> torch.Generator:
 
 
 def progress(quiet: bool, start: int = 0) -> Display:
-    """Shows people how far something is; one process does, where there are several."""
+    """The display of progress, which is quiet in all processes but the first."""
     from zspace.display.progress import Display
 
     return Display(quiet=quiet or rank() > 0, start=start)
 
 
 def tell(message: object, quiet: bool) -> None:
-    """Say on standard output what was done, such as the file that was written."""
+    """Print on standard output what was done, such as the file that was written."""
     if not quiet:
         click.echo(str(message))
 
 
 def rank() -> int:
+    """The number of this process among those that torchrun started; 0 for a single one."""
     return int(os.environ.get("RANK", 0))
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that can't be written before anything is computed for it."""
+    """Check that a file can be written, before anything is computed.
+
+    Raises:
+        InputError: it can't be written.
+    """
     if path.is_dir():
         raise InputError(f"{path} is a folder")
     folder = next(p for p in path.resolve().parents if p.exists())
@@ -287,7 +328,15 @@ def check_writable(path: Path) -> None:
 
 
 def check_out(out: Path, *, sheet: bool = True) -> None:
-    """Refuse a place that can't be written to before anything is computed."""
+    """Check an output for images, before anything is computed.
+
+    Args:
+        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        sheet: whether FILE.png is allowed.
+
+    Raises:
+        InputError: the output is another, or exists already.
+    """
     if out.suffix not in (*([".png"] if sheet else []), ".npz", ""):
         kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
         raise InputError(f"--out must be {kinds} or a folder, not {out}")
@@ -300,7 +349,17 @@ def check_out(out: Path, *, sheet: bool = True) -> None:
 def write(
     out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None, *, quiet: bool = False
 ) -> None:
-    """Images or vectors to a sheet, an .npz file or a folder."""
+    """Write images or vectors to a sheet, an .npz file or a folder.
+
+    Args:
+        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        x: images (N, C, H, W) in [0, 1], or vectors (N, D).
+        more: further arrays for an .npz file, by name.
+        quiet: whether to print nothing.
+
+    Raises:
+        InputError: vectors can't go to a folder.
+    """
     import numpy as np
     from PIL import Image
 

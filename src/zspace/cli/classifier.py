@@ -1,4 +1,4 @@
-"""zspace classifier, weights."""
+"""The commands `zspace classifier` and `zspace weights`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def _classifier_options() -> list[click.Option]:
 
 
 class ClassifierCommand(click.Command):
-    """`zspace classifier`, whose options are those of `neutral_classifier` and of the data."""
+    """The command `zspace classifier`, with the options of `neutral_classifier` and of the data."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the classifier and of the data, followed by the command's own."""
         from zspace.data import DataOptions
         from zspace.options import options_of
 
@@ -33,7 +34,9 @@ class ClassifierCommand(click.Command):
 
 
 @cli.command(cls=ClassifierCommand)
-@click.option("--data", default="digits", show_default=True, help="what 'zspace train' takes")
+@click.option(
+    "--data", default="digits", show_default=True, help="data set, as 'zspace train' takes it"
+)
 @DEVICE
 @QUIET
 def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
@@ -41,8 +44,8 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 
     It is trained once and kept in the cache; its test accuracy is printed.
     """
-    from zspace import api
     from zspace.data import DataOptions
+    from zspace.data.given import images_of
     from zspace.features.classifier import neutral_classifier
     from zspace.options import checked, options_of
 
@@ -50,17 +53,17 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     own = options_of(neutral_classifier)
     settings = checked(own, {k: v for k, v in given.items() if k in own})
     known = options_of(DataOptions)
-    images = api.images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
+    images = images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
     with progress(quiet) as follow:
         found = neutral_classifier(images, **settings, device=device, progress=follow)
     click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
 
 
 @cli.command()
-@click.option("--download", "name", metavar="NAME", help="fetch this network's weights")
+@click.option("--download", "name", metavar="NAME", help="network whose weights to fetch")
 @QUIET
 def weights(name: str | None, quiet: bool) -> None:
-    """List the published network weights, and where each is looked for; or fetch them."""
+    """List the published network weights and their places, or fetch those of a network."""
     from zspace.features.weights import (
         WEIGHTS,
         download_weights,

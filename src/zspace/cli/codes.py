@@ -1,4 +1,4 @@
-"""zspace encode, decode, reconstruct, imagine, interpolate."""
+"""The commands `zspace encode`, `decode`, `reconstruct`, `imagine` and `interpolate`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     "--part",
     default="all",
     show_default=True,
-    help="train, validation, test, or all, in the data's own order",
+    help="part of the data: train, validation, test, or all in the data's own order",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.npz")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="output: FILE.npz")
 @CHECKPOINT
 @DEVICE
 @QUIET
@@ -55,7 +55,7 @@ def encode(
     device: str,
     quiet: bool,
 ) -> None:
-    """Write the codes (N, D) of images to an .npz file: codes, and labels where there are some."""
+    """Write the codes (N, D) of images, and their labels if there are any, to an .npz file."""
     import numpy as np
 
     from zspace import api
@@ -83,15 +83,15 @@ def encode(
 @DEVICE
 @QUIET
 def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quiet: bool) -> None:
-    """Decode codes (N, D): the array `codes` of an .npz file, or an .npy file."""
+    """Decode codes (N, D), given as the array `codes` of an .npz file or as an .npy file."""
     import torch
 
-    from zspace import api
+    from zspace.data.arrays import read_codes
     from zspace.functional import blockwise
 
     check_out(out)
     model, where = load(run, checkpoint, device)
-    z = api.read_codes(codes, model.latent_dim)
+    z = read_codes(codes, model.latent_dim)
     with torch.no_grad():
         x = blockwise(lambda block: model.decode(block.to(where)), z)
     write(out, x, quiet=quiet)
@@ -99,7 +99,7 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
 
 @cli.command()
 @RUN
-@click.option("--n", type=int, metavar="N", help="how many images  [default: 32 at most]")
+@click.option("--n", type=int, metavar="N", help="number of images  [default: 32 at most]")
 @DECODER
 @data_options
 @OUT
@@ -117,7 +117,7 @@ def reconstruct(
     device: str,
     quiet: bool,
 ) -> None:
-    """Test images above their reconstructions (in .npz: originals and reconstructions)."""
+    """Show test images above their reconstructions (in an .npz file: both sets)."""
     from zspace.display import pictures, plots
     from zspace.functional import as_float
 
@@ -136,7 +136,10 @@ def reconstruct(
 def _test_images(
     run: Path, n: int | None, usual: int, data: str | None, data_dir: str | None
 ) -> torch.Tensor:
-    """The first n test images of a run's data or of others, as stored; unset: the usual number."""
+    """The first n test images, in the stored form, of a run's data or of others.
+
+    If n is None, there are `usual` of them at most.
+    """
     from zspace import api
 
     chosen, _ = api.data_for(run, data, data_dir, "test")
@@ -144,7 +147,7 @@ def _test_images(
 
 
 def _count(n: int | None, usual: int, there: int, what: str) -> int:
-    """How many to show: what was asked for, or the usual number or as many as there are."""
+    """The number of images to show: n if it is given, else `usual` or as many as there are."""
     if n is not None and n > there:
         raise InputError(f"--n {n}: the test part has {what}")
     return min(usual, there) if n is None else n
@@ -161,9 +164,14 @@ def _count(n: int | None, usual: int, there: int, what: str) -> int:
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="")
 @click.option(
-    "--n", type=int, metavar="N", help="test images, without --images  [default: 8 at most]"
+    "--n",
+    type=int,
+    metavar="N",
+    help="number of test images, without --images  [default: 8 at most]",
 )
-@click.option("--draws", type=int, default=8, show_default=True, help="renderings of an image")
+@click.option(
+    "--draws", type=int, default=8, show_default=True, help="number of renderings of each image"
+)
 @DECODER
 @data_options
 @OUT
@@ -186,9 +194,10 @@ def imagine(
     device: str,
     quiet: bool,
 ) -> None:
-    """What an encoder knows of an image: it, and what codes drawn from its q(z | x) are decoded to.
+    """Show images decoded from codes that are drawn from an image's posterior q(z | x).
 
-    A row for each image (in .npz: originals, and images, DRAWS of each).
+    Each row has an image and its renderings (in an .npz file: originals, and images, DRAWS of
+    each).
     """
     import torch
 
@@ -232,8 +241,10 @@ def imagine(
 
 @cli.command()
 @RUN
-@click.option("--n", type=int, metavar="N", help="pairs of test images  [default: 8 at most]")
-@click.option("--steps", type=int, default=9, show_default=True, help="images of a row")
+@click.option(
+    "--n", type=int, metavar="N", help="number of pairs of test images  [default: 8 at most]"
+)
+@click.option("--steps", type=int, default=9, show_default=True, help="number of images in a row")
 @data_options
 @OUT
 @SEED
@@ -252,7 +263,7 @@ def interpolate(
     device: str,
     quiet: bool,
 ) -> None:
-    """Rows between two random test images: the first and last are real, the others decoded."""
+    """Show interpolations between random test images; the first and last image are real."""
     import torch
 
     from zspace import api

@@ -1,4 +1,4 @@
-"""zspace datasets."""
+"""The command `zspace datasets`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from zspace.errors import InputError
 
 
 @cli.command()
-@click.option("--download", "name", metavar="NAME", help="fetch this set")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="the folder to fetch it to")
-@click.option("--mirror", metavar="ADDRESS", help="take its files from here")
+@click.option("--download", "name", metavar="NAME", help="data set to fetch")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="folder to fetch it to")
+@click.option(
+    "--mirror", metavar="ADDRESS", help="address to fetch its files from  [default: published]"
+)
 @QUIET
 def datasets(name: str | None, data_dir: Path | None, mirror: str | None, quiet: bool) -> None:
     """List the named data sets, or fetch one from its published addresses."""

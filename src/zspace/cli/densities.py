@@ -1,4 +1,4 @@
-"""zspace bandwidth, novelty: what kernel densities and latent densities are good for."""
+"""The commands `zspace bandwidth` and `zspace novelty`, for densities of codes and of images."""
 
 from __future__ import annotations
 
@@ -26,18 +26,23 @@ from zspace.options import check_seed
 
 
 @cli.command()
-@click.option("--dim", type=int, required=True, metavar="N", help="l, the size of a code")
-@click.option("--samples", type=int, required=True, metavar="N", help="m, the number of kernels")
-@click.option("--trials", type=int, default=10, show_default=True, help="of independent draws")
+@click.option("--dim", type=int, required=True, metavar="N", help="size l of a code")
+@click.option("--samples", type=int, required=True, metavar="N", help="number m of kernels")
 @click.option(
-    "--route", default="root", show_default=True, help="root or fixed-point (of the derivative)"
+    "--trials", type=int, default=10, show_default=True, help="number of independent trials"
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="of what is drawn")
+@click.option(
+    "--route",
+    default="root",
+    show_default=True,
+    help="way to find it: root (of the derivative) or fixed-point",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="seed of the samples")
 def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> None:
-    """The bandwidth that tells two sets of normal codes apart best: h_opt of GEN (Table 1).
+    """Print GEN's optimal bandwidth h_opt (Table 1), which tells two normal samples apart best.
 
-    Codes that GEN matches with it have the variance 1 - h^2: where h reaches 1, nothing is left of
-    them. The fewest samples with which that does not happen are printed, too.
+    Codes that GEN matches with it have the variance 1 - h^2, which is 0 if h reaches 1. The least
+    number of samples for which h stays below 1 is printed, too.
     """
     from zspace.samplers.kde import MOST_CENTRES, least_samples, optimal_bandwidths
     from zspace.samplers.normal import Normal
@@ -81,20 +86,25 @@ def densities_listed() -> list[str]:
 @cli.command()
 @RUN
 @data_options
-@click.option("--part", default="test", show_default=True, help="train, validation, test or all")
+@click.option(
+    "--part",
+    default="test",
+    show_default=True,
+    help="part of the data: train, validation, test or all",
+)
 @click.option(
     "--label",
     metavar="NAMES",
-    help="what is no novelty, with commas between  [default: the "
-    "classes that the run was trained on, where it was trained on some]",
+    help="known labels, separated by commas  [default: the classes that the run was trained on, "
+    "if these are not all]",
 )
 @click.option(
     "--density",
     default="prior",
     show_default=True,
     metavar="NAME",
-    help="of the codes: prior (or target), where the model's is a density, or one fitted to its "
-    "training codes: {names}",
+    help="density of the codes: prior (or target) if the model's is a density, or one that is "
+    "fitted to its training codes: {names}",
     cls=NamedOption,
     listing=densities_listed,
 )
@@ -102,17 +112,17 @@ def densities_listed() -> list[str]:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.csv; a picture goes beside it",
+    help="output: FILE.csv; a picture is written beside it",
 )
 @CHECKPOINT
 @DEVICE
 @QUIET
 def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any) -> None:
-    """Score how improbable images are: -log p(x), by the decoder's Jacobian (GEN, section 5.5).
+    """Score images by -log p(x), computed from the decoder's Jacobian (GEN, section 5.5).
 
-    Works for any trained model whose codes are smaller than the data. Where labels allow, the area
-    under the ROC curve is printed: images of --label against all others. The picture has the 100
-    most and the 100 least probable images (of --label, where there is one).
+    This works for any trained model whose codes are smaller than the data. If labels are known, the
+    area under the ROC curve of images with --label against all others is printed. The picture has
+    the 100 most and the 100 least probable images, only those with --label if it is given.
     """
     from zspace.evaluation.novelty import novelty as score
     from zspace.generation.fit import check_sampler

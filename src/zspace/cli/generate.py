@@ -1,4 +1,4 @@
-"""zspace augment, gallery: convex combinations of a class's codes; zspace export."""
+"""The commands `zspace augment`, `gallery` and `export`."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ from zspace.cli.base import (
 from zspace.errors import InputError, unknown
 
 PASSES = 10
-"""Dimensions from which on the export of a spline flow takes long."""
+"""The number of dimensions above which the export of a spline flow takes long."""
 
 
 @cli.command(cls=ConvexCommand)
 @RUN
-@click.option("--per-class", type=int, required=True, metavar="N", help="images of each class")
+@click.option(
+    "--per-class", type=int, required=True, metavar="N", help="number of images of each class"
+)
 @click.option(
     "--originals",
     is_flag=True,
-    help="the run's data, too: generated images behind the "
-    "training images, validation and test parts as they are",
+    help="write the run's data, too, with generated images added to the training images",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.npz, or a new folder of a folder for each class",
+    help="output: FILE.npz, or a new folder that gets a folder for each class",
 )
 @SEED
 @CHECKPOINT
@@ -66,10 +67,10 @@ def augment(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Write a labelled data set of generated images, which --data reads back.
+    """Write a labelled data set of generated images, which --data can read.
 
-    Each image is decoded from a convex combination of the codes of training images of its class;
-    those of a model with a classifier (regene) must pass its judges.
+    Each image is decoded from a convex combination of the codes of training images of its class.
+    If the model has a classifier (regene), the combinations must pass its judges.
     """
     from zspace import api
     from zspace.generation.combine import augmented, beside, convex_of, write_labelled
@@ -88,10 +89,11 @@ def augment(
 
 
 class GalleryCommand(ConvexCommand):
-    """A command whose help has every kind of picture."""
+    """A command whose help lists every kind of picture."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from zspace.generation.gallery import MAPS, SHEETS
+        from zspace.generation.gallery import SHEETS
+        from zspace.generation.maps import MAPS
 
         with formatter.section("Kinds of pictures"):
             formatter.write_dl([(name, about) for name, (_, about) in {**SHEETS, **MAPS}.items()])
@@ -101,9 +103,9 @@ class GalleryCommand(ConvexCommand):
 @RUN
 @click.argument("kind")
 @click.option(
-    "--label", metavar="NAMES", help="of these classes, with commas between  [default: all]"
+    "--label", metavar="NAMES", help="classes to show, separated by commas  [default: all]"
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.png")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="output: FILE.png")
 @SEED
 @CHECKPOINT
 @DEVICE
@@ -123,7 +125,8 @@ def gallery(
     from zspace import api
     from zspace.data.images import class_numbers
     from zspace.generation.combine import convex_of
-    from zspace.generation.gallery import MAPS, SHEETS, Gallery, some_codes, vgg16_features
+    from zspace.generation.gallery import SHEETS, Gallery, vgg16_features
+    from zspace.generation.maps import MAPS, some_codes
     from zspace.options import comma_names
     from zspace.storage.run import Run
 
@@ -158,7 +161,7 @@ def gallery(
 
 
 class ExportCommand(DrawingCommand):
-    """A command with the options by which the codes of samplers that can be exported are drawn."""
+    """A command with the options for drawing codes from samplers that can be exported."""
 
     def kinds(self) -> list[str]:
         return samplers_of("exportable")()
@@ -171,14 +174,16 @@ class ExportCommand(DrawingCommand):
     default="prior",
     show_default=True,
     metavar="NAME",
-    help="draws the codes: prior (the model's own), target (GEN's), or one fitted to its training "
-    "codes: {names}",
+    help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
+    "the training codes: {names}",
     cls=NamedOption,
     listing=samplers_of("exportable"),
 )
-@click.option("--format", "form", default="onnx", show_default=True, help="onnx")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="FILE.onnx  [default: RUN/SAMPLER.onnx]"
+    "--format", "form", default="onnx", show_default=True, help="format of the file: onnx"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="output: FILE.onnx  [default: RUN/SAMPLER.onnx]"
 )
 @DECODER
 @CHECKPOINT
@@ -193,11 +198,11 @@ def export(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Write a generator as one file for other programs: noise (and labels) in, images out.
+    """Write a generator that maps noise (and labels) to images as one file for other programs.
 
     Its inputs are noise, float32 (N, K), to be drawn from N(0, I), and label, int64 (N,), from 0,
-    where the sampler knows labels. It is held against PyTorch before it is written. flow-matching
-    takes the Heun steps of --steps.
+    if the sampler knows labels. It is compared with PyTorch before it is written. flow-matching
+    uses the Heun steps of --steps.
     """
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages

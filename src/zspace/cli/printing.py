@@ -1,4 +1,4 @@
-"""Tables on the terminal: for people in colour, for a file or a pipe as Markdown."""
+"""Printing of tables, in colour on a terminal and as Markdown to a file or a pipe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 def print_tables(tables: Any) -> None:
+    """Print tables on standard output."""
     import sys
 
     from rich.console import Console
 
-    # a terminal decides by itself; a file or a pipe gets whole lines
+    # a terminal has a width of its own; lines to a file or a pipe are not wrapped
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     for table in tables:
         if sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""zspace reproduce."""
+"""The command `zspace reproduce`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,28 @@ from zspace.cli.printing import print_tables
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="name every experiment")
-@click.option("--scale", default="small", show_default=True, help="smoke, small or paper")
-@click.option("--data", metavar="NAME", help="the data set, where the experiment leaves a choice")
-@click.option("--data-dir", metavar="TEXT", help="folder of its original files")
+@click.option("--list", "listed", is_flag=True, help="list all experiments")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="its folder  [default: reproductions/NAME-SCALE]"
+    "--scale",
+    default="small",
+    show_default=True,
+    help="scale of the experiment: smoke, small or paper",
+)
+@click.option(
+    "--data",
+    metavar="NAME",
+    help="data set, if the experiment allows several  [default: its first]",
+)
+@click.option("--data-dir", metavar="TEXT", help="folder of the data set's original files")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="folder of the results  [default: reproductions/NAME-SCALE]",
 )
 @click.option(
     "--runs",
     type=click.Path(path_type=Path),
-    help="where trained runs are kept and "
-    "looked for, which experiments may share  [default: OUT/runs]",
+    help="folder of the trained runs, which experiments may share  [default: OUT/runs]",
 )
 @DEVICE
 @QUIET
@@ -43,9 +53,9 @@ def reproduce(
     device: Any,
     quiet: bool,
 ) -> None:
-    """Run a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
+    """Reproduce a table or figure of a paper: zspace reproduce flexae/fig3 --scale small.
 
-    Leaves table.md, table.json and pictures in its folder. After a kill the same command goes on;
+    It writes table.md, table.json and pictures. If it is interrupted, the same command resumes it;
     finished trainings are reused.
     """
     from zspace.papers import EXPERIMENTS, RAN, find

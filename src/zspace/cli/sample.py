@@ -1,4 +1,4 @@
-"""zspace sample, fit-sampler."""
+"""The commands `zspace sample` and `zspace fit-sampler`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 @cli.command(cls=DrawingCommand)
 @RUN
-@click.option("--n", type=int, default=64, show_default=True, help="how many")
+@click.option("--n", type=int, default=64, show_default=True, help="number of images")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="FILE.png (a sheet), FILE.npz, or a new folder of PNG files; convex may do without",
+    help="output: FILE.png (a sheet), FILE.npz, or a new folder of PNG files (convex: optional)",
 )
 @SEED
 @click.option(
@@ -53,15 +53,16 @@ if TYPE_CHECKING:
     default="prior",
     show_default=True,
     metavar="NAME",
-    help="draws the codes: prior (the model's own), target (GEN's), or one fitted to its training "
-    "codes: {names}",
+    help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
+    "the training codes: {names}",
     cls=NamedOption,
     listing=samplers,
 )
 @click.option(
     "--label",
     metavar="NAME",
-    help="images of this class alone, where the prior knows classes, or by the samplers {names}",
+    help="class of the images, if the prior knows classes, or for the samplers {names}  [default: "
+    "all classes]",
     cls=NamedOption,
     listing=samplers_of("by_label"),
 )
@@ -69,15 +70,14 @@ if TYPE_CHECKING:
     "--generations",
     type=int,
     metavar="N",
-    help="convex: combine what was generated, and so on to this generation  [default: 1]",
+    help="convex: number of generations, each combined from the one before it  [default: 1]",
 )
 @click.option(
     "--from",
     "origin",
     metavar="latents|images",
-    help="convex: what a further "
-    "generation combines: the last one's codes, or its images, encoded again  "
-    "[default: latents]",
+    help="convex: source of further generations: the last one's codes, or its images, encoded "
+    "again  [default: latents]",
 )
 @DECODER
 @CHECKPOINT
@@ -100,8 +100,9 @@ def sample(
 ) -> None:
     """Draw images from a trained model.
 
-    --sampler convex combines the codes of training images of one class, prints how many trials its
-    judges took (of a model with a classifier, such as regene), and writes labels and sources, too.
+    --sampler convex combines the codes of training images of one class. It prints the number of
+    trials until enough combinations passed the judges of a model with a classifier, such as regene,
+    and also writes labels and sources.
     """
     import torch
 
@@ -167,7 +168,7 @@ def _combine(
     options: dict[str, Any],
     quiet: bool,
 ) -> None:
-    """`zspace sample --sampler convex`: generate, print the trials, write."""
+    """Carry out `zspace sample --sampler convex`: generate, print the trials, write."""
     import torch
 
     from zspace.data.images import Part
@@ -199,7 +200,7 @@ def _combine(
             )
     if out is None:
         return
-    # the generations, each over all classes
+    # each generation holds all classes
     *earlier, last = zip(*made, strict=True)
     x = torch.cat([one.x for one in last])
     if out.suffix == ".png":
@@ -219,7 +220,7 @@ def _combine(
 
 
 class FitCommand(click.Command):
-    """A command whose help has the options of every sampler, behind its own."""
+    """A command whose help also lists the options of every sampler."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from zspace.options import options_of
@@ -242,7 +243,7 @@ class FitCommand(click.Command):
     "--sampler",
     required=True,
     metavar="NAME",
-    help="which sampler to fit: {names}",
+    help="sampler to fit: {names}",
     cls=NamedOption,
     listing=samplers,
 )
@@ -253,7 +254,7 @@ class FitCommand(click.Command):
     default="32",
     show_default=True,
     metavar="32|bf16",
-    help="of a fit by iterations: float32, or bfloat16 where it is safe",
+    help="precision of training by iterations: float32, or bfloat16 in operations that allow it",
 )
 @QUIET
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -268,8 +269,8 @@ def fit_sampler(
 ) -> None:
     """Fit a sampler to a run's training codes and store it in the run.
 
-    Some samplers learn by iterations: the same command resumes a fit that was stopped and, with
-    more --iterations, continues one that is finished. Options of the sampler itself, which are
+    Some samplers are trained by iterations: the same command resumes a fit that was interrupted
+    and, with more --iterations, continues a finished one. The sampler's own options, which are
     listed below, come after those of the command.
     """
     from zspace.generation import fit as fitting

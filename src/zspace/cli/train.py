@@ -1,4 +1,4 @@
-"""zspace train, resume: options of recipes come from their signatures."""
+"""The commands `zspace train` and `zspace resume`, with options from the recipes' signatures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zspace.errors import InputError
 
 
 class TrainCommand(Commands):
-    """`zspace train RECIPE`: a command for each recipe, made when it is asked for."""
+    """The group `zspace train`, with a command for each recipe that is made when needed."""
 
     kind = "recipe"
 
@@ -40,21 +40,23 @@ class TrainCommand(Commands):
             params=[
                 click.Option(
                     ["--data"],
-                    help="digits, mnist, ... (zspace datasets), a folder of "
-                    "images, an .npy or .npz file, hf:NAME  [default: digits]",
+                    help="data set: digits, mnist, ... (zspace datasets), a folder of images, an "
+                    ".npy or .npz file, or hf:NAME  [default: digits]",
                 ),
-                click.Option(["--out"], help="the run's folder  [default: runs/RECIPE-DATA]"),
+                click.Option(["--out"], help="folder of the run  [default: runs/RECIPE-DATA]"),
                 click.Option(["--overwrite"], is_flag=True, help="replace an existing run"),
                 click.Option(
-                    ["--config"], help="a YAML file of these options; those given here win over it"
+                    ["--config"],
+                    help="YAML file of these options; options on the command line take precedence",
                 ),
-                click.Option(["--quiet"], is_flag=True, help="say nothing but errors"),
+                click.Option(["--quiet"], is_flag=True, help="print only errors"),
                 *map(click_option, own_first),
             ],
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # without a recipe, the configuration file names it
+        """Parse the arguments, in which a configuration file may stand in place of a recipe."""
+        # if no recipe is given, the configuration file names it
         if args and args[0].startswith("-"):
             for i, argument in enumerate(args):
                 name, _, value = argument.partition("=")
@@ -121,11 +123,14 @@ def _show_run(run: Path, quiet: bool) -> None:
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--iterations", type=int, metavar="N", help="train to this iteration, not the configured"
+    "--iterations",
+    type=int,
+    metavar="N",
+    help="iteration to train to  [default: the configured one]",
 )
 @QUIET
 def resume(run: Path, iterations: int | None, quiet: bool) -> None:
-    """Continue a run that was killed, exactly where its last checkpoint was made."""
+    """Continue a run that was interrupted, exactly where its last checkpoint was made."""
     from zspace import api
     from zspace.storage.run import Run
 

@@ -1,4 +1,4 @@
-"""zspace tune."""
+"""The command `zspace tune`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tunable() -> list[str]:
 
 
 def searches() -> list[str]:
-    """The names of the ways to choose candidates."""
+    """The names of the search methods."""
     from zspace.generation.tuning.lines import Search
 
     return [*get_args(Search)]
@@ -30,24 +30,25 @@ def searches() -> list[str]:
     "--sampler",
     required=True,
     metavar="NAME",
-    help="whose theta to search: {names}",
+    help="sampler whose theta is searched: {names}",
     cls=NamedOption,
     listing=tunable,
 )
-@click.option("--trials", type=int, default=1000, show_default=True, help="candidates, in all")
+@click.option(
+    "--trials", type=int, default=1000, show_default=True, help="number of candidates in all"
+)
 @click.option(
     "--samples",
     type=int,
     default=200,
     show_default=True,
-    help="images of each class by which a candidate is judged",
+    help="number of images of each class by which a candidate is judged",
 )
 @click.option(
     "--search",
     metavar="NAME",
-    help="how candidates are chosen: {names}  "
-    "[default: the grid where it has no more points than --trials, else coordinate "
-    "descent]",
+    help="way in which candidates are chosen: {names}  "
+    "[default: the grid if it has no more points than --trials, else coordinate descent]",
     cls=NamedOption,
     listing=searches,
 )
@@ -55,24 +56,24 @@ def searches() -> list[str]:
     "--min-accuracy",
     type=float,
     metavar="X",
-    help="the smallest cosine at which every "
-    "class has this accuracy, in place of cosine + 1 - accuracy",
+    help="least accuracy of every class, with which the smallest cosine is searched  [default: the "
+    "smallest cosine + 1 - accuracy is searched]",
 )
 @click.option(
     "--storage",
     metavar="URL",
-    help="of Optuna, such as sqlite:///FILE: processes that "
-    "give the same one share a search  [default: a file of the run]",
+    help="address of Optuna's storage, such as sqlite:///FILE, by which processes share a search  "
+    "[default: a file of the run]",
 )
 @QUIET
 @SEED
 @DEVICE
 def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
-    """Search how far a class's codes may spread, and store the sampler in the run.
+    """Search the best spread of each class's codes, and store the sampler in the run.
 
     A candidate is judged by the mean cosine similarity of two images of a class, and by a
-    classifier that is trained on reconstructions. The same command goes on with a search that was
-    stopped.
+    classifier that is trained on reconstructions. The same command resumes a search that was
+    interrupted.
     """
     from zspace.display.tables import Table
     from zspace.generation.tuning import tune as search

@@ -1,4 +1,4 @@
-"""The six concepts: Method, LatentModel, Variational and Classifying, Sampler, Density, Batches."""
+"""The concepts of zspace: methods, latent models, samplers, densities, batches and progress."""
 
 from zspace.core.batches import Batches
 from zspace.core.models import (

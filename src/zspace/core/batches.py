@@ -1,4 +1,4 @@
-"""`Batches`: endless seeded batches of a data set, and the randomness that goes with them."""
+"""`Batches`, endless batches of a data set, and the random numbers that go with them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ from zspace.functional import as_float, stream
 
 
 class Batches:
-    """Endless seeded batches of a data set, and the randomness that goes with them.
+    """Endless batches of a data set, determined by a seed, and the noise that goes with them.
 
-    `next(batches)` gives `(x, y)`: float32 images (N, C, H, W) in [0, 1], or vectors (N, D) as
-    they are, and what goes with them: int64 labels (N,), mostly, or None. `normal` and `uniform`
+    `next(batches)` returns `(x, y)`: float32 images (N, C, H, W) in [0, 1], or vectors (N, D)
+    unchanged, and what belongs to them, usually int64 labels (N,), or None. `normal` and `uniform`
     draw noise for a batch.
 
-    A run in W processes draws each batch and its noise whole in every process and keeps its own
-    W-th of it, so that W processes see together what one would see.
+    If there are W processes, each draws the whole batch and its noise and keeps its own W-th part,
+    so that together they see what a single process would see.
 
     Args:
-        x: uint8 (N, C, H, W) or float32 (N, D), on any device or memory-mapped.
-        y: what goes with each sample, or None: labels, int64 (N,); or, for a decoder that is
-            trained on codes x, the stored images.
-        size: images of a batch, over all processes.
-        seed: of the order and of the noise, which are two streams.
-        replacement: draw every batch anew from all images; else go through them epoch by epoch,
-            each in a new order, leaving out what does not fill a last batch.
-        reserve: images that each epoch sets aside, others in each: no batch of it has them.
+        x: uint8 images (N, C, H, W) or float32 vectors (N, D), on any device or memory-mapped.
+        y: what belongs to each sample: int64 labels (N,), or, for a decoder that is trained on
+            codes x, the stored images; or None.
+        size: the number of samples in a batch, over all processes.
+        seed: the seed of the order and of the noise, which are independent streams.
+        replacement: whether every batch is drawn from all samples. Otherwise batches go through the
+            samples epoch by epoch, in a new order each time, without an incomplete last batch.
+        reserve: the number of samples, different ones in each epoch, that the epoch's batches leave
+            out.
+        device: the device on which batches and noise are wanted.
+        rank, world: the number of this process and that of all processes.
+
+    Attributes:
+        step: the number of iterations done.
+        drawn: the number of batches drawn.
+
+    Raises:
+        InputError: there are too few samples, or a batch can't be divided among the processes.
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class Batches:
         self.step = 0
         self.drawn = 0
         self._order = torch.Generator().manual_seed(stream(seed, 1))
-        # drawn on the CPU: the same on every device, so that a run can move from one to another
+        # on the CPU, so that the noise is the same on every device and a run can move to another
         self._noise = torch.Generator().manual_seed(stream(seed, 2))
         self._permutation: tuple[int, Tensor] | None = None
 
@@ -82,7 +92,7 @@ class Batches:
 
     @property
     def epoch(self) -> int:
-        """How often the data set has been gone through: the number of the next batch's epoch."""
+        """The number of the next batch's epoch, from 0."""
         return self.drawn // self._per_epoch
 
     @property
@@ -91,7 +101,7 @@ class Batches:
         return self.drawn % self._per_epoch == 0
 
     def set_aside(self) -> tuple[Tensor, Tensor | None]:
-        """What the next batch's epoch sets aside: stored images, as `codes` takes them; labels."""
+        """The samples, as stored, that the next batch's epoch leaves out, and their labels."""
         rows = self._order_of(self.epoch)[len(self.x) - self.reserve :].to(self.x.device)
         return self.x[rows], None if self.y is None else self.y[rows]
 
@@ -104,12 +114,15 @@ class Batches:
         return self._mine(torch.randn(self.size, *shape, generator=self._noise)).to(self.device)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Noise from U[0, 1] of shape (N, *shape), likewise."""
+        """Uniform noise in [0, 1), (N, *shape), for the N images of this process's batch."""
         return self._mine(torch.rand(self.size, *shape, generator=self._noise)).to(self.device)
 
     @torch.no_grad()
     def draw(self, sampler: Sampler) -> Tensor:
-        """Codes (N, D) of a sampler, by torch's global generator, which is saved with a run."""
+        """Codes (N, D) from a sampler for this process's batch.
+
+        They are drawn by PyTorch's global generator, whose state is stored with a run.
+        """
         return self._mine(sampler.sample(self.size))
 
     def _mine(self, whole: Tensor) -> Tensor:
@@ -124,13 +137,13 @@ class Batches:
 
     def _order_of(self, epoch: int) -> Tensor:
         if self._permutation is None or self._permutation[0] != epoch:
-            # the order of an epoch depends on its number alone: nothing of it need be saved
+            # the order of an epoch depends on its number only, so that it need not be stored
             generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
             self._permutation = epoch, torch.randperm(len(self.x), generator=generator)
         return self._permutation[1]
 
     def state(self) -> dict[str, Tensor]:
-        """Where the batches are: all that `load_state` needs to go on in the same way."""
+        """The state of the batches and of their noise, which `load_state` continues exactly."""
         return {
             "step": torch.tensor(self.step),
             "drawn": torch.tensor(self.drawn),
@@ -139,6 +152,7 @@ class Batches:
         }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from a state that `state` returned."""
         self.step, self.drawn = int(state["step"]), int(state["drawn"])
         self._order.set_state(state["order"])
         self._noise.set_state(state["noise"])

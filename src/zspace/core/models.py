@@ -1,9 +1,9 @@
-"""`Method`, `LatentModel` and the two things that a latent model may also be.
+"""`Method`, `LatentModel`, and the two kinds of latent models with further abilities.
 
-The centre is `Method.objectives`: a paper's algorithm box, written as a generator. It draws what
-it needs from `batches`; each `yield` hands over one named loss; the loop in `zspace.training`
-performs that one update, of the parameters that the optimiser of that name owns and of no
-others; the generator resumes with the new weights and its own local variables.
+The centre is `Method.objectives`: a paper's algorithm, written as a generator. It draws what it
+needs from `batches`, and each `yield` hands over the named terms of one loss. The loop in
+`zspace.training` then makes that one update, which changes only the parameters that the optimiser
+of that name owns, and the generator continues with the new weights and its own local variables.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from zspace.errors import InputError
 from zspace.functional import as_stored, blockwise, check_floats, check_range, of_stored, stream
 
 Terms = dict[str, Tensor]
-"""The named parts of one loss: scalars whose sum is minimised, each of which is logged."""
+"""The terms of a loss by name, scalars that are logged and whose sum is minimised."""
 
 
 class Method(nn.Module, ABC):
-    """Something that trains."""
+    """An algorithm that is trained: networks, optimisers and the losses that they minimise."""
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
-        """The optimisers by name. Each owns the parameters that its losses move."""
+        """The optimisers by name, each of which owns the parameters that its losses change."""
 
     @abstractmethod
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
-        """One iteration: yields (name of an optimiser, terms of the loss that it minimises).
+        """The losses of one iteration, each the name of an optimiser and the terms it minimises.
 
-        A yielded loss must share no graph with a later one, since the update in between changes
-        the weights that the graph remembers.
+        A loss must not share a graph with a later one, since the update between them changes the
+        weights that the graph refers to.
         """
 
 
 Judge = Callable[[Tensor, int], Tensor]
-"""Codes (N, D), and the label that they are meant to have, to whether they pass: (N,), bool."""
+"""A function of codes (N, D) and their intended label: whether each code passes, (N,) booleans."""
 
 
 Prior = TypeVar("Prior", bound=Sampler | None, default=Sampler | None, covariant=True)
@@ -52,17 +52,17 @@ Prior = TypeVar("Prior", bound=Sampler | None, default=Sampler | None, covariant
 
 
 class LatentModel(Method, Generic[Prior], ABC):
-    """A method that ends in an encoder, a decoder and a latent space between them.
+    """A method that trains an encoder and a decoder, with a latent space between them.
 
     Args:
-        encoder: images (N, C, H, W) in [0, 1], or vectors, to what `encode` makes codes of.
-        decoder: codes (N, D) to images or vectors.
-        prior: what the paper samples codes from; None where it has no such thing.
+        encoder: maps images (N, C, H, W) in [0, 1], or vectors, to what `encode` turns into codes.
+        decoder: maps codes (N, D) to images or vectors.
+        prior: the distribution from which the paper draws codes; None if it has none.
         latent_dim: D, the size of a code.
     """
 
     usual: tuple[str, ...] = ("normal", "mixture")
-    """Samplers to fit to its codes where it has no prior and nobody names one."""
+    """The samplers to fit to its codes by default if it has no prior."""
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, prior: Prior, latent_dim: int
@@ -72,34 +72,58 @@ class LatentModel(Method, Generic[Prior], ABC):
         self.latent_dim = latent_dim
 
     def encode(self, x: Tensor) -> Tensor:
-        """The deterministic code (N, D) of images (N, C, H, W) in [0, 1], or of vectors."""
+        """The codes (N, D) of images (N, C, H, W) in [0, 1] or of vectors, without randomness.
+
+        Raises:
+            InputError: x is no tensor of floats.
+        """
         codes: Tensor = self.encoder(check_floats(x))
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
-        """The images (N, C, H, W) in [0, 1], or the vectors, of codes (N, D)."""
+        """The images (N, C, H, W) in [0, 1], or vectors, that codes (N, D) decode to.
+
+        Raises:
+            InputError: the codes have another size, or are no tensor of floats.
+        """
         data: Tensor = self.decoder(self.check_codes(z))
         return data
 
     def check_codes(self, z: Tensor) -> Tensor:
-        """z itself, where it is codes of this model."""
+        """z itself, after a check that it is a tensor of codes of this model, (N, D).
+
+        Raises:
+            InputError: it is not.
+        """
         if z.shape[1:] != (self.latent_dim,):
             raise InputError(f"codes must be (N, {self.latent_dim}), not {tuple(z.shape)}")
         return check_floats(z)
 
     def samplers(self) -> dict[str, Sampler]:
-        """The samplers that come with the model: its prior, where it has one."""
+        """The samplers that come with the model by name, "prior" if it has one."""
         return {} if self.prior is None else {"prior": self.prior}
 
     def decoders(self) -> dict[str, LatentModel]:
-        """The models of this latent space by the name of their decoder: itself alone, mostly."""
+        """The models that share this latent space, by the name of their decoder.
+
+        Most models have a single decoder.
+        """
         return {"decoder": self}
 
     @torch.no_grad()
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n images (n, C, H, W) in [0, 1], decoded from codes that the prior draws."""
+        """Images (n, C, H, W) in [0, 1], or vectors, decoded from codes that the prior draws.
+
+        Args:
+            n: the number of images, at least 1.
+            label: the label of the images, if the prior knows labels; None draws all labels.
+            generator: the random generator.
+
+        Raises:
+            InputError: the model has no prior, n is no such number, or the label is unknown.
+        """
         if self.prior is None:
             raise InputError(
                 "this model has no prior of its own: fit a sampler to its codes "
@@ -111,14 +135,25 @@ class LatentModel(Method, Generic[Prior], ABC):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        """decode(encode(x)): images (N, C, H, W) in [0, 1] to the same."""
+        """The reconstructions decode(encode(x)) of images (N, C, H, W) in [0, 1] or of vectors.
+
+        Raises:
+            InputError: x is no tensor of floats, or has values out of range.
+        """
         return blockwise(lambda block: self.decode(self.encode(block)), check_range(x))
 
     @torch.no_grad()
     def interpolate(self, a: Tensor, b: Tensor, steps: int = 9) -> Tensor:
-        """Images on the straight line between the codes of a and b, both (N, C, H, W).
+        """The images decoded from the straight lines between the codes of a and those of b.
 
-        Returns (N, steps, C, H, W); the first is the reconstruction of a, the last that of b.
+        Args:
+            a, b: images (N, C, H, W) in [0, 1], or vectors, of one shape.
+            steps: the number of images on each line, at least 2.
+
+        Returns (N, steps, C, H, W); the first of each line is the reconstruction of a, the last
+        that of b.
+        Raises:
+            InputError: the shapes differ, or there are too few steps.
         """
         if steps < 2:
             raise InputError(f"an interpolation has at least 2 steps, not {steps}")
@@ -134,23 +169,23 @@ class LatentModel(Method, Generic[Prior], ABC):
 
 
 class Classifying(LatentModel[Prior], ABC):
-    """A latent model that tells classes apart by its codes.
+    """A latent model with a classifier of its codes.
 
     Attributes:
-        thresholds: (K,), the confidence that a generated image of each class must have.
+        thresholds: the confidence that a generated image of each class must have, (K,).
     """
 
     thresholds: Tensor
 
     @abstractmethod
     def probabilities(self, z: Tensor) -> Tensor:
-        """p(y | z): codes (N, D) to (N, K)."""
+        """The probabilities p(y | z) of the classes, (N, K), for codes (N, D)."""
 
     def judges(self) -> dict[str, Judge]:
-        """The two judges of ReGene (section 6.2) of a code z that is meant for class c.
+        """The two judges of ReGene (section 6.2) of a code z that is intended for class c.
 
-        latent space: argmax_y p(y | z) = c. image space: p(c | encode(decode(z))) >= tau_c, the
-        class's threshold.
+        The judge "latent space" demands argmax_y p(y | z) = c; the judge "image space" demands
+        p(c | encode(decode(z))) >= tau_c, the threshold of the class.
         """
 
         def latent(z: Tensor, label: int) -> Tensor:
@@ -164,19 +199,25 @@ class Classifying(LatentModel[Prior], ABC):
 
 
 class Variational(LatentModel[Prior], ABC):
-    """A latent model whose encoder gives a distribution of codes."""
+    """A latent model whose encoder gives a distribution of codes for each sample."""
 
     @abstractmethod
     def posterior(self, x: Tensor) -> Distribution:
-        """q(z | x) with batch shape (N,) and event shape (D,)."""
+        """The posterior q(z | x), a distribution of batch shape (N,) and event shape (D,)."""
 
     def encode(self, x: Tensor) -> Tensor:
-        """The posterior's mean."""
+        """The posterior's mean (N, D)."""
         mean: Tensor = self.posterior(x).mean
         return mean
 
     def draw(self, x: Tensor, draws: int = 1, *, seed: int = 0) -> Tensor:
-        """Codes (N, draws, D) drawn from q(z | x) for stored data or what networks take."""
+        """Codes (N, draws, D) drawn from q(z | x).
+
+        Args:
+            x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors.
+            draws: the number of codes for each sample.
+            seed: the seed of the codes.
+        """
         device = next(self.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(stream(seed, 11))
@@ -188,7 +229,15 @@ class Variational(LatentModel[Prior], ABC):
 
     @torch.no_grad()
     def imagine(self, x: Tensor, draws: int = 8, *, seed: int = 0) -> Tensor:
-        """What codes drawn from q(z | x) are decoded to: (N, C, H, W) to (N, draws, C, H, W).
+        """The images decoded from codes drawn from q(z | x), (N, draws, C, H, W).
+
+        Args:
+            x: images (N, C, H, W) in [0, 1].
+            draws: the number of codes for each image, at least 1.
+            seed: the seed of the codes.
+
+        Raises:
+            InputError: there are no draws, or x has values out of range.
 
         Reference: LSR-GAN, Figure 1, whose decoder is the renderer.
         """
@@ -199,10 +248,13 @@ class Variational(LatentModel[Prior], ABC):
 
 
 class Frozen(nn.Module):
-    """A trained module for another method to use: no gradients, always in eval mode.
+    """A trained module that another method uses, without gradients and always in eval mode.
 
-    Where an earlier stage of the same plan trains it, `fit` has its parameters take gradients again
-    as long as that stage's optimisers own them.
+    If an earlier stage of the same plan trains the module, `zspace.training.fit` lets its
+    parameters require gradients as long as that stage lasts.
+
+    Args:
+        module: the module.
 
     >>> frozen = Frozen(nn.Linear(2, 1))
     >>> frozen.train().module.training, any(p.requires_grad for p in frozen.parameters())
@@ -223,17 +275,27 @@ class Frozen(nn.Module):
 
 
 def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
-    """Stored data, encoded and decoded, as stored; on the CPU."""
+    """The reconstructions of data in the stored form, images as uint8, on the CPU.
+
+    Args:
+        model: the model.
+        x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors (N, D).
+    """
     device = next(model.parameters()).device
     return of_stored(lambda block: as_stored(model.decode(model.encode(block))).cpu(), x, device)
 
 
 @torch.no_grad()
 def decoded(model: LatentModel, z: Tensor) -> Tensor:
-    """What codes (N, D) are decoded to, as stored; on the CPU."""
+    """The images or vectors that codes (N, D) decode to in the stored form, on the CPU."""
     return blockwise(lambda block: as_stored(model.decode(block)).cpu(), z)
 
 
 def codes(model: LatentModel, x: Tensor) -> Tensor:
-    """The codes (N, D) of stored data: uint8 images (N, C, H, W) or float32 vectors (N, D)."""
+    """The codes (N, D) of data, on the model's device.
+
+    Args:
+        model: the model.
+        x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors (N, D).
+    """
     return of_stored(model.encode, x, next(model.parameters()).device)

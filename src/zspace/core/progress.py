@@ -1,4 +1,4 @@
-"""`Progress`: how people are told how far something is."""
+"""`Progress`, the protocol by which long operations report how far they are."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 
 
 class Progress:
-    """What tells people how far something is. This one tells nobody; a subclass overrides any part.
+    """A receiver of progress. This class ignores it; a subclass may override any method.
 
-    Whatever takes time takes a `progress` and calls it, so that one object follows a training, a
-    fit, a search, a measurement or a download, on a terminal, in a notebook or in a log.
+    Every operation that takes time accepts a `progress` and calls it, so that the same object
+    can follow a training, a fit, a search, a measurement or a download, on a terminal, in a
+    notebook or in a log.
 
     >>> class Lines(Progress):
     ...     def __call__(self, done, total=None, figures=NO_FIGURES):
@@ -24,21 +25,21 @@ class Progress:
     def __call__(
         self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
     ) -> None:
-        """Tell how much is done.
+        """Report how much is done.
 
         Args:
-            done: iterations, samples or bytes so far, from 0.
-            total: how many there are in all; None where that is not known.
-            figures: numbers worth seeing on the way, by name, such as losses.
+            done: the number of iterations, samples or bytes so far, from 0.
+            total: the number of all; None if it is unknown.
+            figures: current numbers of interest by name, such as losses.
         """
 
     def about(self, what: str) -> Progress:
-        """What tells people how far a part is that has a name, such as "fitting kde"."""
+        """The receiver of the progress of a named part, such as "fitting kde"."""
         return self
 
     def say(self, message: str) -> None:
-        """Tell people something in one sentence, such as that data were split."""
+        """Report a message of one sentence, such as that data were split."""
 
 
 SILENT = Progress()
-"""Tells nobody anything."""
+"""The progress that ignores everything."""

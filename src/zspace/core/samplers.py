@@ -1,4 +1,4 @@
-"""`Sampler` and `Density`: distributions of latent codes."""
+"""`Sampler` and `Density`, the distributions of latent codes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from zspace.errors import InputError
 
 
 class Sampler(nn.Module, ABC):
-    """A distribution of latent codes that can be drawn from.
+    """A distribution of latent codes from which codes can be drawn.
 
-    The least that a new one must write, to be fitted to any model's codes and used by every
-    command:
+    A new sampler that can be fitted to any model's codes and used by every command must define:
 
-    - a constructor `(self, dim, *, ...)`, `dim` being D, the size of a code. Its options are
-      keywords annotated with `zspace.options.About`; from them come the command line's options,
-      their help and their checks. What fitting finds lies in buffers, whose shapes follow from the
-      constructor's arguments: a stored sampler is built before its tensors are read.
-    - `fit(z, y)`: codes (N, D), float32, and labels (N,), int64, or None; returns self.
-    - `sample(n, label, generator=...)`: codes (n, D).
+    - a constructor `(self, dim, *, ...)`, where `dim` is D, the size of a code. Its options are
+      keywords annotated with `zspace.options.About`, from which the options of the command line,
+      their help and their checks follow. Fitted values are buffers, whose shapes follow from the
+      constructor's arguments, since a stored sampler is built before its tensors are read.
+    - `fit(z, y)`, which takes codes (N, D), float32, and labels (N,), int64, or None, and returns
+      the sampler itself.
+    - `sample(n, label, generator=...)`, which returns codes (n, D).
 
-    A `Density` adds `log_prob`; one that is `by_label` adds `labels`. One line in
+    A `Density` adds `log_prob`, and a sampler that is `by_label` adds `labels`. One line in
     `zspace.recipes.catalogue.SAMPLERS`, or an entry point of the group `zspace.samplers` in another
-    package, makes it known by name. The class says by these attributes what else it can do;
-    commands, help texts and docs read them.
+    package, makes it known by name. The attributes below say what else the class can do; commands,
+    help texts and docs read them.
 
     Attributes:
-        by_label: codes of one label can be asked for, where it was fitted to labelled codes.
-        exportable: its codes are a function of normal noise (`noise_dim`, `of_noise`), which
-            `zspace export` writes to a file.
-        learns: it is trained by iterations (`zspace.samplers.Learned`).
-        drawing: names of the options that say how codes are drawn, and not what is fitted.
-        found: options that were left unset and that fitting has found; stored with the sampler.
-        names: the names of the labels' classes (see `with_names`).
+        by_label: whether it can draw codes of one label, if it was fitted to labelled codes.
+        exportable: whether its codes are a function of normal noise (`noise_dim`, `of_noise`),
+            which `zspace export` writes to a file.
+        learns: whether it is trained by iterations (`zspace.samplers.Learned`).
+        drawing: the names of the options that affect how codes are drawn, but not the fit.
+        found: values that fitting has found for unset options; stored with the sampler.
+        names: the names of the labels (see `with_names`).
     """
 
     by_label: ClassVar[bool] = False
@@ -48,59 +48,85 @@ class Sampler(nn.Module, ABC):
     names: tuple[str, ...] = ()
 
     def with_names(self, names: Sequence[str]) -> Self:
-        """This sampler, whose labels are those of the classes of these names."""
+        """This sampler, after the names of its labels are set."""
         self.names = tuple(names)
         return self
 
     @property
     def labels(self) -> int:
-        """How many labels codes can be asked for by; 0: it knows none."""
+        """The number of labels that can be asked for; 0 if the sampler knows none."""
         return len(self.names) if self.by_label else 0
 
     def learned(self) -> list[int]:
-        """The labels that codes can be asked for by: of classes that had training images."""
+        """The labels whose codes can be drawn, which are those with training images."""
         return list(range(self.labels))
 
     def name_of(self, label: int) -> str:
-        """What a label's class is called; an `InputError` for one that is not known."""
+        """The name of a label for messages, such as "class 7".
+
+        Raises:
+            InputError: the sampler does not know the label.
+        """
         if not 0 <= label < self.labels:
             raise InputError(f"label {label} is none of the {self.labels} of these codes")
         return f"class {self.names[label] if label < len(self.names) else label}"
 
     def changed(self, **drawing: Any) -> Sampler:
-        """The same distribution, drawn from by other options."""
+        """The same distribution with other options for drawing codes, those in `drawing`."""
         return self
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """Fit to codes (N, D) and, where it uses them, their labels (N,)."""
+        """Fit the sampler to codes (N, D) and, if it uses them, their labels (N,).
+
+        Returns the sampler itself.
+        Raises:
+            InputError: the codes or labels can't be used, or the sampler is trained with a model.
+        """
         raise InputError(f"{type(self).__name__} is learned with its model and fits no codes")
 
     @abstractmethod
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n codes (n, D), of one label where the sampler knows labels."""
+        """Codes (n, D) drawn from the distribution.
+
+        Args:
+            n: the number of codes.
+            label: the label of the codes, if the sampler knows labels; None draws all labels.
+            generator: the random generator, on the sampler's device.
+
+        Raises:
+            InputError: the label is unknown.
+        """
 
     @property
     def noise_dim(self) -> int:
-        """How many numbers of N(0, 1) a code is made of; 0: it is not made of such alone."""
+        """The number of standard normal numbers that determine a code; 0 if they do not."""
         return 0
 
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
-        """The codes (N, D) that noise (N, noise_dim) and, where it knows some, labels (N,) make.
+        """The codes (N, D) that noise, and labels if the sampler knows any, are mapped to.
 
-        Noise from N(0, I) makes codes of this distribution: it is drawing as a function, which can
+        Noise from N(0, I) gives codes of this distribution, so that drawing is a function that can
         be exported.
+
+        Args:
+            noise: (N, noise_dim).
+            y: labels (N,), or None.
+
+        Raises:
+            InputError: the codes are not a function of noise, or labels are missing.
         """
         raise InputError(f"{type(self).__name__} does not make its codes of noise alone")
 
 
 class Density(Sampler, ABC):
-    """A sampler whose density is known: it must write `log_prob`, besides what a `Sampler` must.
+    """A sampler whose density is known, which must define `log_prob`, too.
 
-    One that is fitted to labelled codes has the density of all of them, whatever their labels.
+    The density of a sampler that is fitted to labelled codes is that of all codes, regardless of
+    their labels.
     """
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats: codes (N, D) to (N,)."""
+        """The log density log p(z) in nats, (N,), at codes (N, D)."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from zspace.data.conversion import from_arrays
+from zspace.data.conversion import from_arrays, to_float32
 from zspace.data.images import IN_MEMORY, Part, Raw
 from zspace.errors import InputError
 
@@ -79,3 +81,41 @@ def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path) -> Raw:
     if names is not None and names.ndim == 1 and names.dtype.kind == "U" and len(names) >= count:
         return Raw(parts, tuple(str(n) for n in names) if count else ())
     return Raw(parts, tuple(str(i) for i in range(count)))
+
+
+def read_codes(path: str | Path, dim: int) -> Tensor:
+    """The codes (N, dim) in a NumPy file, float32.
+
+    Args:
+        path: an .npy file, or an .npz file with an array named codes or a single array.
+        dim: the size of a code.
+
+    Raises:
+        InputError: the file is missing, truncated, or holds no such array.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        with path.open("rb") as content:
+            loaded = np.load(content, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                names = loaded.files
+                if "codes" not in names and len(names) != 1:
+                    held = ", ".join(names)
+                    raise InputError(f"{path} holds {held}: expected an array named codes")
+                loaded = loaded["codes" if "codes" in names else names[0]]
+    except InputError:
+        raise
+    except Exception as error:  # NumPy raises errors of many kinds for damaged files
+        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
+    if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
+        raise InputError(
+            f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
+        )
+    if loaded.shape[1] != dim:
+        raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
+    if not np.isfinite(loaded).all():
+        raise InputError(f"{path} holds NaN or infinite numbers")
+    codes = to_float32(loaded, str(path))
+    return torch.from_numpy(codes)

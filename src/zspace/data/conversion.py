@@ -1,4 +1,4 @@
-"""Images of any shape and type as a data set holds them: scaled, in grey or colour, as bytes."""
+"""Conversion of images of any size and type to the uint8 arrays that a data set holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Images`: a data set in its three parts, and how parts, classes and subsets are chosen."""
+"""`Images`, a data set in three parts, and the choice of parts, classes and subsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The named data sets, and `load`, which finds what `--data` means."""
+"""The named data sets, and `load`, which reads the data set that `--data` names."""
 
 from __future__ import annotations
 
@@ -190,7 +190,9 @@ class DataOptions:
     Each attribute is an option, whose annotation says what it means.
     """
 
-    data_dir: Annotated[str | None, About("folder of a named set's original files")] = None
+    data_dir: Annotated[
+        str | None, About("folder of a named set's original files (unset: none)")
+    ] = None
     image_size: Annotated[
         int | None,
         About("height and width to scale images to (unset: their own)", least=1, most=4096),

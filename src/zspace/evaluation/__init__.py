@@ -1,5 +1,5 @@
-"""From a run to its figures: measuring, comparing, diagnosing, novelty, reports.
+"""Evaluation of runs: measuring, comparing, diagnosing, novelty scores and reports.
 
-A run and what it is measured against are a `measurement.Measurement`; what is measured is a
-`measurement.Subject`; the table of metrics is `metrics.METRICS`.
+A run and the data that it is compared with are a `measurement.Measurement`; images or codes that
+are measured are a `measurement.Subject`; the table of metrics is `metrics.METRICS`.
 """

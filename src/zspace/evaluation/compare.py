@@ -1,4 +1,4 @@
-"""Several runs and their samplers, side by side."""
+"""Tables that compare several runs and their samplers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zspace.evaluation.metrics import better
 from zspace.metrics import Figure
 
 TIE = 2.0
-"""Two figures are a tie when they differ by at most so many standard errors of the difference."""
+"""The number of standard errors of their difference within which two figures are tied."""
 
 TITLES = {
     GENERATION: "Generations",
@@ -24,12 +24,19 @@ TITLES = {
 
 
 def figure_of(stored: Mapping[str, Any]) -> Figure:
+    """The figure that an evaluation stores as a value and an error, None standing for NaN."""
     value, error = (math.nan if stored[k] is None else float(stored[k]) for k in ("value", "error"))
     return Figure(value, error)
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> list[Table]:
-    """One run's figures: a row for each, a column for each thing that was measured."""
+    """Tables of a run's figures, with a row for each figure and a column for each subject.
+
+    Args:
+        evaluation: the result of `evaluate`.
+
+    Returns a table of images and one of codes, as far as there are figures.
+    """
     tables: list[Table] = []
     rows = evaluation["rows"]
     for title, kinds in (("Images", (RECONSTRUCTION, GENERATION, DATA)), ("Codes", (CODES,))):
@@ -54,18 +61,18 @@ def compare(
     sort: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> list[Table]:
-    """Tables of generations, reconstructions and codes: a row for each run and sampler.
+    """Tables of generated images, reconstructions and codes, with a row for each run and sampler.
 
-    A column holds one figure by one set of features. The best value is bold; "=" marks those that
-    differ from it by no more than twice the standard error of the difference.
+    Each column holds one figure by one set of features. The best value is bold; "=" marks values
+    that differ from it by no more than twice the standard error of the difference.
 
     Args:
-        evaluations: what `evaluate` gave for each run.
-        sort: a figure by which rows are ordered, best first; rows without it come last.
-        columns: names of figures to show; unset: all.
+        evaluations: the results of `evaluate` for each run.
+        sort: the name of a figure by which rows are ordered, best first; rows without it come last.
+        columns: the names of the figures to show; None shows all.
 
     Raises:
-        InputError: fewer than one evaluation, different test sets, different n, unknown figures.
+        InputError: there is no evaluation, the test images differ, or a figure is unknown.
     """
     if not evaluations:
         raise InputError("there is no run to compare")
@@ -99,10 +106,13 @@ def compare(
 
 
 def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One evaluation for the runs that differ by nothing but their seeds.
+    """The evaluations with those of runs that differ only by their seeds merged into one.
 
-    A value is the mean over the runs; its error is their standard deviation divided by the root
-    of their number, which counts the training's own chance, too.
+    A merged value is the mean over the runs; its error is their standard deviation divided by the
+    square root of their number, which includes the randomness of training.
+
+    Args:
+        evaluations: the results of `evaluate` for each run.
 
     Raises:
         InputError: no two runs differ by their seeds alone.
@@ -173,13 +183,13 @@ def _table(
 
 
 def _labels(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The runs' folder names, or their whole paths where the names repeat."""
+    """The names of the runs' folders, or their whole paths if names repeat."""
     short = [str(e["run"]).rstrip("/").rpartition("/")[2] for e in evaluations]
     return short if len(set(short)) == len(short) else [str(e["run"]) for e in evaluations]
 
 
 def _features(evaluation: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
-    """What tells one feature extractor from another: its name and its checksum."""
+    """The name and the checksum of a figure's feature extractor, "" if it has none."""
     if "features" not in stored:
         return ""
     return f"{stored['features']} {evaluation['features_identity']}"
@@ -195,7 +205,7 @@ def _header(key: tuple[str, str], keys: Sequence[tuple[str, str]]) -> str:
 
 
 def _label(name: str, features: str = "") -> str:
-    """A figure's name, the features that it is of, and which way is better."""
+    """A figure's name with its features and an arrow in the direction that is better."""
     arrow = {"higher": " ↑", "lower": " ↓"}.get(better(name), "")
     return f"{name} ({features}){arrow}" if features else f"{name}{arrow}"
 

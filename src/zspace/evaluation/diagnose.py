@@ -1,4 +1,4 @@
-"""What is wrong with a latent space, in words, each finding with the figures behind it."""
+"""A diagnosis of a latent space in words, with the figures behind each finding."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from zspace.recipes import catalogue
 
 NEIGHBOURS = 10
 COPY = 0.01
-"""A generated image is suspected to be a copy where its nearest training image is nearer, against
-the mean of its ten nearest, than for this share of the test images."""
+"""The quantile of the test images' `closeness` below which a generated image may be a copy."""
 COPIES = 0.05
 SELDOM = 1e-3
-"""Chance below which a finding is none."""
+"""The probability below which a difference does not count as chance."""
+
 LOST = 0.25
-"""A class is lost where it is generated this often, or less, for each time that it occurs."""
+"""The frequency, relative to that in the data, below which a generated class counts as lost."""
 BLURRED, SHARP = 0.8, 1.25
 GAP, WORST, TIMES = 0.1, 0.25, 3.0
-"""Gaps between codes and a sampler, in code widths, over all directions and in one dimension; and
-how many times that of training images they must be."""
+"""The limits of the gap between codes and a sampler: over all directions and in one dimension, both
+in code widths, and in multiples of the gap of training images."""
 SUPPORT = 0.5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One question about a latent space, and its answer.
+    """The answer to one question about a latent space.
 
     Attributes:
-        name: prior, dimensions, memorisation, classes, support, sharpness.
-        fault: something is wrong.
-        words: what was found, for people.
+        name: the topic: prior, dimensions, memorisation, classes, support or sharpness.
+        fault: whether something is wrong.
+        words: the finding in words.
         figures: the numbers behind it, by name.
     """
 
@@ -53,11 +53,13 @@ class Finding:
 
 
 def diagnose(measurement: Measurement, subject: Subject) -> list[Finding]:
-    """Every finding that applies, of a model and of one sampler's images.
+    """The findings about a model and the images of one sampler.
 
     Args:
-        measurement: what `zspace.evaluation.measurement.measure_run` made of a run.
+        measurement: the measurement of the run (`zspace.evaluation.measurement.measure_run`).
         subject: the sampler's images and codes.
+
+    Returns those findings that apply to the data.
     """
     found = [
         _prior(measurement, subject),
@@ -73,7 +75,7 @@ def diagnose(measurement: Measurement, subject: Subject) -> list[Finding]:
 
 
 def _prior(measurement: Measurement, subject: Subject) -> Finding:
-    """Do the sampler's codes lie where codes of data lie?"""
+    """The finding on whether the sampler's codes lie where codes of data lie."""
     assert subject.codes is not None
     train = measurement.others.x
     if subject.name == "prior":
@@ -86,7 +88,7 @@ def _prior(measurement: Measurement, subject: Subject) -> Finding:
     width = data.std(0).clamp(min=1e-12)
 
     def gaps(z: Tensor) -> tuple[float, float]:
-        """Over all directions, and in the worst dimension, in units of its own width."""
+        """The gap over all directions, and that in the worst dimension in units of its width."""
         worst = metrics.wasserstein_distance_1d(data / width, z / width).max()
         return metrics.prior_gap(data, z, seed=measurement.seed), float(worst)
 
@@ -122,7 +124,7 @@ def _prior(measurement: Measurement, subject: Subject) -> Finding:
 
 
 def _dimensions(measurement: Measurement) -> Finding:
-    """Which dimensions of the code carry nothing?"""
+    """The finding on which dimensions of the code carry no information."""
     variances = metrics.activity(measurement.means)
     relative = not isinstance(measurement.model, Variational)
     used = metrics.active_dimensions(variances, relative=relative)
@@ -139,23 +141,31 @@ def _dimensions(measurement: Measurement) -> Finding:
 
 
 def closeness(x: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
-    """For each sample, the distance of its nearest training image: alone, and as a share of the
-    mean over its ten nearest. A copy has a share near 0, whatever the distances are."""
+    """The distance of each sample from the nearest training image, absolute and relative.
+
+    The relative distance is the share of the mean over its ten nearest training images; for a copy
+    it is near 0, whatever the distances are.
+
+    Args:
+        x, training: images or vectors (N, ...) and (M, ...) of the same sample shape.
+
+    Returns two tensors (N,).
+    """
     k = min(NEIGHBOURS, len(training))
     distances = metrics.nearest(x, training, k)[0]
     return distances[:, 0], distances[:, 0] / distances.mean(1).clamp(min=1e-12)
 
 
 def _memorisation(measurement: Measurement, subject: Subject) -> Finding:
-    """Are generated images nearer to training images than test images are?"""
+    """The finding on whether generated images are nearer to training images than test images."""
     training = measurement.images.train.x
     mine, share = closeness(subject.x, training)
     theirs, test_share = closeness(measurement.test, training)
-    # by rank: the quantile of more values than torch.quantile takes, and a real one of them
+    # by rank, since torch.quantile is limited to fewer values and interpolates between them
     threshold = float(test_share.sort().values[int(COPY * len(test_share))])
     near, test_near = int((share <= threshold).sum()), int((test_share <= threshold).sum())
     copies = near / len(share)
-    # more than test images have, and by more than chance explains
+    # more copies than among test images, by more than chance explains
     table = [[near, len(share) - near], [test_near, len(test_share) - test_near]]
     exact: Any = fisher_exact(table, alternative="greater")
     chance = float(exact.pvalue)
@@ -180,7 +190,7 @@ def _memorisation(measurement: Measurement, subject: Subject) -> Finding:
 
 
 def _classes(measurement: Measurement, subject: Subject) -> Finding:
-    """Is every class generated?"""
+    """The finding on whether every class is generated."""
     names = measurement.images.classes
     counts = [
         measurement.features(s, "logits").argmax(1).bincount(minlength=len(names)).double()
@@ -191,7 +201,7 @@ def _classes(measurement: Measurement, subject: Subject) -> Finding:
     lost = [
         k
         for k in range(len(names))
-        # seldom, and by more than chance explains
+        # rarer than in the data, by more than chance explains
         if made[k] < LOST * there[k] and binom.cdf(int(counts[0][k]), n, float(there[k])) < SELDOM
     ]
     shares = ", ".join(
@@ -206,7 +216,7 @@ def _classes(measurement: Measurement, subject: Subject) -> Finding:
 
 
 def _support(measurement: Measurement, subject: Subject) -> Finding:
-    """Precision and recall, held against those of other training images."""
+    """The finding on precision and recall, compared with those of other training images."""
     reference = measurement.features(measurement.reference)
     values: list[list[float]] = []
     for s in (subject, measurement.others):
@@ -236,7 +246,7 @@ def _support(measurement: Measurement, subject: Subject) -> Finding:
 
 
 def _sharpness(measurement: Measurement, subject: Subject) -> Finding:
-    """Are generated images as sharp as the data?"""
+    """The finding on whether generated images are as sharp as the data."""
     device = next(measurement.model.parameters()).device
     rebuilt = measurement.model.reconstruct(as_float(measurement.test[:1000].to(device)))
     test, made, again = (

@@ -1,9 +1,9 @@
-"""Evaluation: a run in, its figures out, each with its uncertainty and what it was measured by.
+"""Evaluation of a run, which gives its figures with their uncertainties and their features.
 
-What is measured is a `Subject`: the reconstructions of test images, or what a sampler's codes are
-decoded to. Two more stand beside them as a scale: other training images, and the test images
-themselves. All are compared with the same n test images, the reference; memorisation with n
-training images. Generated images are rounded to the 256 levels in which they would be stored.
+The subjects are the reconstructions of test images, and the images decoded from each sampler's
+codes. Two more subjects serve as a scale: other training images, and the test images themselves.
+All are compared with the same n test images, the reference, and for memorisation with n training
+images. Generated images are rounded to the 256 levels in which they would be stored.
 """
 
 from __future__ import annotations
@@ -44,16 +44,17 @@ def evaluate(
     samplers: Sequence[str] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Measure a run; the result is what `evaluation.json` holds.
+    """Measure a run; the result is the content of `evaluation.json`.
 
     Args:
-        metrics: names of `METRICS`; unset: all that apply but fid-inf.
-        samplers: names of samplers; unset: the model's own, and those stored in the run (normal and
-            mixture, where there are neither).
-        options: those of `measure_run`.
+        run: the run.
+        metrics: names of `METRICS`; None takes all that apply to the run except fid-inf.
+        samplers: names of samplers; None takes the model's own and those stored in the run, or
+            normal and mixture if there are neither.
+        options: further arguments of `measure_run`.
 
     Raises:
-        InputError: anything that was asked for can't be had.
+        InputError: the run, the data, a metric or a sampler can't be used.
     """
     began = time.monotonic()
     for name in metrics or ():
@@ -71,12 +72,20 @@ def measure(
     metrics: Sequence[str] | None = None,
     samplers: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """`evaluate` of a run whose measurement is there already."""
+    """`evaluate` for a run whose measurement has been made already.
+
+    Args:
+        measurement: the measurement.
+        metrics, samplers: what `evaluate` takes.
+
+    Raises:
+        InputError: a metric or a sampler can't be used, or the features are all equal.
+    """
     began = time.monotonic()
     names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
     names = _applicable(names, metrics is not None, measurement)
     chosen = own_samplers(measurement) if samplers is None else list(dict.fromkeys(samplers))
-    # first of all: features that can't be had, or say nothing, spoil the whole
+    # first of all, since features that fail, or are all equal, make everything else useless
     seen = any(METRICS[name].by_features for name in names)
     if seen and not float(measurement.features(measurement.reference).std(0).max()) > 1e-12:
         raise InputError(
@@ -135,7 +144,7 @@ def measure(
 
 
 def versions() -> dict[str, str]:
-    """Of what a figure was computed with."""
+    """The versions of zspace, PyTorch and Python, which are stored with figures."""
     return {
         "zspace": zspace.__version__,
         "torch": torch.__version__,
@@ -144,14 +153,17 @@ def versions() -> dict[str, str]:
 
 
 def _configuration(config: Mapping[str, Any]) -> str:
-    """What runs have in common that differ by nothing but their seeds."""
+    """A checksum that is the same for runs that differ by nothing but their seeds."""
     return key({**comparable(config), "iterations": config.get("iterations"), "seed": None})
 
 
 def _measured(
     measurement: Measurement, subject: Subject, names: Sequence[str], failures: list[str] | None
 ) -> dict[str, Any]:
-    """A subject's figures. Metrics that nobody asked for may fail: `failures` says why."""
+    """A subject's figures by name.
+
+    If `failures` is a list, metrics may fail, and the reasons are added to it.
+    """
     figures: dict[str, Any] = {}
     for name in names:
         metric = METRICS[name]
@@ -177,7 +189,7 @@ def _measured(
 
 
 def _pointless(metric: str, subject: str) -> bool:
-    """A figure that would hold the reference against itself, or images against other labels."""
+    """Whether a metric would compare the reference with itself, or images with other labels."""
     if subject == "test images":
         return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
     return metric == "accuracy"

@@ -1,4 +1,4 @@
-"""What a run's subjects are, and what they are measured against."""
+"""Measurements: the subjects of a run, and the data and features by which they are measured."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from zspace.core import (
     reconstructions,
 )
 from zspace.data import NAMED, Images
+from zspace.data.given import Data, images_of
 from zspace.errors import InputError
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
@@ -33,7 +34,7 @@ from zspace.storage.cache import fingerprint
 from zspace.storage.run import Run
 
 LEAST = 20
-"""Samples below which no evaluation is made."""
+"""The least number of samples for an evaluation."""
 
 MOST = 10_000
 RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data", "codes"
@@ -41,10 +42,14 @@ RECONSTRUCTION, GENERATION, DATA, CODES = "reconstruction", "generation", "data"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: stored images (or vectors), and the codes that they were decoded from.
+    """Images or vectors that are measured.
 
     Attributes:
-        labels: what generated images were meant to be, where their sampler knows labels.
+        name: the name of the subject.
+        kind: "reconstruction", "generation", "data" or "codes".
+        x: images, uint8 (N, C, H, W), or vectors, float32 (N, D).
+        codes: the codes (N, D) that they were decoded from, or None.
+        labels: the intended labels (N,) of generated images, if their sampler knows labels.
     """
 
     name: str
@@ -55,20 +60,26 @@ class Subject:
 
     @cached_property
     def content(self) -> str:
-        """A checksum of what is measured, whatever it is called."""
+        """A checksum of the images or vectors, which does not depend on the name."""
         return fingerprint(self.x)
 
 
 @dataclass
 class Measurement:
-    """What a run's subjects are measured against, and by.
+    """A run's model, with the data and the features by which its subjects are measured.
 
     Attributes:
-        test, labels: the n test images (the reference) and their labels.
+        run: the run.
+        model: its model.
+        images: its data set.
+        test, labels: the n test images that are the reference, and their labels or None.
         training: n training images, which may have been memorised.
-        others: as many others, measured like something generated.
-        asked: the name that the features were asked for by.
-        checkpoint: whose weights the model has.
+        others: as many other training images, which are measured like generated ones.
+        extractor: the feature extractor.
+        asked: the name by which the features were asked for.
+        seed: the seed of the choice of images, of generated images and of all estimates.
+        checkpoint: the checkpoint whose weights the model has.
+        progress: told the progress of extraction and fitting.
     """
 
     run: Run
@@ -86,7 +97,15 @@ class Measurement:
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def features(self, subject: Subject, output: str = "features") -> Tensor:
-        """A subject's features or logits, computed once."""
+        """The features or logits of a subject, which are computed once.
+
+        Args:
+            subject: the subject.
+            output: "features" or "logits".
+
+        Raises:
+            InputError: the extractor has no logits, or refuses the images.
+        """
         entry = subject.content, output
         if entry not in self._seen:
             self._seen[entry] = extract(
@@ -100,7 +119,11 @@ class Measurement:
         return self._seen[entry]
 
     def sampler(self, name: str) -> Sampler:
-        """The run's sampler of that name, which is fitted first where the run has none."""
+        """The run's sampler of a given name, which is fitted first if the run does not have it.
+
+        Raises:
+            InputError: the name is unknown, or the sampler can't be read or fitted.
+        """
         run, model = self.run.folder, self.model
         return read_sampler(run, name, model) or refit_sampler(
             run, name, model, images=self.images, progress=self.progress.about(f"fitting {name}")
@@ -108,25 +131,36 @@ class Measurement:
 
     @cached_property
     def reference(self) -> Subject:
+        """The test images as a subject."""
         return Subject("test images", DATA, self.test)
 
     @cached_property
     def memorised(self) -> Subject:
+        """The training images that may have been memorised, as a subject."""
         return Subject("training images, the memorised", DATA, self.training)
 
     @cached_property
     def means(self) -> Tensor:
-        """The codes of the test images."""
+        """The codes of the test images, (n, D) on the CPU."""
         return codes(self.model, self.test).cpu()
 
     @cached_property
     def draws(self) -> Tensor:
-        """What the prior has to meet: draws from the posteriors, or the codes."""
+        """The codes that the prior should match, (n, D) on the CPU.
+
+        They are drawn from the test images' posteriors or, without such, are their codes.
+        """
         return posterior_codes(self.model, self.test, self.seed)
 
 
 def posterior_codes(model: LatentModel, x: Tensor, seed: int) -> Tensor:
-    """One code for each sample of stored data: drawn from its posterior where there is one."""
+    """One code for each sample, drawn from its posterior if there is one, (N, D) on the CPU.
+
+    Args:
+        model: the model.
+        x: images, uint8 (N, C, H, W), or vectors, float32 (N, D).
+        seed: the seed of the codes.
+    """
     if not isinstance(model, Variational):
         return codes(model, x).cpu()
     return model.draw(x, seed=seed)[:, 0].cpu()
@@ -138,24 +172,29 @@ def measure_run(
     features: str | None = None,
     n: int | None = None,
     seed: int = 0,
-    data: api.Data | None = None,
+    data: Data | None = None,
     data_dir: str | None = None,
     checkpoint: str | int = "last",
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> Measurement:
-    """A run's model, and what it is measured against.
+    """The measurement of a run, which loads its model, its data and the features.
 
     Args:
-        features: of `zspace.features.extract.FEATURES`; unset: classifier where the data have
-            labels and are images, else pixels.
-        n: test images, and generated ones; unset: the smaller of 10,000 and the test set.
-        seed: of the choice of images, of what is drawn, and of every estimate.
-        data: what the run was trained on, where that was given as an array in Python.
-        data_dir: where the run's data lie now.
+        run: the run.
+        features: a key of `zspace.features.extract.FEATURES`; None takes "classifier" for labelled
+            images, else "pixels".
+        n: the number of test images and of generated images; None takes all test images, but at
+            most 10,000.
+        seed: the seed of the choice of images, of generated images and of all estimates.
+        data: the data that the run was trained on, if they were given as an array in Python.
+        data_dir: the folder in which the run's data are now.
+        checkpoint: the checkpoint whose weights to use, its iteration or "last".
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: told the progress of training a classifier, of extraction and of fitting.
 
     Raises:
-        InputError: anything that was asked for can't be had.
+        InputError: the run, the data or the features can't be used.
     """
     check_seed(seed)
     existing = Run(run)
@@ -163,7 +202,7 @@ def measure_run(
         moved = _moved(existing.config["data"], data_dir)
         existing = Run(run, config={**existing.config, **moved})
     model = api.load(run, checkpoint=checkpoint, device=device)
-    images = api.run_images(existing) if data is None else api.images_of(data, existing.config)
+    images = api.run_images(existing) if data is None else images_of(data, existing.config)
     if images.shape != existing.facts.shape:
         raise InputError(
             f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
@@ -198,9 +237,10 @@ def measure_run(
 
 
 def own_samplers(measurement: Measurement) -> list[str]:
-    """The model's own samplers and the run's; its usual ones where there are none.
+    """The names of the model's own samplers and the run's, or the usual ones if there are none.
 
-    Those of packages that are not installed, or can't be loaded, are left out (`lost_samplers`).
+    Samplers of packages that are not installed or can't be loaded are left out (see
+    `lost_samplers`).
     """
     held = measurement.run.samplers()
     known = [*measurement.model.samplers(), *(s for s in catalogue.kinds() if s in held)]
@@ -208,7 +248,7 @@ def own_samplers(measurement: Measurement) -> list[str]:
 
 
 def lost_samplers(run: Run) -> list[str]:
-    """Why some of the samplers that a run holds can't be used: a line for each."""
+    """The reasons why samplers that a run holds can't be used, a line for each."""
     lost: list[str] = []
     for name, path in run.samplers().items():
         try:
@@ -235,17 +275,27 @@ def _count(n: int | None, images: Images) -> int:
 
 
 def choose_rows(total: int, count: int, seed: int) -> Tensor:
-    """A seeded choice of samples, in random order: data often lie sorted by class.
+    """A random choice of samples, in random order, since data are often sorted by class.
 
-    Where all are wanted the order is the same for every seed, so that the cache knows them.
+    If all samples are chosen, the order is the same for every seed, so that the cache can be used.
+
+    Args:
+        total: the number of samples.
+        count: the number of samples to choose.
+        seed: the seed of the choice.
+
+    Returns their indices, (count,).
     """
     generator = torch.Generator().manual_seed(seed if count < total else 0)
     return torch.randperm(total, generator=generator)[:count]
 
 
 def _moved(data: Any, folder: str) -> dict[str, Any]:
-    """Where a run's data lie now: files of a named set in the folder; a file or folder, or one of
-    its old name in it."""
+    """The settings of a run whose data have moved to a folder.
+
+    The folder holds the files of a named set, or is the data's file or folder, or holds it under
+    its old name.
+    """
     if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
         return {"data_dir": folder}
     inside = Path(folder) / Path(data).name
@@ -255,20 +305,20 @@ def _moved(data: Any, folder: str) -> dict[str, Any]:
 def _neutral(
     existing: Run, images: Images, whole: bool, device: str, progress: Progress
 ) -> Neutral:
-    """The neutral classifier of a run's data, whatever part of them the run was trained on."""
+    """The neutral classifier of a run's data, even if the run was trained on a part of them."""
 
     config = {**existing.config, "train_size": None, "train_per_class": None}
     source: Any = config["data"]
     subset = config != existing.config
     return neutral_classifier(
-        api.images_of(source, config) if whole and subset else images,
+        images_of(source, config) if whole and subset else images,
         device=device,
         progress=progress.about("training the neutral classifier"),
     )
 
 
 def reconstructed(measurement: Measurement, x: Tensor | None = None) -> Subject:
-    """The reconstructions of the test images, or of other stored data."""
+    """The reconstructions of the test images, or of other images or vectors, as a subject."""
     x = reconstructions(measurement.model, measurement.test if x is None else x)
     return Subject("reconstructions", RECONSTRUCTION, x)
 
@@ -276,12 +326,18 @@ def reconstructed(measurement: Measurement, x: Tensor | None = None) -> Subject:
 def generated(
     measurement: Measurement, name: str, n: int | None = None, sampler: Sampler | None = None
 ) -> Subject:
-    """What a sampler's codes are decoded to: as many as there are test images, unless told.
+    """The images decoded from a sampler's codes, as a subject.
 
-    A sampler that knows labels is asked for those of the test images.
+    A sampler that knows labels draws codes of the test images' labels.
 
     Args:
-        sampler: unset: the run's of that name.
+        measurement: the measurement.
+        name: the name of the subject and, unless a sampler is given, of the run's sampler.
+        n: the number of images; None takes that of the test images.
+        sampler: the sampler; None takes the run's.
+
+    Raises:
+        InputError: the run's sampler can't be read or fitted.
     """
     drawn = sampler or measurement.sampler(name)
     device = next(measurement.model.parameters()).device

@@ -1,7 +1,7 @@
-"""The table of metrics: what `evaluate` measures of which subjects, and how sure it is of it.
+"""The table of metrics that `evaluate` computes, with their subjects and their uncertainties.
 
 A new metric is a function of tensors in `zspace.metrics` and one entry in `METRICS`, whose
-`measure` hands it what a run's measurement holds.
+`measure` passes the tensors of a run's measurement to it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from zspace.metrics import Figure, jackknife, mean_figure
 from zspace.metrics.support import precision_recall_figures
 
 MOST_CODES = 4000
-"""Codes between which kernel densities are taken, whose cost is quadratic."""
+"""The largest number of codes for kernel densities, whose cost is quadratic."""
 
 GROUPS, FEWER, WIDE = 20, 8, 512
-"""Groups of a jackknife; fewer for distances in more than 512 dimensions."""
+"""The groups of a jackknife; the smaller number of groups, for more than 512 dimensions."""
 
 
 Measure = Callable[[Measurement, Subject], dict[str, Figure]]
@@ -41,16 +41,16 @@ Measure = Callable[[Measurement, Subject], dict[str, Figure]]
 
 @dataclass(frozen=True)
 class Metric:
-    """One or several figures of a kind of subject.
+    """A metric, which gives one or several figures of a subject.
 
     Attributes:
-        about: for people.
-        columns: the figures' names; "+" or "-" before one says that higher or lower is better.
-        kinds: of subjects that have it: reconstruction, generation, data, codes.
-        measure: the figures.
+        about: a description in one line.
+        columns: the figures' names, with "+" or "-" before one if higher or lower is better.
+        kinds: the kinds of subjects to which it applies.
+        measure: computes the figures from a measurement and a subject.
         how: where their uncertainty comes from.
-        needs: what must be there: images, labels, logits.
-        by_features: the figure is one of the features.
+        needs: what the data or the model must have: images, labels, logits, classes, classifying.
+        by_features: whether it is computed from features.
     """
 
     about: str
@@ -63,6 +63,7 @@ class Metric:
 
     @property
     def names(self) -> list[str]:
+        """The figures' names."""
         return [column.lstrip("+-") for column in self.columns.split()]
 
 
@@ -104,7 +105,7 @@ def _fid_inf(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
 def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     x, y = measurement.features(measurement.reference), measurement.features(subject)
     n = min(len(x), len(y))
-    size = min(1000, n // 2)  # subsets of all samples would not differ
+    size = min(1000, n // 2)  # subsets that hold all samples would not differ
     mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=measurement.seed)
     return {"": Figure(mean, deviation * math.sqrt(size / n))}
 
@@ -149,7 +150,7 @@ def _sharpness(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
 
 def _accuracy(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     labels = subject.labels if subject.kind == GENERATION else measurement.labels
-    if labels is None:  # a sampler that knows none
+    if labels is None:  # the sampler knows no labels
         return {}
     return {"": mean_figure(metrics.accuracy(measurement.features(subject, "logits"), labels))}
 
@@ -165,7 +166,7 @@ def _classified(measurement: Measurement, subject: Subject) -> dict[str, Figure]
 
 
 def _met(measurement: Measurement, subject: Subject) -> tuple[Tensor, Tensor]:
-    """Codes of test images and those that were drawn for them."""
+    """The codes of test images, and the codes that a sampler has drawn."""
     assert subject.codes is not None
     return (measurement.draws if subject.name == "prior" else measurement.means), subject.codes
 
@@ -256,7 +257,7 @@ METRICS: dict[str, Metric] = {
         IMAGES,
     ),
     "accuracy": Metric(
-        "neutral classifier's accuracy (of generated images, where their sampler knows labels)",
+        "neutral classifier's accuracy (on generated images, if their sampler knows labels)",
         "+accuracy",
         EVERY,
         _accuracy,
@@ -322,7 +323,15 @@ METRICS: dict[str, Metric] = {
         _pms,
         FIXED,
     ),
-    "ims": Metric("likewise, features", "ims", (GENERATION, DATA), _ims, FIXED, by_features=True),
+    "ims": Metric(
+        "mean distance to the nearest of n training images, features (best not below "
+        "that of the test images)",
+        "ims",
+        (GENERATION, DATA),
+        _ims,
+        FIXED,
+        by_features=True,
+    ),
     "gap": Metric(
         "codes to sampler: sliced W1 in units of the codes' width",
         "-gap",
@@ -367,16 +376,22 @@ METRICS: dict[str, Metric] = {
         frozenset({"labels", "classifying"}),
     ),
     "cosine": Metric(
-        "cosine of codes of a class", "cosine", (CODES,), _cosine, JACKKNIFE, frozenset({"labels"})
+        "mean cosine of two codes of a class",
+        "cosine",
+        (CODES,),
+        _cosine,
+        JACKKNIFE,
+        frozenset({"labels"}),
     ),
 }
-"""By name. Left out unless asked for: fid-inf, which takes longer than all others."""
+"""The metrics by name."""
 
 DEFAULT = tuple(name for name in METRICS if name != "fid-inf")
+"""The metrics that are computed by default, without fid-inf, which takes longer than all others."""
 
 
 def better(column: str) -> str:
-    """Whether "higher" or "lower" values of a figure are better; "" where neither is."""
+    """Which values of a figure are better, "higher" or "lower"; "" if neither."""
     for metric in METRICS.values():
         for named in metric.columns.split():
             if named.lstrip("+-") == column:

@@ -1,4 +1,4 @@
-"""Generated images beside their nearest training images."""
+"""The nearest training images of generated images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class Neighbours:
     """Generated images and their nearest training images, by pixels and by features.
 
     Attributes:
-        images: (n, C, H, W), as stored.
-        by_pixels, by_features: indices (n, k) of training images; distances likewise.
+        images: the generated images, uint8 (n, C, H, W).
+        by_pixels, by_features: the indices (n, k) of the nearest training images.
+        pixel_distances, feature_distances: their distances (n, k).
         features: the extractor's name.
     """
 
@@ -30,7 +31,14 @@ class Neighbours:
     features: str
 
     def rows(self, training: Tensor) -> tuple[Tensor, int]:
-        """A sheet's images and columns: generated, nearest by pixels; again, by features."""
+        """The images and the number of columns of a sheet.
+
+        Each row has a generated image, the nearest training images by pixels, the generated image
+        again, and the nearest training images by features.
+
+        Args:
+            training: all training images.
+        """
         lines: list[Tensor] = []
         for i, image in enumerate(self.images):
             for found in (self.by_pixels[i], self.by_features[i]):
@@ -40,7 +48,14 @@ class Neighbours:
 
 
 def neighbours(measurement: Measurement, sampler: str, n: int = 10, k: int = 7) -> Neighbours:
-    """n generated images of a sampler and the k nearest training images of each."""
+    """Generated images of a sampler, with the nearest training images of each.
+
+    Args:
+        measurement: the measurement.
+        sampler: the sampler's name.
+        n: the number of generated images.
+        k: the number of nearest training images of each.
+    """
     drawn = generated(measurement, sampler, n)
     training = Subject("all training images", DATA, measurement.images.train.x)
     pixel_distances, by_pixels = metrics.nearest(drawn.x, training.x, k)

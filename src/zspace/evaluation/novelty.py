@@ -1,4 +1,4 @@
-"""How improbable images are under a model: GEN's outlier score, for any model with a decoder."""
+"""Novelty scores of images: their negative log density under a model (GEN's outlier score)."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
 SHOWN = 100
-"""Images of either kind on the picture: Figure 4 has as many."""
+"""The number of images of either kind on the picture, as in GEN's Figure 4."""
 
 ENTRIES = 1 << 17
-"""Numbers of Jacobians that are made at a time: few enough for the layers to stay in the cache."""
+"""The number of Jacobians' elements computed at a time, small enough for the CPU's cache."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of N images: the three parts of their log density, each (N,) in nats.
+    """The novelty scores of N images, with the three parts of their log density, in nats.
 
         score = -log p(x) = -latent + volume - residual
 
     Attributes:
-        latent: log p(z'), z' = E(x).
-        volume: 1/2 log det(J^T J), J the decoder's Jacobian at z'.
-        residual: log N(x; x', sigma^2 I), x' = D(z').
-        rank: of J; below the code's size where the decoder ignores a direction.
+        latent: log p(z'), (N,), with z' = E(x).
+        volume: 1/2 log det(J^T J), (N,), with J the decoder's Jacobian at z'.
+        residual: log N(x; x', sigma^2 I), (N,), with x' = D(z').
+        rank: the rank of J, (N,), which is below the code's size if the decoder ignores a
+            direction.
     """
 
     latent: Tensor
@@ -52,19 +53,20 @@ class Scores:
 
     @property
     def score(self) -> Tensor:
+        """The scores -log p(x), (N,); higher is less probable."""
         return self.volume - self.latent - self.residual
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """What `novelty` finds.
+    """The novelty scores of a data set.
 
     Attributes:
-        scores: of the images, in the data's order.
-        part: the images as stored, and their labels.
-        classes: the labels' names.
-        known: which images (N,) are of the labels that are no novelty; None without such labels.
-        variance: sigma^2.
+        scores: the scores, in the data's order.
+        part: the images and their labels.
+        classes: the names of the labels.
+        known: which images have known labels, booleans (N,); None if no labels are known.
+        variance: sigma^2, the mean squared error of a pixel.
         latent_dim: the size of a code.
     """
 
@@ -76,14 +78,17 @@ class Novelty:
     latent_dim: int
 
     def auroc(self) -> Figure | None:
-        """Images of the known labels against all others; None where there are none of either."""
+        """The area under the ROC curve of images with known labels against all others.
+
+        It is None if either set is empty.
+        """
         known, score = self.known, self.scores.score
         if known is None or bool(known.all()) or not bool(known.any()):
             return None
         return auroc(score[known], score[~known])
 
     def write(self, path: Path) -> None:
-        """CSV: a line for each image, with its index, label, score and the score's parts."""
+        """Write a CSV file with each image's index, label, score and the score's parts."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         y, s = self.part.y, self.scores
@@ -96,10 +101,10 @@ class Novelty:
         write_text(path, text.getvalue())
 
     def draw(self, path: Path) -> None:
-        """The 100 most probable images on the left, the 100 least on the right (GEN, Figure 4).
+        """Draw the 100 most probable images, on the left, and the 100 least (GEN, Figure 4).
 
-        Both from the top; of the known labels alone, where there are some. As many of either as
-        there are, where there are fewer than 200.
+        Both start from the top. If labels are known, only images of these are shown; if there are
+        fewer than 200 images, half of them are on either side.
         """
         x, score = self.part.x, self.scores.score
         if self.known is not None and bool(self.known.any()):
@@ -129,18 +134,25 @@ def novelty(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Novelty:
-    """Score images by a run's model; sigma^2 is the mean squared error on its validation part.
+    """The novelty scores of images under a run's model.
+
+    sigma^2 is the model's mean squared error on the run's validation part.
 
     Args:
-        data, data_dir: other data than the run's own.
-        part: train, validation, test or all.
-        label: names of the labels that are no novelty, with commas between; unset: the classes
-            that the run was trained on, where it was trained on some alone.
-        density: of the codes: "prior" where the model's is a `Density`, or the name of one that is
-            fitted to the training codes.
+        run: the run.
+        data: other data than the run's own.
+        data_dir: the folder that holds the files of a named set.
+        part: "train", "validation", "test" or "all".
+        label: the names of the known labels, separated by commas; None takes the classes that the
+            run was trained on, if these are not all.
+        density: the density of codes: "prior" if the model's prior is a `Density`, or the name of a
+            density that is fitted to the training codes.
+        checkpoint: the checkpoint whose weights to use, its iteration or "last".
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: told the progress of fitting and scoring.
 
     Raises:
-        InputError: anything that was asked for can't be had.
+        InputError: the run, the data, a label or the density can't be used.
     """
     model = api.load(run, checkpoint=checkpoint, device=device)
     codes_density: Sampler | None = model.samplers().get(density)
@@ -167,7 +179,7 @@ def novelty(
             names = list(trained) if all(name in classes for name in trained) else None
         if names is not None:
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))
-    # the run's own validation part says how well its model reconstructs what it was made for
+    # the run's own validation part shows how well its model reconstructs the data it was made for
     own = config["data"] is not None
     validation, _ = api.data_for(
         run, None if own else data, None if own and data is not None else data_dir, "validation"
@@ -178,12 +190,17 @@ def novelty(
 
 
 def error_variance(model: LatentModel, x: Tensor) -> float:
-    """sigma^2: the mean squared error of a pixel over stored images (N, C, H, W) or vectors."""
+    """The mean squared error sigma^2 of a pixel in a model's reconstructions, at least 1e-12.
+
+    Args:
+        model: the model.
+        x: images, uint8 (N, C, H, W), or vectors, float32 (N, D).
+    """
     device = next(model.parameters()).device
     errors = of_stored(
         lambda b: (model.decode(model.encode(b)) - b).square().flatten(1).mean(1), x, device
     )
-    # what is reconstructed to the last digit would have no density
+    # a perfect reconstruction would have an infinite density
     return max(float(errors.double().mean()), 1e-12)
 
 
@@ -191,20 +208,22 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
 def log_densities(
     model: LatentModel, x: Tensor, density: Density, variance: float, progress: Progress = SILENT
 ) -> Scores:
-    """Scores of stored images (N, C, H, W) or vectors (N, D): higher is less probable.
+    """The novelty scores of images or vectors under a model and a density of its codes.
 
         log p(x) = log p(z') - 1/2 log det(J^T J) + log N(x; x', sigma^2 I)
 
-    The density that the code has in latent space, carried to data space by the decoder, times that
-    of the error, which is off the decoder's manifold.
+    This is the code's density in latent space, carried to data space by the decoder, times the
+    density of the error, which lies off the decoder's manifold.
 
     Args:
-        model: in eval mode, so that images pass through it one by one.
-        density: of its codes.
-        variance: sigma^2, as `error_variance` gives it for held-out images.
+        model: the model, in eval mode, so that images do not affect each other.
+        x: images, uint8 (N, C, H, W), or vectors, float32 (N, D).
+        density: the density of codes, on the model's device.
+        variance: sigma^2, which `error_variance` gives for held-out images.
+        progress: told the number of images that are done.
 
     Raises:
-        InputError: a code is larger than what it is decoded to, or the decoder is constant.
+        InputError: codes are larger than the data, or the decoder is constant around a code.
 
     Reference: Saha et al., GEN, Eq. 10 and 11.
     """
@@ -232,9 +251,13 @@ def log_densities(
 
 
 def auroc(inliers: Tensor, outliers: Tensor) -> Figure:
-    """The chance that an outlier (M,) scores higher than an inlier (N,), ties counting half.
+    """The area under the ROC curve, with an error by the jackknife.
 
-    The area under the ROC curve (scikit-learn's), with a jackknife's error.
+    It is the probability that an outlier has a higher score than an inlier, with ties counting
+    half.
+
+    Args:
+        inliers, outliers: scores (N,) and (M,).
     """
     from sklearn.metrics import roc_auc_score
 

@@ -1,4 +1,4 @@
-"""One HTML file that tells a run's story, and asks for nothing from outside."""
+"""The report of a run, an HTML file with pictures that loads nothing from outside."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ from zspace.functional import as_float
 from zspace.storage.config import dump_config
 
 MAPPED = 2000
-"""Test codes on a map."""
+"""The number of test codes on a map."""
 
 
 def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np.float64]:
-    """Codes (N, D) as points of a plane: themselves for D = 2, else by t-SNE or PCA.
+    """A map of codes (N, D) in the plane, (N, 2): the codes themselves for D = 2.
 
-    scikit-learn's, with its defaults (perplexity 30, fewer for few codes). van der Maaten and
-    Hinton (2008).
+    For larger D it is made by scikit-learn's t-SNE or PCA with their defaults (perplexity 30, less
+    for few codes).
+
+    Args:
+        z: codes (N, D).
+        method: "tsne" or "pca".
+        seed: the seed of the method.
+
+    Reference: van der Maaten and Hinton (2008) for t-SNE.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -38,7 +45,7 @@ def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np
     x = z.cpu().double().numpy()
     if x.shape[1] <= 2:
         return np.pad(x, ((0, 0), (0, 2 - x.shape[1])))
-    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # one point: there is nothing to embed
+    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # all codes are equal
         return np.zeros((len(x), 2))
     if method == "pca":
         return PCA(2, random_state=seed).fit_transform(x)
@@ -52,13 +59,13 @@ def report(
     *,
     kind: str = "tsne",
 ) -> str:
-    """The page.
+    """The report of a run, as a complete HTML page.
 
     Args:
-        measurement: the run's.
-        evaluation: what `evaluate` gave.
-        findings: what `diagnose` gave.
-        kind: of the latent map, tsne or pca.
+        measurement: the measurement of the run.
+        evaluation: the result of `evaluate`.
+        findings: the result of `diagnose`.
+        kind: the method of the map of codes, "tsne" or "pca".
     """
     run = measurement.run
     parts: list[str] = [_facts(evaluation), "<h2>Figures</h2>"]

@@ -1,4 +1,4 @@
-"""Evaluations as runs keep them: evaluation.json, read with care, and whether it still holds."""
+"""The evaluation that a run stores in evaluation.json, and whether it is still valid."""
 
 from __future__ import annotations
 
@@ -26,17 +26,26 @@ TEXTS = (
 )
 
 SAME = ("test", "reference", "n", "seed", "features_identity", "model", "checkpoint")
-"""What two measurements must share to stand in one file."""
+"""The keys in which two evaluations must agree to be stored in one file."""
 
 
 def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
-    """Keep an evaluation. One of some metrics joins what is there of the same measurement."""
+    """Store an evaluation in a run.
+
+    An evaluation of some metrics only is merged with a stored one of the same measurement.
+
+    Args:
+        run: the run.
+        evaluation: the result of `evaluate`.
+
+    Returns the file.
+    """
     path = Path(run) / "evaluation.json"
     if not evaluation["complete"]:
         try:
             held = read_evaluation(run)
         except InputError:
-            held = None  # damaged: replaced
+            held = None  # a damaged file is replaced
         if held is not None and all(held[name] == evaluation[name] for name in SAME):
             evaluation = _joined(held, evaluation)
     write_text(path, json.dumps(evaluation, indent=1) + "\n")
@@ -52,7 +61,7 @@ def _joined(held: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_evaluation(run: str | Path) -> dict[str, Any] | None:
-    """A run's stored evaluation; None where there is none.
+    """The evaluation that a run stores, or None if there is none.
 
     Raises:
         InputError: the file is damaged.
@@ -113,10 +122,16 @@ def current_evaluation(
     seed: int | None = None,
     checkpoint: str = "last",
 ) -> dict[str, Any] | None:
-    """A run's stored evaluation, where it is whole, of its present weights, and what is asked.
+    """The evaluation that a run stores, if it is complete and belongs to the present weights.
 
     Args:
-        features, n, seed: unset: whatever they were.
+        run: the run.
+        features, n, seed: what the evaluation must have been asked for; None accepts anything.
+        checkpoint: the checkpoint whose weights it must belong to.
+
+    Returns the evaluation, or None if there is none like that.
+    Raises:
+        InputError: the file is damaged, or the run can't be loaded.
     """
     evaluation = read_evaluation(run)
     if evaluation is None or not evaluation["complete"]:

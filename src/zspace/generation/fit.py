@@ -64,11 +64,15 @@ def fit_sampler(
 
 
 def check_sampler(run: str | Path, name: str) -> None:
-    """Refuse the name of a sampler that codes for a run's model can't be drawn by.
+    """Check the name of a sampler by which codes of a run's model are to be drawn.
+
+    Args:
+        run: the run.
+        name: the sampler's name.
 
     Raises:
-        InputError: no sampler has that name, or it can't be loaded; a stored one is of a package
-            that is not installed: the message names it.
+        InputError: the name is unknown, or the sampler can't be loaded, or a stored one belongs to
+            a package that is not installed (the message names it).
     """
     held = Path(run) / "samplers" / f"{name}.safetensors"
     if name not in (*catalogue.OWN, *catalogue.names()) and held.is_file():
@@ -262,7 +266,7 @@ class _Fit:
             )
         if done == fitted.iterations:
             progress.say(
-                f"this fit of {done} iterations is complete; more --iterations go on with it"
+                f"this fit of {done} iterations is complete; more --iterations continue it"
             )
         elif done:
             progress.say(

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import update_bn
 from zspace.core import Batches, LatentModel, Sampler, Terms, codes
 from zspace.errors import InputError
 from zspace.functional import as_float, full_precision, kernel_log_density, log_share, squared_error
-from zspace.functional.kernels import BLOCK
+from zspace.functional.tensors import BLOCK
 from zspace.samplers.mixture import Mixture
 from zspace.training import adam
 

@@ -51,7 +51,7 @@ class ReGene(Classifying):
         head: the classifier's last layer, which maps latents to logits (N, K); trained.
         decoder: D, which maps latents to images in [0, 1].
         latent_dim: the size of a latent.
-        phases: the phases, in order, with `length` in iterations; the last one goes on beyond its
+        phases: the phases, in order, with `length` in iterations; the last one continues beyond its
             length.
         window: the side of SSIM's window in pixels, odd.
         features: V; None if no phase has k3 above 0.

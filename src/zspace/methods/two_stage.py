@@ -102,7 +102,7 @@ class TwoStage(DiagonalPosterior[SecondStage]):
 
     def __init__(self, first: VAE, prior: SecondStage) -> None:
         super().__init__(Frozen(first.encoder), Frozen(first.decoder), prior, first.latent_dim)
-        # the first stage's variance, which a checkpoint of it needs
+        # the first stage's variance, which its checkpoints must hold
         self.error = first.error
 
     def posteriors(self, images: Images) -> Part:

@@ -1,4 +1,4 @@
-"""Measures of NumPy arrays as of tensors: what is given as arrays is answered in arrays."""
+"""Support of NumPy arrays by functions of tensors: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ R = TypeVar("R")
 
 
 def of_arrays(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function of tensors, which takes NumPy arrays, too.
+    """A decorator by which a function of tensors takes NumPy arrays, too.
 
-    Where any argument is an array, tensors among the results are arrays.
+    If any argument is an array, tensors among the results become arrays.
 
     >>> of_arrays(torch.add)(np.ones(2), np.ones(2))
     array([2., 2.])
@@ -40,7 +40,7 @@ def _tensor(value: Any) -> Any:
         return value
     if value.dtype.kind in "iu" and value.dtype != np.uint8:
         value = value.astype(np.int64)
-    # a copy: views may run backwards, and what can't be written to is not for tensors
+    # a copy, since tensors allow neither views that run backwards nor read-only arrays
     return torch.from_numpy(np.array(value)) if value.dtype.kind in "biufc" else value
 
 

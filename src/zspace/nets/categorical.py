@@ -1,4 +1,4 @@
-"""The networks of categorical generation (its Tables 1 and 2)."""
+"""The networks of the categorical-generation paper (its Tables 1 and 2)."""
 
 from __future__ import annotations
 

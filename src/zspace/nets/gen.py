@@ -1,4 +1,4 @@
-"""GEN's fully connected networks, which other methods may have, too (`--arch fc`)."""
+"""GEN's fully connected networks, which other methods can use, too (`--arch fc`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectral normalisation."""
+"""Spectral normalisation of a network's layers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 def spectrally_normalised(net: nn.Module) -> None:
-    """From now on each layer's weight is divided by its largest singular value.
+    """Divide the weight of each layer of a network by its largest singular value from now on.
 
-    That is estimated by one power iteration for each pass in train mode (Miyato et al., 2018,
-    Algorithm 1).
+    The singular value is estimated by one power iteration in each pass in train mode.
+    Reference: Miyato et al., Spectral Normalization (2018), Algorithm 1.
     """
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

@@ -14,7 +14,7 @@ from zspace.methods.vae import Likelihood
 from zspace.nets.flexae import FlexAENets
 from zspace.nets.gen import GENNets
 from zspace.nets.resnet import LSRGANNets
-from zspace.storage.run import Facts
+from zspace.storage.config import Facts
 from zspace.training import Rate, constant
 
 

@@ -197,7 +197,7 @@ def find_bandwidth(target: Mixture, centres: int) -> float:
             "--centres, or lower --components or --latent-dim"
         )
     least = least_samples(dim)
-    more = "no number that can be had" if least is None else f"--centres {least}"
+    more = "no number of centres" if least is None else f"--centres {least}"
     raise InputError(
         f"--latent-dim {dim} is too large for {centres} centres: the optimal bandwidth is {h:.3g}, "
         f"and only below 1 are codes more than a point: {more} would do"

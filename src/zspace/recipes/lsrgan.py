@@ -33,7 +33,8 @@ def lsrgan(
         ),
     ] = None,
     encoder_config: Annotated[
-        str | None, About("recipe and options of that run, as JSON (unset: read from the run)")
+        str | None,
+        About("recipe and options of the encoder's run, as JSON (unset: read from the run)"),
     ] = None,
     iterations: Annotated[
         int | None,
@@ -79,7 +80,7 @@ def lsrgan(
     ] = 64,
     learning_rate: shared.LearningRate = 2e-4,
 ) -> Plan:
-    """A GAN that renders what a frozen VAE encoder knows (LSR-GAN, 2020)."""
+    """A GAN that renders images from the codes of a frozen VAE encoder (LSR-GAN, 2020)."""
     # imported here, since the table of recipes contains this one
     from zspace.recipes import plan_of
 

@@ -145,7 +145,10 @@ def regene(
     ] = 1,
     width: Annotated[int, About("channels of the encoder", least=1)] = 128,
     decoder_width: Annotated[
-        int, About("channels of the decoder's first convolutions; the others have half", least=1)
+        int,
+        About(
+            "channels of the decoder's first convolutions; the others have half as many", least=1
+        ),
     ] = 512,
     classifier_rate: Annotated[
         float, About("Adam's learning rate for the classifier", above=0)

@@ -33,7 +33,7 @@ def two_stage_vae(
     ] = 1024,
     learning_rate: Annotated[float, About("learning rate of Adam, in both stages", above=0)] = 1e-4,
 ) -> Plan:
-    """A VAE, and a second one of its codes (Dai and Wipf, 2019), with FlexAE's networks."""
+    """A VAE and a second VAE of its codes, with FlexAE's networks (Dai and Wipf, 2019)."""
     first_iterations = first_iterations or max(1, iterations // 3)
     if first_iterations >= iterations:
         raise InputError(

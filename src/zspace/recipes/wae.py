@@ -46,7 +46,7 @@ def wae(
     dim = nets.latent_dim
     law: Sampler = Normal(dim)
     if components is not None and prior == "normal":
-        raise InputError(f"--components {components} is of a mixture: --prior mixture")
+        raise InputError(f"--components {components} belongs to --prior mixture")
     if prior == "mixture":
         law = ring(components or len(facts.classes) or 10, dim, separation)
     model = WAE(

@@ -164,7 +164,7 @@ class Medium1(Classwise):
             str | None,
             About(
                 "factors on the classes' standard deviations, one for each dimension, separated by "
-                "commas (unset: those that 'zspace tune' found)"
+                "commas (unset: none; 'zspace tune' finds them)"
             ),
         ] = None,
         classes: Classes = None,
@@ -190,7 +190,7 @@ class Medium2(Classwise):
             str | None,
             About(
                 "factors on the standard deviations, one for each dimension, separated by commas, "
-                "for each class, separated by ; (unset: those that 'zspace tune' found)"
+                "for each class, separated by ; (unset: none; 'zspace tune' finds them)"
             ),
         ] = None,
         classes: Classes = None,

@@ -234,7 +234,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         classes: Annotated[
             int | None,
             About(
-                "number of labels to learn (unset: as many as the data have; 0: none)",
+                "number of labels to learn, 0 for none (unset: as many as the data have)",
                 least=0,
                 most=1e5,
             ),

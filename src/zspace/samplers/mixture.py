@@ -1,4 +1,4 @@
-"""The Gaussian mixture with full covariances, fitted by scikit-learn."""
+"""The mixture of normal distributions with full covariances, fitted by scikit-learn."""
 
 from __future__ import annotations
 

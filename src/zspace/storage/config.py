@@ -1,8 +1,9 @@
-"""Configurations as YAML, and what decides what is learned by one."""
+"""Configurations of runs as YAML, and the part of one that determines what is learned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,30 @@ import yaml
 from zspace.errors import InputError
 from zspace.options import present_name
 
+
 # options that do not affect what is learned, and may change when a run is resumed
+@dataclass(frozen=True)
+class Facts:
+    """The facts about a data set from which a recipe builds its networks.
+
+    Attributes:
+        shape: the shape of one sample, (C, H, W) of an image or (D,) of a vector.
+        classes: the names of the labels; empty without labels.
+        bounded: whether all values lie in [-1, 1], as those of images do.
+        train_images: the number of training samples; 0 if it is unknown.
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    bounded: bool = True
+    train_images: int = 0
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a sample is an image, and not a vector."""
+        return len(self.shape) == 3
+
+
 _FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
 
 

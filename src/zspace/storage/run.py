@@ -1,4 +1,4 @@
-"""`Run`: the folder that a training leaves, from which it resumes and is read."""
+"""`Run`, the folder of a training: its configuration, weights, checkpoints, log and samplers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +18,13 @@ from torch.optim import Adam, Optimizer
 from zspace.core import Batches, Method
 from zspace.errors import InputError, whole_number
 from zspace.options import present_name
-from zspace.storage.config import comparable, dump_config, read_config
+from zspace.storage.config import Facts, comparable, dump_config, read_config
 from zspace.storage.files import load_state, read_header, read_tensors, write_tensors, write_text
 
 
 def owned(optimizer: Optimizer) -> list[nn.Parameter]:
     """The parameters that an optimiser updates, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The facts about a data set from which a recipe builds its networks.
-
-    Attributes:
-        shape: the shape of one sample, (C, H, W) of an image or (D,) of a vector.
-        classes: the names of the labels; empty without labels.
-        bounded: whether all values lie in [-1, 1], as those of images do.
-        train_images: the number of training samples; 0 if it is unknown.
-    """
-
-    shape: tuple[int, ...]
-    classes: tuple[str, ...] = ()
-    bounded: bool = True
-    train_images: int = 0
-
-    @property
-    def is_image(self) -> bool:
-        """Whether a sample is an image, and not a vector."""
-        return len(self.shape) == 3
 
 
 class Run:

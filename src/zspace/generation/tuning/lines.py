@@ -58,7 +58,7 @@ SPACES: dict[str, Callable[[int, list[int]], Space]] = {
     "medium1": lambda dim, labels: Space((STEPS + 1,) * dim, [labels]),
     "medium2": lambda dim, labels: Space((STEPS + 1,) * dim, [[label] for label in labels]),
 }
-"""The samplers that can be tuned, and the space of their theta by the size of a code and labels."""
+"""The samplers that can be tuned, with the space of their theta for a size of codes and labels."""
 
 
 def space_of(name: str, dim: int, classes: int) -> Space:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import codes
+from zspace.data.given import images_of
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.errors import InputError
@@ -63,7 +64,7 @@ def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tenso
         InputError: no test image has the attribute, or all have it.
     """
     labelled = {**run.config, "label_attribute": attribute}
-    images = api.images_of(run.config["data"], labelled)
+    images = images_of(run.config["data"], labelled)
     model = api.load(run.folder, device=lab.device)
     z, y = codes(model, images.train.x), images.train.y
     assert y is not None

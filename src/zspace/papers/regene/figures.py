@@ -16,7 +16,7 @@ from zspace.evaluation.measurement import DATA, GENERATION, Subject, generated
 from zspace.features.classifier import neutral_classifier
 from zspace.features.extract import find_extractor
 from zspace.functional import as_float, as_stored, convex, of_stored
-from zspace.generation import gallery
+from zspace.generation import gallery, maps
 from zspace.metrics import accuracy, linear_probe, mean_figure
 from zspace.papers.base import Entry, Lab, published
 from zspace.papers.regene.trained import (
@@ -50,7 +50,7 @@ def fig3(lab: Lab) -> list[Entry]:
         **{name: options[name] for name in alike if name in options},
     )
     ae = api.load(ae_run.folder, device=lab.device)
-    z, y = gallery.some_codes(ae, of.images.train, 10_000)
+    z, y = maps.some_codes(ae, of.images.train, 10_000)
     assert of.test.y is not None
     z_test = codes(ae, of.test.x).cpu()
     probe = mean_figure(linear_probe(z, y, z_test, of.test.y))
@@ -83,12 +83,9 @@ def fig3(lab: Lab) -> list[Entry]:
             of.published,
         ),
     ]
-    gallery.tsne(
+    maps.tsne(
         lab.picture("fig3-tsne"),
-        {
-            "autoencoder": gallery.some_codes(ae, of.test),
-            "ReGene": gallery.some_codes(of.model, of.test),
-        },
+        {"autoencoder": maps.some_codes(ae, of.test), "ReGene": maps.some_codes(of.model, of.test)},
         of.images.classes,
     )
     label = min(4, len(of.images.classes) - 1)
@@ -121,7 +118,7 @@ def fig5(lab: Lab) -> list[Entry]:
         shown += [x] if not shown else []
         shown.append(of.model.reconstruct(x.to(of.convex.codes.device)).cpu())
         classes = of.images.classes
-    gallery.barcodes(lab.picture("fig5-barcodes"), spaces, classes)
+    maps.barcodes(lab.picture("fig5-barcodes"), spaces, classes)
     plots.save_sheet(lab.picture("fig5-reconstructions"), torch.cat(shown), 10)
     return entries
 

@@ -15,7 +15,7 @@ from zspace.data.images import Part, join
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
 from zspace.functional import of_stored
-from zspace.generation import gallery
+from zspace.generation import maps
 from zspace.generation.combine import augmented, write_labelled
 from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
@@ -93,9 +93,9 @@ def fig16(lab: Lab) -> list[Entry]:
             )
         except InputError as error:
             lab.more.setdefault("notes", []).append(f"{loss}: {error}")
-        spaces[loss] = gallery.some_codes(of.model, of.test)
-    gallery.tsne(lab.picture("figB18-tsne"), spaces, classes)
-    gallery.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
+        spaces[loss] = maps.some_codes(of.model, of.test)
+    maps.tsne(lab.picture("figB18-tsne"), spaces, classes)
+    maps.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
     return entries
 
 

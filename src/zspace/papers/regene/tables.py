@@ -10,7 +10,7 @@ import torch
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated, reconstructed
 from zspace.features.weights import find_weights
-from zspace.generation import gallery
+from zspace.generation import maps
 from zspace.metrics import Figure, inception_score
 from zspace.papers.base import Entry, Lab, published
 from zspace.papers.regene.trained import (
@@ -46,8 +46,8 @@ def table1(lab: Lab) -> list[Entry]:
             entries += both(of, what, paper if lab.data == "cifar10" else (None, None))
             entries.append(sparse(of, what, spaces))
             classes = of.images.classes
-    gallery.barcodes(lab.picture("fig4-barcodes"), spaces, classes)
-    gallery.tsne(lab.picture("fig4-tsne"), spaces, classes)
+    maps.barcodes(lab.picture("fig4-barcodes"), spaces, classes)
+    maps.tsne(lab.picture("fig4-tsne"), spaces, classes)
     return entries
 
 

@@ -16,7 +16,7 @@ from zspace.data import Images
 from zspace.data.images import Part
 from zspace.evaluation.measurement import Measurement, Subject, generated, measure_run
 from zspace.functional import of_stored
-from zspace.generation import gallery
+from zspace.generation import gallery, maps
 from zspace.generation.combine import convex_of
 from zspace.generation.gallery import Gallery
 from zspace.methods.regene import ReGene
@@ -166,8 +166,8 @@ def sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
 
     The latents are added to `spaces` under the entry's name.
     """
-    z, y = spaces[what] = gallery.some_codes(of.model, of.test)
-    return Entry(what, "near 0", Figure(gallery.sparsity(z), math.nan), "latents", of.data, len(y))
+    z, y = spaces[what] = maps.some_codes(of.model, of.test)
+    return Entry(what, "near 0", Figure(maps.sparsity(z), math.nan), "latents", of.data, len(y))
 
 
 def conditional_subject(lab: Lab, recipe: str, judge: Measurement) -> Subject:

@@ -1,0 +1,175 @@
+"""What the site makes by itself: the API and command-line reference, the navigation, formulas.
+
+MkDocs calls these functions while it builds (see mkdocs.yml). A new module, recipe, sampler or
+command appears in the reference without a word here.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "zspace"
+
+GUIDE = (
+    "concepts", "methods", "data", "training", "sampling", "measuring", "comparing", "novelty",
+    "augmenting", "exporting", "reproducing", "extending",
+)  # fmt: skip
+"""Pages of the guide, in the order in which they are read; others follow by name."""
+
+
+def title_of(path: Path) -> str:
+    """The title of a Markdown page: its first heading."""
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else path.stem
+
+
+def rooms() -> dict[str, str]:
+    """The rooms of the package and what is in each, from docs/rooms.txt."""
+    lines = (ROOT / "docs" / "rooms.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split(maxsplit=1) for line in lines)
+
+
+def modules(room: str) -> list[str]:
+    """The modules of a room that have anything to document, by their full names."""
+    folder = SOURCE / room
+    if not folder.is_dir():
+        return [f"zspace.{room}"]
+    paths = sorted(folder.rglob("*.py"))
+    names = [path.relative_to(SOURCE.parent).with_suffix("").parts for path in paths]
+    return [".".join(parts) for parts in names if parts[-1] != "__init__"]
+
+
+def api_page(room: str, about: str) -> str:
+    """The reference of a room: every public name of its modules, from the docstrings."""
+    sections = "\n\n".join(f"::: {name}" for name in modules(room))
+    return f"# zspace.{room}\n\n{about[0].upper()}{about[1:]}.\n\n{sections}\n"
+
+
+def api_index() -> str:
+    """The list of rooms, lowest first, and the door to them."""
+    rows = "\n".join(f"| [{name}]({name}.md) | {about} |" for name, about in rooms().items())
+    return (
+        "# API reference\n\n"
+        "The front door is `zspace` itself: `train`, `resume` and `load` of [api](api.md), "
+        "`fit_sampler` of [generation](generation.md), `evaluate` of "
+        "[evaluation](evaluation.md), and the packages `core`, `data`, `functional`, `metrics` "
+        "and `samplers`. A module imports only from the rooms above its own in this table.\n\n"
+        f"| room | what is in it |\n|---|---|\n{rows}\n"
+    )
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command of the command line, by name, in the order of its help."""
+    from zspace.cli import cli
+
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def help_of(name: str, command: click.Command) -> str:
+    """A command's own help, as `zspace NAME --help` prints it."""
+    parent = click.Context(click.Group("zspace"), info_name="zspace")
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=90)
+    context.help_option_names = ["-h", "--help"]
+    return f"```text\n{command.get_help(context)}\n```"
+
+
+def cli_pages() -> dict[str, str]:
+    """The command-line reference: a page of all commands, and one of the recipes of `train`."""
+    sections: list[str] = []
+    recipes: list[str] = []
+    for name, command in commands().items():
+        sections.append(f"## zspace {name}\n\n{help_of(name, command)}")
+        if name == "train":
+            assert isinstance(command, click.Group)
+            sections[-1] += "\n\nThe options of every recipe: [recipes](recipes.md).\n"
+            context = click.Context(command)
+            for recipe in command.list_commands(context):
+                made = command.get_command(context, recipe)
+                assert made is not None
+                recipes.append(f"## {recipe}\n\n{help_of(f'train {recipe}', made)}")
+    return {
+        "reference/cli.md": "# Command line\n\n" + "\n\n".join(sections) + "\n",
+        "reference/recipes.md": "# Recipes of zspace train\n\n" + "\n\n".join(recipes) + "\n",
+    }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """The navigation, from the pages that there are."""
+    docs = ROOT / "docs"
+    there = {path.stem: path for path in (docs / "guide").glob("*.md")}
+    order = [name for name in GUIDE if name in there]
+    order += sorted(there.keys() - {*GUIDE})
+    results = sorted((docs / "results").glob("*.md"))
+    tables = sorted((docs / "results").glob("*/*.md"))
+    config.nav = [
+        {"Home": "index.md"},
+        {"Tutorial": "tutorial.md"},
+        {"Guide": [{title_of(there[name]): f"guide/{name}.md"} for name in order]},
+        {
+            "Reference": [
+                {"Command line": "reference/cli.md"},
+                {"Recipes": "reference/recipes.md"},
+                {
+                    "API": [
+                        "reference/api/index.md",
+                        *({name: f"reference/api/{name}.md"} for name in rooms()),
+                    ]
+                },
+            ]
+        },
+        {
+            "Results": [
+                *({title_of(path): f"results/{path.name}"} for path in results),
+                {"Methods and samplers": "matrix.md"},
+                {"Speed": "benchmarks.md"},
+                {
+                    "Tables": [
+                        {f"{path.parent.name}/{path.stem}": str(path.relative_to(docs))}
+                        for path in tables
+                    ]
+                },
+            ]
+        },
+        {"Design": "design.md"},
+    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made from the source."""
+    pages = {"reference/api/index.md": api_index(), **cli_pages()}
+    pages |= {f"reference/api/{name}.md": api_page(name, about) for name, about in rooms().items()}
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_content(html: str, **context: Any) -> str:
+    """Formulas as MathML, which browsers render without a script."""
+
+    def inline(found: re.Match[str]) -> str:
+        return convert(unescaped(found.group(1)))
+
+    def block(found: re.Match[str]) -> str:
+        return convert(unescaped(found.group(1)), display="block")
+
+    html = re.sub(r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, html, flags=re.DOTALL)
+    return re.sub(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', block, html, flags=re.DOTALL)
+
+
+def unescaped(text: str) -> str:
+    """TeX as it was written, before Markdown made it safe for HTML."""
+    for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(escaped, plain)
+    return text.strip()

@@ -1,0 +1,45 @@
+"""Data that Python gives: a name, `Images`, or an array of images or vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from zspace.data.conversion import from_arrays, refit
+from zspace.data.images import Images, Raw, select, split
+from zspace.data.sets import DataOptions, load
+from zspace.errors import InputError
+
+Data = str | Path | Images | npt.NDArray[Any] | Tensor
+"""The types of data that `train` takes."""
+
+
+def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
+    """The data set that `train` is given, split into its parts.
+
+    Args:
+        data: what `train` takes.
+        settings: a run's settings, with all options of the data.
+
+    Raises:
+        InputError: the data can't be found or read, or an option does not suit them.
+    """
+    if isinstance(data, Images):
+        return data
+    if isinstance(data, str | Path):
+        return load(str(data), **asdict(DataOptions.of(settings)))
+    try:
+        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"the data are no array of numbers ({error})") from error
+    raw = Raw({"train": from_arrays(array)})
+    raw = refit(raw, settings["image_size"], settings["channels"])
+    images = split(raw, "the data")
+    classes = [settings["classes"]] if settings["classes"] else None
+    return select(images, classes, settings["train_size"], settings["train_per_class"])
