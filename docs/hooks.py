@@ -6,6 +6,7 @@ command appears in the reference without a word here.
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_content(html: str, **context: Any) -> str:
+def on_page_content(content: str, **context: Any) -> str:
     """Formulas as MathML, which browsers render without a script."""
 
     def inline(found: re.Match[str]) -> str:
@@ -164,12 +165,20 @@ def on_page_content(html: str, **context: Any) -> str:
     def block(found: re.Match[str]) -> str:
         return convert(unescaped(found.group(1)), display="block")
 
-    html = re.sub(r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, html, flags=re.DOTALL)
-    return re.sub(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', block, html, flags=re.DOTALL)
+    content = re.sub(
+        r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, content, flags=re.DOTALL
+    )
+    return re.sub(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', block, content, flags=re.DOTALL)
 
 
 def unescaped(text: str) -> str:
-    """TeX as it was written, before Markdown made it safe for HTML."""
-    for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        text = text.replace(escaped, plain)
+    """TeX as it was written, in the forms that the converter knows."""
+    text = html.unescape(text)
+    for written, known in (
+        ("{aligned}", "{align*}"),
+        ("{gathered}", "{matrix}"),
+        (r"\lVert", r"\|"),  # these would stretch with what is raised behind them
+        (r"\rVert", r"\|"),
+    ):
+        text = text.replace(written, known)
     return text.strip()
