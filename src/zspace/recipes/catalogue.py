@@ -7,6 +7,7 @@ samplers through the entry-point group `zspace.samplers`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -197,10 +198,11 @@ def check_installed(path: Path) -> None:
     """
     header = read_header(path)
     name, package = header.get("sampler"), header.get("package")
-    if isinstance(package, str) and isinstance(name, str) and name not in names():
+    named = isinstance(package, str) and re.fullmatch(r"[\w.-]{1,100}", package)
+    if named and isinstance(name, str) and name not in names():
         raise InputError(
-            f"{path} was fitted by the sampler '{name}' of the package {package}, which is not "
-            f"installed: install it (pip install {package}), or remove the file"
+            f"{path} was fitted by the sampler '{name[:100]}' of the package {package}, which is "
+            f"not installed: install it (pip install {package}) if you trust it, or remove the file"
         )
 
 
