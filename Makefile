@@ -1,13 +1,15 @@
 # make demo: install, train the five systems and a VAE on the bundled digits, leave a picture, a
 #   table and report pages in runs/demo
-# make test: linters, type checker, tests and doctests
+# make test: linters, type checker, doctests and all tests that take seconds
+# make test-slow: killed processes, experiments at smoke, the matrix of long trainings, the browser
+# make test-all: both
 # make docs: the site, into site/
 # make bench: speed against plain PyTorch and pythae
 
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test docs bench clean
+.PHONY: demo test test-slow test-all docs bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -37,7 +39,12 @@ test: .venv/installed-dev
 	.venv/bin/ruff check src tests bench docs/*.py
 	.venv/bin/ruff format --check src tests bench docs/*.py
 	.venv/bin/pyright --pythonpath .venv/bin/python
-	.venv/bin/pytest -n 2 --dist worksteal
+	.venv/bin/pytest -n 2 --dist worksteal -m 'not slow'
+
+test-slow: .venv/installed-dev
+	.venv/bin/pytest -n 2 --dist worksteal -m slow
+
+test-all: test test-slow
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet

@@ -52,8 +52,10 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def _threads() -> None:
+def _alike() -> None:
+    """Every test begins in the same state, whichever ran before it."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

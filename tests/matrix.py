@@ -21,13 +21,14 @@ from zspace.recipes.catalogue import kinds
 DOCS = Path(__file__).parent.parent / "docs" / "matrix.md"
 HEADER = ["recipe", "a code of an image", "own prior", *kinds()]
 ITERATIONS = 60
-FIRST = {"regene": {"classifier_iterations": 30}, "lsrgan": {"vae_iterations": 30}}
+FIRST = {"regene": ("classifier_iterations",), "lsrgan": ("vae_iterations",)}
+"""The options for the iterations of a first stage, which are half of all."""
 
 
-def row(recipe: str, images: Images) -> list[str]:
+def row(recipe: str, images: Images, iterations: int = ITERATIONS) -> list[str]:
     """What a model of this recipe is, after a few iterations, and what its images are drawn by."""
-    options = {**small(recipe), **FIRST.get(recipe, {})}
-    model = zspace.train(recipe, images, iterations=ITERATIONS, device="cpu", **options)
+    options = {**small(recipe), **dict.fromkeys(FIRST.get(recipe, ()), iterations // 2)}
+    model = zspace.train(recipe, images, iterations=iterations, device="cpu", **options)
     some = images.train.take(torch.arange(400))
     z = codes(model, some.x)
     cells = [drawn(made(name, model.latent_dim).fit(z, some.y), model) for name in kinds()]

@@ -28,6 +28,15 @@ def test_every_room_is_there_and_says_what_is_in_it() -> None:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
+def test_tests_mirror_the_rooms() -> None:
+    """Every folder of tests is a room's, or of the documents."""
+    tests = SOURCE.parents[1] / "tests"
+    folders = {p.parent.relative_to(tests).parts[0] for p in tests.rglob("*/test_*.py")}
+    assert folders <= {*ORDER, "docs"}
+    for path in tests.rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST, path
+
+
 def test_few_modules_are_loose() -> None:
     assert len([p for p in SOURCE.glob("*.py") if "__" not in p.name]) <= 7
 

@@ -143,6 +143,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **more}
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
     """At least ten real processes are killed by SIGKILL; the last one ends by itself."""
     train = [
@@ -224,6 +225,7 @@ def launch(processes: int, *arguments: str, **more: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     results = []
@@ -241,6 +243,7 @@ def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None
             assert not torch.equal(value, moved[name]), f"{name} never moved"
 
 
+@pytest.mark.slow
 def test_two_processes_by_the_command_line_leave_one_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     launch(

@@ -11,6 +11,7 @@ def test_what_reproduce_refuses(tmp_path: Path, refused: Callable[..., str]) -> 
     assert "did you mean 'flexae/fig3'" in refused("reproduce", "flexae/fig33", out)
     assert "unknown scale 'huge'" in refused("reproduce", "flexae/fig3", "--scale=huge", out)
     assert "no --data" in refused("reproduce", "flexae/fig3", "--data=mnist", out)
+    assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")
     assert "name is missing" in refused("reproduce")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").write_text("mine")

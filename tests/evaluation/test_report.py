@@ -52,6 +52,7 @@ def test_the_report_holds_everything(page: Path) -> None:
     assert "http" not in text.replace("http-equiv", "")
 
 
+@pytest.mark.slow
 def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
     """Every picture shows, and nothing is asked for: without the policy that would forbid it."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")

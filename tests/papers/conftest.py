@@ -89,7 +89,7 @@ def small_sets() -> Iterator[None]:
         patch.setattr(Classifying, "judges", lambda self: judges)
         for where, name, value in (
             (synthetic, "TRAIN", 900),
-            (synthetic, "TEST", 600),
+            (synthetic, "TEST", 700),
             (curves, "POINTS", 100),
             (densities, "FRESH", 500),
             (search, "FRESH", 40),

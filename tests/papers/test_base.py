@@ -13,6 +13,7 @@ from zspace.metrics import Figure
 from zspace.papers.base import Entry, Scale, published, reproduce
 
 
+@pytest.mark.usefixtures("small_sets")
 def test_a_run_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     scale = {"smoke": Scale({"iterations": 6, "checkpoints": 2}, "6 iterations", "")}
     small = replace(papers.find("flexae/fig3"), scales=scale)

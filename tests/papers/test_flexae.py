@@ -6,20 +6,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tests.conftest import Cli
+from tests.papers.conftest import faces_in
 from zspace import api, papers
 from zspace.core import codes
 from zspace.data.given import images_of
 from zspace.papers.base import Lab, Scale
 from zspace.papers.flexae.pictures import direction
-from zspace.papers.flexae.trained import ATTRIBUTES, trained
+from zspace.papers.flexae.trained import trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure, rows", [("fig2", 6), ("fig3", 8)])
 def test_flexae_figures(tmp_path: Path, cli: Cli, figure: str, rows: int) -> None:
     name, out = f"flexae/{figure}", tmp_path / figure
@@ -51,6 +51,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shelf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows, pictures",
     [
@@ -97,6 +98,7 @@ def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
     assert published()["flexae/table1"]["FlexAE-SR"][DATA.index("cifar10")] == [50.36, 54.61]
 
 
+@pytest.mark.slow
 def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path, cli: Cli) -> None:
     out = tmp_path / "out"
     cli(
@@ -118,22 +120,8 @@ def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path,
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures in CelebA's format: the brightness of half of an image says an attribute."""
-    root = tmp_path_factory.mktemp("faces")
-    folder = root / "img_align_celeba"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    lines = ["80", " ".join(ATTRIBUTES)]
-    for i in range(80):
-        has = generator.integers(0, 2, len(ATTRIBUTES))
-        face = generator.integers(0, 60, (218, 178, 3)).astype(np.uint8)
-        face[:109] += np.uint8(120 * has[-1])
-        Image.fromarray(face).save(folder / f"{i:06}.jpg")
-        lines.append(f"{i:06}.jpg " + " ".join(str(2 * int(h) - 1) for h in has))
-    parts = [f"{i:06}.jpg {0 if i < 60 else 1 if i < 68 else 2}" for i in range(80)]
-    (root / "list_eval_partition.txt").write_text("\n".join(parts) + "\n")
-    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
-    return root
+    """Pictures in CelebA's format."""
+    return faces_in(tmp_path_factory.mktemp("faces"), 80, 60, 8)
 
 
 OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch_size": 8}

@@ -22,6 +22,7 @@ GEN: dict[str, dict[str, object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows", [("table1", 4), ("fig1", 2), ("table2", 7), ("fig3", 2), ("fig4", 3)]
 )
@@ -58,6 +59,7 @@ def test_gen(
     )
 
 
+@pytest.mark.slow
 def test_gen_table3(tmp_path: Path, real_data: Path, cli: Cli) -> None:
     status, _, err = cli(
         "reproduce",

@@ -9,11 +9,9 @@ import pytest
 
 from tests.conftest import Cli
 from zspace import papers
-from zspace.api import run_options
 from zspace.evaluation.measurement import measure_run
 from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
-from zspace.options import checked
 from zspace.papers.base import Lab
 from zspace.papers.lsrgan.trained import Trained, measured_row, rendered, variance_of
 from zspace.storage.run import Run
@@ -51,6 +49,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NAMES = [name for name in papers.EXPERIMENTS if name.startswith("lsrgan/")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
     status, out, err = cli(
@@ -71,8 +70,3 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
     # one VAE serves the other lambdas, one LSR-GAN several figures
     several = ("fig1", "fig4", "fig5", "table1", "table2")
     assert len(set(held["runs"])) == (2 if name.split("/")[1] in several else 1)
-    known = run_options("lsrgan")
-    for scale in papers.find(name).scales.values():
-        given = scale.settings["options"]
-        assert checked(known, given).items() >= given.items()
-    assert papers.find(name).scales["paper"].reductions == ""

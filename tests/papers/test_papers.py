@@ -8,7 +8,9 @@ import pytest
 
 from tests.conftest import Cli
 from zspace import papers
+from zspace.api import run_options
 from zspace.errors import InputError
+from zspace.options import checked
 
 
 def test_the_list_names_every_experiment(cli: Cli) -> None:
@@ -45,3 +47,16 @@ def test_every_table_and_figure_of_the_papers_is_a_command(paper: str) -> None:
     for kind, wanted in (("Table", tables), ("Figure", figures)):
         found = re.findall(rf"{kind}s? (\d+(?: (?:and|to) \d+)?)", said)
         assert wanted <= set().union(*map(spread, found)), kind
+
+
+RECIPES = {"regene": "regene", "lsrgan": "lsrgan", "categorical": "vae-mlp"}
+"""The recipe of each paper whose experiments train one alone."""
+
+
+@pytest.mark.parametrize("name", [n for n in papers.EXPERIMENTS if n.split("/")[0] in RECIPES])
+def test_every_scale_asks_for_what_there_is(name: str) -> None:
+    known = run_options(RECIPES[name.split("/")[0]])
+    for scale in papers.find(name).scales.values():
+        given = scale.settings["options"]
+        assert checked(known, given).items() >= given.items()
+    assert papers.find(name).scales["paper"].reductions == ""

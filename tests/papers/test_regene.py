@@ -11,8 +11,6 @@ from PIL import Image
 
 from tests.conftest import Cli, random_images, width
 from zspace import papers
-from zspace.api import run_options
-from zspace.options import checked
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +21,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 REGENE = [name for name in papers.EXPERIMENTS if name.startswith("regene/")]
 
 
-@pytest.mark.parametrize("name", REGENE)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in REGENE if "digits" in papers.find(n).data])
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
-    experiment = papers.find(name)
-    if "digits" not in experiment.data:
-        pytest.skip(f"{name} needs {', '.join(experiment.data) or 'faces'}")
     status, out, err = cli(
         "reproduce",
         name,
@@ -45,21 +41,14 @@ def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> No
     assert "ours is of" in out
 
 
-@pytest.mark.parametrize("name", REGENE)
-def test_every_scale_asks_for_what_there_is(name: str) -> None:
-    known = run_options("regene")
-    for scale in papers.find(name).scales.values():
-        given = scale.settings["options"]
-        assert checked(known, given).items() >= given.items()
-    assert papers.find(name).scales["paper"].reductions == ""
-
-
-def test_faces_and_folders(
-    cli: Cli, refused: Callable[..., str], real_data: Path, tmp_path: Path
-) -> None:
+def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "regene/fig11 needs --data-dir" in refused(
         "reproduce", "regene/fig11", "--scale=smoke", "--out", tmp_path / "x"
     )
+
+
+@pytest.mark.slow
+def test_faces_and_folders(cli: Cli, real_data: Path, tmp_path: Path) -> None:
     for kind in ("anime", "celeba"):
         (tmp_path / "faces" / kind).mkdir(parents=True)
         for i, image in enumerate(random_images(60, 16, 16, 3, seed=len(kind))):

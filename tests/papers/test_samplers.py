@@ -12,6 +12,7 @@ from zspace.metrics import Figure
 from zspace.papers.samplers.cells import Cells
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 @pytest.mark.parametrize(
     "name, rows",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Cli
 
 
-def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
+@pytest.mark.slow
+def test_systems(tmp_path: Path, cli: Cli) -> None:
     out = tmp_path / "out"
     status, _, err = cli(
         "reproduce",
@@ -28,4 +30,3 @@ def test_systems(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
         "| AE + mixture",
     ]
     assert (out / "systems.png").exists()
-    assert "takes one of mnist" in refused("reproduce", "all/systems", "--data=cifar10")

@@ -78,6 +78,7 @@ def test_a_search_goes_on_where_it_stopped(run: Path, monkeypatch: pytest.Monkey
     assert outcome(tune(run, "medium2", **ask)) == outcome(whole)
 
 
+@pytest.mark.slow
 def test_processes_share_a_search(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "FRESH", 40)
     url = f"sqlite:///{run.parent}/shared.db"
