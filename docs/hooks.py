@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from latex2mathml.converter import convert
+from formulas import font, plain, tex
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "zspace"
@@ -26,11 +29,33 @@ GUIDE = (
 """Pages of the guide, in the order in which they are read; others follow by name."""
 
 
+RESULTS = ("systems", "samplers", "evaluation")
+"""Pages of results that compare systems; those of one paper each follow by name."""
+
+
+WIDE = 8
+"""Columns of a table that fit beside the list of a page's contents."""
+
+
 def title_of(path: Path) -> str:
-    """The title of a Markdown page: its first heading."""
+    """The title of a Markdown page in the navigation: its first heading, up to a colon or comma."""
     text = path.read_text(encoding="utf-8")
     found = re.search(r"^# (.+)$", text, re.MULTILINE)
-    return found.group(1).strip() if found else path.stem
+    return re.split("[:,]", found.group(1))[0].strip() if found else path.stem
+
+
+def in_order(paths: Iterable[Path], first: Sequence[str]) -> list[Path]:
+    """The pages that are named first, in that order, and then the others by name."""
+    rank = {name: place for place, name in enumerate(first)}
+    return sorted(paths, key=lambda path: (rank.get(path.stem, len(rank)), path.stem))
+
+
+def tables_of(result: Path) -> list[dict[str, str]]:
+    """The tables behind a page of results, as the commands wrote them."""
+    folder = result.with_suffix("")
+    return [
+        {path.stem: f"results/{folder.name}/{path.name}"} for path in sorted(folder.glob("*.md"))
+    ]
 
 
 def rooms() -> dict[str, str]:
@@ -108,15 +133,12 @@ def cli_pages() -> dict[str, str]:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The navigation, from the pages that there are."""
     docs = ROOT / "docs"
-    there = {path.stem: path for path in (docs / "guide").glob("*.md")}
-    order = [name for name in GUIDE if name in there]
-    order += sorted(there.keys() - {*GUIDE})
-    results = sorted((docs / "results").glob("*.md"))
-    tables = sorted((docs / "results").glob("*/*.md"))
+    guide = in_order((docs / "guide").glob("*.md"), GUIDE)
+    results = in_order((docs / "results").glob("*.md"), RESULTS)
     config.nav = [
         {"Home": "index.md"},
         {"Tutorial": "tutorial.md"},
-        {"Guide": [{title_of(there[name]): f"guide/{name}.md"} for name in order]},
+        {"Guide": [{title_of(path): f"guide/{path.name}"} for path in guide]},
         {
             "Reference": [
                 {"Command line": "reference/cli.md"},
@@ -135,9 +157,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 {"Methods and samplers": "matrix.md"},
                 {"Speed": "benchmarks.md"},
                 {
-                    "Tables": [
-                        {f"{path.parent.name}/{path.stem}": str(path.relative_to(docs))}
-                        for path in tables
+                    "Tables as the commands wrote them": [
+                        {title_of(path): tables} for path in results if (tables := tables_of(path))
                     ]
                 },
             ]
@@ -148,37 +169,37 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made from the source."""
+    """Add the pages that are made from the source, and the font of formulas."""
     pages = {"reference/api/index.md": api_index(), **cli_pages()}
     pages |= {f"reference/api/{name}.md": api_page(name, about) for name, about in rooms().items()}
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
+    files.append(File.generated(config, "math.woff", content=font()))
     return files
 
 
-def on_page_content(content: str, **context: Any) -> str:
-    """Formulas as MathML, which browsers render without a script."""
+def on_page_markdown(markdown: str, *, page: Page, **context: Any) -> str:
+    """Leave out what takes room beside a page: a list of one page, and contents by wide tables."""
+    wide = any(line.count("|") > WIDE for line in markdown.splitlines())
+    hidden = [*(["navigation"] if page.parent is None else []), *(["toc"] if wide else [])]
+    if hidden:
+        page.meta["hide"] = hidden
+    return markdown
 
-    def inline(found: re.Match[str]) -> str:
-        return convert(unescaped(found.group(1)))
 
-    def block(found: re.Match[str]) -> str:
-        return convert(unescaped(found.group(1)), display="block")
-
-    content = re.sub(
-        r'<span class="arithmatex">\\\((.*?)\\\)</span>', inline, content, flags=re.DOTALL
+def replaced(pattern: str, made: Callable[[str], str], content: str) -> str:
+    """The page with what `made` makes of each formula that the pattern finds."""
+    return re.sub(
+        pattern, lambda found: made(html.unescape(found.group(1))), content, flags=re.DOTALL
     )
-    return re.sub(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', block, content, flags=re.DOTALL)
 
 
-def unescaped(text: str) -> str:
-    """TeX as it was written, in the forms that the converter knows."""
-    text = html.unescape(text)
-    for written, known in (
-        ("{aligned}", "{align*}"),
-        ("{gathered}", "{matrix}"),
-        (r"\lVert", r"\|"),  # these would stretch with what is raised behind them
-        (r"\rVert", r"\|"),
+def on_page_content(content: str, **context: Any) -> str:
+    """Formulas as MathML: TeX of the guide, and the plain ones of docstrings."""
+    for pattern, made in (
+        (r'<span class="arithmatex">\\\((.*?)\\\)</span>', tex),
+        (r'<div class="arithmatex">\\\[(.*?)\\\]</div>', partial(tex, block=True)),
+        (r'<div class="plain-formula">(.*?)</div>', plain),
     ):
-        text = text.replace(written, known)
-    return text.strip()
+        content = replaced(pattern, made, content)
+    return content

@@ -25,7 +25,7 @@ class IOP(DiagonalPosterior[ImplicitPrior]):
     """A VAE whose prior is the aggregated posterior q(z), given by a learned density ratio.
 
         vae    min over E, D of E_x[ -log p(x | z) + KL(q(z | x) || N(0, I)) - T(z) ]
-        ratio  min over T of -E_q log s(T(z)) - E_N(0, I) log(1 - s(T(z)))
+        ratio  min over T of -E_q log s(T(z)) - E_(N(0, I)) log(1 - s(T(z)))
 
     with s the logistic function. T learns log(q(z) / N(z; 0, I)), so that KL - T is, on average,
     KL(q(z | x) || q(z)), the least divergence that any prior can give.

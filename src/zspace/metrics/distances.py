@@ -180,7 +180,7 @@ def kernel_inception_distance(
 def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     """The exact Wasserstein distance W_1 of two sets of equal size.
 
-        W_1 = min over pairings p of (1/N) sum_i ||x_i - y_p(i)||
+        W_1 = min over pairings p of (1/N) sum_i ||x_i - y_(p(i))||
 
     Args:
         x, y: (N, D) each, N above 1. The pairing costs up to N^3 operations, which suits a few

@@ -1,0 +1,108 @@
+"""What the pages say of the code: commands, names and quotations, held against it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from zspace.cli import cli
+from zspace.methods.flexae import FlexAE
+
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "index.md",
+    ROOT / "docs" / "tutorial.md",
+    *sorted((ROOT / "docs" / "guide").glob("*.md")),
+)
+OWN = ("denoising", "laplace")
+"""What docs/guide/extending.md adds as examples."""
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of the pages: `zspace ...` in a block of shell or by itself."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        indented = re.findall(r"^ {4}(zspace .*)$", text, re.MULTILINE)
+        spans = [span.replace("\n", " ") for span in re.findall(r"`(zspace [^`]+)`", text)]
+        for line in [*"\n".join(blocks).splitlines(), *indented, *spans]:
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["zspace"] and not any(word in OWN for word in words):
+                yield f"{page.name}: {line}", words[1:]
+
+
+def options_of(command: click.Command) -> set[str]:
+    """The options of a command, those of samplers included, which its help lists."""
+    names = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    text = command.get_help(click.Context(command, info_name="zspace"))
+    return names | set(re.findall(r"^ +(?:-h, )?(--[a-z0-9-]+)", text, re.MULTILINE)) | {"--help"}
+
+
+def test_every_command_of_the_pages_is_there_with_its_options() -> None:
+    context = click.Context(cli)
+    seen: set[str] = set()
+    for place, words in commands():
+        if words[0].isupper() or words[0].startswith("-"):
+            continue
+        command = cli.get_command(context, words[0])
+        assert command is not None, f"{place}: no such command"
+        seen.add(words[0])
+        rest = words[1:]
+        if isinstance(command, click.Group) and rest and not rest[0].isupper():
+            command = command.get_command(context, rest[0])
+            assert command is not None, f"{place}: no such recipe"
+        known = options_of(command)
+        for word in rest:
+            if word.startswith("--"):
+                assert word.split("=")[0] in known, f"{place}: no option {word}"
+    assert seen == set(cli.list_commands(context)), "each command is in a page"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_of_the_pages_names_what_there_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if ">>>" in block:
+            continue
+        if block.startswith('"'):  # the entry of a table
+            block = f"{{{block}}}"
+        if block.startswith("if ") and "return" in block:
+            block = f"def part():\n{textwrap.indent(block, '    ')}"
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zspace."):
+                if node.module is not None and node.module.endswith(OWN):
+                    continue
+                module = importlib.import_module(node.module or "")
+                for alias in node.names:
+                    assert hasattr(module, alias.name) or importlib.util.find_spec(
+                        f"{node.module}.{alias.name}"
+                    ), f"{page.name}: {node.module} has no {alias.name}"
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 900
+
+
+def test_the_algorithm_of_the_concepts_is_the_code() -> None:
+    text = (ROOT / "docs" / "guide" / "concepts.md").read_text(encoding="utf-8")
+    found = re.search(r"^```python\n(def objectives.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+
+    def body(code: str) -> str:
+        function = ast.parse(textwrap.dedent(code)).body[0]
+        assert isinstance(function, ast.FunctionDef)
+        if ast.get_docstring(function) is not None:
+            del function.body[0]
+        return "\n".join(ast.unparse(statement) for statement in function.body)
+
+    assert body(found.group(1)) == body(inspect.getsource(FlexAE.objectives))
