@@ -1,7 +1,8 @@
 # make demo: install, train the five systems and a VAE on the bundled digits, leave a picture, a
 #   table and report pages in runs/demo
 # make test: linters, type checker, doctests and all tests that take seconds
-# make test-slow: killed processes, experiments at smoke, the matrix of long trainings, the browser
+# make test-slow: killed processes, experiments at smoke, the matrix of long trainings, the site and
+#   the browser, the wheel in an empty environment
 # make test-all: both
 # make docs: the site, into site/
 # make bench: speed against plain PyTorch and pythae

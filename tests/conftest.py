@@ -212,9 +212,13 @@ def small_run(folder: Path, recipe: str = "ae") -> Path:
     return folder
 
 
+LONGEST = ("killed_at_random_times", "test_wheel")
+"""Parts of the names of the tests that take minutes."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first: the others run beside it."""
-    items.sort(key=lambda item: "killed_at_random_times" not in item.name)
+    """The longest tests first: the others run beside them."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
 
 
 class Told(Progress):

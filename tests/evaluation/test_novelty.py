@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -43,3 +45,13 @@ def test_auroc_against_counting() -> None:
     figure = auroc(a, b)
     assert figure.value == pytest.approx(float(wins.mean()))
     assert 0 < figure.error < 0.1
+
+
+def test_auroc_where_a_density_vanishes() -> None:
+    """An infinite score is above every other; NaN is refused."""
+    inf = math.inf
+    inliers, outliers = torch.tensor([0.0, 1.0, inf]), torch.tensor([0.5, inf, inf])
+    # of nine pairs, an outlier is above in 5, level in 2
+    assert auroc(inliers, outliers).value == pytest.approx((5 + 2 / 2) / 9)
+    with pytest.raises(InputError, match="some scores are NaN"):
+        auroc(inliers, torch.tensor([math.nan]))

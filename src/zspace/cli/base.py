@@ -266,9 +266,18 @@ def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.de
 def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sampler:
     """A run's sampler for its model, which is fitted first if the run does not have it."""
     from zspace.generation.fit import read_sampler, refit_sampler
+    from zspace.recipes.catalogue import find
 
+    held = read_sampler(run, name, model)
+    if held is not None:
+        return held
     with progress(quiet) as follow:
-        return read_sampler(run, name, model) or refit_sampler(run, name, model, progress=follow)
+        if find(name).learns:
+            follow.say(
+                f"{run} has no sampler {name} for these weights: fitting it, which may take "
+                "minutes ('zspace fit-sampler' has its options)"
+            )
+        return refit_sampler(run, name, model, progress=follow)
 
 
 def with_decoder(model: LatentModel, name: str | None) -> LatentModel:

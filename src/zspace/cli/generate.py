@@ -244,6 +244,7 @@ def export(
     made = write_generator(decoding, drawn.changed(**options), out, classes=classes)
     inputs = f"noise (N, {made.noise_dim})"
     if made.labels:
-        names = ", ".join(f"{i} {name}" for i, name in made.labels.items())
-        inputs += f", label (N,) of {names}"
+        names = ", ".join(f"{i} = {name}" for i, name in made.labels.items() if name != str(i))
+        inputs += f", label (N,) of {min(made.labels)} to {max(made.labels)}"
+        inputs += f" ({names})" if names else ""
     tell(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's", quiet)

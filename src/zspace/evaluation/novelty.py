@@ -257,13 +257,22 @@ def auroc(inliers: Tensor, outliers: Tensor) -> Figure:
     half.
 
     Args:
-        inliers, outliers: scores (N,) and (M,).
+        inliers, outliers: scores (N,) and (M,), which may be infinite.
+
+    Raises:
+        InputError: a score is NaN.
     """
+    from scipy.stats import rankdata
     from sklearn.metrics import roc_auc_score
+
+    if bool(torch.cat([inliers, outliers]).isnan().any()):
+        raise InputError("some scores are NaN: the density says nothing of these images")
 
     def area(a: Tensor, b: Tensor) -> float:
         truth = torch.cat([torch.zeros(len(a)), torch.ones(len(b))])
-        return float(roc_auc_score(truth.numpy(), torch.cat([a, b]).numpy()))
+        # ranks have the same area, and are finite where a density vanishes
+        ranks = rankdata(torch.cat([a, b]).numpy())
+        return float(roc_auc_score(truth.numpy(), ranks))
 
     groups = min(20, len(inliers) // 2, len(outliers) // 2)
     if groups < 2:
