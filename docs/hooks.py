@@ -81,16 +81,28 @@ def api_page(room: str, about: str) -> str:
 
 
 def api_index() -> str:
-    """The list of rooms, lowest first, and the door to them."""
+    """The names of the package itself, and the list of rooms, lowest first."""
+    import zspace
+
+    names = ((name, getattr(zspace, name)) for name in sorted(zspace.PLACES))
+    front = "\n".join(
+        f"| [`zspace.{name}`][{it.__module__}.{name}] | {first_sentence(it.__doc__ or '')} |"
+        for name, it in names
+    )
     rows = "\n".join(f"| [{name}]({name}.md) | {about} |" for name, about in rooms().items())
+    packages = ", ".join(f"[`{name}`]({name}.md)" for name in zspace.ROOMS)
     return (
         "# API reference\n\n"
-        "The front door is `zspace` itself: `train`, `resume` and `load` of [api](api.md), "
-        "`fit_sampler` of [generation](generation.md), `evaluate` of "
-        "[evaluation](evaluation.md), and the packages `core`, `data`, `functional`, `metrics` "
-        "and `samplers`. A module imports only from the rooms above its own in this table.\n\n"
+        f"The front door is `zspace` itself:\n\n| name | what it does |\n|---|---|\n{front}\n\n"
+        f"The packages {packages} can be used as its attributes, too. A module imports only from "
+        "the rooms above its own in this table:\n\n"
         f"| room | what is in it |\n|---|---|\n{rows}\n"
     )
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a docstring or help text, for a cell of a table."""
+    return re.split(r"(?<=[.])\s", " ".join(text.split()))[0].replace("|", r"\|")
 
 
 def commands() -> dict[str, click.Command]:
@@ -112,8 +124,13 @@ def help_of(name: str, command: click.Command) -> str:
 
 def cli_pages() -> dict[str, str]:
     """The command-line reference: a page of all commands, and one of the recipes of `train`."""
-    sections: list[str] = []
+    listed = "\n".join(
+        f"| [{name}](#zspace-{name}) | {first_sentence(command.help or '')} |"
+        for name, command in commands().items()
+    )
+    sections = [f"| command | what it does |\n|---|---|\n{listed}"]
     recipes: list[str] = []
+    listed_recipes = ["| recipe | what it trains |\n|---|---|"]
     for name, command in commands().items():
         sections.append(f"## zspace {name}\n\n{help_of(name, command)}")
         if name == "train":
@@ -123,10 +140,15 @@ def cli_pages() -> dict[str, str]:
             for recipe in command.list_commands(context):
                 made = command.get_command(context, recipe)
                 assert made is not None
+                listed_recipes.append(
+                    f"| [{recipe}](#{recipe}) | {first_sentence(made.help or '')} |"
+                )
                 recipes.append(f"## {recipe}\n\n{help_of(f'train {recipe}', made)}")
     return {
         "reference/cli.md": "# Command line\n\n" + "\n\n".join(sections) + "\n",
-        "reference/recipes.md": "# Recipes of zspace train\n\n" + "\n\n".join(recipes) + "\n",
+        "reference/recipes.md": "\n\n".join(
+            ["# Recipes of zspace train", "\n".join(listed_recipes), *recipes, ""]
+        ),
     }
 
 
@@ -179,11 +201,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **context: Any) -> str:
-    """Leave out what takes room beside a page: a list of one page, and contents by wide tables."""
-    wide = any(line.count("|") > WIDE for line in markdown.splitlines())
-    hidden = [*(["navigation"] if page.parent is None else []), *(["toc"] if wide else [])]
-    if hidden:
-        page.meta["hide"] = hidden
+    """Leave out the list of a page's contents where a table needs its room."""
+    if any(line.count("|") > WIDE for line in markdown.splitlines()):
+        page.meta["hide"] = ["toc"]
     return markdown
 
 
