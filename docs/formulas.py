@@ -60,7 +60,7 @@ def tex(text: str, *, block: bool = False) -> str:
     ):
         text = text.replace(written, known)
     made = convert(text.strip(), display="block" if block else "inline")
-    made = made.replace("<mi>&#x0007E;</mi>", "<mo>∼</mo>")
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>∼</mo>").replace("<mo>&#x0005E;<", "<mo>ˆ<")
     made = re.sub(
         rf"(<mi>(?:{'|'.join(FUNCTIONS)})</mi>)(?!<mo[^>]*>&#x00028;)", rf"\1{THIN}", made
     )
