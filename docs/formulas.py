@@ -20,15 +20,36 @@ FUNCTIONS = ("log", "exp", "cos", "det", "min", "max")
 """Names that are set apart from their argument, where that has no parentheses."""
 
 SYMBOLS = {
-    "lambda": "λ", "theta": "θ", "mu": "μ", "sigma": "σ", "gamma": "γ", "beta": "β", "alpha": "α",
-    "sum": "∑", "prod": "∏", "int": "∫", "grad": "∇",
-}  # fmt: skip
+    "lambda": "λ",
+    "theta": "θ",
+    "mu": "μ",
+    "sigma": "σ",
+    "gamma": "γ",
+    "beta": "β",
+    "alpha": "α",
+    "sum": "∑",
+    "prod": "∏",
+    "int": "∫",
+    "grad": "∇",
+}
 """Words of plain formulas that stand for a symbol."""
 
 OPERATORS = {
-    "<-": "←", "->": "→", ">=": "≥", "<=": "≤", "!=": "≠", "~": "∼", "-": "−", "*": "∗",
-    "=": "=", "+": "+", "/": "/", "<": "&lt;", ">": "&gt;", ":": ":",
-}  # fmt: skip
+    "<-": "←",
+    "->": "→",
+    ">=": "≥",
+    "<=": "≤",
+    "!=": "≠",
+    "~": "∼",
+    "-": "−",
+    "*": "∗",
+    "=": "=",
+    "+": "+",
+    "/": "/",
+    "<": "&lt;",
+    ">": "&gt;",
+    ":": ":",
+}
 """Operators of plain formulas, and how they are set."""
 
 JOINING = ("of", "over", "and", "or", "with")
@@ -223,9 +244,16 @@ class _Row:
 
 
 CHARACTERS = (
-    *range(0x20, 0x7F), *range(0x391, 0x3CA), 0x3D5, 0x210E, *range(0x1D434, 0x1D468),
-    *range(0x1D6E2, 0x1D71C), 0x1D53C, 0x211D, *map(ord, "−∗∼≈≠≤≥←→↑↓⊤∥‖∣′…⋅∑∏∫∇∂∈∞√±×·’ˆ˜̂̃"),
-)  # fmt: skip
+    *range(0x20, 0x7F),
+    *range(0x391, 0x3CA),
+    0x3D5,
+    0x210E,
+    *range(0x1D434, 0x1D468),
+    *range(0x1D6E2, 0x1D71C),
+    0x1D53C,
+    0x211D,
+    *map(ord, "−∗∼≈≠≤≥←→↑↓⊤∥‖∣′…⋅∑∏∫∇∂∈∞√±×·’ˆ˜̂̃"),
+)
 """What the formulas are made of: letters upright and italic, Greek, operators."""
 
 

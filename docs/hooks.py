@@ -23,9 +23,19 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "zspace"
 
 GUIDE = (
-    "concepts", "methods", "data", "training", "sampling", "measuring", "comparing", "novelty",
-    "augmenting", "exporting", "reproducing", "extending",
-)  # fmt: skip
+    "concepts",
+    "methods",
+    "data",
+    "training",
+    "sampling",
+    "measuring",
+    "comparing",
+    "novelty",
+    "augmenting",
+    "exporting",
+    "reproducing",
+    "extending",
+)
 """Pages of the guide, in the order in which they are read; others follow by name."""
 
 
