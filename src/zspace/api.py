@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from zspace.core import SILENT, Batches, LatentModel, Progress
+from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import NO_FIGURES
 from zspace.data import DataOptions, Images, load_whole
 from zspace.data import load as load_data
@@ -92,7 +92,9 @@ def train(
     }
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return _train(config, images, None if out is None else Path(out), overwrite, progress)
+    return _train(
+        config, images, None if out is None else Path(out), overwrite, as_progress(progress)
+    )
 
 
 def resume(
@@ -114,6 +116,7 @@ def resume(
     Raises:
         InputError: the run, its data or the number of iterations can't be used.
     """
+    progress = as_progress(progress)
     existing = Run(run)
     done = max(existing.checkpoints(), default=0)
     if existing.model_file.exists():

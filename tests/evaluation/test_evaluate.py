@@ -125,3 +125,18 @@ def test_evaluation_knows_the_classifier_and_the_labels(runs: dict[str, Path]) -
     assert rows["convex"]["accuracy"]["value"] > 0.9
     with pytest.raises(InputError, match="needs a model with a classifier of its own"):
         evaluate(runs["vae"], metrics=["classified"], device="cpu")
+
+
+def test_what_python_gives_wrongly_is_refused(runs: dict[str, Path]) -> None:
+    run = runs["ae"]
+    with pytest.raises(InputError, match=r"unknown argument of evaluate 'feature'.*'features'"):
+        zspace.evaluate(run, feature="pixels")
+    with pytest.raises(InputError, match=r"must be a whole number, not 20\.5"):
+        zspace.evaluate(run, n=20.5, device="cpu")
+    with pytest.raises(InputError, match=r"progress must be a zspace\.Progress or a function"):
+        zspace.evaluate(run, progress=3)
+    told: list[object] = []
+    options = {"features": "pixels", "n": 30, "device": "cpu"}
+    found = zspace.evaluate(run, metrics="mse,mae", progress=lambda *a: told.append(a), **options)
+    assert found["rows"][0]["figures"].keys() == {"mse", "mae"}
+    assert told

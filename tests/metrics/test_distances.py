@@ -169,7 +169,7 @@ def test_bad_sets(measure: Callable[[Tensor, Tensor], object]) -> None:
 def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> None:
     x = normal(60, 3)
     for wrong in (x.tolist(), x > 0, x + 0j, x.numpy() > 0):
-        with pytest.raises(InputError, match="expected a torch tensor of real numbers"):
+        with pytest.raises(InputError, match="tensor or a NumPy array of real numbers"):
             measure(x, wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected two sets"):
         measure(x[:, :0], x[:, :0])
@@ -180,6 +180,8 @@ def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> Non
 def test_arrays_are_measured_like_tensors(measure: Callable[[Any, Any], Any]) -> None:
     x, y = normal(60, 3), normal(60, 3, seed=1)
     of_tensors, of_arrays = measure(x, y), measure(x.numpy(), y.numpy()[::-1][::-1])
+    wide = x.double().numpy()
+    assert measure(wide.astype(">f8"), wide.astype(np.longdouble)) is not None
     parts = of_tensors if type(of_tensors) is tuple else (of_tensors,)
     for a, b in zip(parts, of_arrays if type(of_arrays) is tuple else (of_arrays,), strict=True):
         assert not isinstance(b, Tensor)

@@ -96,6 +96,32 @@ def linear(facts, *, iterations: Annotated[int, About("training iterations", lea
     return one_stage(Linear(64, 4), iterations, 32)
 
 
+class Faulty(ByClass):
+    """Fails in as many ways as it has options."""
+
+    def __init__(self, dim, *, way: Annotated[str, About("how it fails")] = "fit") -> None:
+        super().__init__(dim)
+        self.way = way
+
+    def fit(self, z, y=None):
+        if self.way == "fit":
+            raise RuntimeError("boom")
+        self.means = torch.zeros(3 if self.way == "shape" else 0, z.shape[1])
+        return self
+
+    def sample(self, n, label=None, *, generator=None):
+        if self.way == "sample":
+            raise KeyError("no such thing")
+        return torch.full((n, self.means.shape[1]), float("nan"))
+
+
+class Abstract(Density):
+    """Lacks what a sampler must have."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+
+
 no_sampler = dict
 '''
 
@@ -212,3 +238,24 @@ def test_a_package_that_is_no_longer_installed_is_named(
     assert status == 0
     assert "the sampler by-class is left out" in err
     assert "pip install zspace-extras" in err
+
+
+def test_a_faulty_sampler_is_refused_in_a_line(
+    package: Path, cli: Cli, refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    more = "faulty = zspace_extras:Faulty\nabstract = zspace_extras:Abstract\n"
+    (package / "entry_points.txt").write_text(ENTRIES + more)
+    fit = ("fit-sampler", run, "--sampler")
+    whose = "of the package zspace-extras fails: "
+    assert f"'abstract' {whose}TypeError: Can't instantiate" in refused(*fit, "abstract")
+    assert f"'faulty' {whose}RuntimeError: boom" in refused(*fit, "faulty")
+    assert "its fitted means has shape (3, 3)" in refused(*fit, "faulty", "--way=shape")
+    assert not (run / "samplers" / "faulty.safetensors").exists()
+    sample = ("sample", run, "--sampler=faulty", "--out", tmp_path / "x.png")
+    assert cli(*fit, "faulty", "--way=sample")[0] == 0
+    assert f"'faulty' {whose}KeyError" in refused(*sample)
+    assert cli(*fit, "faulty", "--way=nan")[0] == 0
+    assert "drew codes that are NaN or infinite" in refused(*sample)
+    assert not (tmp_path / "x.png").exists()

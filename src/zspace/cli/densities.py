@@ -38,7 +38,8 @@ from zspace.options import check_seed
     help="way to find it: root (of the derivative) or fixed-point",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="seed of the samples")
-def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int) -> None:
+@QUIET
+def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet: bool) -> None:
     """Print GEN's optimal bandwidth h_opt (Table 1), which tells two normal samples apart best.
 
     Codes that GEN matches with it have the variance 1 - h^2, which is 0 if h reaches 1. The least

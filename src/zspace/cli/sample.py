@@ -109,7 +109,7 @@ def sample(
     from zspace.data.images import class_numbers
     from zspace.functional import blockwise
     from zspace.generation.fit import check_sampler
-    from zspace.recipes.catalogue import check_label
+    from zspace.recipes.catalogue import check_label, whose_fault
     from zspace.storage.run import Run
 
     positive("n", n)
@@ -151,7 +151,11 @@ def sample(
     drawn = sampler_of_run(run, sampler, model, quiet).changed(**options)
     assert out is not None
     with torch.no_grad():
-        x = blockwise(decoding.decode, drawn.sample(n, number, generator=generator))
+        with whose_fault(sampler):
+            z = drawn.sample(n, number, generator=generator)
+        if not bool(torch.isfinite(z).all()):
+            raise InputError(f"the sampler {sampler} drew codes that are NaN or infinite")
+        x = blockwise(decoding.decode, z)
     write(out, x, quiet=quiet)
 
 

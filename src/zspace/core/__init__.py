@@ -14,7 +14,7 @@ from zspace.core.models import (
     decoded,
     reconstructions,
 )
-from zspace.core.progress import SILENT, Progress
+from zspace.core.progress import SILENT, Progress, as_progress
 from zspace.core.samplers import Density, Sampler
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Sampler",
     "Terms",
     "Variational",
+    "as_progress",
     "codes",
     "decoded",
     "reconstructions",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+
+from zspace.errors import InputError
 
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 
@@ -39,6 +41,37 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Report a message of one sentence, such as that data were split."""
+
+
+class _Function(Progress):
+    """A plain function that is called with done, total and figures."""
+
+    def __init__(self, function: Callable[[int, int | None, Mapping[str, float]], object]) -> None:
+        self.function = function
+
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        self.function(done, total, figures)
+
+
+def as_progress(given: object) -> Progress:
+    """What is given as a receiver of progress: a `Progress`, or a function of its arguments.
+
+    Raises:
+        InputError: it is neither.
+
+    >>> as_progress(print)(1, 2, {"loss": 0.5})
+    1 2 {'loss': 0.5}
+    """
+    if isinstance(given, Progress):
+        return given
+    if callable(given):
+        return _Function(given)
+    raise InputError(
+        "progress must be a zspace.Progress or a function of (done, total, figures), not "
+        f"{type(given).__name__}"
+    )
 
 
 SILENT = Progress()

@@ -18,17 +18,20 @@ class Sampler(nn.Module, ABC):
     A new sampler that can be fitted to any model's codes and used by every command must define:
 
     - a constructor `(self, dim, *, ...)`, where `dim` is D, the size of a code. Its options are
-      keywords annotated with `zspace.options.About`, from which the options of the command line,
-      their help and their checks follow. Fitted values are buffers, whose shapes follow from the
-      constructor's arguments, since a stored sampler is built before its tensors are read.
+      keywords with a default, such as `width: Annotated[float, About("width", above=0)] = 1.0`
+      (`zspace.options.About`), from which the options of the command line, their help and their
+      checks follow; the names of the commands' own options (`--n`, `--seed`, `--device`, ...) are
+      taken. Fitted values are buffers, whose shapes follow from the constructor's arguments, since
+      a stored sampler is built before its tensors are read.
     - `fit(z, y)`, which takes codes (N, D), float32, and labels (N,), int64, or None, and returns
       the sampler itself.
-    - `sample(n, label, generator=...)`, which returns codes (n, D).
+    - `sample(n, label, generator=...)`, which returns finite codes (n, D) on the sampler's device,
+      all of whose randomness comes from the generator.
 
     A `Density` adds `log_prob`, and a sampler that is `by_label` adds `labels`. One line in
     `zspace.recipes.catalogue.SAMPLERS`, or an entry point of the group `zspace.samplers` in another
-    package, makes it known by name. The attributes below say what else the class can do; commands,
-    help texts and docs read them.
+    package, makes it known by name; zspace's own names win. The attributes below say what else the
+    class can do; commands, help texts and docs read them.
 
     Attributes:
         by_label: whether it can draw codes of one label, if it was fitted to labelled codes.

@@ -8,6 +8,7 @@ images. Generated images are rounded to the 256 levels in which they would be st
 
 from __future__ import annotations
 
+import inspect
 import platform
 import time
 import warnings
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 
 import zspace
-from zspace.core import Classifying
+from zspace.core import Classifying, as_progress
 from zspace.errors import InputError, unknown
 from zspace.evaluation.measurement import (
     CODES,
@@ -33,6 +34,7 @@ from zspace.evaluation.measurement import (
 )
 from zspace.evaluation.metrics import DEFAULT, METRICS
 from zspace.generation.fit import check_sampler, weights_fingerprint
+from zspace.options import comma_names
 from zspace.storage.cache import fingerprint, key
 from zspace.storage.config import comparable
 
@@ -48,7 +50,8 @@ def evaluate(
 
     Args:
         run: the run.
-        metrics: names of `METRICS`; None takes all that apply to the run except fid-inf.
+        metrics: names of `METRICS`, in a list or with commas between them; None takes all that
+            apply to the run except fid-inf.
         samplers: names of samplers; None takes the model's own and those stored in the run, or
             normal and mixture if there are neither.
         options: further arguments of `measure_run`.
@@ -57,11 +60,21 @@ def evaluate(
         InputError: the run, the data, a metric or a sampler can't be used.
     """
     began = time.monotonic()
+    known = inspect.signature(measure_run).parameters.keys() - {"run"}
+    for name in options:
+        if name not in known:
+            raise unknown("argument of evaluate", name, known)
+    if isinstance(metrics, str):
+        metrics = comma_names("metrics", metrics)
+    if isinstance(samplers, str):
+        samplers = comma_names("samplers", samplers)
     for name in metrics or ():
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
     for name in samplers or ():
         check_sampler(run, name)
+    if "progress" in options:
+        options["progress"] = as_progress(options["progress"])
     result = measure(measure_run(run, **options), metrics=metrics, samplers=samplers)
     return {**result, "seconds": round(time.monotonic() - began, 1)}
 

@@ -264,6 +264,8 @@ def lost_samplers(run: Run) -> list[str]:
 def _count(n: int | None, images: Images) -> int:
     there = len(images.test)
     count = min(MOST, there) if n is None else n
+    if not isinstance(count, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"--n must be a whole number, not {count!r}")
     if count < LEAST:
         raise InputError(
             f"{count} samples are too few for an evaluation: {LEAST} at least "
@@ -353,4 +355,6 @@ def generated(
                 z[own.to(device)] = drawn.sample(int(own.sum()), label, generator=seeded)
         else:
             z = drawn.sample(count, generator=seeded)
+    if not bool(torch.isfinite(z).all()):
+        raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
     return Subject(name, GENERATION, decoded(measurement.model, z), z.cpu(), labels)

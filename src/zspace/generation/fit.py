@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from zspace import api
-from zspace.core import SILENT, Batches, Classifying, LatentModel, Progress, Sampler, codes
+from zspace.core import (
+    SILENT,
+    Batches,
+    Classifying,
+    LatentModel,
+    Progress,
+    Sampler,
+    as_progress,
+    codes,
+)
 from zspace.data import Images
 from zspace.errors import InputError
 from zspace.options import options_of
@@ -60,7 +69,7 @@ def fit_sampler(
     """
     chosen = catalogue.sampler_options(name, options or {})  # before the model is read
     model = api.load(run, checkpoint=checkpoint, device=device)
-    return _Fit(Run(run), name, model).make(chosen, precision, None, progress)
+    return _Fit(Run(run), name, model).make(chosen, precision, None, as_progress(progress))
 
 
 def check_sampler(run: str | Path, name: str) -> None:
@@ -233,7 +242,8 @@ class _Fit:
             fitted.to(next(self.model.parameters()).device)
             self._learn(fitted, fitted.batches(z, train.y), chosen, precision, progress)
         else:
-            fitted.fit(z, train.y)
+            with catalogue.whose_fault(self.name):
+                fitted.fit(z, train.y)
         return self.keep(chosen, fitted)
 
     def _learn(
@@ -295,6 +305,7 @@ class _Fit:
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
         """Store a fitted sampler with its options in the run."""
+        self._check_storable({**options, **fitted.found}, fitted)
         header = {
             "sampler": self.name,
             "dim": self.model.latent_dim,
@@ -303,6 +314,23 @@ class _Fit:
         }
         catalogue.save(fitted, self.file, header)
         return self.placed(fitted)
+
+    def _check_storable(self, options: Mapping[str, Any], fitted: Sampler) -> None:
+        """Check that another package's sampler can be built again from its options.
+
+        Raises:
+            InputError: a tensor has another shape than in a sampler that is built anew.
+        """
+        if self.name in catalogue.SAMPLERS:
+            return
+        again = catalogue.make(self.name, self.model.latent_dim, options).state_dict()
+        for name, value in fitted.state_dict().items():
+            if name not in again or again[name].shape != value.shape:
+                raise InputError(
+                    f"the sampler {self.name} can't be stored: its fitted {name} has shape "
+                    f"{tuple(value.shape)}, which does not follow from its constructor's arguments "
+                    "(what fitting finds for an option belongs in `found`)"
+                )
 
     def placed(self, fitted: Sampler) -> Sampler:
         """A sampler on the model's device, with the names of the run's classes.

@@ -40,6 +40,8 @@ def _tensor(value: Any) -> Any:
         return value
     if value.dtype.kind in "iu" and value.dtype != np.uint8:
         value = value.astype(np.int64)
+    elif value.dtype.kind == "f" and value.dtype.str not in ("<f2", "<f4", "<f8"):
+        value = value.astype(np.float64)  # wider numbers, and those of another byte order
     # a copy, since tensors allow neither views that run backwards nor read-only arrays
     return torch.from_numpy(np.array(value)) if value.dtype.kind in "biufc" else value
 

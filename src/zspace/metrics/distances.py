@@ -295,5 +295,5 @@ def real(x: Tensor) -> Tensor:
     """
     if not isinstance(x, Tensor) or x.is_complex() or x.dtype == torch.bool:  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"expected a torch tensor of real numbers, not {kind}")
+        raise InputError(f"expected a torch tensor or a NumPy array of real numbers, not {kind}")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -8,7 +8,8 @@ samplers through the entry-point group `zspace.samplers`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,30 @@ def make(name: str, dim: int, options: Mapping[str, Any] | None = None) -> Sampl
     Raises:
         InputError: the name or an option is unknown, or a value is not allowed.
     """
-    kind = find(name)
-    return kind(dim, **sampler_options(name, options or {}))  # type: ignore[call-arg]
+    kind, chosen = find(name), sampler_options(name, options or {})
+    with whose_fault(name):
+        return kind(dim, **chosen)  # type: ignore[call-arg]
+
+
+@contextmanager
+def whose_fault(name: str) -> Generator[None]:
+    """A context in which another package's sampler is called: what it raises is its fault.
+
+    Raises:
+        InputError: it failed; the message names the sampler, its package and the reason.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        entry = None if name in SAMPLERS else plugins(GROUP).get(name)
+        if entry is None:
+            raise
+        raise InputError(
+            f"the sampler '{name}' of the package {package_of(entry)} fails: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
