@@ -163,7 +163,7 @@ def test_every_command_knows_what_a_package_adds(package: Path, cli: Cli, tmp_pa
     assert np.load(images)["images"].shape == (20, 8, 8)
 
     scores = tmp_path / "scores.csv"
-    status, out, err = cli("novelty", run, "--density=by-class", "--out", scores, "--quiet")
+    status, out, err = cli("novelty", run, "--density=by-class", "--out", scores)
     assert status == 0, err
     assert "by the density by-class" in out
     status, out, err = cli("evaluate", run, "--metrics=accuracy,gap", "--quiet", "--device=cpu")
@@ -234,7 +234,7 @@ def test_a_package_that_is_no_longer_installed_is_named(
     (package / "entry_points.txt").unlink()
     message = refused("sample", run, "--sampler=by-class", "--out", tmp_path / "x.png")
     assert "of the package zspace-extras, which is not installed" in message
-    status, _, err = cli("evaluate", run, "--metrics=gap", "--quiet", "--device=cpu")
+    status, _, err = cli("evaluate", run, "--metrics=gap", "--device=cpu")
     assert status == 0
     assert "the sampler by-class is left out" in err
     assert "pip install zspace-extras" in err

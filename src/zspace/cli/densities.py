@@ -20,6 +20,7 @@ from zspace.cli.base import (
     positive,
     progress,
     say,
+    tell,
 )
 from zspace.errors import InputError, unknown
 from zspace.options import check_seed
@@ -138,21 +139,22 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
         found = score(run, progress=follow, part=part, density=density, **options)
     found.write(out)
     ignored = found.latent_dim - found.scores.rank
-    if bool(ignored.any()):
+    if bool(ignored.any()) and not quiet:
         say(
             f"the decoder ignores up to {int(ignored.max())} of {found.latent_dim} directions at "
             f"{int((ignored > 0).sum())} codes: their volume is held at its least"
         )
-    click.echo(f"{out}: -log p(x) of {len(found.part)} samples, by the density {density}")
+    tell(f"{out}: -log p(x) of {len(found.part)} samples, by the density {density}", quiet)
     if found.part.x.ndim == 4:
         found.draw(out.with_suffix(".png"))
-        click.echo(str(out.with_suffix(".png")))
+        tell(out.with_suffix(".png"), quiet)
     if found.known is None:
         return
     area = found.auroc()
     if area is None:
         which = "all of the samples have" if bool(found.known.any()) else "no sample has"
-        say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
+        if not quiet:
+            say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
     else:
         inside = int(found.known.sum())
         click.echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")

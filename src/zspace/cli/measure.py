@@ -23,6 +23,7 @@ from zspace.cli.base import (
     progress,
     samplers,
     say,
+    tell,
 )
 from zspace.errors import InputError, unknown
 from zspace.options import comma_names
@@ -108,7 +109,8 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
         return
     if run is None:
         raise InputError("the run's folder is missing: zspace evaluate RUN")
-    with progress(options.pop("quiet")) as follow:
+    quiet = options.pop("quiet")
+    with progress(quiet) as follow:
         result = measure(
             run,
             metrics=comma_names("--metrics", metrics),
@@ -119,10 +121,12 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
     path = write_evaluation(run, result)
     print_tables(evaluation_table(result))
     for note in result["notes"]:
-        say(note)
-    click.echo(
+        if not quiet:
+            say(note)
+    tell(
         f"{path}: {result['data']}, features {result['features']}, n = {result['n']} against as "
-        f"many test images, seed {result['seed']}, {result['seconds']:.0f} s"
+        f"many test images, seed {result['seed']}, {result['seconds']:.0f} s",
+        quiet,
     )
 
 
@@ -187,7 +191,7 @@ def compare(
     print_tables(tables)
     if out is not None:
         write_tables(out, "Comparison", tables)
-        click.echo(str(out))
+        tell(out, quiet)
 
 
 @cli.command()
@@ -278,7 +282,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
         findings = look(measurement, generated(measurement, _first_sampler(measurement, None)))
         text = compose(measurement, evaluation, findings, kind=kind)
     write_text(path, text)
-    click.echo(str(path))
+    tell(path, quiet)
 
 
 @cli.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, cli
+from zspace.cli.base import DEVICE, QUIET, cli, tell
 from zspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,6 +86,6 @@ def reproduce(
         shelf=runs,
     )
     print_tables([table])
-    click.echo(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}")
+    tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)
     for picture in sorted(where.glob("*.png")):
-        click.echo(f"  {picture}")
+        tell(f"  {picture}", quiet)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, progress
+from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, progress, tell
 
 
 def tunable() -> list[str]:
@@ -96,4 +96,4 @@ def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
         f"Smallest mean cosine among the trials with a mean accuracy of 0.995: {of_all}.",
     ]
     click.echo(Table(["class", "mean cosine", "accuracy"], rows, notes=notes).markdown())
-    click.echo(f"{run}/samplers/{sampler}.safetensors")
+    tell(f"{run}/samplers/{sampler}.safetensors", quiet)
