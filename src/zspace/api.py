@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import NO_FIGURES
-from zspace.data import DataOptions, Images, load_whole
-from zspace.data import load as load_data
+from zspace.data import DataOptions, Images
 from zspace.data.given import Data, images_of
 from zspace.data.images import Part
+from zspace.data.sets import read, read_whole
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.options import About, Option, checked, options_of
@@ -355,9 +355,9 @@ def data_for(
     if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
     if part == "all":
-        chosen, classes = load_whole(source, **asdict(options))
+        chosen, classes = read_whole(source, options)
     else:
-        images = load_data(source, **asdict(options))
+        images = read(source, options)
         chosen, classes = getattr(images, part), images.classes
     if tuple(chosen.x.shape[1:]) != facts.shape:
         raise InputError(

@@ -6,7 +6,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -20,6 +19,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.browser import opened
 
 pytestmark = pytest.mark.slow
 
@@ -148,9 +149,6 @@ PROBE = """<script>addEventListener("load", () => document.fonts.ready.then(() =
 )
 def test_a_page_in_a_browser(built: Path, tmp_path: Path, page: str, width: int) -> None:
     """Pictures show, formulas have their font, no page is wider than its window."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no Chromium: the site was not opened in a browser")
 
     class Probed(SimpleHTTPRequestHandler):
         def send_head(self) -> Any:
@@ -169,28 +167,8 @@ def test_a_page_in_a_browser(built: Path, tmp_path: Path, page: str, width: int)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Probed, directory=str(built))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        done = subprocess.run(
-            [
-                browser,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"--window-size={width},1000",
-                "--virtual-time-budget=5000",
-                "--dump-dom",
-                f"http://127.0.0.1:{server.server_port}/{page}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        address = f"http://127.0.0.1:{server.server_port}/{page}"
+        done = opened(address, tmp_path / "profile", f"--window-size={width},1000")
         server.shutdown()
     title = re.search(r"<title>seen (.*?)</title>", done.stdout)
     assert title, done.stderr[-2000:]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from tests.browser import opened
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -55,9 +56,6 @@ def test_the_report_holds_everything(page: Path) -> None:
 @pytest.mark.slow
 def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
     """Every picture shows, and nothing is asked for: without the policy that would forbid it."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no Chromium: the report was not opened in a browser")
     probe = """<script>addEventListener("load", () => {
       const asked = performance.getEntriesByType("resource").map(e => e.name)
         .filter(n => !n.startsWith("data:"));
@@ -68,28 +66,7 @@ def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.html"
     copy.write_text(text.replace("</body>", probe))
     log = tmp_path / "net.json"
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--log-net-log={log}",
-            "--dump-dom",
-            "--virtual-time-budget=5000",
-            copy.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = opened(copy.as_uri(), tmp_path / "profile", f"--log-net-log={log}")
     title = re.search(r"<title>widths ([\d,]+) asked (\d+)</title>", done.stdout)
     assert title, done.stderr[-2000:]
     widths = [int(w) for w in title[1].split(",")]

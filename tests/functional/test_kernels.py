@@ -32,7 +32,7 @@ def test_kernel_density_against_scikit_learn_and_a_loop() -> None:
 def test_kernel_density_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     z = normal(70, 3)
     whole = kernel_log_density(z, z, 0.5, leave_one_out=True)
-    monkeypatch.setattr("zspace.functional.kernels.BLOCK", 100)
+    monkeypatch.setattr("zspace.functional.kernels.DISTANCES", 100)
     assert torch.allclose(whole, kernel_log_density(z, z, 0.5, leave_one_out=True))
 
 
@@ -86,7 +86,7 @@ def test_blocks_change_nothing(
     log_target = Normal(DIM).double().log_prob
     whole = kernel_log_density(z, centres, 0.6), kernel_entropy(z, 0.6)
     slope = kernel_jsd_slope(z, other, centres, 0.6, log_target)
-    monkeypatch.setattr("zspace.functional.kernels.BLOCK", rows * M)
+    monkeypatch.setattr("zspace.functional.kernels.DISTANCES", rows * M)
     torch.testing.assert_close(kernel_log_density(z, centres, 0.6), whole[0])
     assert kernel_entropy(z, 0.6) == pytest.approx(whole[1])
     assert kernel_jsd_slope(z, other, centres, 0.6, log_target) == pytest.approx(slope)

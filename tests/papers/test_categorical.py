@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.papers.smoke import reproduced
 from zspace import papers
 from zspace.generation.tuning import search
 
@@ -24,17 +25,4 @@ def test_experiments_run(
     name: str, cli: Cli, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FRESH", 40)
-    status, out, err = cli(
-        "reproduce",
-        name,
-        "--scale=smoke",
-        "--data=digits",
-        "--quiet",
-        "--device=cpu",
-        "--out",
-        tmp_path / "o",
-        "--runs",
-        shelf,
-    )
-    assert status == 0, err
-    assert "ours is of" in out
+    reproduced(cli, name, tmp_path / "o", shelf)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.papers.smoke import reproduced
 from zspace import papers
 from zspace.evaluation.measurement import measure_run
 from zspace.functional import as_float
@@ -52,20 +53,7 @@ NAMES = [name for name in papers.EXPERIMENTS if name.startswith("lsrgan/")]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
-    status, out, err = cli(
-        "reproduce",
-        name,
-        "--scale=smoke",
-        "--data=digits",
-        "--quiet",
-        "--device=cpu",
-        "--out",
-        tmp_path / "o",
-        "--runs",
-        shelf,
-    )
-    assert status == 0, err
-    assert "ours is of" in out
+    reproduced(cli, name, tmp_path / "o", shelf)
     held = json.loads((tmp_path / "o" / "table.json").read_text())
     # one VAE serves the other lambdas, one LSR-GAN several figures
     several = ("fig1", "fig4", "fig5", "table1", "table2")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Cli, random_images, width
+from tests.papers.smoke import reproduced
 from zspace import papers
 
 
@@ -24,21 +25,7 @@ REGENE = [name for name in papers.EXPERIMENTS if name.startswith("regene/")]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in REGENE if "digits" in papers.find(n).data])
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
-    status, out, err = cli(
-        "reproduce",
-        name,
-        "--scale=smoke",
-        "--data=digits",
-        "--quiet",
-        "--device=cpu",
-        "--out",
-        tmp_path / "o",
-        "--runs",
-        shelf,
-    )
-    assert status == 0, err
-    assert (tmp_path / "o" / "table.md").is_file()
-    assert "ours is of" in out
+    reproduced(cli, name, tmp_path / "o", shelf)
 
 
 def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> None:

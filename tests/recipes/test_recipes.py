@@ -11,12 +11,14 @@ import torch
 import zspace
 from zspace import recipes
 from zspace.errors import InputError
+from zspace.recipes import plugins
 
 
 def test_recipes_of_other_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     entry = importlib.metadata.EntryPoint("toy", "tests.recipes.toy:toy", "zspace.recipes")
     broken = importlib.metadata.EntryPoint("broken", "tests.nowhere:x", "zspace.recipes")
-    monkeypatch.setattr(recipes, "entry_points", lambda group: [entry, broken])
+    found = {"zspace.recipes": [entry, broken]}
+    monkeypatch.setattr(plugins, "entry_points", lambda group: found.get(group, []))
     assert recipes.recipes()[-2:] == ["broken", "toy"]
     zspace.train("toy", "digits", out=tmp_path / "run", iterations=3, device="cpu")
     assert zspace.load(tmp_path / "run").encode(torch.rand(1, 1, 8, 8)).shape == (1, 20)

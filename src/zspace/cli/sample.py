@@ -108,8 +108,8 @@ def sample(
 
     from zspace.data.images import class_numbers
     from zspace.functional import blockwise
-    from zspace.generation.fit import check_sampler
-    from zspace.recipes.catalogue import check_label, whose_fault
+    from zspace.generation.fit import check_sampler, draw_codes
+    from zspace.recipes.catalogue import check_label
     from zspace.storage.run import Run
 
     positive("n", n)
@@ -150,11 +150,8 @@ def sample(
         return
     drawn = sampler_of_run(run, sampler, model, quiet).changed(**options)
     assert out is not None
+    z = draw_codes(drawn, sampler, n, number, generator)
     with torch.no_grad():
-        with whose_fault(sampler):
-            z = drawn.sample(n, number, generator=generator)
-        if not bool(torch.isfinite(z).all()):
-            raise InputError(f"the sampler {sampler} drew codes that are NaN or infinite")
         x = blockwise(decoding.decode, z)
     write(out, x, quiet=quiet)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from zspace.data.conversion import from_arrays, refit
 from zspace.data.images import Images, Raw, select, split
-from zspace.data.sets import DataOptions, load
+from zspace.data.sets import DataOptions, read
 from zspace.errors import InputError
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
@@ -33,7 +32,7 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     if isinstance(data, Images):
         return data
     if isinstance(data, str | Path):
-        return load(str(data), **asdict(DataOptions.of(settings)))
+        return read(str(data), DataOptions.of(settings))
     try:
         array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -237,10 +237,7 @@ def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Image
     >>> load("digits", classes="0,1", train_size=100).train.x.shape
     torch.Size([100, 1, 8, 8])
     """
-    chosen = _checked(data_dir, options)
-    images = split(_raw(data, chosen), data)
-    names = comma_names("--classes", chosen.classes)
-    return select(images, names, chosen.train_size, chosen.train_per_class)
+    return read(data, _checked(data_dir, options))
 
 
 def load_whole(
@@ -254,10 +251,21 @@ def load_whole(
     Raises:
         InputError: the data can't be found or read, or an option does not suit them.
     """
-    chosen = _checked(data_dir, options)
-    raw = _raw(data, chosen)
+    return read_whole(data, _checked(data_dir, options))
+
+
+def read(data: str, options: DataOptions) -> Images:
+    """What `load` returns, for options that have been checked."""
+    images = split(_raw(data, options), data)
+    names = comma_names("--classes", options.classes)
+    return select(images, names, options.train_size, options.train_per_class)
+
+
+def read_whole(data: str, options: DataOptions) -> tuple[Part, tuple[str, ...]]:
+    """What `load_whole` returns, for options that have been checked."""
+    raw = _raw(data, options)
     whole = join([part for part in raw.parts.values() if len(part)])
-    names = comma_names("--classes", chosen.classes)
+    names = comma_names("--classes", options.classes)
     if names:
         return choose_classes(whole, raw.classes, names)
     return whole, raw.classes

@@ -27,7 +27,7 @@ from zspace.errors import InputError
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
 from zspace.functional import stream
-from zspace.generation.fit import read_sampler, refit_sampler
+from zspace.generation.fit import draw_codes, read_sampler, refit_sampler
 from zspace.options import check_seed
 from zspace.recipes import catalogue
 from zspace.storage.cache import fingerprint
@@ -345,16 +345,13 @@ def generated(
     device = next(measurement.model.parameters()).device
     count = n or len(measurement.test)
     labels = None
-    with torch.no_grad():
-        seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
-        if drawn.labels and measurement.labels is not None:
-            labels = measurement.labels[torch.arange(count) % len(measurement.labels)]
-            z = torch.empty(count, measurement.model.latent_dim, device=device)
-            for label in labels.unique().tolist():
-                own = labels == label
-                z[own.to(device)] = drawn.sample(int(own.sum()), label, generator=seeded)
-        else:
-            z = drawn.sample(count, generator=seeded)
-    if not bool(torch.isfinite(z).all()):
-        raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
+    seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
+    if drawn.labels and measurement.labels is not None:
+        labels = measurement.labels[torch.arange(count) % len(measurement.labels)]
+        z = torch.empty(count, measurement.model.latent_dim, device=device)
+        for label in labels.unique().tolist():
+            own = labels == label
+            z[own.to(device)] = draw_codes(drawn, name, int(own.sum()), label, seeded)
+    else:
+        z = draw_codes(drawn, name, count, None, seeded)
     return Subject(name, GENERATION, decoded(measurement.model, z), z.cpu(), labels)

@@ -14,7 +14,7 @@ from torch.nn.functional import logsigmoid
 from zspace.errors import InputError
 from zspace.functional.tensors import full_precision
 
-BLOCK = 1 << 24
+DISTANCES = 1 << 24
 """The number of distances held in memory at a time: 64 MiB in single precision."""
 
 
@@ -40,7 +40,7 @@ def kernel_log_density(
         leave_one_out: the queries and the centres are the same set (m at least 2): each query's
             own kernel is left out, and the mean is over the m - 1 others.
 
-    Returns the log densities (N,). They are computed in log space, `BLOCK` distances at a time,
+    Returns the log densities (N,). They are computed in log space, `DISTANCES` distances at a time,
     with or without a gradient; in float64 if the queries are of that type or if the bandwidth is
     too small for float32, else in float32.
 
@@ -113,7 +113,7 @@ def _kernel_moments(
     start = 0
     # the products are in full precision under autocast, too
     with torch.autocast(z.device.type, enabled=False):
-        for block in queries.split(max(1, BLOCK // len(points))):
+        for block in queries.split(max(1, DISTANCES // len(points))):
             weights = torch.addmm(norms, block, points.T, beta=-0.5 / h**2, alpha=1 / h**2)
             if leave_one_out:
                 own = torch.arange(len(block), device=z.device)

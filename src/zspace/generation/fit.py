@@ -14,6 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from zspace import api
 from zspace.core import (
     SILENT,
@@ -166,6 +169,29 @@ def refit_sampler(
         options = read_header(held.file).get("options", {})
     chosen = catalogue.sampler_options(name, options)
     return held.make(chosen, precision, images, progress)
+
+
+@torch.no_grad()
+def draw_codes(
+    sampler: Sampler, name: str, n: int, label: int | None, generator: torch.Generator
+) -> Tensor:
+    """n codes (n, D) of a sampler, which are checked.
+
+    Args:
+        sampler: the sampler.
+        name: its name, for messages.
+        n: the number of codes.
+        label: the label that they are to have; None leaves it open.
+        generator: on the sampler's device.
+
+    Raises:
+        InputError: another package's sampler fails, or the codes are NaN or infinite.
+    """
+    with catalogue.whose_fault(name):
+        z = sampler.sample(n, label, generator=generator)
+    if not bool(torch.isfinite(z).all()):
+        raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
+    return z
 
 
 def keep_sampler(

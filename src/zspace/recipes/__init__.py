@@ -8,7 +8,6 @@ the entry-point group `zspace.recipes`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from zspace.errors import InputError, unknown
@@ -24,6 +23,7 @@ from zspace.recipes.gen import gen
 from zspace.recipes.lsrgan import lsrgan
 from zspace.recipes.maskaae import mask_aae
 from zspace.recipes.pioneer import pioneer
+from zspace.recipes.plugins import entries, load_plugin
 from zspace.recipes.priors import vae_flow, vae_iop, vampprior
 from zspace.recipes.rae import rae
 from zspace.recipes.regene import regene
@@ -31,6 +31,9 @@ from zspace.recipes.two_stage import two_stage_vae
 from zspace.recipes.vae import vae, vae_mlp
 from zspace.recipes.vqvae import vq_vae
 from zspace.recipes.wae import wae, wae_gan
+
+GROUP = "zspace.recipes"
+"""The entry-point group by which other packages add recipes."""
 
 RECIPES: dict[str, Recipe] = {
     "ae": ae,
@@ -62,8 +65,7 @@ RECIPES: dict[str, Recipe] = {
 
 def recipes() -> list[str]:
     """The names of all recipes, including those of other packages."""
-    others = {e.name for e in entry_points(group="zspace.recipes")}
-    return [*RECIPES, *sorted(others - RECIPES.keys())]
+    return [*RECIPES, *sorted(entries(GROUP).keys() - RECIPES.keys())]
 
 
 def find(name: str) -> Recipe:
@@ -77,14 +79,11 @@ def find(name: str) -> Recipe:
         raise InputError(f"a recipe is named by a text, not by {name!r}")
     if name in RECIPES:
         return RECIPES[name]
-    for entry in entry_points(group="zspace.recipes"):
-        if entry.name == name:
-            try:
-                recipe: Recipe = entry.load()
-            except Exception as error:  # another package's code may fail in any way
-                raise InputError(f"the recipe '{name}' of {entry.value} fails: {error}") from error
-            return recipe
-    raise unknown("recipe", name, recipes())
+    entry = entries(GROUP).get(name)
+    if entry is None:
+        raise unknown("recipe", name, recipes())
+    recipe: Recipe = load_plugin(entry, "recipe")
+    return recipe
 
 
 def plan_of(config: Mapping[str, Any], facts: Facts) -> Plan:

@@ -17,7 +17,7 @@ from zspace.core import Density, Sampler
 from zspace.errors import InputError, unknown
 from zspace.methods.two_stage import TwoStageSampler
 from zspace.options import Option, checked, options_of
-from zspace.recipes.plugins import load_plugin, package_of, plugins
+from zspace.recipes.plugins import entries, load_plugin, package_of, source_of
 from zspace.samplers import (
     KDE,
     Convex,
@@ -56,7 +56,7 @@ OWN = ("prior", "target")
 
 def names() -> list[str]:
     """The names of all samplers that can be fitted, including those of other packages."""
-    return [*SAMPLERS, *sorted(plugins(GROUP).keys() - {*SAMPLERS, *OWN})]
+    return [*SAMPLERS, *sorted(entries(GROUP).keys() - {*SAMPLERS, *OWN})]
 
 
 def find(name: str) -> type[Sampler]:
@@ -68,14 +68,13 @@ def find(name: str) -> type[Sampler]:
     """
     if name in SAMPLERS:
         return SAMPLERS[name]
-    entry = None if name in OWN else plugins(GROUP).get(name)
+    entry = None if name in OWN else entries(GROUP).get(name)
     if entry is None:
         raise unknown("sampler", name, names())
     kind: Any = load_plugin(entry, "sampler")
     if not (isinstance(kind, type) and issubclass(kind, Sampler)):
         raise InputError(
-            f"the sampler '{name}' of the package {package_of(entry)} ({entry.value}) is no "
-            "subclass of zspace.core.Sampler"
+            f"the sampler '{name}' of {source_of(entry)} is no subclass of zspace.core.Sampler"
         )
     return kind
 
@@ -148,7 +147,7 @@ def whose_fault(name: str) -> Generator[None]:
     except InputError:
         raise
     except Exception as error:
-        entry = None if name in SAMPLERS else plugins(GROUP).get(name)
+        entry = None if name in SAMPLERS else entries(GROUP).get(name)
         if entry is None:
             raise
         raise InputError(
@@ -208,8 +207,9 @@ def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
         header: the sampler's name, dimension and options. The package of another package's sampler
             is added.
     """
-    entry = plugins(GROUP).get(header["sampler"])
-    whose = {} if entry is None or header["sampler"] in SAMPLERS else {"package": package_of(entry)}
+    name = header["sampler"]
+    entry = None if name in SAMPLERS else entries(GROUP).get(name)
+    whose = {} if entry is None else {"package": package_of(entry)}
     write_tensors(path, sampler.state_dict(), {**header, **whose})
 
 

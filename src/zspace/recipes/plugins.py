@@ -8,7 +8,7 @@ from typing import Any
 from zspace.errors import InputError
 
 
-def plugins(group: str) -> dict[str, EntryPoint]:
+def entries(group: str) -> dict[str, EntryPoint]:
     """The entry points of a group by name; if two packages use the same name, the first counts."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
@@ -19,6 +19,11 @@ def plugins(group: str) -> dict[str, EntryPoint]:
 def package_of(entry: EntryPoint) -> str:
     """The name of the package that an entry point belongs to, as pip knows it."""
     return entry.value.split(":")[0].split(".")[0] if entry.dist is None else entry.dist.name
+
+
+def source_of(entry: EntryPoint) -> str:
+    """Where an entry point comes from, for messages: its package, and what it names."""
+    return entry.value if entry.dist is None else f"the package {entry.dist.name} ({entry.value})"
 
 
 def load_plugin(entry: EntryPoint, kind: str) -> Any:
@@ -35,6 +40,6 @@ def load_plugin(entry: EntryPoint, kind: str) -> Any:
         return entry.load()
     except Exception as error:  # another package's code may fail in any way
         raise InputError(
-            f"the {kind} '{entry.name}' of the package {package_of(entry)} ({entry.value}) can't "
-            f"be loaded: {type(error).__name__}: {error}"
+            f"the {kind} '{entry.name}' of {source_of(entry)} fails: {type(error).__name__}: "
+            f"{error}"
         ) from error
