@@ -256,6 +256,8 @@ def test_a_faulty_sampler_is_refused_in_a_line(
     sample = ("sample", run, "--sampler=faulty", "--out", tmp_path / "x.png")
     assert cli(*fit, "faulty", "--way=sample")[0] == 0
     assert f"'faulty' {whose}KeyError" in refused(*sample)
+    asked = ("--samplers=faulty", "--features=pixels", "--device=cpu", "--quiet")
+    assert f"'faulty' {whose}KeyError" in refused("evaluate", run, *asked)
     assert cli(*fit, "faulty", "--way=nan")[0] == 0
     assert "drew codes that are NaN or infinite" in refused(*sample)
     assert not (tmp_path / "x.png").exists()
