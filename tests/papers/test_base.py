@@ -10,7 +10,8 @@ import pytest
 
 from zspace import papers
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Scale, published, reproduce
+from zspace.papers.base import Scale, reproduce
+from zspace.papers.entries import Entry, published
 
 
 @pytest.mark.usefixtures("small_sets")

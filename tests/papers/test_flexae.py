@@ -91,7 +91,7 @@ def test_flexae_on_images(
 
 
 def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
-    from zspace.papers.base import published
+    from zspace.papers.entries import published
     from zspace.papers.flexae.trained import DATA, SYSTEMS
 
     assert set(SYSTEMS) | {"best GAN", "what"} == set(published()["flexae/table1"])

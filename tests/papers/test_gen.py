@@ -11,7 +11,8 @@ import torch
 
 from tests.conftest import Cli
 from zspace import papers
-from zspace.papers.base import Scale, published
+from zspace.papers.base import Scale
+from zspace.papers.entries import published
 
 GEN: dict[str, dict[str, object]] = {
     "table1": {"dims": (2,), "samples": (250, 500), "trials": 2},

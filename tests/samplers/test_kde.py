@@ -9,7 +9,7 @@ import torch
 
 from tests.functional.plain import plain_log_density
 from zspace.errors import InputError
-from zspace.papers.base import published
+from zspace.papers.entries import published
 from zspace.samplers import KDE, Mixture, Normal
 from zspace.samplers.kde import least_samples, likeliest_bandwidth, optimal_bandwidths
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from zspace.cli.base import DEVICE, QUIET, cli, tell
-from zspace.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 from zspace.cli.printing import print_tables
+from zspace.errors import InputError
 
 
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--list", "listed", is_flag=True, help="list all experiments")
+@click.option(
+    "--claims",
+    is_flag=True,
+    help="print the ledger of the papers' claims and what came of them, as Markdown",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="with --claims: folder of results of this command  [default: those that zspace holds]",
+)
 @click.option(
     "--scale",
     default="small",
@@ -28,6 +35,11 @@ from zspace.cli.printing import print_tables
     "--data",
     metavar="NAME",
     help="data set, if the experiment allows several  [default: its first]",
+)
+@click.option(
+    "--protocol",
+    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time  "
+    "[default: the experiment's first]",
 )
 @click.option("--data-dir", metavar="TEXT", help="folder of the data set's original files")
 @click.option(
@@ -45,8 +57,11 @@ from zspace.cli.printing import print_tables
 def reproduce(
     name: str | None,
     listed: bool,
+    claims: bool,
+    results: Path | None,
     scale: str,
     data: str | None,
+    protocol: str | None,
     data_dir: str | None,
     out: Path | None,
     runs: Path | None,
@@ -70,10 +85,18 @@ def reproduce(
             ran = RAN.get(known.name, "smoke alone")
             click.echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
         return
+    if results is not None and not claims:
+        raise InputError("--results is for --claims")
+    if claims:
+        from zspace.papers.claims import ledger, read_claims, read_results
+
+        click.echo(ledger(read_claims(), read_results(results)), nl=False)
+        return
     if name is None:
         raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")
     experiment = find(name)
     parts = [name.replace("/", "-"), *([data] if data else []), scale]
+    parts += [protocol] if protocol else []
     where = out or Path("reproductions") / "-".join(parts)
     table = perform(
         experiment,
@@ -84,6 +107,7 @@ def reproduce(
         device=device,
         quiet=quiet,
         shelf=runs,
+        protocol=protocol,
     )
     print_tables([table])
     tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from zspace import api
 from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
 from zspace.evaluation.evaluate import versions
-from zspace.metrics import Figure
 from zspace.options import checked, options_of
+from zspace.papers.entries import Entry
 from zspace.recipes import find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header, write_text
 from zspace.storage.run import Run
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+PROTOCOLS = {
+    "defaults": "every system at the defaults of its recipe",
+    "tuned": "every system at the best of a small grid, by the sum of the Frechet distances of "
+    "reconstructed and generated images from the validation images (one training for each point)",
+    "equal-time": "every system at its tuned settings, trained for the same time on one core",
+}
+"""How a comparison chooses the settings of its systems."""
 
 
 @dataclass(frozen=True)
@@ -37,52 +41,20 @@ class Scale:
         settings: the settings that the experiment reads.
         reductions: how the settings fall short of the paper's; empty if they do not.
         cost: about how long a run takes, and on what machine.
+        choices: the settings that the paper leaves open, and what is chosen here.
     """
 
     settings: Mapping[str, Any]
     reductions: str
     cost: str
+    choices: str = ""
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A measured number beside the number that the paper publishes.
-
-    Attributes:
-        what: the model, data set or part of a table that it belongs to.
-        measure: the name of the measure.
-        ours: the measured value and its standard error.
-        by: the features, or the space, in which it was measured.
-        data: the data on which it was measured.
-        n: the number of samples.
-        published, published_error: the paper's value and its error; None if the paper prints none.
-        published_by, published_data: the features and the data of the paper's value.
-    """
-
-    what: str
-    measure: str
-    ours: Figure
-    by: str
-    data: str
-    n: int
-    published: float | None = None
-    published_error: float | None = None
-    published_by: str = ""
-    published_data: str = ""
-
-    def difference(self) -> tuple[float | None, str]:
-        """Our value minus the paper's, and "".
-
-        If they can't be compared, because there is no published value or the features or data
-        differ, it is None, and the reason.
-        """
-        if self.published is None:
-            return None, "the paper prints no number"
-        if self.by != self.published_by:
-            return None, f"other features: {self.by} / {self.published_by}"
-        if self.data != self.published_data:
-            return None, f"other data: {self.data} / {self.published_data}"
-        return self.ours.value - self.published, ""
+    def about(self) -> str:
+        """How the settings stand to the paper's, in a clause or two."""
+        if not self.reductions and not self.choices:
+            return "the settings of the paper"
+        parts = [self.reductions or "the settings of the paper, as far as it gives them"]
+        return "; ".join([*parts, *([f"our choices: {self.choices}"] if self.choices else [])])
 
 
 @dataclass(frozen=True)
@@ -97,6 +69,8 @@ class Experiment:
         data: the named sets that `--data` can choose from, the default first; empty if the
             experiment makes its own data.
         needs: a description of the files that the experiment needs.
+        protocols: the ways to choose its systems' settings, the default first (see
+            `zspace.papers.protocol`); empty if the experiment compares no systems.
     """
 
     name: str
@@ -105,6 +79,11 @@ class Experiment:
     run: Callable[[Lab], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
+    protocols: tuple[str, ...] = ()
+
+
+CHECKPOINTS = ("checkpoint_every", "keep")
+"""Options of training that decide what is kept of it, and not what comes out."""
 
 
 @dataclass
@@ -122,6 +101,7 @@ class Lab:
             `out`.
         more: further values to be stored in table.json, such as a curve.
         runs: the names of the runs that the experiment used.
+        protocol: the way in which the settings of the systems are chosen; "" if none is.
     """
 
     out: Path
@@ -133,9 +113,12 @@ class Lab:
     shelf: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
+    protocol: str = ""
 
     def trained(self, recipe: str, data: str, **options: Any) -> Run:
         """The finished run of a configuration, which is read, resumed or trained.
+
+        Runs that differ only in how many checkpoints were kept are the same.
 
         Args:
             recipe: the recipe's name.
@@ -148,9 +131,11 @@ class Lab:
         own = options_of(find(recipe))
         rest = {name: value for name, value in options.items() if name not in own}
         settings = {**rest, **checked(own, {k: v for k, v in options.items() if k in own})}
-        name = f"{recipe}-{Path(data).stem}-{key([recipe, data, settings])[:8]}"
+        what = {k: v for k, v in settings.items() if k not in CHECKPOINTS}
+        name = f"{recipe}-{Path(data).stem}-{key([recipe, data, what])[:8]}"
         folder = (self.shelf or self.out / "runs") / name
-        self.runs.append(folder.name)
+        if folder.name not in self.runs:
+            self.runs.append(folder.name)
         if folder.exists():
             run = Run(folder)
             if run.model_file.exists():
@@ -179,32 +164,10 @@ class Lab:
         return self.out / f"{name}.png"
 
 
-def mean_and_deviation(values: list[float]) -> Figure:
-    """The mean of values, with their standard deviation in place of an error, as papers print it.
-
-    The deviation of a single value is NaN.
-    """
-    each = torch.tensor(values, dtype=torch.float64)
-    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
-
-
-def over_seeds(each: Sequence[Figure]) -> Figure:
-    """The mean of several trainings' figures and their deviation; a single figure unchanged."""
-    return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
-
-
 def known_to(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of some settings for which a recipe, or training itself, has an option."""
     known = api.run_options(recipe)
     return {name: value for name, value in settings.items() if name in known}
-
-
-@cache
-def published() -> dict[str, Any]:
-    """The numbers that the five papers publish, by table or figure."""
-    text = files("zspace.papers").joinpath("published.json").read_text(encoding="utf-8")
-    numbers: dict[str, Any] = json.loads(text)
-    return numbers
 
 
 def reproduce(
@@ -217,6 +180,7 @@ def reproduce(
     device: Device = "auto",
     quiet: bool = False,
     shelf: Path | None = None,
+    protocol: str | None = None,
 ) -> Table:
     """Run an experiment, which writes table.md, table.json and pictures.
 
@@ -230,20 +194,27 @@ def reproduce(
         quiet: whether to show no progress.
         shelf: the folder of trained runs, whose finished ones are reused; None means runs/ in
             `out`.
+        protocol: one of the experiment's protocols; None takes the first.
 
     Returns the table.
     Raises:
-        InputError: the scale is unknown, the experiment does not take the data, or the folder holds
-            something else.
+        InputError: the scale is unknown, the experiment does not take the data or the protocol, or
+            the folder holds something else.
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)
+    if protocol is not None and protocol not in experiment.protocols:
+        if experiment.protocols:
+            raise unknown("protocol", protocol, experiment.protocols)
+        raise InputError(f"{experiment.name} compares no systems: it takes no --protocol")
+    protocol = protocol or next(iter(experiment.protocols), "")
     if data is not None and data not in experiment.data:
         may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
         raise InputError(f"{experiment.name} takes {may}, not {data}")
     chosen = experiment.scales[scale]
     mark = out / "experiment.json"
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
+    whose |= {"protocol": protocol} if protocol else {}
     if mark.is_file():
         try:
             held = json.loads(mark.read_text(encoding="utf-8"))
@@ -263,6 +234,7 @@ def reproduce(
         device,
         quiet,
         shelf,
+        protocol=protocol,
     )
     entries = experiment.run(lab)
     seconds = round(time.monotonic() - began, 1)
@@ -271,9 +243,11 @@ def reproduce(
     stored = {
         **whose,
         "about": experiment.about,
+        "data": lab.data,
         "reductions": chosen.reductions,
+        "choices": chosen.choices,
         "settings": dict(chosen.settings),
-        "entries": [_stored(entry) for entry in entries],
+        "entries": [entry.as_json() for entry in entries],
         "runs": lab.runs,
         "seconds": seconds,
         "versions": versions(),
@@ -281,24 +255,6 @@ def reproduce(
     }
     write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
     return table
-
-
-def _stored(entry: Entry) -> dict[str, Any]:
-    difference, reason = entry.difference()
-    return {
-        "what": entry.what,
-        "measure": entry.measure,
-        "ours": entry.ours.as_json(),
-        "by": entry.by,
-        "data": entry.data,
-        "n": entry.n,
-        "published": entry.published,
-        "published_error": entry.published_error,
-        "published_by": entry.published_by,
-        "published_data": entry.published_data,
-        "difference": difference,
-        "reason": reason,
-    }
 
 
 def _table(
@@ -318,15 +274,15 @@ def _table(
             theirs = f"{e.published:g}{error}"
         source = f"{e.published_by}; {e.published_data}" if e.published is not None else ""
         shown = reason if difference is None else f"{difference:+.3g}"
-        rows.append(
-            [e.what, e.measure, str(e.ours), f"{e.by}; {e.data}; n = {e.n}", theirs, source, shown]
-        )
+        of = [e.by, e.data, *([f"trained on {e.part}"] if e.part else []), f"n = {e.n}"]
+        ours = [str(e.ours), e.uncertainty, "; ".join(of)]
+        rows.append([e.what, e.measure, *ours, theirs, source, shown])
     notes = [
         experiment.about,
-        f"Scale {scale}: {chosen.reductions or 'the settings of the paper'}.",
-        f"Number of seeds: {lab.settings.get('seeds', 1)}. This call took {seconds:g} s; "
-        "finished runs are reused.",
+        f"Scale {scale}: {chosen.about()}.",
+        *([f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}."] if lab.protocol else []),
+        f"This call took {seconds:g} s; finished runs are reused.",
         *lab.more.get("notes", []),
     ]
-    header = ["", "measure", "ours", "ours is of", "published", "published is of", "difference"]
-    return Table(header, rows, notes=notes)
+    header = ["", "measure", "ours", "± is the", "ours is of", "published", "published is of"]
+    return Table([*header, "difference"], rows, notes=notes)

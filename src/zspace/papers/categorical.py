@@ -17,7 +17,8 @@ from zspace.generation.fit import read_sampler
 from zspace.generation.tuning.objective import Objective, below_bar
 from zspace.generation.tuning.search import FRESH, Tuned, tune
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Experiment, Lab, Scale, published
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry, published
 from zspace.samplers import Classwise
 from zspace.storage.run import Run
 

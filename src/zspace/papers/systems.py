@@ -22,7 +22,8 @@ from zspace.evaluation.measurement import (
 )
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Experiment, Lab, Scale, over_seeds
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry, over_seeds
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
 from zspace.papers.flexae.pictures import (
     attribute_grid,
     fig4,

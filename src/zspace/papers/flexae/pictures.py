@@ -16,7 +16,8 @@ from zspace.errors import InputError
 from zspace.evaluation.measurement import measure_run
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float, blockwise
-from zspace.papers.base import Entry, Lab
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry
 from zspace.papers.flexae.trained import ATTRIBUTES, error, seeded, shown, trained
 from zspace.storage.run import Run
 

@@ -17,7 +17,8 @@ from zspace.data.synthetic import true_latents
 from zspace.display import plots
 from zspace.functional import blockwise
 from zspace.metrics import Figure, frechet_distance, jackknife, wasserstein_distance
-from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
 from zspace.storage.run import Run
 
 POINTS = 1000

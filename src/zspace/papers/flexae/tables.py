@@ -7,7 +7,8 @@ from typing import Any
 from zspace.core import codes
 from zspace.evaluation.measurement import GENERATION, generated, measure_run
 from zspace.metrics import Figure, mean_figure, memorisation_score
-from zspace.papers.base import Entry, Lab, over_seeds, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, over_seeds, published
 from zspace.papers.flexae.trained import (
     as_published,
     column_of,

@@ -13,7 +13,8 @@ from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, measure_run
 from zspace.functional import as_float
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Lab, known_to, over_seeds
+from zspace.papers.base import Lab, known_to
+from zspace.papers.entries import Entry, over_seeds
 from zspace.storage.run import Run
 
 DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")

@@ -13,7 +13,8 @@ from torch import Tensor
 from zspace.display import plots
 from zspace.functional import kernel_jsd, stream
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Lab, mean_and_deviation, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.samplers import Mixture, Normal
 from zspace.samplers.kde import optimal_bandwidths
 

@@ -17,7 +17,8 @@ from zspace.evaluation.novelty import auroc, error_variance, novelty
 from zspace.functional import as_float, blockwise, kernel_entropy, whitened
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
-from zspace.papers.base import Entry, Lab, mean_and_deviation, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.samplers.kde import likeliest_bandwidth
 from zspace.storage.run import Run
 

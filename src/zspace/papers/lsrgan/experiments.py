@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
 from zspace.papers.lsrgan.figures import cifar10, fig1, fig2, fig3, fig4, fig5, fig9, table1, table2
 from zspace.papers.lsrgan.trained import BETAS
 

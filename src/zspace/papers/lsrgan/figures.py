@@ -11,7 +11,8 @@ from torch import Tensor
 from zspace.display import plots
 from zspace.evaluation.measurement import generated
 from zspace.metrics import frechet_distance, jackknife
-from zspace.papers.base import Entry, Lab, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, published
 from zspace.papers.lsrgan.trained import (
     DECODERS,
     UNIT,

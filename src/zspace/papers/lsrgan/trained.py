@@ -14,7 +14,8 @@ from zspace.evaluation.measurement import RECONSTRUCTION, Measurement, Subject, 
 from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import Figure, accuracy, mean_figure, mean_squared_error, sharpness
-from zspace.papers.base import Entry, Lab, mean_and_deviation, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from zspace.papers.base import Entry, Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
 from zspace.papers.regene.figures import fig3, fig5, fig6, fig15b
 from zspace.papers.regene.losses import fig16, fig17
 from zspace.papers.regene.pictures import closest, fig7, fig11, one, sheet_of

@@ -18,7 +18,8 @@ from zspace.features.extract import find_extractor
 from zspace.functional import as_float, as_stored, convex, of_stored
 from zspace.generation import gallery, maps
 from zspace.metrics import accuracy, linear_probe, mean_figure
-from zspace.papers.base import Entry, Lab, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, published
 from zspace.papers.regene.trained import (
     Spaces,
     both,

@@ -20,7 +20,8 @@ from zspace.generation.combine import augmented, write_labelled
 from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.regene import ReGeneNets
-from zspace.papers.base import Entry, Lab, mean_and_deviation, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import Spaces, both, frechet, judged, own_accuracy, trained
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for

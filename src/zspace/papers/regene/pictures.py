@@ -11,7 +11,8 @@ import torch
 from zspace.errors import InputError
 from zspace.generation import gallery
 from zspace.metrics import mean_figure
-from zspace.papers.base import Entry, Lab
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry
 from zspace.papers.regene.trained import both, trained
 
 

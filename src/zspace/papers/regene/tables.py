@@ -12,7 +12,8 @@ from zspace.evaluation.measurement import generated, reconstructed
 from zspace.features.weights import find_weights
 from zspace.generation import maps
 from zspace.metrics import Figure, inception_score
-from zspace.papers.base import Entry, Lab, published
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, published
 from zspace.papers.regene.trained import (
     COLUMNS,
     Spaces,

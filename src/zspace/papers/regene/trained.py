@@ -29,7 +29,8 @@ from zspace.metrics import (
     mean_absolute_error,
     mean_figure,
 )
-from zspace.papers.base import Entry, Lab, known_to
+from zspace.papers.base import Lab, known_to
+from zspace.papers.entries import Entry
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 

@@ -19,7 +19,8 @@ from zspace.evaluation.measurement import Measurement, Subject, generated, recon
 from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import Entry, Lab, mean_and_deviation, over_seeds
+from zspace.papers.base import Lab
+from zspace.papers.entries import Entry, mean_and_deviation, over_seeds
 from zspace.papers.samplers.cells import (
     COLUMNS,
     CONDITIONAL,

@@ -1,0 +1,122 @@
+"""The entries of a table: measured numbers beside published ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+
+from zspace.metrics import Figure
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A measured number beside the number that the paper publishes.
+
+    Attributes:
+        what: the model, data set or part of a table that it belongs to.
+        measure: the name of the measure.
+        ours: the measured value with its uncertainty, of which `repeats` says what it is.
+        by: the features, or the space, in which it was measured.
+        data: the data on which it was measured, set and part, such as "mnist test".
+        n: the number of samples.
+        published, published_error: the paper's value and its error; None if the paper prints none.
+        published_by, published_data: the features and the data of the paper's value.
+        repeats: over how many repetitions the uncertainty is a standard deviation; with 1, it is
+            the standard error of one measurement.
+        repeated: what was repeated.
+        part: which part of the paper's training data the model was trained on, if not the whole.
+    """
+
+    what: str
+    measure: str
+    ours: Figure
+    by: str
+    data: str
+    n: int
+    published: float | None = None
+    published_error: float | None = None
+    published_by: str = ""
+    published_data: str = ""
+    repeats: int = 1
+    repeated: str = "training"
+    part: str = ""
+
+    def difference(self) -> tuple[float | None, str]:
+        """Our value minus the paper's, and "".
+
+        If they can't be compared, because there is no published value, or the features, the data
+        or the amount of training data differ, it is None, and the reason.
+        """
+        if self.published is None:
+            return None, "the paper prints no number"
+        if self.by != self.published_by:
+            return None, f"other features: {self.by} / {self.published_by}"
+        if self.data != self.published_data:
+            return None, f"other data: {self.data} / {self.published_data}"
+        if self.part:
+            return None, f"trained on a part: {self.part}"
+        return self.ours.value - self.published, ""
+
+    @property
+    def uncertainty(self) -> str:
+        """What the number after ± is: a deviation or an error; "" if there is none."""
+        if math.isnan(self.ours.error):
+            return ""
+        if self.repeats == 1:
+            return "error of the measurement"
+        return f"deviation over {self.repeats} {self.repeated}s"
+
+    @property
+    def error(self) -> float:
+        """The standard error of the value, NaN if it is unknown."""
+        return self.ours.error / math.sqrt(self.repeats)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as table.json stores it."""
+        difference, reason = self.difference()
+        return {
+            "what": self.what,
+            "measure": self.measure,
+            "ours": self.ours.as_json(),
+            "repeats": self.repeats,
+            "repeated": self.repeated,
+            "part": self.part,
+            "by": self.by,
+            "data": self.data,
+            "n": self.n,
+            "published": self.published,
+            "published_error": self.published_error,
+            "published_by": self.published_by,
+            "published_data": self.published_data,
+            "difference": difference,
+            "reason": reason,
+        }
+
+
+def mean_and_deviation(values: list[float]) -> Figure:
+    """The mean of values, with their standard deviation in place of an error, as papers print it.
+
+    The deviation of a single value is NaN.
+    """
+    each = torch.tensor(values, dtype=torch.float64)
+    return Figure(float(each.mean()), float(each.std()) if len(each) > 1 else math.nan)
+
+
+def over_seeds(each: Sequence[Figure]) -> Figure:
+    """The mean of several trainings' figures and their deviation; a single figure unchanged."""
+    return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The numbers that the five papers publish, by table or figure."""
+    text = files("zspace.papers").joinpath("published.json").read_text(encoding="utf-8")
+    numbers: dict[str, Any] = json.loads(text)
+    return numbers
