@@ -39,6 +39,6 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
         raise InputError(f"the data are no array of numbers ({error})") from error
     raw = Raw({"train": from_arrays(array)})
     raw = refit(raw, settings["image_size"], settings["channels"])
-    images = split(raw, "the data")
+    images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None
     return select(images, classes, settings["train_size"], settings["train_per_class"])

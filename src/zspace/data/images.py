@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -103,15 +104,17 @@ def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> npt.NDArray[Any]:
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
-def split(raw: Raw, name: str) -> Images:
+def split(raw: Raw, name: str, validation: float | None = None) -> Images:
     """The three parts of a data set; one that is missing or empty is split off the training part.
 
-    A missing test part is a fifth of the training part, and a missing validation part a tenth of
+    A missing test part is a fifth of the training part, and a missing validation part a share of
     what is left. The choice of samples is always the same, and a note tells of it.
 
     Args:
         raw: what a reader found.
         name: the data set's name.
+        validation: the share of the training part for a missing validation part, in [0, 1); None
+            is a tenth. With 0, that part stays empty.
 
     Raises:
         InputError: there are no training images, or too few to split off a part.
@@ -120,11 +123,15 @@ def split(raw: Raw, name: str) -> Images:
     notes = list(raw.notes)
     if "train" not in parts:
         raise InputError(f"{name} has no training images")
-    for part, share in (("test", 5), ("validation", 10)):
+    for part, share in (("test", 0.2), ("validation", 0.1 if validation is None else validation)):
         if part in parts:
             continue
         train = parts["train"]
-        count = len(train) // share
+        if not share:
+            parts[part] = train.take(torch.arange(0))
+            continue
+        # the share as a fraction: 0.1 * 1797 must not lose a sample to rounding
+        count = int(len(train) * Fraction(str(share)))
         if not count:
             raise InputError(
                 f"{name} has {len(train)} training images: too few to split a {part} part off"

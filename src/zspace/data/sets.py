@@ -214,11 +214,20 @@ class DataOptions:
     crop: Annotated[Literal["128", "140", "none"], About("crop of CelebA's images, in pixels")] = (
         "128"
     )
+    validation: Annotated[
+        float | None,
+        About(
+            "share of the training images to split off for validation, if the data have no such "
+            "part (unset: a tenth)",
+            least=0,
+            most=0.5,
+        ),
+    ] = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> DataOptions:
-        """The options in a run's settings, which must hold all of them."""
-        return cls(**{own.name: settings[own.name] for own in fields(cls)})
+        """The options in a run's settings; one that a run does not know yet has its default."""
+        return cls(**{own.name: settings.get(own.name, own.default) for own in fields(cls)})
 
 
 def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Images:
@@ -256,7 +265,7 @@ def load_whole(
 
 def read(data: str, options: DataOptions) -> Images:
     """What `load` returns, for options that have been checked."""
-    images = split(_raw(data, options), data)
+    images = split(_raw(data, options), data, options.validation)
     names = comma_names("--classes", options.classes)
     return select(images, names, options.train_size, options.train_per_class)
 

@@ -139,7 +139,7 @@ def measure(
         "data": measurement.images.name,
         "test": fingerprint(measurement.images.test.x),
         "reference": fingerprint(measurement.test),
-        "reference_part": "test",
+        "reference_part": measurement.part,
         "n": len(measurement.test),
         "memorisation_n": len(measurement.training),
         "seed": measurement.seed,
@@ -203,7 +203,7 @@ def _measured(
 
 def _pointless(metric: str, subject: str) -> bool:
     """Whether a metric would compare the reference with itself, or images with other labels."""
-    if subject == "test images":
+    if subject in ("test images", "validation images"):
         return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
     return metric == "accuracy"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from zspace.core import (
 )
 from zspace.data import NAMED, Images
 from zspace.data.given import Data, images_of
-from zspace.errors import InputError
+from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
 from zspace.functional import stream
@@ -80,6 +80,7 @@ class Measurement:
         seed: the seed of the choice of images, of generated images and of all estimates.
         checkpoint: the checkpoint whose weights the model has.
         progress: told the progress of extraction and fitting.
+        part: the part of the data that `test` is of: "test" or "validation".
     """
 
     run: Run
@@ -94,6 +95,7 @@ class Measurement:
     seed: int
     checkpoint: str
     progress: Progress
+    part: str = "test"
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def features(self, subject: Subject, output: str = "features") -> Tensor:
@@ -132,7 +134,7 @@ class Measurement:
     @cached_property
     def reference(self) -> Subject:
         """The test images as a subject."""
-        return Subject("test images", DATA, self.test)
+        return Subject(f"{self.part} images", DATA, self.test)
 
     @cached_property
     def memorised(self) -> Subject:
@@ -177,6 +179,7 @@ def measure_run(
     checkpoint: str | int = "last",
     device: str = "auto",
     progress: Progress = SILENT,
+    part: Literal["test", "validation"] = "test",
 ) -> Measurement:
     """The measurement of a run, which loads its model, its data and the features.
 
@@ -192,6 +195,8 @@ def measure_run(
         checkpoint: the checkpoint whose weights to use, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of training a classifier, of extraction and of fitting.
+        part: the part of the data that serves as test images. Settings are chosen on the validation
+            part, so that the test part stays unseen.
 
     Raises:
         InputError: the run, the data or the features can't be used.
@@ -207,7 +212,10 @@ def measure_run(
         raise InputError(
             f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
         )
-    count = _count(n, images)
+    if part not in ("test", "validation"):
+        raise unknown("part of the data", part, ("test", "validation"))
+    reference = images.test if part == "test" else images.validation
+    count = _count(n, images.name, part, len(reference))
     judged = images.is_image and images.train.y is not None and len(images.classes) > 1
     features = features or ("classifier" if judged else "pixels")
     extractor = find_extractor(
@@ -215,7 +223,7 @@ def measure_run(
     )
     if not images.is_image and features == "pixels":
         extractor = replace(extractor, name="vectors")
-    test = images.test.take(choose_rows(len(images.test), count, seed))
+    test = reference.take(choose_rows(len(reference), count, seed))
     mine = min(count, len(images.train) // 2)
     order = choose_rows(len(images.train), 2 * mine, seed)
     others = Subject("training images", DATA, images.train.x[order[mine:]])
@@ -233,6 +241,7 @@ def measure_run(
         seed,
         str(checkpoint),
         progress,
+        part,
     )
 
 
@@ -261,18 +270,17 @@ def lost_samplers(run: Run) -> list[str]:
     return lost
 
 
-def _count(n: int | None, images: Images) -> int:
-    there = len(images.test)
+def _count(n: int | None, name: str, part: str, there: int) -> int:
     count = min(MOST, there) if n is None else n
     if not isinstance(count, int):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"--n must be a whole number, not {count!r}")
     if count < LEAST:
         raise InputError(
             f"{count} samples are too few for an evaluation: {LEAST} at least "
-            f"(the test part of {images.name} has {there})"
+            f"(the {part} part of {name} has {there})"
         )
     if count > there:
-        raise InputError(f"--n {count}: the test part of {images.name} has {there} samples")
+        raise InputError(f"--n {count}: the {part} part of {name} has {there} samples")
     return count
 
 

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.functional import convex, full_precision, squared_error
+from zspace.samplers import Normal
 from zspace.samplers.pushforward import Pushforward, critic_terms
 from zspace.training import adam
 
@@ -34,7 +35,7 @@ BETAS = {
 """Adam's decay rates (Algorithm 1)."""
 
 
-class FlexAE(LatentModel[Pushforward]):
+class FlexAE(LatentModel[Pushforward | Normal]):
     """FlexAE, an autoencoder whose prior is learned by a generator of codes.
 
     Encoder E and decoder D reconstruct; a generator G makes codes from noise; a critic C_z tells
@@ -46,7 +47,8 @@ class FlexAE(LatentModel[Pushforward]):
     Args:
         encoder: E, which maps data to codes (N, m).
         decoder: D, which maps codes to data.
-        prior: the distribution of codes that G makes from noise (N, m).
+        prior: the distribution of codes that G makes from noise (N, m); N(0, I), which nothing
+            moves, serves as a control for what the learned prior is worth.
         latent_critic: C_z, which maps codes to (N, 1).
         image_critic: C_x, which maps images to (N, 1); None for FlexAE without smoothing.
         latent_dim: m, the size of a code.
@@ -67,7 +69,7 @@ class FlexAE(LatentModel[Pushforward]):
         self,
         encoder: nn.Module,
         decoder: nn.Module,
-        prior: Pushforward,
+        prior: Pushforward | Normal,
         latent_critic: nn.Module,
         image_critic: nn.Module | None,
         latent_dim: int,
@@ -84,9 +86,10 @@ class FlexAE(LatentModel[Pushforward]):
         players = {
             "ae": autoencoder,
             "critic": self.latent_critic.parameters(),
-            "generator": self.prior.parameters(),
             "encoder": self.encoder.parameters(),
         }
+        if isinstance(self.prior, Pushforward):
+            players["generator"] = self.prior.parameters()
         if self.image_critic is not None:
             players |= {"regulariser": self.image_critic.parameters(), "ae_reg": autoencoder}
         return {name: adam(p, self.rates[name], BETAS[name]) for name, p in players.items()}
@@ -103,7 +106,7 @@ class FlexAE(LatentModel[Pushforward]):
             x, _ = next(batches)
             noise = batches.normal(m)
             with torch.set_grad_enabled(last):
-                z_hat = self.prior(noise)
+                z_hat = self.prior(noise) if isinstance(self.prior, Pushforward) else noise
             if self.image_critic is None:
                 with torch.no_grad():
                     z = self.encode(x)
@@ -118,7 +121,8 @@ class FlexAE(LatentModel[Pushforward]):
 
         if self.image_critic is not None:
             yield "ae_reg", {"fooling": -full_precision(self.image_critic(x_inp)).mean()}  # Eq. 10
-        yield "generator", {"fooling": -full_precision(self.latent_critic(z_hat)).mean()}  # Eq. 7
+        if isinstance(self.prior, Pushforward):
+            yield "generator", {"fooling": -full_precision(self.latent_critic(z_hat)).mean()}  # 7
         with torch.no_grad():
             self.decode(z_hat)  # for batch norm's running statistics
         yield (

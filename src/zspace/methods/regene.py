@@ -120,13 +120,12 @@ class ReGene(Classifying):
         """The data that the decoder is trained on: the training images' latents, with the images.
 
         It also sets the thresholds tau_c, the mean confidence p(c | x) over the validation images
-        of class c, or over its training images if there are no others.
+        of class c, or over its training images if there are no others. If the data have no
+        validation part (`--validation 0`), the test part serves, as in the paper.
         """
+        held = images.validation if len(images.validation) else images.test
         z = codes(self, images.train.x).cpu()
-        for part, latents in (
-            (images.train, z),
-            (images.validation, codes(self, images.validation.x).cpu()),
-        ):
+        for part, latents in ((images.train, z), (held, codes(self, held.x).cpu())):
             assert part.y is not None
             for label in range(len(images.classes)):
                 own = latents[part.y == label].to(self.thresholds.device)

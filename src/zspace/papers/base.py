@@ -42,12 +42,15 @@ class Scale:
         reductions: how the settings fall short of the paper's; empty if they do not.
         cost: about how long a run takes, and on what machine.
         choices: the settings that the paper leaves open, and what is chosen here.
+        protocols: the ways to choose the settings of compared systems, the default first (see
+            `zspace.papers.protocol`); empty if no systems are compared.
     """
 
     settings: Mapping[str, Any]
     reductions: str
     cost: str
     choices: str = ""
+    protocols: tuple[str, ...] = ()
 
     def about(self) -> str:
         """How the settings stand to the paper's, in a clause or two."""
@@ -69,8 +72,6 @@ class Experiment:
         data: the named sets that `--data` can choose from, the default first; empty if the
             experiment makes its own data.
         needs: a description of the files that the experiment needs.
-        protocols: the ways to choose its systems' settings, the default first (see
-            `zspace.papers.protocol`); empty if the experiment compares no systems.
     """
 
     name: str
@@ -79,7 +80,6 @@ class Experiment:
     run: Callable[[Lab], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
-    protocols: tuple[str, ...] = ()
 
 
 CHECKPOINTS = ("checkpoint_every", "keep")
@@ -194,7 +194,7 @@ def reproduce(
         quiet: whether to show no progress.
         shelf: the folder of trained runs, whose finished ones are reused; None means runs/ in
             `out`.
-        protocol: one of the experiment's protocols; None takes the first.
+        protocol: one of the scale's protocols; None takes the first.
 
     Returns the table.
     Raises:
@@ -203,15 +203,15 @@ def reproduce(
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)
-    if protocol is not None and protocol not in experiment.protocols:
-        if experiment.protocols:
-            raise unknown("protocol", protocol, experiment.protocols)
-        raise InputError(f"{experiment.name} compares no systems: it takes no --protocol")
-    protocol = protocol or next(iter(experiment.protocols), "")
     if data is not None and data not in experiment.data:
         may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
         raise InputError(f"{experiment.name} takes {may}, not {data}")
     chosen = experiment.scales[scale]
+    if protocol is not None and protocol not in chosen.protocols:
+        if chosen.protocols:
+            raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
+        raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
+    protocol = protocol or next(iter(chosen.protocols), "")
     mark = out / "experiment.json"
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
     whose |= {"protocol": protocol} if protocol else {}

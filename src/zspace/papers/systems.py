@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,40 +22,39 @@ from zspace.evaluation.measurement import (
 )
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
 from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.protocol import System, grid, settled
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
-
-@dataclass(frozen=True)
-class System:
-    """A generative model to compare.
-
-    Attributes:
-        recipe: the recipe's name.
-        sampler: the name of the sampler that codes are drawn from, or "prior".
-        options: the recipe's options that define the system.
-    """
-
-    recipe: str
-    sampler: str = "prior"
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
+RATES = (2e-4, 1e-3)
+"""The learning rates of a tuned comparison."""
+LIKELIHOODS = ("squared-error", "bernoulli")
+_RATE = grid(learning_rate=RATES)
+_VAE = grid(learning_rate=RATES, likelihood=LIKELIHOODS)
+_FLEXAE = grid(ae_rate=RATES, generator_rate=(1e-4, 1e-3))
 
 SYSTEMS = {
-    "FlexAE": System("flexae"),
-    "FlexAE-SR": System("flexae-sr"),
-    "GEN": System("gen"),
-    "ReGene": System("regene", "convex", {"perceptual": 0.0}),
-    "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}),
-    "LSR-GAN": System("lsrgan"),
-    "VAE": System("vae"),
-    "WAE-GAN": System("wae-gan"),
-    "two-stage VAE": System("two-stage-vae"),
-    "AE + mixture": System("ae", "mixture"),
-    "RAE + mixture": System("rae", "mixture"),
+    "FlexAE": System("flexae", grid=_FLEXAE),
+    "FlexAE-SR": System("flexae-sr", grid=_FLEXAE),
+    "GEN": System("gen", grid=grid(learning_rate=RATES, latent_dim=(8, 32))),
+    "ReGene": System("regene", "convex", {"perceptual": 0.0}, grid(learning_rate=(None, 1e-3))),
+    "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}, _RATE),
+    "LSR-GAN": System(
+        "lsrgan", grid=grid(learning_rate=RATES, likelihood=("log-mse", "bernoulli"))
+    ),
+    "VAE": System("vae", grid=_VAE),
+    "WAE-GAN": System("wae-gan", grid=_RATE),
+    "two-stage VAE": System("two-stage-vae", grid=_RATE),
+    "AE + mixture": System("ae", "mixture", grid=_RATE),
+    "RAE + mixture": System("rae", "mixture", grid=_RATE),
 }
+"""The compared systems.
+
+The published rates are the recipes' defaults. FlexAE's grid is that of the autoencoder's rate and
+the generator's; GEN's has the paper's size of the code, too, since its kernels see few dimensions.
+"""
 
 COLUMNS = {
     "Frechet, generated": (GENERATION, "fid"),
@@ -71,38 +70,40 @@ SHOWN = 20
 """The number of samples that the picture shows of each system."""
 
 
-def trained(lab: Lab, name: str, seed: int) -> Run:
-    """The run of a system, trained with a seed; a sampler by class is tuned, too."""
-    system = SYSTEMS[name]
-    options = {**system.options, **lab.settings["systems"][name]}
-    run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
-    if system.sampler.startswith("medium"):
-        trials = lab.settings["trials"]
-        tune(
-            run.folder,
-            system.sampler,
-            trials=trials,
-            min_accuracy=lab.settings["accuracy"],
-            device=lab.device,
-        )
-    return run
+def tuned(lab: Lab, name: str, run: Run) -> None:
+    """Search the parameters of a system's sampler, if it is one by class.
+
+    The search has judges of its own, trained on training images.
+    """
+    sampler = SYSTEMS[name].sampler
+    if sampler.startswith("medium"):
+        trials, accuracy = lab.settings["trials"], lab.settings["accuracy"]
+        tune(run.folder, sampler, trials=trials, min_accuracy=accuracy, device=lab.device)
 
 
 def systems(lab: Lab) -> list[Entry]:
     """Train and measure every system in the same way, and draw a picture with a row for each.
 
-    The printed table has a line for each number; systems.md has them side by side.
+    The printed table has a line for each number; systems.md has them side by side, with the
+    settings that the protocol chose.
     """
     entries: list[Entry] = []
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
     by, data, n = "", "", 0
-    for name in lab.settings["systems"]:
+    seeds = lab.settings["seeds"]
+    for name, own in lab.settings["systems"].items():
         found: dict[str, list[Figure]] = {}
-        for seed in range(lab.settings["seeds"].get(name, 1)):
-            run = trained(lab, name, seed)
+        system = SYSTEMS[name]
+        prepare = partial(tuned, lab, name)
+        options = settled(lab, name, system, {**system.options, **own}, prepare)
+        config: Mapping[str, Any] = {}
+        for seed in range(seeds):
+            run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
+            prepare(run)
+            config = run.config
             held = measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
-            sampler = SYSTEMS[name].sampler
+            sampler = system.sampler
             measured = measure(held, metrics=["fid", "prd", "accuracy", "pms"], samplers=[sampler])
             by, data, n = held.extractor.name, held.images.name, len(held.test)
             for row in measured["rows"]:
@@ -114,19 +115,36 @@ def systems(lab: Lab) -> list[Entry]:
             if seed == 0:
                 strips[name] = _strip(held, sampler)
         figures = {c: over_seeds(each) for c, each in found.items()}
-        rows.append([name, *(str(figures.get(c, "")) for c in COLUMNS)])
+        rows.append([name, *chosen(config), *(str(figures.get(c, "")) for c in COLUMNS)])
         entries += [
-            Entry(name, c, f, "pixels" if c == "PMS" else by, data, n) for c, f in figures.items()
+            Entry(name, c, f, "pixels" if c == "PMS" else by, f"{data} test", n, repeats=seeds)
+            for c, f in figures.items()
         ]
     plots.save_strips(lab.picture("systems"), strips)
-    several = [f"{name} ({k})" for name, k in lab.settings["seeds"].items()]
+    what = "deviation over trainings" if seeds > 1 else "error of the measurement"
     notes = [
-        f"{data}, features {by}, n = {n}. ± is the error of the measurement; where there were "
-        f"several trainings, their deviation: {', '.join(several) or 'none'}."
+        f"{data} test, features {by}, n = {n}; trainings of each: {seeds}; ± is the {what}.",
+        f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}.",
     ]
-    table = Table(["", *COLUMNS], rows, notes=notes)
+    table = Table(["", *CHOSEN, *COLUMNS], rows, notes=notes)
     write_text(lab.out / "systems.md", table.markdown())
     return entries
+
+
+CHOSEN = ("rate", "likelihood", "m", "iterations")
+"""The columns of the settings that a protocol chooses."""
+
+
+def chosen(config: Mapping[str, Any]) -> list[str]:
+    """The settings of a run in the columns of `CHOSEN`."""
+    rate = config.get("learning_rate") or config.get("ae_rate")
+    rates = [r for r in (rate, config.get("generator_rate")) if r is not None]
+    return [
+        ", ".join(f"{r:g}" for r in rates) or "the schedule's",
+        str(config.get("likelihood") or config.get("loss") or ""),
+        str(config.get("latent_dim") or ""),
+        f"{config['iterations']:,}",
+    ]
 
 
 def _strip(held: Measurement, name: str) -> Tensor:
@@ -214,10 +232,6 @@ _PAPER: dict[str, dict[str, Any]] = {
     },
     "two-stage VAE": {"iterations": 260_000, "first_iterations": 130_000},
 }
-_ONCE = ("ReGene", "categorical generation", "LSR-GAN")
-_THRICE = {name: 3 for name in _EQUAL if name not in _ONCE}
-"""The number of trainings at scale small, of the systems that have several."""
-
 _TOY: dict[str, dict[str, Any]] = {
     "FlexAE": _fc(20, 3, train_size=300),
     "categorical generation": {"iterations": 20, "hidden": 16, "latent_dim": 3, "train_size": 300},
@@ -231,31 +245,39 @@ EXPERIMENTS = (
         "each.",
         {
             "smoke": Scale(
-                {"systems": _TOY, "seeds": {}, "trials": 4, "accuracy": None, "n": 100},
+                {
+                    "systems": _TOY,
+                    "seeds": 1,
+                    "trials": 4,
+                    "accuracy": None,
+                    "n": 100,
+                    "seconds": 0.1,
+                },
                 "three systems, 20 iterations, 300 images",
                 "a minute",
+                protocols=("tuned", "equal-time", "defaults"),
             ),
             "demo": Scale(
-                {"systems": _DEMO, "seeds": {}, "trials": 60, "accuracy": 0.95},
+                {"systems": _DEMO, "seeds": 1, "trials": 60, "accuracy": 0.95},
                 "made for the digits: a minute of training at most for each system",
                 "8 minutes on 2 cores",
+                protocols=("defaults",),
             ),
             "small": Scale(
-                {"systems": _EQUAL, "seeds": _THRICE, "trials": 60, "accuracy": 0.99},
-                "6,000 iterations of each (the two-stage VAE: in each stage), fully "
-                "connected networks of 256 units; ReGene and LSR-GAN: convolutions of "
-                "16 channels; one training of ReGene, categorical generation and LSR-GAN; bfloat16",
-                "3 hours on a core",
+                {"systems": _EQUAL, "seeds": 3, "trials": 60, "accuracy": 0.99, "seconds": 120},
+                "6,000 iterations of each (the two-stage VAE: in each stage; equal time: two "
+                "minutes of a core), fully connected networks of 256 units; ReGene and LSR-GAN: "
+                "convolutions of 16 channels; bfloat16",
+                "8 hours on a core",
+                protocols=("tuned", "equal-time", "defaults"),
             ),
             "paper": Scale(
-                {
-                    "systems": _PAPER,
-                    "seeds": dict.fromkeys(_PAPER, 3),
-                    "trials": 1000,
-                    "accuracy": 0.995,
-                },
+                {"systems": _PAPER, "seeds": 3, "trials": 1000, "accuracy": 0.995, "seconds": 1e4},
                 "",
                 "about 150 hours on a GPU, by the papers' own figures, not measured",
+                choices="130,000 iterations for the baselines, 100,000 for GEN and categorical "
+                "generation, whose papers name none",
+                protocols=("tuned", "equal-time", "defaults"),
             ),
         },
         systems,

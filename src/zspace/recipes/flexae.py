@@ -9,7 +9,7 @@ from zspace.methods.flexae import RATES, FlexAE
 from zspace.options import About
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, fc_nets, flexae_nets, one_stage
-from zspace.samplers import Pushforward
+from zspace.samplers import Normal, Pushforward
 
 MOMENTUM = 0.01
 """Batch norm's momentum, with which its running statistics average over some hundred passes.
@@ -27,6 +27,10 @@ def flexae(
     smoothing: Annotated[
         bool, About("train with an image critic on interpolations, which is FlexAE-SR")
     ] = False,
+    prior: Annotated[
+        Literal["learned", "normal"],
+        About("prior: learned by a generator, or N(0, I) throughout, as a control"),
+    ] = "learned",
     critic_steps: Annotated[
         int, About("updates of the critics for each update of the other networks", least=1)
     ] = 5,
@@ -76,7 +80,9 @@ def flexae(
     model = FlexAE(
         nets.encoder(),
         nets.decoder(),
-        Pushforward(nets.generator(), nets.latent_dim),
+        Pushforward(nets.generator(), nets.latent_dim)
+        if prior == "learned"
+        else Normal(nets.latent_dim),
         nets.latent_critic(),
         nets.image_critic() if smoothing else None,
         nets.latent_dim,

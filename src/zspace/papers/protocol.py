@@ -1,0 +1,161 @@
+"""How a comparison chooses its systems' settings, so that it compares systems and not settings.
+
+A protocol (see `zspace.papers.base.PROTOCOLS`) is the defaults of the recipes, or the best point of
+a small grid on validation data, at equal iterations or at equal time. Test data choose nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from zspace import api
+from zspace.errors import InputError
+from zspace.evaluation.evaluate import measure
+from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, measure_run
+from zspace.papers.base import Lab
+from zspace.storage.files import write_text
+from zspace.storage.run import Run
+from zspace.training import find_device
+
+Point = Mapping[str, Any]
+ITERATIONS = ("iterations", "first_iterations", "vae_iterations", "classifier_iterations")
+"""The options that say how long the stages of a system are trained."""
+PILOT = 100
+"""The number of iterations that are timed."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A generative model to compare.
+
+    Attributes:
+        recipe: the recipe's name.
+        sampler: the name of the sampler that codes are drawn from, or "prior".
+        options: the recipe's options that define the system.
+        grid: the settings among which a tuned comparison chooses.
+    """
+
+    recipe: str
+    sampler: str = "prior"
+    options: Point = field(default_factory=dict[str, Any])
+    grid: Sequence[Point] = ({},)
+
+
+def grid(**values: Sequence[Any]) -> tuple[Point, ...]:
+    """All combinations of the values of some options."""
+    return tuple(dict(zip(values, point, strict=True)) for point in product(*values.values()))
+
+
+def settled(
+    lab: Lab, name: str, system: System, options: Point, prepare: Callable[[Run], object]
+) -> dict[str, Any]:
+    """The options of a system under the experiment's protocol.
+
+    What was tried and chosen is kept in protocol.json, so that a run that is resumed chooses and
+    times nothing anew, and is stored with the results.
+
+    Args:
+        lab: the experiment's surroundings.
+        name: the system's name.
+        system: the system.
+        options: the options that it has under every protocol, its iterations among them.
+        prepare: called with a trained run before its samplers are measured.
+    """
+    if lab.protocol in ("", "defaults"):
+        return dict(options)
+    path = lab.out / "protocol.json"
+    kept: dict[str, Any] = {}
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    own = kept.setdefault(name, {})
+    if "chosen" not in own:
+        own["tried"] = [
+            tried(lab, system, {**options, **point}, point, prepare) for point in system.grid
+        ]
+        own["chosen"] = best(name, own["tried"])
+        write_text(path, json.dumps(kept, indent=1) + "\n")
+    chosen = {**options, **own["chosen"]}
+    if lab.protocol == "equal-time":
+        # the finished training knows the iterations of its stages that options leave open
+        config = lab.trained(system.recipe, str(lab.data), seed=0, **chosen).config
+        if "seconds per iteration" not in own:
+            own["seconds per iteration"] = seconds_per_iteration(lab, system, chosen, config)
+            write_text(path, json.dumps(kept, indent=1) + "\n")
+        chosen |= lasting(config, lab.settings["seconds"] / own["seconds per iteration"])
+    lab.more.setdefault("protocol of each system", {})[name] = own
+    return chosen
+
+
+def tried(
+    lab: Lab, system: System, options: Point, point: Point, prepare: Callable[[Run], object]
+) -> dict[str, Any]:
+    """A point of the grid with its Frechet distances from the validation images, of one training.
+
+    A point that can't be measured, since its training diverged or nothing can be drawn from it, has
+    the reason instead.
+    """
+    try:
+        run = lab.trained(system.recipe, str(lab.data), seed=0, **options)
+        prepare(run)
+        held = measure_run(
+            run.folder, part="validation", features=lab.settings.get("features"), device=lab.device
+        )
+        measured = measure(held, metrics=["fid"], samplers=[system.sampler])
+    except InputError as error:
+        return {"point": dict(point), "failed": str(error)}
+    by_kind = {row["kind"]: row["figures"]["fid"]["value"] for row in measured["rows"]}
+    return {
+        "point": dict(point),
+        "reconstructed": by_kind[RECONSTRUCTION],
+        "generated": by_kind[GENERATION],
+    }
+
+
+def best(name: str, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The point whose reconstructed and generated images have the least sum of distances.
+
+    Raises:
+        InputError: no point could be measured.
+    """
+    measured = [t for t in each if "failed" not in t]
+    if not measured:
+        raise InputError(f"{name} could be measured with none of its settings: {each[0]['failed']}")
+    return dict(min(measured, key=lambda t: t["reconstructed"] + t["generated"])["point"])
+
+
+def lasting(config: Point, iterations: float) -> dict[str, Any]:
+    """The options of `ITERATIONS`, scaled in proportion so that the total is a given number."""
+    factor = iterations / config["iterations"]
+    return {n: max(1, round(factor * config[n])) for n in ITERATIONS if config.get(n)}
+
+
+def seconds_per_iteration(lab: Lab, system: System, options: Point, config: Point) -> float:
+    """The time of an iteration, as the difference of two short trainings.
+
+    On the CPU it is the process's computing time with one thread, which other processes on the
+    machine hardly change; on a GPU it is the time that passes.
+    """
+    on_cpu = find_device(lab.device).type == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    spent: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for iterations in (PILOT, 3 * PILOT):
+            settings: dict[str, Any] = {**options, "threads": 1, **lasting(config, iterations)}
+            began = clock()
+            api.train(
+                system.recipe,
+                str(lab.data),
+                out=Path(folder) / str(iterations),
+                device=lab.device,
+                data_dir=lab.data_dir,
+                **settings,
+            )
+            spent.append(clock() - began)
+    return (spent[1] - spent[0]) / (2 * PILOT)
