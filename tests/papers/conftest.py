@@ -90,7 +90,7 @@ def small_sets() -> Iterator[None]:
         for where, name, value in (
             (synthetic, "TRAIN", 900),
             (synthetic, "TEST", 700),
-            (curves, "POINTS", 100),
+            (curves, "POINTS", 50),
             (densities, "FRESH", 500),
             (search, "FRESH", 40),
             (categorical, "FRESH", 40),

@@ -53,11 +53,11 @@ SHEETS = " ".join(
     f"{what}-{of}" for what in ("reconstructions", "samples") for of in ("AAE", "GEN", "VAE")
 )
 EXPECTED: dict[str, tuple[int, int, str]] = {
-    "flexae/fig2": (6, 2, "fig2"),
-    "flexae/fig3": (8, 4, "fig3"),
-    "flexae/table1": (28, 14, ""),
+    "flexae/fig2": (12, 3, "fig2"),
+    "flexae/fig3": (10, 5, "fig3"),
+    "flexae/table1": (39, 14, ""),
     "flexae/table2": (14, 7, ""),
-    "flexae/table3": (8, 4, ""),
+    "flexae/table3": (12, 4, ""),
     "flexae/table4": (10, 1, ""),
     "flexae/fig4": (1, 1, "fig4-reconstructions fig4-samples"),
     "flexae/fig5": (1, 1, "interpolations neighbours"),
@@ -117,7 +117,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "lsrgan/table1": (17, 2, "table1"),
     "lsrgan/table2": (9, 2, "fig6"),
     "lsrgan/cifar10": (8, 1, ""),
-    "all/systems": (16, 3, "systems"),
+    "all/systems": (16, 8, "systems"),
     "all/samplers": (163, 2, ""),
     "all/conditional": (32, 2, "conditional"),
     "all/steps": (9, 1, ""),
@@ -145,7 +145,9 @@ def trial_of(experiment: Experiment, **options: Any) -> Experiment:
     settings = capped(experiment.scales["smoke"].settings) | OWN.get(experiment.name, {})
     if options:
         settings["options"] = {**settings["options"], **options}
-    return replace(experiment, scales={"trial": Scale(settings, "a trial", "a second")})
+    protocols = experiment.scales["smoke"].protocols
+    scale = Scale(settings, "a trial", "a second", protocols=protocols)
+    return replace(experiment, scales={"trial": scale})
 
 
 def data_of(experiment: Experiment) -> str | None:

@@ -54,7 +54,11 @@ def grid(**values: Sequence[Any]) -> tuple[Point, ...]:
 
 
 def settled(
-    lab: Lab, name: str, system: System, options: Point, prepare: Callable[[Run], object]
+    lab: Lab,
+    name: str,
+    system: System,
+    options: Point,
+    prepare: Callable[[Run], object] = lambda _: None,
 ) -> dict[str, Any]:
     """The options of a system under the experiment's protocol.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +14,11 @@ from zspace.data.given import images_of
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.errors import InputError
-from zspace.evaluation.measurement import measure_run
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float, blockwise
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
-from zspace.papers.flexae.trained import ATTRIBUTES, error, seeded, shown, trained
+from zspace.papers.flexae.trained import ATTRIBUTES, error, measured_by, seeded, shown, trained
 from zspace.storage.run import Run
 
 
@@ -38,19 +38,32 @@ def samples(lab: Lab) -> list[Entry]:
 
 
 def interpolations(lab: Lab) -> list[Entry]:
-    """Figure 10: rows of interpolations between two test images.
+    """Figure 10: rows of interpolations between the codes of two test images, all decoded.
 
-    The first and last image of a row are real, those between them are decoded from points on the
-    line between the codes.
+    On CIFAR-10, the two images of a row are of one class.
     """
-    run, x, model = shown(lab, 20)
-    sheet = interpolation_rows(model, x[:10], x[10:])
-    plots.save_sheet(lab.picture("interpolations"), *sheet)
+    run, a, b, model = pairs(lab, 10)
+    rows = model.interpolate(a, b, 9)
+    plots.save_sheet(lab.picture("interpolations"), rows.flatten(0, 1), 9)
     return error(lab, run)
 
 
-def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tensor]:
-    """The direction of an attribute in latent space, and test images without and with it.
+def pairs(lab: Lab, n: int) -> tuple[Run, Tensor, Tensor, Any]:
+    """The run of FlexAE-SR, n pairs of test images, and the model."""
+    run, x, model = shown(lab, 2 * n)
+    test = api.run_images(run).test
+    if lab.data != "cifar10" or test.y is None:
+        return run, x[:n], x[n:], model
+    labels = [label % (int(test.y.max()) + 1) for label in range(n)]
+    rows = torch.stack([(test.y == label).nonzero()[:2, 0] for label in labels])
+    a, b = (as_float(test.x[own].to(x.device)) for own in rows.T)
+    return run, a, b, model
+
+
+def direction(
+    lab: Lab, run: Run, attribute: str, part: str = "test"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The direction of an attribute in latent space, and images without and with it.
 
     The direction is the difference between the mean codes of training images with and without the
     attribute, which training itself does not use.
@@ -60,9 +73,11 @@ def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tenso
         run: the run of the model.
         attribute: the name of a CelebA attribute.
 
+        part: the part of the data that the images are from.
+
     Returns the direction (D,), up to two images without the attribute, and up to two with it.
     Raises:
-        InputError: no test image has the attribute, or all have it.
+        InputError: no image of the part has the attribute, or all have it.
     """
     labelled = {**run.config, "label_attribute": attribute}
     images = images_of(run.config["data"], labelled)
@@ -71,11 +86,12 @@ def direction(lab: Lab, run: Run, attribute: str) -> tuple[Tensor, Tensor, Tenso
     assert y is not None
     y = y.to(z.device)
     way = z[y == 1].mean(0) - z[y == 0].mean(0)
-    test_y = images.test.y
-    assert test_y is not None
-    without, having = (as_float(images.test.x[test_y == label][:2]) for label in (0, 1))
+    shown_part = images.test if part == "test" else images.train
+    labels = shown_part.y
+    assert labels is not None
+    without, having = (as_float(shown_part.x[labels == label][:2]) for label in (0, 1))
     if not len(without) or not len(having):
-        raise InputError(f"the test images have none without, or none with {attribute}")
+        raise InputError(f"the {part} images have none without, or none with {attribute}")
     return way, without.to(z.device), having.to(z.device)
 
 
@@ -110,16 +126,17 @@ def attribute_grid(name: str, letters: Sequence[str]) -> Callable[[Lab], list[En
 def fig5(lab: Lab) -> list[Entry]:
     """Figure 5: interpolations, attributes of faces, and nearest training images.
 
-    There is a row for each attribute, which starts from an image that has it. The four nearest
-    training images of each generated image are those by pixels and those by features.
+    The first and last image of a row of interpolations are real, those between them are decoded
+    from points on the line between the codes. There is a row for each attribute, with a training
+    image that has it in the middle. The four nearest training images of each generated image are
+    those by pixels and those by features.
     """
-    entries = interpolations(lab)
-    run = trained(lab, "FlexAE-SR")
-    model = api.load(run.folder, device=lab.device)
+    run, x, model = shown(lab, 20)
+    plots.save_sheet(lab.picture("interpolations"), *interpolation_rows(model, x[:10], x[10:]))
     if lab.data == "celeba":
         rows: list[Tensor] = []
         for name in ATTRIBUTES:
-            way, _, having = direction(lab, run, name)
+            way, _, having = direction(lab, run, name, "training")
             steps = torch.linspace(-2, 2, 9, device=way.device)[:, None] * way
             with torch.no_grad():
                 row = model.decode(model.encode(having[:1]) + steps)
@@ -127,7 +144,7 @@ def fig5(lab: Lab) -> list[Entry]:
             rows.append(row)
         plots.save_sheet(lab.picture("attributes"), torch.cat(rows), 9)
     _neighbours(lab, run, 5, 4, both=True)
-    return entries
+    return error(lab, run)
 
 
 def nearest(which: str) -> Callable[[Lab], list[Entry]]:
@@ -149,9 +166,7 @@ def nearest(which: str) -> Callable[[Lab], list[Entry]]:
 def _neighbours(
     lab: Lab, run: Run, n: int, k: int, *, both: bool, by_features: bool = False
 ) -> None:
-    held = measure_run(
-        run.folder, features=lab.settings["features"], n=lab.settings.get("n"), device=lab.device
-    )
+    held = measured_by(lab, run)
     found = neighbours(held, "prior", n, k)
     training = held.images.train.x
     if both:

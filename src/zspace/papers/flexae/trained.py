@@ -10,81 +10,112 @@ from torch import Tensor
 
 from zspace import api
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, measure_run
-from zspace.functional import as_float
+from zspace.evaluation.measurement import (
+    GENERATION,
+    RECONSTRUCTION,
+    Measurement,
+    Subject,
+    generated,
+    measure_run,
+)
+from zspace.evaluation.metrics import METRICS
+from zspace.functional import as_float, as_stored
 from zspace.metrics import Figure
 from zspace.papers.base import Lab, known_to
 from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.protocol import System, grid, settled
 from zspace.storage.run import Run
 
 DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets, in the order of the published tables' columns."""
+WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}
+"""The numbers of training images in the paper, which sets none aside for validation."""
+RATES = (2e-4, 1e-3)
+"""The learning rates of a tuned comparison."""
+_RATE = grid(learning_rate=RATES)
+_LIKELIHOOD = grid(learning_rate=RATES, likelihood=("squared-error", "bernoulli"))
+_FLEXAE = grid(ae_rate=RATES, generator_rate=(1e-4, 1e-3))
 SYSTEMS = {
-    "VAE": ("vae", "prior"),
-    "VAE+Flow": ("vae-flow", "prior"),
-    "VAE-VampPrior": ("vampprior", "prior"),
-    "VAE-IOP": ("vae-iop", "prior"),
-    "VQ-VAE": ("vq-vae", "prior"),
-    "WAE-GAN": ("wae-gan", "prior"),
-    "2-Stage VAE": ("two-stage-vae", "prior"),
-    "AE+GMM": ("ae", "mixture"),
-    "RAE+GMM": ("rae", "mixture"),
-    "MaskAAE": ("mask-aae", "prior"),
-    "Pioneer": ("pioneer", "prior"),
-    "ALAE": ("alae", "prior"),
-    "FlexAE": ("flexae", "prior"),
-    "FlexAE-SR": ("flexae-sr", "prior"),
+    "VAE": System("vae", grid=_LIKELIHOOD),
+    "VAE+Flow": System("vae-flow", grid=_LIKELIHOOD),
+    "VAE-VampPrior": System("vampprior", grid=_LIKELIHOOD),
+    "VAE-IOP": System("vae-iop", grid=_RATE),
+    "VQ-VAE": System("vq-vae", grid=_RATE),
+    "WAE-GAN": System("wae-gan", grid=_RATE),
+    "2-Stage VAE": System("two-stage-vae", grid=_RATE),
+    # with weight decay of the decoder: a regularised autoencoder without the codes' norm
+    "AE+GMM": System("rae", "mixture", {"beta": 0.0}, _RATE),
+    "RAE+GMM": System("rae", "mixture", grid=_RATE),
+    "MaskAAE": System("mask-aae", grid=_RATE),
+    "Pioneer": System("pioneer", grid=_RATE),
+    "ALAE": System("alae", grid=_RATE),
+    "FlexAE": System("flexae", grid=_FLEXAE),
+    "FlexAE-SR": System("flexae-sr", grid=_FLEXAE),
 }
-"""The systems in the rows of Table 1, each with its recipe and the sampler of its codes."""
+"""The systems in the rows of Table 1."""
 ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
 """The attributes of Figures 11 to 15, in their order; Figure 5c shows all."""
 
 
-def trained(lab: Lab, system: str, *, seed: int = 0, **more: Any) -> Run:
-    """The run of a system, with those of an experiment's settings that its recipe has options for.
+def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
+    """The run of a system under the experiment's protocol.
+
+    It has those of the experiment's settings that its recipe has options for. If the experiment
+    looks at checkpoints, every run keeps them, so that all tables share their runs.
 
     Args:
         lab: the experiment's surroundings.
-        system: a key of `SYSTEMS`.
+        name: a key of `SYSTEMS`.
         seed: the seed of the training.
-        more: further options.
+        more: further options, which the protocol does not choose by.
     """
-    recipe = SYSTEMS[system][0]
-    settings = known_to(recipe, lab.settings["options"])
+    system = SYSTEMS[name]
+    settings = {**known_to(system.recipe, lab.settings["options"]), **system.options}
     if lab.data in ("cifar10", "celeba"):
         settings |= lab.settings["colour"]
-    settings |= lab.settings["own"].get(recipe, {})
-    return lab.trained(recipe, str(lab.data), seed=seed, **{**settings, **more})
+    settings |= lab.settings["own"].get(system.recipe, {})
+    options = {**settled(lab, name, system, settings), **more}
+    first = lab.settings.get("best_from")
+    if first is not None:
+        # those of the last stage alone: the first stages can't generate yet
+        lasts = options["iterations"] - options.get("first_iterations", 0)
+        options |= {"checkpoint_every": EVERY, "keep": (lasts - first) // EVERY + 1}
+    return lab.trained(system.recipe, str(lab.data), seed=seed, **options)
 
 
-def figures(
-    lab: Lab, run: Run, system: str, metrics: Sequence[str], checkpoint: str | int = "last"
-) -> tuple[dict[str, dict[str, Figure]], Measurement]:
-    """The figures of a run's reconstructed and generated images and of its codes.
-
-    Args:
-        lab: the experiment's surroundings.
-        run: the run.
-        system: a key of `SYSTEMS`, which says how codes are drawn.
-        metrics: the names of the metrics.
-        checkpoint: the iteration of a checkpoint, or "last".
-
-    Returns the figures by kind of subject and by metric, and the measurement.
-    """
-    held = measure_run(
+def measured_by(lab: Lab, run: Run, checkpoint: str | int = "last") -> Measurement:
+    """The measurement of a run by the experiment's features."""
+    return measure_run(
         run.folder,
         features=lab.settings["features"],
         n=lab.settings.get("n"),
         checkpoint=checkpoint,
         device=lab.device,
     )
-    measured = measure(held, metrics=metrics, samplers=[SYSTEMS[system][1]])
-    lab.more.setdefault("notes", []).extend(measured["notes"])
-    found: dict[str, dict[str, Figure]] = {}
-    for row in measured["rows"]:
-        values = {k: Figure(f["value"], f["error"]) for k, f in row["figures"].items()}
-        found[row["kind"]] = values
-    return found, held
+
+
+def figures(
+    lab: Lab, held: Measurement, metrics: Sequence[str], samplers: Sequence[str]
+) -> dict[str, dict[str, Figure]]:
+    """The figures of a run's reconstructed images and of those generated by its samplers.
+
+    Args:
+        lab: the experiment's surroundings.
+        held: the measurement.
+        metrics: the names of the metrics.
+        samplers: the names of the samplers.
+
+    Returns the figures by metric, of "reconstruction" and of each sampler.
+    """
+    measured = measure(held, metrics=metrics, samplers=samplers)
+    notes = lab.more.setdefault("notes", [])
+    notes += [note for note in measured["notes"] if note not in notes]
+    return {
+        row["kind"] if row["kind"] == RECONSTRUCTION else row["subject"]: {
+            name: Figure(f["value"], f["error"]) for name, f in row["figures"].items()
+        }
+        for row in measured["rows"]
+    }
 
 
 def column_of(lab: Lab) -> int | None:
@@ -92,70 +123,88 @@ def column_of(lab: Lab) -> int | None:
     return DATA.index(str(lab.data)) if lab.data in DATA else None
 
 
-def source_of(lab: Lab, held: Measurement, seeds: int) -> dict[str, Any]:
+def source_of(lab: Lab, held: Measurement, seeds: int = 1) -> dict[str, Any]:
     """The fields of an `Entry` that say where its figures come from."""
-    lab.more["notes"] = list(
-        dict.fromkeys(
-            [
-                "± is the deviation over trainings; of one training, the error of the measurement.",
-                *lab.more.get("notes", []),
-            ]
-        )
-    )
-    plural = "s" if seeds > 1 else ""
+    trained_on, whole = len(held.images.train), WHOLE.get(str(lab.data))
+    part = "" if whole in (None, trained_on) else f"{trained_on:,} of {whole:,} training images"
     return {
         "by": held.extractor.name,
         "n": len(held.test),
-        "data": f"{held.images.name} test, {seeds} training{plural}",
+        "data": f"{held.images.name} test",
+        "repeats": seeds,
+        "part": part,
     }
 
 
-def as_published(value: float | None) -> dict[str, Any]:
+def as_published(lab: Lab, value: float | None) -> dict[str, Any]:
     """The fields of an `Entry` for a published value, which FlexAE measures by Inception."""
-    return {"published": value, "published_by": "inception", "published_data": "the test images"}
+    return {"published": value, "published_by": "inception", "published_data": f"{lab.data} test"}
+
+
+EVERY = 1000
+"""The number of iterations between two checkpoints of which the best is chosen."""
+RECONSTRUCTED, GENERATED = "Frechet distance, reconstructed", "Frechet distance, generated"
+MIXED = "Frechet distance, own codes + mixture"
+STRETCHED = "Frechet distance, generated, stretched"
+
+
+def stretched(x: Tensor) -> Tensor:
+    """Images, each stretched linearly to the whole range of values, uint8 (N, C, H, W).
+
+    The authors' code does so before it measures what is generated.
+    """
+    flat = as_float(x).flatten(1)
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    return as_stored(((flat - low) / (high - low).clamp_min(1e-8)).view(x.shape))
 
 
 def frechet(
-    lab: Lab, system: str, seeds: int, **more: Any
+    lab: Lab, name: str, seeds: int, **more: Any
 ) -> tuple[dict[str, Figure], dict[str, Any]]:
     """The Frechet distances of a system's reconstructed and generated images.
 
-    They are those of the finished model and, if the settings have `best_from`, also the least over
-    checkpoints from that iteration on, each distance for itself, as the authors report it.
+    They are those of the finished model, with codes drawn from the system's own prior and from a
+    mixture of Gaussians fitted to its codes. If the settings have `best_from`, there are also the
+    least over checkpoints from that iteration on, each distance for itself, as the authors report
+    it; and if they have `stretched`, that of generated images stretched as in the authors' code.
 
     Args:
         lab: the experiment's surroundings.
-        system: a key of `SYSTEMS`.
+        name: a key of `SYSTEMS`.
         seeds: the number of trainings.
         more: further options of the recipe.
 
     Returns the distances by name, and the fields of an `Entry` that say where they come from.
     """
     found: dict[str, list[Figure]] = {}
-    kinds = {RECONSTRUCTION: "reconstructed", GENERATION: "generated"}
+    sampler = SYSTEMS[name].sampler
     about: dict[str, Any] = {}
+    # codes of a codebook have no density to mix
+    fitted = {} if name == "VQ-VAE" or sampler == "mixture" else {MIXED: "mixture"}
     for seed in range(seeds):
-        first = lab.settings.get("best_from")
-        keep = {} if first is None else {"checkpoint_every": 1000, "keep": 0}
-        run = trained(lab, system, seed=seed, **more, **keep)
-        values, held = figures(lab, run, system, ["fid"])
+        run = trained(lab, name, seed=seed, **more)
+        held = measured_by(lab, run)
         about = source_of(lab, held, seeds)
-        for kind, name in kinds.items():
-            found.setdefault(f"Frechet distance, {name}", []).append(values[kind]["fid"])
+        subjects = {RECONSTRUCTED: RECONSTRUCTION, GENERATED: sampler, **fitted}
+        values = figures(lab, held, ["fid"], [sampler, *fitted.values()])
+        for what, subject in subjects.items():
+            found.setdefault(what, []).append(values[subject]["fid"])
+        if lab.settings.get("stretched"):
+            made = generated(held, sampler)
+            other = Subject("stretched", GENERATION, stretched(made.x))
+            found.setdefault(STRETCHED, []).append(METRICS["fid"].measure(held, other)[""])
+        first = lab.settings.get("best_from")
         if first is None:
             continue
         best: dict[str, Figure] = {}
-        # only the last stage's checkpoints: those of a first stage can't generate yet
         start = first + run.config.get("first_iterations", 0)
-        for iteration in run.checkpoints():
-            if iteration >= start:
-                values, _ = figures(lab, run, system, ["fid"], iteration)
-                for kind in kinds:
-                    now = values[kind]["fid"]
-                    best[kind] = min(best.get(kind, now), now, key=lambda f: f.value)
-        for kind, name in kinds.items():
-            what = f"Frechet distance, {name}, the best checkpoint"
-            found.setdefault(what, []).append(best[kind])
+        for iteration in (i for i in run.checkpoints() if i >= start):
+            values = figures(lab, measured_by(lab, run, iteration), ["fid"], [sampler])
+            for what in (RECONSTRUCTED, GENERATED):
+                now = values[subjects[what]]["fid"]
+                best[what] = min(best.get(what, now), now, key=lambda f: f.value)
+        for what, figure in best.items():
+            found.setdefault(f"{what}, the best checkpoint", []).append(figure)
     return {what: over_seeds(each) for what, each in found.items()}, about
 
 
@@ -175,14 +224,7 @@ def shown(lab: Lab, n: int) -> tuple[Run, Tensor, Any]:
 
 def error(lab: Lab, run: Run) -> list[Entry]:
     """The entry with the reconstruction error of the FlexAE-SR that a figure shows."""
-    values, held = figures(lab, run, "FlexAE-SR", ["mse"])
-    return [
-        Entry(
-            "FlexAE-SR",
-            "mean squared error, reconstructed",
-            values[RECONSTRUCTION]["mse"],
-            "pixels",
-            held.images.name,
-            len(held.test),
-        )
-    ]
+    held = measured_by(lab, run)
+    value = figures(lab, held, ["mse"], [])[RECONSTRUCTION]["mse"]
+    about: dict[str, Any] = {**source_of(lab, held), "by": "pixels"}
+    return [Entry("FlexAE-SR", "mean squared error, reconstructed", value, **about)]
