@@ -192,7 +192,7 @@ def _train(
             data = stage.data(images)
             return Batches(
                 _near(data.x, fabric.device),
-                data.y,
+                None if data.y is None else _near(data.y, fabric.device),
                 size=stage.batch_size,
                 seed=config["seed"],
                 replacement=stage.replacement,
@@ -270,7 +270,7 @@ def _facts(images: Images) -> Facts:
 
 
 def _near(x: Tensor, device: torch.device) -> Tensor:
-    """The training set, moved to the device if it is small enough."""
+    """The training set, or what belongs to it, moved to the device if it is small enough."""
     if device.type == "cuda":
         room = torch.cuda.get_device_properties(device).total_memory
         return x.to(device) if x.nbytes <= ON_DEVICE * room else x

@@ -98,3 +98,21 @@ def test_centres_are_of_images_that_no_step_uses() -> None:
     assert aside[0] != aside[1] != aside[2]
     with pytest.raises(InputError, match="set aside"):
         Batches(x, size=30, reserve=12)
+
+
+def test_labels_may_lie_on_another_device() -> None:
+    x, y = torch.zeros(40, 1, 2, 2, dtype=torch.uint8), torch.arange(40)
+    here, there = (
+        Batches(part, y, size=8, reserve=5, device=part.device) for part in (x, x.to("meta"))
+    )
+    images, labels = next(there)
+    assert images.is_meta
+    assert labels is not None
+    assert labels.is_meta
+    kept, known = there.set_aside()
+    assert kept.is_meta
+    assert known is not None
+    next(here)
+    expected = here.set_aside()[1]
+    assert expected is not None
+    assert torch.equal(known, expected)

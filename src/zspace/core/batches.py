@@ -24,8 +24,8 @@ class Batches:
 
     Args:
         x: uint8 images (N, C, H, W) or float32 vectors (N, D), on any device or memory-mapped.
-        y: what belongs to each sample: int64 labels (N,), or, for a decoder that is trained on
-            codes x, the stored images; or None.
+        y: what belongs to each sample, on any device: int64 labels (N,), or, for a decoder that is
+            trained on codes x, the stored images; or None.
         size: the number of samples in a batch, over all processes.
         seed: the seed of the order and of the noise, which are independent streams.
         replacement: whether every batch is drawn from all samples. Otherwise batches go through the
@@ -85,10 +85,10 @@ class Batches:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor | None]:
-        rows = self._mine(self._rows()).to(self.x.device)
+        x, y = self._taken(self._mine(self._rows()))
         self.drawn += 1
-        x = as_float(self.x[rows].to(self.device, non_blocking=True))
-        return x, None if self.y is None else self.y[rows].to(self.device)
+        x = as_float(x.to(self.device, non_blocking=True))
+        return x, None if y is None else y.to(self.device)
 
     @property
     def epoch(self) -> int:
@@ -102,8 +102,12 @@ class Batches:
 
     def set_aside(self) -> tuple[Tensor, Tensor | None]:
         """The samples, as stored, that the next batch's epoch leaves out, and their labels."""
-        rows = self._order_of(self.epoch)[len(self.x) - self.reserve :].to(self.x.device)
-        return self.x[rows], None if self.y is None else self.y[rows]
+        return self._taken(self._order_of(self.epoch)[len(self.x) - self.reserve :])
+
+    def _taken(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The samples of some rows, as stored, and their labels, which may lie on two devices."""
+        y = None if self.y is None else self.y[rows.to(self.y.device)]
+        return self.x[rows.to(self.x.device)], y
 
     @property
     def _per_epoch(self) -> int:
