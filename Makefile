@@ -6,11 +6,12 @@
 # make test-all: both
 # make docs: the site, into site/
 # make bench: speed against plain PyTorch and pythae
+# make bench-gpu: on a CUDA device, whether every recipe and sampler works, and what it costs
 
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-slow test-all docs bench clean
+.PHONY: demo test test-slow test-all docs bench bench-gpu clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -55,6 +56,9 @@ bench: .venv/installed-dev
 	$(PIP) --editable '.[bench]'
 	.venv/bin/python bench/bench.py
 	.venv/bin/python bench/metrics.py
+
+bench-gpu: .venv/installed
+	.venv/bin/python bench/gpu.py
 
 clean:
 	rm -rf .venv runs dist site
