@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from zspace.display import plots
+from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
-from zspace.metrics import frechet_distance, jackknife
+from zspace.metrics import Figure
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, published
+from zspace.papers.entries import Entry
 from zspace.papers.lsrgan.trained import (
     DECODERS,
+    RENDERING,
     UNIT,
+    Trained,
     beside,
+    distances,
     measured_row,
-    rendered,
+    over_trainings,
+    printed,
+    rerendered,
+    root,
     sharp,
     trained,
     untouched,
     variance_of,
-    weighted,
+    with_published,
+)
+
+UNITS = (
+    "The paper says no unit. Its errors fit sums over pixels in [-1, 1] alone: in [0, 1] they "
+    "would be several times those of 128 principal components. Its variance is likely squared: a "
+    "VAE's is about beta x error / pixels for each active dimension, and the dimensions that "
+    "follow from the printed variances rise with beta to 91, while those from their roots fall "
+    "from 31 to 10, as active dimensions do. So our variance stands beside the root, and its "
+    "square beside the printed number."
 )
 
 
@@ -32,20 +50,49 @@ def table1(lab: Lab) -> list[Entry]:
 
     One code is drawn from q(z | x) for each test image. The error is the sum over an image's pixels
     and channels of the squared difference, with pixels in [-1, 1]; the variance is the sum of the
-    unbiased variances among 10 renderings of codes from one image's q(z | x). The paper does not
-    name its unit; in this unit, no set of pixels can have a variance as large as some of the
-    paper's.
+    unbiased variances among 10 renderings of codes from one image's q(z | x).
     """
-    entries: list[Entry] = []
-    betas = lab.settings["betas"]
-    for beta in betas:
-        of = trained(lab, beta=beta)
-        entries += [] if entries else [untouched(of)]
+    lab.more["notes"] = [UNITS]
+    entries = [untouched(trained(lab, beta=lab.settings["betas"][0]))]
+    for beta in lab.settings["betas"]:
+        of = _trainings(lab, {"beta": beta})
         for name in DECODERS:
-            row = measured_row(lab, of, f"beta = {beta:g}", name)
-            entries += beside(lab, row, "table1", beta, name)
-    _curves(lab, "table1", "beta", betas, entries, DECODERS)
+            row = over_trainings([measured_row(lab, each, f"beta = {beta:g}", name) for each in of])
+            entries += with_published(row, "table1", beta, name)
+            if name == "VAE":
+                entries.append(_told(row, beta, of[0].measurement.test[0].numel()))
+    _curves(lab, "table1", "beta", lab.settings["betas"], entries, DECODERS)
     return entries
+
+
+def _told(row: Sequence[Entry], beta: float, pixels: int) -> Entry:
+    """The dimensions that a VAE's variance tells of: V / (beta E / pixels).
+
+    With a linear decoder and a Gaussian likelihood of the likeliest variance, E / pixels, each
+    active dimension adds about beta E / pixels to the variance V of decoded codes of one image.
+    """
+
+    def of(variance: Figure, error: Figure) -> Figure:
+        scale = pixels / (beta * error.value)
+        value = variance.value * scale
+        return Figure(value, math.hypot(variance.error * scale, value * error.error / error.value))
+
+    by = {e.measure: e for e in row}
+    variance, error = by["variance"], by["mean squared error"]
+    entry = replace(
+        variance,
+        measure="variance x pixels / (beta x error)",
+        ours=of(variance.ours, error.ours),
+        by="the two numbers",
+    )
+    squared, theirs = (printed("table1", f"{key} VAE", beta) for key in ("variance", "mse"))
+    return beside(entry, squared and theirs and of(root(squared), theirs))
+
+
+def _trainings(lab: Lab, options: dict[str, Any]) -> list[Trained]:
+    """LSR-GANs with some options, one for each seed; of `RENDERING`'s options, with one VAE."""
+    train = rerendered if options.keys() <= RENDERING.keys() else trained
+    return [train(lab, seed=seed, **options) for seed in range(lab.settings.get("seeds", 1))]
 
 
 def fig5(lab: Lab) -> list[Entry]:
@@ -56,15 +103,17 @@ def fig5(lab: Lab) -> list[Entry]:
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """Table 2 and Figure 6: LSR-GANs with different lambda and the same encoder, with beta = 1."""
-    entries: list[Entry] = []
-    weights = lab.settings["weights"]
-    for weight in weights:
-        of = weighted(lab, weight)
-        entries += [] if entries else [untouched(of)]
-        row = measured_row(lab, of, f"lambda = {weight:g}", "LSR-GAN")
-        entries += beside(lab, row, "table2", weight)
-    _curves(lab, "fig6", "lambda", weights, entries, ("LSR-GAN",))
+    """Table 2 and Figure 6: LSR-GANs with different lambda and the same encoder, with beta = 1.
+
+    With lambda = 0, which the paper does not have, the renderer is a GAN without an encoder.
+    """
+    lab.more["notes"] = [UNITS]
+    entries = [untouched(trained(lab))]
+    for weight in lab.settings["weights"]:
+        what, of = f"lambda = {weight:g}", _trainings(lab, {"weight": weight})
+        row = over_trainings([measured_row(lab, each, what, "LSR-GAN") for each in of])
+        entries += with_published(row, "table2", weight)
+    _curves(lab, "fig6", "lambda", lab.settings["weights"], entries, ("LSR-GAN",))
     return entries
 
 
@@ -74,19 +123,20 @@ def _curves(
     symbol: str,
     values: Sequence[float],
     entries: list[Entry],
-    names: Sequence[str] | dict[str, str],
+    names: Collection[str],
 ) -> None:
     """Draw each measure against beta or lambda, with bars of one standard error."""
     measures = list(dict.fromkeys(e.measure for e in entries if e.what != "test images"))
     fig, axes = plots.figure(len(measures), 1, (3.6, 3))
     for axis, measure in zip(axes.flat, measures, strict=True):
         for name in names:
-            own = [e.ours for e in entries if e.measure == measure and e.what.endswith(name)]
-            axis.errorbar(
-                values, [f.value for f in own], [f.error for f in own], marker=".", label=name
-            )
-        axis.set_xscale("log")
-        if measure in ("mean squared error", "variance"):
+            own = [e for e in entries if e.measure == measure and e.what.endswith(f": {name}")]
+            if own:
+                heights, errors = [e.ours.value for e in own], [e.error for e in own]
+                axis.errorbar(values, heights, errors, marker=".", label=name)
+        # lambda may be 0
+        axis.set_xscale("symlog", linthresh=min(v for v in values if v > 0))
+        if measure in ("mean squared error", "variance", "squared variance"):
             axis.set_yscale("log")
         axis.set_xlabel(symbol)
         axis.set_title(measure, fontsize=9)
@@ -106,11 +156,8 @@ def fig1(lab: Lab) -> list[Entry]:
         rows = torch.cat([x[:, None], of.model.imagine(x, 8)], 1)
         plots.save_sheet(lab.picture(f"fig1-beta-{beta:g}"), rows.flatten(0, 1), 9)
         few = min(lab.settings["variance_images"], len(of.measurement.test))
-        entries.append(
-            Entry(
-                f"beta = {beta:g}", "variance", variance_of(of, "LSR-GAN", few), UNIT, of.data, few
-            )
-        )
+        variance = variance_of(of, "LSR-GAN", few)
+        entries.append(of.entry(f"beta = {beta:g}", "variance", variance, UNIT, few))
     return entries
 
 
@@ -142,7 +189,7 @@ def fig4(lab: Lab) -> list[Entry]:
         rows += [] if rows else [x]
         rows.append(of.model.imagine(x, 1)[:, 0])
         row = measured_row(lab, of, f"beta = {beta:g}", "LSR-GAN")
-        entries += beside(lab, row, "table1", beta, "LSR-GAN")
+        entries += with_published(row, "table1", beta, "LSR-GAN")
     plots.save_sheet(lab.picture("fig4"), torch.cat(rows), 10)
     return entries
 
@@ -157,36 +204,36 @@ def fig9(lab: Lab) -> list[Entry]:
 
 
 def cifar10(lab: Lab) -> list[Entry]:
-    """Section 2.2: Frechet distances from the test images, and sharpness.
-
-    One distance is that of a rendering of each test image, from a code drawn from q(z | x); the
-    other is that of renderings of as many codes drawn from N(0, I).
-    """
+    """Section 2.2: Frechet distances from the test images, and sharpness."""
     of = trained(lab)
-    held = of.measurement
-    reference = held.features(held.reference)
-    numbers = published()["lsrgan/cifar10"]
-    entries: list[Entry] = []
-    for name in DECODERS:
-        model = replace(held, model=of.by(name))
-        for seeded, x in (
-            ("seeded from test images", rendered(of, name)),
-            ("seeded from N(0, I)", generated(model, "prior")),
-        ):
-            distance = jackknife(frechet_distance, reference, held.features(x), groups=8)
-            theirs = numbers[f"FID {seeded.replace(', I', ',I')}"][name]
-            entries.append(
-                Entry(
-                    name,
-                    f"Frechet distance, {seeded}",
-                    distance,
-                    held.extractor.name,
-                    of.data,
-                    len(x.x),
-                    theirs if held.images.name == "cifar10" else None,
-                    None,
-                    "inception",
-                    "cifar10 test",
-                )
-            )
-    return [*entries, *sharp(of)]
+    return [*(entry for name in DECODERS for entry in distances(of, name)), *sharp(of)]
+
+
+def varied(lab: Lab) -> list[Entry]:
+    """Measurements of LSR-GANs that differ in one option, `option`, which takes `values`.
+
+    Options that decide how a VAE is rendered are compared with one VAE, of which there is no row.
+    """
+    option, names = lab.settings["option"], list(DECODERS)
+    entries = [untouched(trained(lab))]
+    for value in lab.settings["values"]:
+        of = _trainings(lab, {option: value})
+        for name in names if option not in RENDERING else names[1:]:
+            what = f"{option} = {value}"
+            rows = [
+                [*measured_row(lab, each, what, name), *distances(each, name, f"{what}: {name}")]
+                for each in of
+            ]
+            entries += over_trainings(rows)
+    return entries
+
+
+def imagenet(lab: Lab) -> list[Entry]:
+    """Figures 1, 2 and 8 on ImageNet, from the folder of images in --data-dir.
+
+    The paper's set is none of the named ones.
+    """
+    if lab.data_dir is None:
+        raise InputError("lsrgan/imagenet needs --data-dir, a folder of ImageNet's images")
+    of = replace(lab, data=lab.data_dir, data_dir=None)
+    return [*fig1(of), *fig2(of), *fig9(of)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,22 +12,44 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import Variational, decoded
-from zspace.evaluation.measurement import RECONSTRUCTION, Measurement, Subject, measure_run
+from zspace.evaluation.measurement import (
+    RECONSTRUCTION,
+    Measurement,
+    Subject,
+    generated,
+    measure_run,
+)
 from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
-from zspace.metrics import Figure, accuracy, mean_figure, mean_squared_error, sharpness
+from zspace.metrics import (
+    Figure,
+    accuracy,
+    active_dimensions,
+    activity,
+    frechet_distance,
+    jackknife,
+    mean_figure,
+    mean_squared_error,
+    sharpness,
+)
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, published
+from zspace.papers.entries import Entry, mean_and_deviation, over_seeds, published
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)
 """The values of beta in the columns of Table 1; those of lambda in Table 2 are the same."""
 DRAWS = 10
 """The number of renderings of one latent distribution whose variance is computed."""
+DATA = "cifar10 test"
+"""The data of the paper's numbers."""
 RANGE = 4.0
 """The factor from a squared difference of pixels in [0, 1] to that of pixels in [-1, 1]."""
 UNIT = "sum over pixels in [-1, 1]"
-THEIRS = "unit not said"
+SQUARE = "square of the " + UNIT
+CODES = "means of q(z | x)"
+CLASSIFIER = "classifier of 84%"
+RENDERING: dict[str, Any] = {"weight": 1.0, "reduction": "mean"}
+"""The options, with their defaults, that decide how a trained VAE is rendered."""
 DECODERS = {"VAE": "vae", "LSR-GAN": "renderer"}
 
 
@@ -45,9 +69,29 @@ class Trained:
 
     @property
     def data(self) -> str:
-        """The data's name, with the number of training images."""
-        n = len(self.measurement.images.train)
-        return f"{self.measurement.images.name} test, {n:,} training images"
+        """The set and the part of it on which the model is measured."""
+        return f"{self.measurement.images.name} test"
+
+    def entry(
+        self,
+        what: str,
+        measure: str,
+        ours: Figure,
+        by: str,
+        n: int,
+        theirs: Figure | None = None,
+        their_by: str = "",
+    ) -> Entry:
+        """An entry of this model, with the paper's figure on CIFAR-10 if it prints one.
+
+        Args:
+            what, measure, ours, by, n: what `Entry` holds.
+            theirs: the paper's figure, its error NaN if none is printed.
+            their_by: the features, or the space, of the paper's figure; "" if they are `by`.
+        """
+        kept = self.run.config["train_size"]
+        part = "" if kept is None else f"{kept:,} images"
+        return beside(Entry(what, measure, ours, by, self.data, n, part=part), theirs, their_by)
 
     def by(self, name: str) -> Variational:
         """The model with one of its two decoders, a key of `DECODERS`."""
@@ -61,29 +105,49 @@ class Trained:
         return as_float(self.measurement.test[:n].to(device))
 
 
-def trained(lab: Lab, **options: Any) -> Trained:
+def beside(entry: Entry, theirs: Figure | None, by: str = "") -> Entry:
+    """An entry with the paper's figure on CIFAR-10; unchanged if there is none or on other data.
+
+    Args:
+        entry: the entry.
+        theirs: the paper's figure, its error NaN if none is printed.
+        by: the features, or the space, of the paper's figure; "" if they are the entry's.
+    """
+    if theirs is None or entry.data != DATA:
+        return entry
+    return replace(
+        entry,
+        published=theirs.value,
+        published_error=None if math.isnan(theirs.error) else theirs.error,
+        published_by=by or entry.by,
+        published_data=DATA,
+    )
+
+
+def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with an experiment's settings and further options."""
     settings = {"beta": 1.0, **lab.settings["options"], **options}
-    run = lab.trained("lsrgan", str(lab.data), **settings)
+    run = lab.trained("lsrgan", str(lab.data), seed=seed, **settings)
     held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
     assert isinstance(held.model, LSRGAN)
     return Trained(run, held.model, held)
 
 
-def weighted(lab: Lab, weight: float) -> Trained:
-    """An LSR-GAN trained with a given lambda, with the VAE of the one with lambda = 1."""
-    base = trained(lab)
-    if weight == 1:
+def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
+    """An LSR-GAN trained with other options of `RENDERING`, with the VAE of the one without."""
+    base = trained(lab, seed=seed)
+    if all(value == RENDERING[name] for name, value in options.items()):
         return base
-    options = lab.settings["options"]
+    given = lab.settings["options"]
     keep = ("width", "batch_size", "precision", "train_size", "image_size", "learning_rate")
     run = lab.trained(
         "lsrgan",
         str(lab.data),
         encoder=str(base.run.folder),
-        weight=weight,
         iterations=base.run.config["iterations"] - base.run.config["vae_iterations"],
-        **{name: options[name] for name in keep if name in options},
+        seed=seed,
+        **{name: given[name] for name in keep if name in given},
+        **options,
     )
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, LSRGAN)
@@ -118,7 +182,11 @@ def variance_of(of: Trained, name: str, n: int) -> Figure:
 
 
 def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
-    """The entries of a row of Table 1 or 2: error, variance and the classifier's accuracies."""
+    """The entries of a row of Table 1 or 2, and the number of active dimensions of the code.
+
+    A dimension is active if its mean under q(z | x) has a variance above 0.01 over the test images
+    (`zspace.metrics.active_dimensions`): lambda acts through no other.
+    """
     held = of.measurement
     assert held.labels is not None
     x = rendered(of, name)
@@ -127,45 +195,69 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
     raw = held.features(held.reference, "logits")
     n, few = len(held.test), min(lab.settings["variance_images"], len(held.test))
     by = held.extractor.name
+    active = float(active_dimensions(activity(held.means)).sum())
+    variance = variance_of(of, name, few)
+    square = Figure(variance.value**2, 2 * variance.value * variance.error)
 
     def entry(measure: str, ours: Figure, by: str, n: int) -> Entry:
-        return Entry(f"{what}: {name}", measure, ours, by, of.data, n)
+        return of.entry(f"{what}: {name}", measure, ours, by, n)
 
     return [
         entry("mean squared error", mean_figure(RANGE * errors), UNIT, n),
-        entry("variance", variance_of(of, name, few), UNIT, few),
+        entry("variance", variance, UNIT, few),
+        entry("squared variance", square, SQUARE, few),
+        entry("active dimensions", Figure(active, math.nan), CODES, n),
         entry("absolute accuracy", mean_figure(accuracy(logits, held.labels)), by, n),
         entry("relative accuracy", mean_figure(accuracy(logits, raw.argmax(1))), by, n),
     ]
 
 
-KEYS = {
-    "mean squared error": "mse",
-    "variance": "variance",
-    "absolute accuracy": "absolute accuracy",
-    "relative accuracy": "relative accuracy",
+def over_trainings(rows: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The entries of a row from those of several trainings: means with their deviations."""
+    return [
+        replace(each[0], ours=over_seeds([e.ours for e in each]), repeats=len(each))
+        for each in zip(*rows, strict=True)
+    ]
+
+
+def root(square: Figure) -> Figure:
+    """The square root of a figure."""
+    value = math.sqrt(square.value)
+    return Figure(value, square.error / (2 * value))
+
+
+def _share(percent: Figure) -> Figure:
+    return Figure(percent.value / 100, percent.error / 100)
+
+
+KEYS: dict[str, tuple[str, Callable[[Figure], Figure], str]] = {
+    "mean squared error": ("mse", lambda f: f, ""),
+    "variance": ("variance", root, "root of the printed number"),
+    "squared variance": ("variance", lambda f: f, "unit not said"),
+    "absolute accuracy": ("absolute accuracy", _share, CLASSIFIER),
+    "relative accuracy": ("relative accuracy", _share, CLASSIFIER),
 }
+"""For each measure its key in the published numbers, what is made of these, and what they are."""
 
 
-def beside(lab: Lab, entries: list[Entry], table: str, value: float, name: str = "") -> list[Entry]:
+def printed(table: str, key: str, value: float) -> Figure | None:
+    """The number of Table 1 or 2 for a value of beta or lambda; None if there is none."""
+    if value not in BETAS:
+        return None
+    number, error = (
+        published()[f"lsrgan/{part}"][key][BETAS.index(value)] for part in (table, f"{table}-sd")
+    )
+    return None if number is None else Figure(number, error)
+
+
+def with_published(entries: list[Entry], table: str, value: float, name: str = "") -> list[Entry]:
     """Entries with the paper's numbers added, if they were measured on its data."""
-    if lab.data != "cifar10" or value not in BETAS:
-        return entries
-    column = BETAS.index(value)
-    numbers, spread = published()[f"lsrgan/{table}"], published()[f"lsrgan/{table}-sd"]
     found: list[Entry] = []
     for entry in entries:
-        key = f"{KEYS[entry.measure]} {name}".strip()
-        percent = 100 if "accuracy" in key else 1
-        theirs, error = numbers[key][column], spread[key][column]
-        if theirs is not None:
-            entry = replace(
-                entry,
-                published=theirs / percent,
-                published_error=error / percent,
-                published_by=THEIRS if percent == 1 else "classifier of 84%",
-                published_data="cifar10 test",
-            )
+        if entry.measure in KEYS:
+            key, read, by = KEYS[entry.measure]
+            theirs = printed(table, f"{key} {name}".strip(), value)
+            entry = beside(entry, theirs and read(theirs), by)
         found.append(entry)
     return found
 
@@ -175,24 +267,41 @@ def untouched(of: Trained) -> Entry:
     held = of.measurement
     assert held.labels is not None
     right = mean_figure(accuracy(held.features(held.reference, "logits"), held.labels))
-    return Entry(
-        "test images",
-        "absolute accuracy",
-        right,
-        held.extractor.name,
-        of.data,
-        len(held.test),
-        0.84 if held.images.name == "cifar10" else None,
-        None,
-        "classifier of 84%",
-        "cifar10 test",
-    )
+    by, n, theirs = held.extractor.name, len(held.test), Figure(0.84, math.nan)
+    return of.entry("test images", "absolute accuracy", right, by, n, theirs, CLASSIFIER)
+
+
+def distances(of: Trained, name: str, what: str = "") -> list[Entry]:
+    """The entries for the Frechet distances of a decoder's images from the test images.
+
+    One is that of a rendering of each test image, from a code drawn from q(z | x); the other is
+    that of renderings of as many codes drawn from N(0, I).
+
+    Args:
+        of: the model.
+        name: a key of `DECODERS`.
+        what: the entries' row; "" takes the name.
+    """
+    held = replace(of.measurement, model=of.by(name))
+    entries: list[Entry] = []
+    for seeded, x in (
+        ("seeded from test images", rendered(of, name)),
+        ("seeded from N(0, I)", generated(held, "prior")),
+    ):
+        reference, features = held.features(held.reference), held.features(x)
+        distance = jackknife(frechet_distance, reference, features, groups=8)
+        theirs = None
+        if not what:
+            key = f"FID {seeded.replace(', I', ',I')}"
+            theirs = Figure(published()["lsrgan/cifar10"][key][name], math.nan)
+        measure, by = f"Frechet distance, {seeded}", held.extractor.name
+        entries.append(of.entry(what or name, measure, distance, by, len(x.x), theirs, "inception"))
+    return entries
 
 
 def sharp(of: Trained) -> list[Entry]:
     """The entries for the sharpness of test images and their renderings, mean and deviation."""
     entries: list[Entry] = []
-    known = of.measurement.images.name == "cifar10"
     numbers, spread = published()["lsrgan/cifar10"]["sharpness"], published()["lsrgan/sharpness-sd"]
     means: dict[str, float] = {}
     for name, x in (
@@ -201,33 +310,13 @@ def sharp(of: Trained) -> list[Entry]:
     ):
         figure = mean_and_deviation(sharpness(x).tolist())
         means[name] = figure.value
-        theirs = (numbers[name], spread[name]) if known and name in numbers else (None, None)
-        entries.append(
-            Entry(
-                name,
-                "sharpness, ± deviation over images",
-                figure,
-                "pixels",
-                of.data,
-                len(x),
-                *theirs,
-                "pixels",
-                "cifar10 test",
-            )
-        )
-    ratio = Figure(means["LSR-GAN"] / max(means["VAE"], 1e-12), float("nan"))
-    entries.append(
-        Entry(
-            "LSR-GAN over VAE",
-            "ratio of sharpness",
-            ratio,
-            "pixels",
-            of.data,
-            len(of.measurement.test),
-            numbers["LSR-GAN"] / numbers["VAE"] if known else None,
-            None,
-            "pixels",
-            "cifar10 test",
-        )
-    )
-    return entries
+        theirs = Figure(numbers[name], spread[name]) if name in numbers else None
+        entry = of.entry(name, "sharpness", figure, "pixels", len(x), theirs)
+        entries.append(replace(entry, repeats=len(x), repeated="image"))
+    ratio = Figure(means["LSR-GAN"] / max(means["VAE"], 1e-12), math.nan)
+    theirs = Figure(numbers["LSR-GAN"] / numbers["VAE"], math.nan)
+    n = len(of.measurement.test)
+    return [
+        *entries,
+        of.entry("LSR-GAN over VAE", "ratio of sharpness", ratio, "pixels", n, theirs),
+    ]
