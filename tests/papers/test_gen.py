@@ -11,13 +11,26 @@ import torch
 
 from tests.conftest import Cli
 from zspace import papers
-from zspace.papers.base import Scale
+from zspace.papers.base import Lab, Scale
 from zspace.papers.entries import published
 
 GEN: dict[str, dict[str, object]] = {
     "table1": {"dims": (2,), "samples": (250, 500), "trials": 2},
     "fig1": {"dims": (2,), "samples": (250,), "trials": 2},
-    "table2": {"drawn": (1000,), "samples": (1000,), "seeds": 1, "iterations": 3},
+    "table2": {
+        "drawn": (1000,),
+        "samples": (1000,),
+        "rates": (2e-4, 1e-3),
+        "seeds": 2,
+        "iterations": 3,
+    },
+    "lambda": {
+        "weights": {"GEN": (0.01, 0.1), "AAE": (1.0,)},
+        "rate": 1e-3,
+        "train_size": 400,
+        "seeds": 1,
+        "iterations": 3,
+    },
     "fig3": {"labelled": 100, "iterations": 3, "options": {"centres": 200, "hidden": 16}},
     "fig4": {"digits": (1,), "iterations": 3},
 }
@@ -25,7 +38,8 @@ GEN: dict[str, dict[str, object]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name, rows", [("table1", 4), ("fig1", 2), ("table2", 7), ("fig3", 2), ("fig4", 3)]
+    "name, rows",
+    [("table1", 4), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 3)],
 )
 def test_gen(
     tmp_path: Path,
@@ -104,3 +118,26 @@ def test_correlation_against_scipy() -> None:
 
     x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
     assert correlation(x, x + y).value == pytest.approx(pearsonr(x, x + y).statistic)
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_table2_measures_training_and_test_codes_at_each_rate(tmp_path: Path) -> None:
+    from zspace.papers.gen.entropy import table2
+
+    settings = {"drawn": (1000,), "samples": (1000,), "rates": (2e-4, 1e-3), "seeds": 2}
+    lab = Lab(tmp_path, {**settings, "iterations": 2}, "mnist", device="cpu", quiet=True)
+    entries = {(e.what, e.measure): e for e in table2(lab)}
+    assert len(lab.runs) == 12
+    normal = entries["Standard Normal, n = 1000", "entropy, nats"]
+    assert normal.uncertainty == "deviation over 20 sets"
+    for name, theirs in (("AAE", 6.552), ("VAE", 10.478), ("GEN", 11.681)):
+        for rate in ("0.0002", "0.001"):
+            found = {
+                part: entries[f"{name}, n = 1000, {part} codes, rate {rate}", "entropy, nats"]
+                for part in ("training", "test")
+            }
+            assert found["training"].ours.value != found["test"].ours.value
+            assert [e.data for e in found.values()] == ["mnist train", "mnist test"]
+            for entry in found.values():
+                assert entry.uncertainty == "deviation over 2 trainings"
+                assert (entry.n, entry.published, entry.difference()[1]) == (1000, theirs, "")

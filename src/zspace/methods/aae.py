@@ -26,7 +26,8 @@ class AAE(LatentModel[Sampler]):
         encoder        min over E of -E_x log s(C(E(x)))
 
     with s the logistic function and d the number of elements of a sample; the last is the form that
-    does not saturate (Goodfellow et al., 2014, section 3).
+    does not saturate (Goodfellow et al., 2014, section 3). Its weight lambda multiplies the rate of
+    its Adam, whose steps do not change if an objective is multiplied.
 
     Args:
         encoder: E, which maps data to codes (N, l).
@@ -34,6 +35,7 @@ class AAE(LatentModel[Sampler]):
         prior: p, the distribution that the codes are to have.
         discriminator: C, which maps codes to logits (N, 1), without batch norm.
         latent_dim: l, the size of a code.
+        weight: lambda, by which the rate of the third update is multiplied.
         rate: the learning rate of the three Adams.
 
     Reference: Makhzani et al., Adversarial Autoencoders (2016), section 2.
@@ -47,10 +49,11 @@ class AAE(LatentModel[Sampler]):
         discriminator: nn.Module,
         latent_dim: int,
         *,
+        weight: float = 1.0,
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
-        self.discriminator, self.rate = discriminator, rate
+        self.discriminator, self.weight, self.rate = discriminator, weight, rate
 
     def optimizers(self) -> dict[str, Optimizer]:
         players = {
@@ -58,7 +61,8 @@ class AAE(LatentModel[Sampler]):
             "discriminator": list(self.discriminator.parameters()),
             "encoder": list(self.encoder.parameters()),
         }
-        return {name: adam(p, self.rate, BETAS) for name, p in players.items()}
+        rates = dict.fromkeys(players, self.rate) | {"encoder": self.weight * self.rate}
+        return {name: adam(p, rates[name], BETAS) for name, p in players.items()}
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from zspace.methods.aae import AAE
 from zspace.nets.mlp import mlp
+from zspace.options import About
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, networks, one_stage
 from zspace.recipes.gen import GENArchitecture, GENLatentDim, code_size, default_architecture
@@ -16,6 +19,12 @@ def aae(
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 100,
     latent_dim: GENLatentDim = None,
+    weight: Annotated[
+        float,
+        About(
+            "weight lambda of the prior: the rate of its update, relative to the others", least=0
+        ),
+    ] = 1.0,
     arch: GENArchitecture = None,
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
@@ -31,6 +40,7 @@ def aae(
         Normal(dim),
         mlp(dim, [units, units], 1),
         dim,
+        weight=weight,
         rate=learning_rate,
     )
     return one_stage(model, iterations, batch_size)

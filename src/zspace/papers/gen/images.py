@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from zspace import api
 from zspace.core import codes
@@ -13,98 +12,14 @@ from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, measure_run
-from zspace.evaluation.novelty import auroc, error_variance, novelty
-from zspace.functional import as_float, blockwise, kernel_entropy, whitened
+from zspace.evaluation.novelty import auroc, novelty
+from zspace.functional import as_float, blockwise
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, published
-from zspace.samplers.kde import likeliest_bandwidth
+from zspace.papers.entries import Entry, published
+from zspace.papers.gen.entropy import METHODS
 from zspace.storage.run import Run
-
-
-def _entropy(z: Tensor) -> float:
-    """The leave-one-out kernel entropy of codes (N, D), at their likeliest bandwidth."""
-    return kernel_entropy(z, likeliest_bandwidth(z))
-
-
-TABLE2 = (1000, 2000, 5000, 10000)
-"""The numbers of samples in the columns of Table 2."""
-
-
-def table2(lab: Lab) -> list[Entry]:
-    """Table 2: the entropy of the whitened codes of n test images, for models trained on n images.
-
-    The networks are fully connected, with l = 8. Half of GEN's n training images are the centres of
-    its kernels. The number after ± is the standard deviation over models, as in the paper. Samples
-    of N(0, I), whose true entropy is 11.3515, are not whitened, since the paper's deviations are
-    those of samples that are not; there are 20 sets of them, or 5 sets if they have 5,000 samples
-    or more.
-    """
-    where = lab.settings
-    theirs, spread = published()["gen/table2"], published()["gen/table2-sd"]
-    entries: list[Entry] = []
-
-    def compare(name: str, n: int, of: str, values: list[float]) -> None:
-        column = TABLE2.index(n)
-        entries.append(
-            Entry(
-                f"{name}, n = {n}",
-                "entropy, nats (± deviation)",
-                mean_and_deviation(values),
-                "leave-one-out KDE",
-                of,
-                len(values),
-                theirs[name][column],
-                spread[name][column],
-                "leave-one-out KDE",
-                of,
-            )
-        )
-
-    for n in where["drawn"]:
-        sets = [
-            torch.randn(n, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-            for seed in range(20 if n < 5000 else 5)
-        ]
-        compare("Standard Normal", n, "draws", [_entropy(z) for z in sets])
-    for n in where["samples"]:
-        for name in ("AAE", "VAE", "GEN"):
-            values: list[float] = []
-            errors: list[float] = []
-            for seed in range(where["seeds"]):
-                more = {"centres": n // 2} if name == "GEN" else {}
-                run = lab.trained(
-                    name.lower(),
-                    "mnist",
-                    train_size=n,
-                    seed=seed,
-                    latent_dim=8,
-                    arch="fc",
-                    iterations=where["iterations"],
-                    batch_size=100,
-                    **more,
-                )
-                model = api.load(run.folder, device=lab.device)
-                test = api.run_images(run).test.x[:n]
-                values.append(_entropy(whitened(codes(model, test).cpu())))
-                errors.append(error_variance(model, test))
-            compare(name, n, "whitened codes of MNIST", values)
-            entries.append(
-                Entry(
-                    f"{name}, n = {n}",
-                    "mean squared error (± deviation)",
-                    mean_and_deviation(errors),
-                    "pixels",
-                    "MNIST test",
-                    len(errors),
-                    published()["gen/text"]["loss"],
-                    None,
-                    "pixels",
-                    "MNIST test",
-                )
-            )
-    return entries
 
 
 def fig3(lab: Lab) -> list[Entry]:
@@ -194,10 +109,6 @@ def fig4(lab: Lab) -> list[Entry]:
                 )
             )
     return entries
-
-
-METHODS = ("AAE", "VAE", "GEN")
-"""The models, in the order of Table 3."""
 
 
 def _on_images(lab: Lab, name: str) -> Run:
