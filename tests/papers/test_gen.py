@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tests.conftest import Cli
 from zspace import papers
 from zspace.papers.base import Lab, Scale
 from zspace.papers.entries import published
+from zspace.samplers import Mixture
 
 GEN: dict[str, dict[str, object]] = {
     "table1": {"dims": (2,), "samples": (250, 500), "trials": 2},
@@ -39,7 +41,7 @@ GEN: dict[str, dict[str, object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows",
-    [("table1", 4), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 3)],
+    [("table1", 4), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
 )
 def test_gen(
     tmp_path: Path,
@@ -69,9 +71,11 @@ def test_gen(
     stored = json.loads((tmp_path / "o" / "table.json").read_text())
     assert len(stored["entries"]) == rows
     pictures = {p.stem for p in (tmp_path / "o").glob("*.png")}
-    assert pictures == {"fig3": {"fig3", "modes"}, "fig4": {"fig4-1"}, "table2": set()}.get(
-        name, {name}
-    )
+    assert pictures == {
+        "fig3": {"fig3", "modes"},
+        "fig4": {"fig4-1", "fig4-1-of-all"},
+        "table2": set(),
+    }.get(name, {name})
 
 
 @pytest.mark.slow
@@ -117,7 +121,8 @@ def test_correlation_against_scipy() -> None:
     from zspace.papers.gen.densities import correlation
 
     x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
-    assert correlation(x, x + y).value == pytest.approx(pearsonr(x, x + y).statistic)
+    found: Any = pearsonr(x, x + y)
+    assert correlation(x, x + y).value == pytest.approx(found.statistic)
 
 
 @pytest.mark.usefixtures("small_sets")
@@ -141,3 +146,54 @@ def test_table2_measures_training_and_test_codes_at_each_rate(tmp_path: Path) ->
             for entry in found.values():
                 assert entry.uncertainty == "deviation over 2 trainings"
                 assert (entry.n, entry.published, entry.difference()[1]) == (1000, theirs, "")
+
+
+def test_every_experiment_states_the_choices_that_the_paper_leaves_open() -> None:
+    for name, experiment in papers.EXPERIMENTS.items():
+        if name.startswith("gen/"):
+            for scale in experiment.scales.values():
+                assert scale.choices
+                assert "{" not in scale.choices
+
+
+def test_lines_along_the_axes_pass_through_the_means() -> None:
+    from zspace.papers.gen.images import along_axes
+
+    means = torch.tensor([[1.0, 2.0], [-3.0, 0.0]])
+    covariances = torch.tensor([[[4.0, 0.0], [0.0, 9.0]], [[1.0, 0.6], [0.6, 1.0]]])
+    z = along_axes(Mixture.of(torch.ones(2), means, covariances), steps=5, reach=2)
+    assert z.shape == (2, 2, 5, 2)
+    torch.testing.assert_close(z[:, :, 2], means[:, None].expand(2, 2, 2))
+    torch.testing.assert_close(z[0, 0, :, 0], torch.tensor([-3.0, -1.0, 1.0, 3.0, 5.0]))
+    torch.testing.assert_close(z[0, 1, :, 1], torch.tensor([-4.0, -1.0, 2.0, 5.0, 8.0]))
+    for axis in (0, 1):  # the other coordinate stays
+        other = z[:, axis, :, 1 - axis]
+        torch.testing.assert_close(other, means[:, 1 - axis, None].expand(2, 5))
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_fig4_ranks_by_a_model_of_a_digit_and_by_one_of_all(tmp_path: Path) -> None:
+    from zspace.papers.gen.images import fig4
+
+    lab = Lab(tmp_path, {"digits": (1, 7), "iterations": 2}, "mnist", device="cpu", quiet=True)
+    entries = fig4(lab)
+    assert len(lab.runs) == 3
+    assert [e.measure for e in entries].count("rank correlation of -log p(x)") == 2
+    assert all(-1 <= e.ours.value <= 1 for e in entries)
+    assert {p.stem for p in tmp_path.glob("*.png")} == {
+        f"fig4-{digit}{of}" for digit in (1, 7) for of in ("", "-of-all")
+    }
+    for scale in ("small", "paper"):
+        digits = papers.find("gen/fig4").scales[scale].settings["digits"]
+        assert tuple(digits) == tuple(range(10))
+
+
+def test_ranks_are_those_of_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    from zspace.papers.gen.densities import correlation
+    from zspace.papers.gen.images import ranks
+
+    x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
+    found: Any = spearmanr(x, x + y)
+    assert correlation(ranks(x), ranks(x + y)).value == pytest.approx(found.statistic)

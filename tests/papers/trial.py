@@ -80,7 +80,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "gen/table2": (25, 6, ""),
     "gen/lambda": (41, 10, "lambda"),
     "gen/fig3": (2, 2, "fig3 modes"),
-    "gen/fig4": (3, 1, "fig4-1"),
+    "gen/fig4": (4, 2, "fig4-1 fig4-1-of-all"),
     "gen/table3": (4, 3, ""),
     "gen/fig2": (3, 3, SHEETS),
     "gen/supplement-fig2": (3, 3, SHEETS),

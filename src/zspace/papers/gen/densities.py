@@ -27,7 +27,7 @@ def table1(lab: Lab) -> list[Entry]:
 
     It is given by the dimension and the number of samples. The number after ± is the standard
     deviation over the trials, as in the paper. A fixed point that did not converge is left out of
-    the mean, and the number of such trials is reported.
+    the mean, which a note tells.
     """
     trials = lab.settings["trials"]
     entries: list[Entry] = []
@@ -40,19 +40,25 @@ def table1(lab: Lab) -> list[Entry]:
             for route in ("root", "fixed-point"):
                 found = optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
                 settled = found[~found.isnan()]
-                figure = mean_and_deviation(settled.tolist())
+                what, figure = f"l = {dim}, m = {m}", mean_and_deviation(settled.tolist())
+                if len(settled) < trials:
+                    lab.more.setdefault("notes", []).append(
+                        f"{what}: the {route} was found in {len(settled)} of {trials} trials."
+                    )
                 entries.append(
                     Entry(
-                        f"l = {dim}, m = {m}",
-                        f"h_opt by the {route}, ± deviation",
+                        what,
+                        f"h_opt by the {route}",
                         figure,
-                        "N(0, I)",
-                        f"{len(settled)} of {trials} trials",
-                        len(settled),
+                        "JSD of two sets",
+                        "samples of N(0, I)",
+                        m,
                         theirs[str(dim)][column],
                         spread[str(dim)][column],
-                        "N(0, I)",
-                        f"{len(settled)} of {trials} trials",
+                        "JSD of two sets",
+                        "samples of N(0, I)",
+                        repeats=max(1, len(settled)),
+                        repeated="trial",
                     )
                 )
                 if route == "root":
@@ -126,8 +132,8 @@ def fig1(lab: Lab) -> list[Entry]:
 
     The JSD is estimated by kernels (m centres, bandwidth h_opt) and by a discriminator (trained on
     m samples of either distribution). Both are judged on 10,000 fresh samples of either, so that
-    trials differ only by the m samples that the estimate is made from. The paper names no number of
-    trials, and shows its correlations only in a picture.
+    trials differ only by the m samples that the estimate is made from. The paper names 20 trials
+    for its curve of l = 5 and m = 1000, and shows its correlations only in a picture.
     """
     trials = lab.settings["trials"]
     entries: list[Entry] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zspace.papers.base import Experiment, Scale
-from zspace.papers.gen.densities import SAMPLES, fig1, table1
+from zspace.papers.gen.densities import FRESH, SAMPLES, fig1, table1
 from zspace.papers.gen.entropy import TABLE2, table2, weights
 from zspace.papers.gen.images import fig3, fig4, interpolations, sheets, table3
 
@@ -14,31 +14,27 @@ def _scales(
     smoke: dict[str, Any],
     small: dict[str, Any],
     paper: dict[str, Any],
-    short: tuple[str, str],
+    reductions: tuple[str, str, str],
     costs: tuple[str, str, str],
-    choices: str = "",
+    choices: str,
 ) -> dict[str, Scale]:
-    """The three scales, with what the first two fall short of, and the choices of all three.
-
-    A setting {name} of the choices is replaced by its value.
-    """
-    each = {"smoke": smoke, "small": small, "paper": paper}
+    """The three scales; a setting {name} of the choices, which all share, is given its value."""
+    each = zip((smoke, small, paper), reductions, costs, strict=True)
     return {
-        name: Scale(settings, reductions, cost, choices.format_map(settings))
-        for (name, settings), reductions, cost in zip(
-            each.items(), (*short, ""), costs, strict=True
-        )
+        scale: Scale(settings, short, cost, choices.format_map(settings))
+        for scale, (settings, short, cost) in zip(("smoke", "small", "paper"), each, strict=True)
     }
 
 
 _GRID = {"dims": (2, 5, 10, 20, 40), "samples": SAMPLES}
 _MNIST = ("mnist",)
+_FEWER = "44,000 images beside the 10,000 centres in place of 50,000 (6,000 are kept to validate)"
 _TABLE2 = {"drawn": TABLE2, "samples": TABLE2, "rates": (2e-4, 1e-3)}
 _WEIGHTS = {"weights": {"GEN": (0.001, 0.003, 0.01, 0.03, 0.1), "AAE": (0.03, 0.1, 0.3, 1.0, 3.0)}}
+_FC = "{iterations:,} iterations of 100 images; two hidden layers of 512 units with batch norm"
 _ENTROPY = (
-    "{iterations:,} iterations of 100 images; two hidden layers of 512 units with batch norm; half "
-    "of GEN's images are the centres of its kernels; codes of as many training and test images; "
-    "the VAE's squared error is summed over pixels"
+    f"{_FC}; half of GEN's images are the centres of its kernels; codes of as many training and "
+    "test images; the VAE's squared error is summed over pixels"
 )
 _IMAGES = _scales(
     {
@@ -47,6 +43,7 @@ _IMAGES = _scales(
         "gen": {"centres": 100},
         "features": ("pixels",),
         "size": " at 16 pixels",
+        "networks": "convolutions of 4 and 8 channels, 16 units",
         "options": {"image_size": 16, "width": 4, "hidden": 16, "train_size": 400},
     },
     {
@@ -55,6 +52,7 @@ _IMAGES = _scales(
         "gen": {"centres": 2000},
         "features": ("classifier", "pixels"),
         "size": " at 32 pixels",
+        "networks": "convolutions of 16 and 32 channels, 128 units",
         "options": {"image_size": 32, "width": 16, "hidden": 128},
     },
     {
@@ -63,14 +61,18 @@ _IMAGES = _scales(
         "gen": {},
         "features": ("inception",),
         "size": "",
+        "networks": "convolutions of 64 and 128 channels, 1,024 units",
         "options": {},
     },
     (
-        "5 iterations, tiny networks, 400 images",
-        "32 pixels, 25 dimensions, 2,000 centres, convolutions of 16 and 32 channels, 2,000 "
-        "iterations (the paper names none)",
+        "16 pixels, 5 dimensions, 100 centres, 400 images",
+        "32 pixels, 25 dimensions, 2,000 centres",
+        "",
     ),
     ("a minute", "20 minutes on 2 cores", "some hours on a GPU"),
+    "{iterations:,} iterations of 100 images; {networks}; lambda = 0.01, of the paper's 0.005 to "
+    "0.01; the VAE's squared error is summed over pixels; a tenth of the training images is kept "
+    "for validation",
 )
 EXPERIMENTS = (
     Experiment(
@@ -81,8 +83,9 @@ EXPERIMENTS = (
             {"dims": (2, 5), "samples": (250, 500), "trials": 3},
             {"dims": (2, 5, 10, 20, 40), "samples": (250, 500, 1000, 2000), "trials": 10},
             {**_GRID, "trials": 10},
-            ("4 of 30 cells, 3 trials in place of 10", "20 of 30 cells: m up to 2,000"),
+            ("4 of 30 cells, 3 trials in place of 10", "20 of 30 cells: m up to 2,000", ""),
             ("seconds", "3 minutes on a core", "40 minutes on a core"),
+            "as many samples in z' and z'' as centres",
         ),
         table1,
     ),
@@ -97,8 +100,11 @@ EXPERIMENTS = (
             (
                 "1 cell of the grid, 2 trials in place of 20",
                 "15 of 30 cells, 4 trials in place of 20",
+                "",
             ),
             ("seconds", "15 minutes on a core", "5 hours on a core"),
+            f"seven distances s; {FRESH:,} fresh samples of either distribution for an estimate; a "
+            "discriminator with layers of 10 l, 5 l and 2 l units (the paper gives the first)",
         ),
         fig1,
     ),
@@ -109,7 +115,7 @@ EXPERIMENTS = (
             {**_TABLE2, "drawn": (1000,), "samples": (1000,), "seeds": 1, "iterations": 20},
             {**_TABLE2, "seeds": 3, "iterations": 3000},
             {**_TABLE2, "seeds": 5, "iterations": 20_000},
-            ("1 of 4 columns, 1 model in place of 5", "3 models in place of 5"),
+            ("1 of 4 columns, 1 model in place of 5", "3 models in place of 5", ""),
             ("2 minutes", "3 hours on a core", "a day on a core"),
             f"{_ENTROPY}; lambda = 0.01, of the paper's 0.005 to 0.01; a learning rate of 1e-3 "
             "beside the paper's 2e-4",
@@ -128,6 +134,7 @@ EXPERIMENTS = (
             (
                 "1 model in place of 5, a learning rate of 1e-3 in place of 2e-4",
                 "3 models in place of 5, a learning rate of 1e-3 in place of 2e-4",
+                "",
             ),
             ("2 minutes", "an hour on a core", "10 hours on a core"),
             f"{_ENTROPY}; {{train_size:,}} training images; the lambdas, most of them beyond the "
@@ -144,11 +151,12 @@ EXPERIMENTS = (
             {"labelled": 1000, "iterations": 30, "options": {"train_size": 4000}},
             {"labelled": 10_000, "iterations": 6000, "options": {}},
             {"labelled": 10_000, "iterations": 50_000, "options": {}},
-            (
-                "4,000 images, 1,000 labels, 30 iterations",
-                "6,000 iterations (the paper names none)",
-            ),
+            ("4,000 images, 1,000 of them with labels", _FEWER, _FEWER),
             ("a minute", "30 minutes on 2 cores", "3 hours on 2 cores"),
+            f"{_FC}; Gaussians of variance 1 on a circle, "
+            "neighbours 6 apart; the term of the labels, and the form of the divergence, which "
+            "attracts distant codes, too; lambda = 0.01; the supplement's lines reach two "
+            "deviations to either side",
         ),
         fig3,
         _MNIST,
@@ -156,13 +164,16 @@ EXPERIMENTS = (
     Experiment(
         "gen/fig4",
         "GEN, Figure 4 and the supplement's 4: the most and least probable images of a digit, and "
-        "its AUROC against the others.",
+        "its AUROC against the others; by a model of each digit, and by one of all.",
         _scales(
             {"digits": (1,), "iterations": 50},
-            {"digits": (1,), "iterations": 4000},
-            {"digits": (1, 0, 2, 5, 7), "iterations": 20_000},
-            ("50 iterations", "digit 1 alone, 4,000 iterations (the paper names none)"),
-            ("a minute", "5 minutes on 2 cores", "2 hours on 2 cores"),
+            {"digits": tuple(range(10)), "iterations": 4000},
+            {"digits": tuple(range(10)), "iterations": 20_000},
+            ("digit 1 alone", "", ""),
+            ("a minute", "40 minutes on a core", "3 hours on a core"),
+            f"{_FC}; 8 dimensions; lambda = 0.01; half of the "
+            "images, at most 10,000, are the centres of the kernels; sigma^2 is the error of the "
+            "validation images, a tenth of the training images",
         ),
         fig4,
         _MNIST,
