@@ -101,19 +101,20 @@ def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient() -> None:
 
 def test_the_four_losses_of_section_6_7() -> None:
     torch.manual_seed(0)
-    logits, y = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0, 1])
+    logits, y = torch.randn(6, 4, dtype=torch.float64) - 1, torch.tensor([0, 1, 2, 3, 0, 1])
     p = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True)
     truth = np.eye(4)[y]
-    others = (p * (1 - truth)).max(1)
-    plain = {
-        "cross-entropy": -np.log((p * truth).sum(1)),
-        "hinge": np.maximum(0, 1 + others - (p * truth).sum(1)),
-        "cosine": 1 - (p * truth).sum(1) / np.sqrt((p**2).sum(1)),
-        "mse": ((p - truth) ** 2).mean(1),
-    }
-    for loss, each in plain.items():
-        ours = classification_error(logits, y, loss)  # type: ignore[arg-type]
-        assert float(ours) == pytest.approx(each.mean(), abs=1e-12), loss
+    for of, s in (("softmax", p), ("logits", logits.numpy())):
+        right, others = (s * truth).sum(1), np.where(truth, -np.inf, s).max(1)
+        plain = {
+            "cross-entropy": -np.log((p * truth).sum(1)),
+            "hinge": np.maximum(0, 1 + others - right),
+            "cosine": 1 - right / np.sqrt((s**2).sum(1)),
+            "mse": ((s - truth) ** 2).mean(1),
+        }
+        for loss, each in plain.items():
+            ours = classification_error(logits, y, loss, of)  # type: ignore[arg-type]
+            assert float(ours) == pytest.approx(each.mean(), abs=1e-12), (loss, of)
 
 
 def test_gradient_of_the_log_error_is_the_gaussians_at_its_likeliest_variance() -> None:

@@ -102,7 +102,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "regene/fig14": (2, 1, "family"),
     "regene/fig15a": (6, 1, ""),
     "regene/fig15b": (6, 1, "fig15b"),
-    "regene/fig16": (23, 4, "figB18-tsne figB19-B20-barcodes"),
+    "regene/fig16": (41, 7, "figB18-tsne figB19-B20-barcodes"),
     "regene/fig17": (3, 1, ""),
     "regene/collage": (2, 1, "collage"),
     "regene/closest": (7, 1, "closest-generations closest-training"),

@@ -15,6 +15,7 @@ from zspace.functional.kernels import (
 )
 from zspace.functional.losses import (
     ClassLoss,
+    LossOf,
     absolute_error,
     batch_kl,
     bernoulli_error,
@@ -43,6 +44,7 @@ from zspace.functional.tensors import (
 
 __all__ = [
     "ClassLoss",
+    "LossOf",
     "Solver",
     "absolute_error",
     "as_float",

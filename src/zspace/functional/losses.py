@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -123,36 +124,43 @@ def batch_kl(z: Tensor) -> Tensor:
 ClassLoss = Literal["cross-entropy", "hinge", "cosine", "mse"]
 """The names of the errors that `classification_error` computes."""
 
+LossOf = Literal["softmax", "logits"]
+"""The scores that a classification error other than the cross-entropy is computed from."""
 
-def classification_error(logits: Tensor, y: Tensor, loss: ClassLoss = "cross-entropy") -> Tensor:
-    """The mean over a batch of one of four classification errors of p = softmax(logits).
 
-        cross-entropy  -log p_y
-        hinge          max(0, 1 + max_(j != y) p_j - p_y)
-        cosine         1 - p_y / ||p||
-        mse            (1/K) ||p - e_y||^2
+def classification_error(
+    logits: Tensor, y: Tensor, loss: ClassLoss = "cross-entropy", of: LossOf = "softmax"
+) -> Tensor:
+    """The mean over a batch of one of four classification errors of scores s.
+
+        cross-entropy  -log softmax(logits)_y
+        hinge          max(0, 1 + max_(j != y) s_j - s_y)
+        cosine         1 - s_y / ||s||
+        mse            (1/K) ||s - e_y||^2
 
     Args:
         logits: (N, K); half precision is computed in float32.
         y: labels (N,), whole numbers from 0 to K - 1.
         loss: the name of the error.
+        of: whether s is softmax(logits) or the logits themselves; the cross-entropy is always of
+            the softmax.
 
     Returns a scalar; the cross-entropy is in nats.
     Reference: ReGene, Eq. 3 and section 6.7. The paper's networks end in a softmax whatever the
-    loss (its Tables A.5 to A.7), so the multi-class hinge is computed from probabilities, too, as
-    the losses of that name in common libraries are.
+    loss (its Tables A.5 to A.7); whether its losses are of that output, it does not say.
     """
     logits = full_precision(logits)
     if loss == "cross-entropy":
         return cross_entropy(logits, y)
-    p = logits.softmax(1)
-    truth = one_hot(y, p.shape[1]).to(p)
-    right = (p * truth).sum(1)
+    s = logits.softmax(1) if of == "softmax" else logits
+    truth = one_hot(y, s.shape[1]).to(s)
+    right = (s * truth).sum(1)
     if loss == "hinge":
-        return (1 + (p - 2 * truth).max(1).values - right).clamp(min=0).mean()
+        others = s.masked_fill(truth.bool(), -math.inf).max(1).values
+        return (1 + others - right).clamp(min=0).mean()
     if loss == "cosine":
-        return (1 - right / p.norm(dim=1)).mean()
-    return (p - truth).square().mean()
+        return (1 - right / s.norm(dim=1).clamp(min=1e-12)).mean()
+    return (s - truth).square().mean()
 
 
 def convex(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:

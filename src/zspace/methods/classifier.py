@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 
 from zspace.core import Batches, Method, Terms
 from zspace.errors import InputError
-from zspace.functional import ClassLoss, classification_error
+from zspace.functional import ClassLoss, LossOf, classification_error
 from zspace.training import adam
 
 Augment = Literal["none", "crop", "crop-flip"]
@@ -27,7 +27,7 @@ class Classifier(Method):
         net: maps images (N, C, H, W) to logits (N, K).
         optimizer: "adam", or "sgd" with momentum 0.9 and weight decay 1e-4.
         rate: the learning rate; None means 1e-3 for Adam and 0.1 for SGD.
-        loss: a loss of `zspace.functional.classification_error`.
+        loss, loss_of: a loss of `zspace.functional.classification_error`, and what it is of.
         augment: the random changes of training images: "crop" shifts them by up to 4 pixels and
             fills with zeros; "crop-flip" also mirrors half of them.
 
@@ -41,12 +41,14 @@ class Classifier(Method):
         optimizer: Literal["adam", "sgd"] = "adam",
         rate: float | None = None,
         loss: ClassLoss = "cross-entropy",
+        loss_of: LossOf = "softmax",
         augment: Augment = "none",
     ) -> None:
         super().__init__()
         self.net, self.optimizer, self.augment = net, optimizer, augment
         self.rate = rate or (1e-3 if optimizer == "adam" else 0.1)
         self.loss: ClassLoss = loss
+        self.loss_of: LossOf = loss_of
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits (N, K) of images (N, C, H, W) in [0, 1]."""
@@ -67,7 +69,8 @@ class Classifier(Method):
             x = shifted(x, batches.uniform(2))
         if self.augment == "crop-flip":
             x = torch.where(batches.uniform(1)[..., None, None] < 0.5, x, x.flip(3))
-        yield "classifier", {self.loss: classification_error(self.net(x), y, self.loss)}
+        error = classification_error(self.net(x), y, self.loss, self.loss_of)
+        yield "classifier", {self.loss: error}
 
 
 def shifted(x: Tensor, where: Tensor) -> Tensor:

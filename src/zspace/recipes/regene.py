@@ -9,7 +9,7 @@ from torch import nn
 
 from zspace.errors import InputError
 from zspace.features.weights import checked_weights, read_state
-from zspace.functional import ClassLoss, similarity_window
+from zspace.functional import ClassLoss, LossOf, similarity_window
 from zspace.methods.classifier import Classifier
 from zspace.methods.regene import Phase, ReGene
 from zspace.nets.classifiers import densenet
@@ -111,6 +111,9 @@ def regene(
         ),
     ] = None,
     loss: Annotated[ClassLoss, About("loss of the classifier")] = "cross-entropy",
+    loss_of: Annotated[
+        LossOf, About("what a loss other than the cross-entropy is of: the softmax, or the logits")
+    ] = "softmax",
     ssim: Annotated[
         float | None,
         About("weight of 1 - SSIM in the decoder's first phase (unset: the schedule's)", least=0),
@@ -202,7 +205,8 @@ def regene(
     head = nn.Linear(dim, len(facts.classes))
     vgg = FirstConvolution() if any(p.perceptual for p in phases) else None
     model = ReGene(body, head, decoder, dim, phases, window=window, features=vgg)
-    classifier = Classifier(nn.Sequential(body, head), rate=classifier_rate, loss=loss)
+    net = nn.Sequential(body, head)
+    classifier = Classifier(net, rate=classifier_rate, loss=loss, loss_of=loss_of)
 
     def begin() -> None:
         if vgg is not None:

@@ -69,7 +69,8 @@ def fig3(lab: Lab) -> list[Entry]:
             accuracy_of,
             None,
             "linear probe",
-            of.published,
+            of.data,
+            part=of.part,
         ),
         Entry(
             "autoencoder",
@@ -81,7 +82,8 @@ def fig3(lab: Lab) -> list[Entry]:
             error_of,
             None,
             "pixels",
-            of.published,
+            of.data,
+            part=of.part,
         ),
     ]
     maps.tsne(
@@ -154,7 +156,8 @@ def fig6(lab: Lab) -> list[Entry]:
             known.get("real"),
             None,
             published_by,
-            of.published,
+            of.data,
+            part=of.part,
         )
     ]
     for n in lab.settings["combine"]:
@@ -181,7 +184,8 @@ def fig6(lab: Lab) -> list[Entry]:
                     paper,
                     None,
                     published_by,
-                    of.published,
+                    of.data,
+                    part=of.part,
                 )
             )
     for recipe in ("dcgan", "wgan-gp", "sngan"):
@@ -199,7 +203,8 @@ def fig6(lab: Lab) -> list[Entry]:
                 None,
                 None,
                 published_by,
-                of.published,
+                of.data,
+                part=of.part,
             )
         )
     return entries
@@ -234,7 +239,7 @@ def fig15b(lab: Lab) -> list[Entry]:
             ("Frechet distance", distance, held.extractor.name),
             ("accuracy", right, "its classifier"),
         ):
-            entries.append(Entry(f"a = {a:g}", measure, figure, by, of.data, n))
+            entries.append(Entry(f"a = {a:g}", measure, figure, by, of.data, n, part=of.part))
     fig, axes = plots.figure(1, 1, (5, 3.4))
     ratios, distances, rights = zip(*curve, strict=True)
     axes[0, 0].plot(ratios, distances, marker=".", label="Frechet distance")

@@ -91,6 +91,7 @@ def closest(lab: Lab) -> list[Entry]:
                     "one generation of each class",
                     of.data,
                     len(each),
+                    part=of.part,
                 )
             )
     return entries

@@ -80,7 +80,8 @@ def table2(lab: Lab) -> list[Entry]:
                     paper,
                     None,
                     "combinations of 2",
-                    of.published,
+                    of.data,
+                    part=of.part,
                 )
             )
     for column, (judge, total) in enumerate(totals.items()):
@@ -96,23 +97,25 @@ def table2(lab: Lab) -> list[Entry]:
                 paper,
                 None,
                 "combinations of 2",
-                of.published,
+                of.data,
+                part=of.part,
             )
         )
     lab.more["thresholds"] = of.model.thresholds.tolist()
     return entries
 
 
-def trials_of(lab: Lab, of: Trained, n: int, label: int) -> Mapping[str, int]:
+def trials_of(lab: Lab, of: Trained, n: int, label: int, name: str = "") -> Mapping[str, int]:
     """The number of trials by judge for n combinations of a class.
 
-    If too few candidates pass, it is empty, and a note is made.
+    If too few candidates pass, it is empty, and a note is made, which begins with the name.
     """
     generator = torch.Generator(of.convex.codes.device).manual_seed(label)
     try:
         return of.convex.combined(n, label, generator=generator).trials
     except InputError as error:
-        lab.more.setdefault("notes", []).append(str(error))
+        note = f"{name}: {error}" if name else str(error)
+        lab.more.setdefault("notes", []).append(note)
         return {}
 
 
@@ -168,7 +171,8 @@ def table3(lab: Lab) -> list[Entry]:
                     theirs,
                     error,
                     "inception",
-                    of.published,
+                    of.data,
+                    part=of.part,
                 )
             )
     return entries
@@ -208,7 +212,8 @@ def table4(lab: Lab) -> list[Entry]:
                     len(subject.x),
                     *theirs,
                     published_by,
-                    of.published,
+                    of.data,
+                    part=of.part,
                 )
             )
     return entries

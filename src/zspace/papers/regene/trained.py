@@ -36,8 +36,11 @@ from zspace.storage.run import Run
 
 COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
-SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000}
-"""The numbers of training images of whole sets, without a tenth for the validation part."""
+SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000, "celeba": 162_770}
+"""The numbers of training images of whole sets; without CelebA's own, validation has a tenth."""
+ACCURACY = "accuracy of its classifier", "its classifier"
+MAE = "MAE of reconstructions", "pixels"
+"""Two measures, and what each is measured by."""
 
 
 @dataclass
@@ -63,15 +66,15 @@ class Trained:
 
     @property
     def data(self) -> str:
-        """The data's name, with the number of training images if these are not all."""
-        n = len(self.images.train)
-        whole = SIZES.get(self.images.name, n) == n
-        return self.published if whole else f"{self.published}, {n:,} training images"
+        """The name of the data on which the model is measured."""
+        return f"{self.images.name} test"
 
     @property
-    def published(self) -> str:
-        """The name of the data that the paper's numbers refer to."""
-        return f"{self.images.name} test"
+    def part(self) -> str:
+        """Which part of the set's training images it was trained on; "" if these are all."""
+        n = len(self.images.train)
+        whole = SIZES.get(self.images.name, n)
+        return "" if n >= whole else f"{n:,} of {whole:,} training images"
 
     def gallery(self, device: str = "auto") -> Gallery:
         """The gallery that draws sheets of this model's images."""
@@ -131,30 +134,11 @@ def both(of: Trained, what: str, theirs: Sequence[float | None] = (None, None)) 
     """
     n = len(of.test)
     return [
-        Entry(
-            what,
-            "accuracy of its classifier",
-            own_accuracy(of.model, of.test),
-            "its classifier",
-            of.data,
-            n,
-            theirs[0],
-            None,
-            "its classifier",
-            of.published,
-        ),
-        Entry(
-            what,
-            "MAE of reconstructions",
-            mae(of.model, of.test),
-            "pixels",
-            of.data,
-            n,
-            theirs[1],
-            None,
-            "pixels",
-            of.published,
-        ),
+        Entry(what, measure, figure, by, of.data, n, paper, None, by, of.data, part=of.part)
+        for (measure, by), figure, paper in (
+            (ACCURACY, own_accuracy(of.model, of.test), theirs[0]),
+            (MAE, mae(of.model, of.test), theirs[1]),
+        )
     ]
 
 
@@ -168,7 +152,8 @@ def sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
     The latents are added to `spaces` under the entry's name.
     """
     z, y = spaces[what] = maps.some_codes(of.model, of.test)
-    return Entry(what, "near 0", Figure(maps.sparsity(z), math.nan), "latents", of.data, len(y))
+    share = Figure(maps.sparsity(z), math.nan)
+    return Entry(what, "near 0", share, "latents", of.data, len(y), part=of.part)
 
 
 def conditional_subject(lab: Lab, recipe: str, judge: Measurement) -> Subject:
