@@ -7,11 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import Cli, random_images, width
 from tests.papers.smoke import reproduced
 from zspace import papers
+from zspace.data import Images
+from zspace.data.images import Part
+from zspace.metrics import Figure
+from zspace.options import checked, options_of
+from zspace.papers.entries import Entry
+from zspace.papers.regene.losses import LOSSES
+from zspace.papers.regene.trained import Trained, over_trainings
+from zspace.recipes.regene import regene
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +35,47 @@ REGENE = [name for name in papers.EXPERIMENTS if name.startswith("regene/")]
 @pytest.mark.parametrize("name", [n for n in REGENE if "digits" in papers.find(n).data])
 def test_experiments_run(name: str, cli: Cli, shelf: Path, tmp_path: Path) -> None:
     reproduced(cli, name, tmp_path / "o", shelf)
+
+
+def test_trainings_are_averaged_and_their_deviation_is_named() -> None:
+    def entry(what: str, value: float, error: float) -> Entry:
+        return Entry(what, "MAE", Figure(value, error), "pixels", "mnist test", 10)
+
+    whole, alone = over_trainings(
+        [[entry("a", 1.0, 0.5), entry("b", 3.0, 0.5)], [entry("a", 3, 1)]]
+    )
+    assert whole.ours == pytest.approx((2.0, 2**0.5))
+    assert whole.uncertainty == "deviation over 2 trainings"
+    assert alone.ours == (3.0, 0.5)
+    assert alone.uncertainty == "error of the measurement"
+
+
+def test_losses_of_figure_16_are_of_logits_and_of_the_softmax() -> None:
+    assert len(LOSSES) == 7
+    for name, options in LOSSES.items():
+        assert name == "cross-entropy" or options["loss_of"] in name
+        assert checked(options_of(regene), options).items() >= options.items()
+    for scale in ("small", "paper"):
+        settings = papers.find("regene/fig16").scales[scale].settings
+        assert (settings["per_class"], settings["seeds"]) == (500, 3)
+
+
+@pytest.mark.parametrize(
+    "name, n, part",
+    [
+        ("celeba", 9_000, "9,000 of 162,770 training images"),
+        ("celeba", 162_770, ""),
+        ("mnist", 54_000, ""),
+        ("mnist", 60_000, ""),
+        ("a folder", 10, ""),
+    ],
+)
+def test_a_part_of_a_set_is_never_called_the_whole(name: str, n: int, part: str) -> None:
+    train = Part(torch.empty(n, 0))
+    of = Trained(None, None, Images(name, train, train, train), None)  # type: ignore[arg-type]
+    assert (of.data, of.part) == (f"{name} test", part)
+    entry = Entry("x", "MAE", Figure(1.0, 0.0), "pixels", of.data, n, 1.0, None, "pixels", of.data)
+    assert (replace(entry, part=of.part).difference()[0] is None) == bool(part)
 
 
 def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -21,16 +21,15 @@ from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.regene import ReGeneNets
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, over_seeds, published
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import (
-    ACCURACY,
-    MAE,
     Spaces,
     Trained,
+    both,
     frechet,
     judged,
-    mae,
+    over_trainings,
     own_accuracy,
     trained,
 )
@@ -59,79 +58,71 @@ def fig16(lab: Lab) -> list[Entry]:
     If a class is given up, its candidates are counted, a note says so, and the number is a lower
     bound.
     """
+    return over_trainings([_losses(lab, seed) for seed in range(lab.settings["seeds"])])
+
+
+def _losses(lab: Lab, seed: int) -> list[Entry]:
+    """The entries of Figure 16 for one seed; with the first, its pictures are drawn."""
     n = lab.settings["per_class"]
     theirs = published()["regene/fig16"] if lab.data == "cifar10" and n == 500 else {}
     entries: list[Entry] = []
     spaces: Spaces = {}
-    trials: dict[str, list[float]] = {}
     classes: Sequence[str] = ()
+    plain = math.nan
     for name, options in LOSSES.items():
-        found: dict[tuple[str, str, int], list[Figure]] = {}
-        trials[name] = []
-        for seed in range(lab.settings["seeds"]):
-            of = trained(lab, seed=seed, **options)
-            classes = of.images.classes
-            if name not in spaces:
-                spaces[name] = maps.some_codes(of.model, of.test)
-            for measure, by, count, figure in _of_a_loss(lab, of, f"{name}, seed {seed}", n):
-                found.setdefault((measure, by, count), []).append(figure)
-                if measure == TRIALS:
-                    trials[name].append(figure.value)
-        count = n * len(classes)
+        of = trained(lab, seed=seed, **options)
+        classes = of.images.classes
+        spaces[name] = maps.some_codes(of.model, of.test)
+        entries += both(of, name)
+        limit, labels = n * of.convex.most_trials, range(len(classes))
+        whose = f"{name}, seed {seed}"
+        tries = sum(trials_of(lab, of, n, c, whose).get("image space", limit) for c in labels)
+        counts = {"trials, image space": (float(tries), None)}
         if options:
-            ratios = zip(trials[name], trials["cross-entropy"], strict=True)
-            found[f"{TRIALS}, times cross-entropy's", COMBINED, count] = [
-                Figure(own / plain, math.nan) for own, plain in ratios
-            ]
-        for (measure, by, count), figures in found.items():
-            relative = measure.endswith("cross-entropy's")
-            paper = theirs.get(options["loss"]) if relative else None
-            entries.append(
-                Entry(
-                    name,
-                    measure,
-                    over_seeds(figures),
-                    by,
-                    of.data,
-                    count,
-                    paper,
-                    None,
-                    by,
-                    of.data,
-                    repeats=len(figures),
-                    part=of.part,
-                )
+            ratio = tries / plain, theirs.get(options["loss"])
+            counts["trials, times cross-entropy's"] = ratio
+        else:
+            plain = float(tries)
+        by = "combinations of 2"
+        entries += [
+            Entry(
+                name,
+                measure,
+                Figure(count, math.nan),
+                by,
+                of.data,
+                n * len(labels),
+                paper,
+                None,
+                by,
+                of.data,
+                part=of.part,
             )
-    maps.tsne(lab.picture("figB18-tsne"), spaces, classes)
-    maps.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
+            for measure, (count, paper) in counts.items()
+        ]
+        entries += _generations(lab, of, name, whose)
+    if seed == 0:
+        maps.tsne(lab.picture("figB18-tsne"), spaces, classes)
+        maps.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
     return entries
 
 
-TRIALS, COMBINED = "trials, image space", "combinations of 2"
-
-
-def _of_a_loss(lab: Lab, of: Trained, name: str, n: int) -> list[tuple[str, str, int, Figure]]:
-    """A model's figures in Figure 16: measure, features, number of samples and value."""
-    limit = n * of.convex.most_trials
-    labels = range(len(of.images.classes))
-    trials = sum(trials_of(lab, of, n, c, name).get("image space", limit) for c in labels)
-    figures = [
-        (*ACCURACY, len(of.test), own_accuracy(of.model, of.test)),
-        (*MAE, len(of.test), mae(of.model, of.test)),
-        (TRIALS, COMBINED, n * len(labels), Figure(trials, math.nan)),
-    ]
+def _generations(lab: Lab, of: Trained, name: str, whose: str) -> list[Entry]:
+    """The entries for generated images; none if too few pass the judges, and a note says whose."""
     try:
         held = judged(of, lab, None)
         made = generated(held, "generations", sampler=of.convex)
     except InputError as error:
-        lab.more.setdefault("notes", []).append(f"{name}: {error}")
-        return figures
+        lab.more.setdefault("notes", []).append(f"{whose}: {error}")
+        return []
     distance = frechet(lab, held, held.reference, made)
     right = own_accuracy(of.model, Part(made.x, made.labels))
     return [
-        *figures,
-        ("Frechet distance, generated", held.extractor.name, len(made.x), distance),
-        ("accuracy of generations", "its classifier", len(made.x), right),
+        Entry(name, measure, figure, by, of.data, len(made.x), part=of.part)
+        for measure, figure, by in (
+            ("Frechet distance, generated", distance, held.extractor.name),
+            ("accuracy of generations", right, "its classifier"),
+        )
     ]
 
 

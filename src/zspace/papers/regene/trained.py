@@ -30,7 +30,7 @@ from zspace.metrics import (
     mean_figure,
 )
 from zspace.papers.base import Lab, known_to
-from zspace.papers.entries import Entry
+from zspace.papers.entries import Entry, over_seeds
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 
@@ -38,9 +38,6 @@ COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
 SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000, "celeba": 162_770}
 """The numbers of training images of whole sets; without CelebA's own, validation has a tenth."""
-ACCURACY = "accuracy of its classifier", "its classifier"
-MAE = "MAE of reconstructions", "pixels"
-"""Two measures, and what each is measured by."""
 
 
 @dataclass
@@ -89,21 +86,37 @@ class Trained:
         )
 
 
-def trained(lab: Lab, data: str | None = None, **options: Any) -> Trained:
+def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) -> Trained:
     """A ReGene trained with an experiment's settings and further options.
 
     Args:
         lab: the experiment's surroundings.
         data: the data set; None takes that of the experiment.
+        seed: the seed of the training.
         options: further options of the recipe.
     """
     data = data or str(lab.data)
-    own = {"label_attribute": "Male"} if data == "celeba" else {}
+    own: dict[str, Any] = {"label_attribute": "Male"} if data == "celeba" else {}
+    own |= {"seed": seed} if seed else {}
     run = lab.trained("regene", data, **{**lab.settings["options"], **own, **options})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
     combined = convex_of(run.folder, model, {"most_trials": lab.settings.get("most_trials", 100)})
     return Trained(run, model, api.run_images(run), combined)
+
+
+def over_trainings(each: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The entries of several trainings as one list, whose ± is the deviation over the trainings.
+
+    An entry that only one training has keeps its error of measurement.
+    """
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for entry in (e for entries in each for e in entries):
+        found.setdefault((entry.what, entry.measure), []).append(entry)
+    return [
+        replace(own[0], ours=over_seeds([e.ours for e in own]), repeats=len(own))
+        for own in found.values()
+    ]
 
 
 def own_accuracy(model: ReGene, part: Part) -> Figure:
@@ -135,9 +148,14 @@ def both(of: Trained, what: str, theirs: Sequence[float | None] = (None, None)) 
     n = len(of.test)
     return [
         Entry(what, measure, figure, by, of.data, n, paper, None, by, of.data, part=of.part)
-        for (measure, by), figure, paper in (
-            (ACCURACY, own_accuracy(of.model, of.test), theirs[0]),
-            (MAE, mae(of.model, of.test), theirs[1]),
+        for measure, by, figure, paper in (
+            (
+                "accuracy of its classifier",
+                "its classifier",
+                own_accuracy(of.model, of.test),
+                theirs[0],
+            ),
+            ("MAE of reconstructions", "pixels", mae(of.model, of.test), theirs[1]),
         )
     ]
 
