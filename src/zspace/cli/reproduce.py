@@ -41,6 +41,18 @@ from zspace.errors import InputError
     help="how a comparison chooses its systems' settings: defaults, tuned or equal-time  "
     "[default: the experiment's first]",
 )
+@click.option(
+    "--perceptual",
+    type=click.Choice(["0"]),
+    help="0 leaves out ReGene's perceptual loss, which needs VGG16's weights  [default: the "
+    "scale's]",
+)
+@click.option(
+    "--validation",
+    type=click.Choice(["0"]),
+    help="0 trains ReGene on all training images, with thresholds from the test images  [default: "
+    "the scale's]",
+)
 @click.option("--data-dir", metavar="TEXT", help="folder of the data set's original files")
 @click.option(
     "--out",
@@ -62,6 +74,8 @@ def reproduce(
     scale: str,
     data: str | None,
     protocol: str | None,
+    perceptual: str | None,
+    validation: str | None,
     data_dir: str | None,
     out: Path | None,
     runs: Path | None,
@@ -97,6 +111,9 @@ def reproduce(
     experiment = find(name)
     parts = [name.replace("/", "-"), *([data] if data else []), scale]
     parts += [protocol] if protocol else []
+    given = {"perceptual": perceptual, "validation": validation}
+    without = [option for option, value in given.items() if value is not None]
+    parts += [f"no-{option}" for option in without]
     where = out or Path("reproductions") / "-".join(parts)
     table = perform(
         experiment,
@@ -108,6 +125,7 @@ def reproduce(
         quiet=quiet,
         shelf=runs,
         protocol=protocol,
+        without=without,
     )
     print_tables([table])
     tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)

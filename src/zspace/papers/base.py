@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -72,6 +72,8 @@ class Experiment:
         data: the named sets that `--data` can choose from, the default first; empty if the
             experiment makes its own data.
         needs: a description of the files that the experiment needs.
+        without: what the experiment can leave out, by the option that leaves it out, each with the
+            change of a scale: `--perceptual 0` makes `without["perceptual"](scale)` of a scale.
     """
 
     name: str
@@ -80,6 +82,9 @@ class Experiment:
     run: Callable[[Lab], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
+    without: Mapping[str, Callable[[Scale], Scale]] = field(
+        default_factory=dict[str, Callable[[Scale], Scale]]
+    )
 
 
 CHECKPOINTS = ("checkpoint_every", "keep")
@@ -181,6 +186,7 @@ def reproduce(
     quiet: bool = False,
     shelf: Path | None = None,
     protocol: str | None = None,
+    without: Sequence[str] = (),
 ) -> Table:
     """Run an experiment, which writes table.md, table.json and pictures.
 
@@ -195,11 +201,12 @@ def reproduce(
         shelf: the folder of trained runs, whose finished ones are reused; None means runs/ in
             `out`.
         protocol: one of the scale's protocols; None takes the first.
+        without: what to leave out of the experiment, keys of `Experiment.without`.
 
     Returns the table.
     Raises:
-        InputError: the scale is unknown, the experiment does not take the data or the protocol, or
-            the folder holds something else.
+        InputError: the scale is unknown, the experiment does not take the data or the protocol or
+            can't leave something out, or the folder holds something else.
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)
@@ -207,6 +214,10 @@ def reproduce(
         may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
         raise InputError(f"{experiment.name} takes {may}, not {data}")
     chosen = experiment.scales[scale]
+    for name in without:
+        if name not in experiment.without:
+            raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
+        chosen = experiment.without[name](chosen)
     if protocol is not None and protocol not in chosen.protocols:
         if chosen.protocols:
             raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
@@ -215,6 +226,7 @@ def reproduce(
     mark = out / "experiment.json"
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
     whose |= {"protocol": protocol} if protocol else {}
+    whose |= {"without": list(without)} if without else {}
     if mark.is_file():
         try:
             held = json.loads(mark.read_text(encoding="utf-8"))
