@@ -59,9 +59,22 @@ def test_train_size_and_train_per_class_leave_the_test_part_alone() -> None:
     assert torch.equal(each.test.x, whole.test.x)
 
 
+def test_the_share_of_validation_images() -> None:
+    whole, some, none = (load("digits", validation=share) for share in (None, 0.5, 0))
+    for images, held in ((whole, 143), (some, 719), (none, 0)):
+        assert len(images.validation) == held
+        assert len(images.train) == 1295 + 143 - held
+        assert torch.equal(images.test.x, whole.test.x)
+    # a split-off part holds other images than the rest
+    assert len(torch.cat([some.train.x, some.validation.x]).unique(dim=0)) == len(
+        none.train.x.unique(dim=0)
+    )
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
+        ({"validation": 0.6}, "at most 0.5"),
         ({"classes": "1,eleven"}, "unknown class 'eleven'"),
         ({"classes": "1,1"}, "names a class twice"),
         ({"train_size": 5000}, "has 1295 training images"),

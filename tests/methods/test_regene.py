@@ -107,6 +107,21 @@ def test_thresholds_are_mean_confidences_of_held_out_images(runs: dict[str, Path
     assert 0.5 < float(model.thresholds.min()) < float(model.thresholds.max()) < 1
 
 
+def test_thresholds_without_a_validation_part_are_of_the_test_images() -> None:
+    images = load_data("digits", validation=0)
+    torch.manual_seed(0)
+    facts = Facts(images.shape, images.classes, True, len(images.train))
+    model = find("regene")(facts, **small("regene")).model  # type: ignore[call-arg]
+    assert isinstance(model, ReGene)
+    model.latents(images)
+    with torch.no_grad():
+        p = model.eval().probabilities(model.encode(as_float(images.test.x)))
+    assert images.test.y is not None
+    for label in range(10):
+        mean = p[images.test.y == label, label].mean()
+        assert float(model.thresholds[label]) == pytest.approx(float(mean), abs=1e-5)
+
+
 @pytest.fixture
 def published_vgg(monkeypatch: pytest.MonkeyPatch, cache: Path) -> dict[str, Tensor]:
     """A weights file as torchvision's, made here, in the cache under its published name."""
