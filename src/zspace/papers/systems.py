@@ -12,6 +12,7 @@ from torch import Tensor
 from zspace.core import decoded
 from zspace.display import plots
 from zspace.display.tables import Table
+from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import (
     GENERATION,
@@ -23,6 +24,7 @@ from zspace.evaluation.measurement import (
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
+from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
 from zspace.papers.protocol import System, grid, settled
 from zspace.storage.files import write_text
@@ -81,6 +83,26 @@ def tuned(lab: Lab, name: str, run: Run) -> None:
         tune(run.folder, sampler, trials=trials, min_accuracy=accuracy, device=lab.device)
 
 
+def measured(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> Measurement:
+    """The measurement of a system's run, trained with a seed and options."""
+    run = lab.trained(SYSTEMS[name].recipe, str(lab.data), seed=seed, **options)
+    return measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
+
+
+def figures(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Figure]:
+    """The figures of a system's run, by column."""
+    held = measured(lab, name, seed, options)
+    tuned(lab, name, held.run)
+    metrics = ["fid", "prd", "accuracy", "pms"]
+    table = measure(held, metrics=metrics, samplers=[SYSTEMS[name].sampler])
+    found: dict[str, Figure] = {}
+    for row in table["rows"]:
+        for column, (kind, metric) in COLUMNS.items():
+            if row["kind"] == kind and metric in row["figures"]:
+                found[column] = figure_of(row["figures"][metric])
+    return found
+
+
 def systems(lab: Lab) -> list[Entry]:
     """Train and measure every system in the same way, and draw a picture with a row for each.
 
@@ -90,40 +112,29 @@ def systems(lab: Lab) -> list[Entry]:
     entries: list[Entry] = []
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
-    by, data, n = "", "", 0
-    seeds = lab.settings["seeds"]
+    seeds, cells = lab.settings["seeds"], Cells(lab.out / "cells.json")
     for name, own in lab.settings["systems"].items():
-        found: dict[str, list[Figure]] = {}
         system = SYSTEMS[name]
         prepare = partial(tuned, lab, name)
         options = settled(lab, name, system, {**system.options, **own}, prepare)
-        config: Mapping[str, Any] = {}
-        for seed in range(seeds):
-            run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
-            prepare(run)
-            config = run.config
-            held = measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
-            sampler = system.sampler
-            measured = measure(held, metrics=["fid", "prd", "accuracy", "pms"], samplers=[sampler])
-            by, data, n = held.extractor.name, held.images.name, len(held.test)
-            for row in measured["rows"]:
-                for column, (kind, metric) in COLUMNS.items():
-                    value = row["figures"].get(metric)
-                    if row["kind"] == kind and value is not None:
-                        figure = Figure(value["value"], value["error"])
-                        found.setdefault(column, []).append(figure)
-            if seed == 0:
-                strips[name] = _strip(held, sampler)
-        figures = {c: over_seeds(each) for c, each in found.items()}
-        rows.append([name, *chosen(config), *(str(figures.get(c, "")) for c in COLUMNS)])
+        each = [
+            cells.of(f"{name}, {seed}", partial(figures, lab, name, seed, options))
+            for seed in range(seeds)
+        ]
+        found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
+        held = measured(lab, name, 0, options)
+        strips[name] = _strip(held, system.sampler)
+        rows.append([name, *chosen(held.run.config), *(str(found.get(c, "")) for c in COLUMNS)])
+        by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
         entries += [
-            Entry(name, c, f, "pixels" if c == "PMS" else by, f"{data} test", n, repeats=seeds)
-            for c, f in figures.items()
+            Entry(name, c, f, "pixels" if c == "PMS" else by, data, n, repeats=seeds)
+            for c, f in found.items()
         ]
     plots.save_strips(lab.picture("systems"), strips)
     what = "deviation over trainings" if seeds > 1 else "error of the measurement"
     notes = [
-        f"{data} test, features {by}, n = {n}; trainings of each: {seeds}; ± is the {what}.",
+        f"{entries[0].data}, features {entries[0].by}, n = {entries[0].n}; trainings of each: "
+        f"{seeds}; ± is the {what}.",
         f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}.",
     ]
     table = Table(["", *CHOSEN, *COLUMNS], rows, notes=notes)

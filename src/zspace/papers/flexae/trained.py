@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float, as_stored
 from zspace.metrics import Figure
 from zspace.papers.base import Lab, known_to
+from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
 from zspace.papers.protocol import System, grid, settled
 from zspace.storage.run import Run
@@ -176,36 +178,39 @@ def frechet(
 
     Returns the distances by name, and the fields of an `Entry` that say where they come from.
     """
-    found: dict[str, list[Figure]] = {}
+    cells = Cells(lab.out / "cells.json")
+    what = "".join(f", {option} = {value}" for option, value in more.items())
+    each = [
+        cells.of(f"{name}{what}, {seed}", partial(distances, lab, name, seed, more))
+        for seed in range(seeds)
+    ]
+    about = source_of(lab, measured_by(lab, trained(lab, name, **more)), seeds)
+    return {k: over_seeds([row[k] for row in each]) for k in each[0]}, about
+
+
+def distances(lab: Lab, name: str, seed: int, more: Mapping[str, Any]) -> dict[str, Figure]:
+    """What `frechet` returns of one training."""
     sampler = SYSTEMS[name].sampler
-    about: dict[str, Any] = {}
     # codes of a codebook have no density to mix
     fitted = {} if name == "VQ-VAE" or sampler == "mixture" else {MIXED: "mixture"}
-    for seed in range(seeds):
-        run = trained(lab, name, seed=seed, **more)
-        held = measured_by(lab, run)
-        about = source_of(lab, held, seeds)
-        subjects = {RECONSTRUCTED: RECONSTRUCTION, GENERATED: sampler, **fitted}
-        values = figures(lab, held, ["fid"], [sampler, *fitted.values()])
-        for what, subject in subjects.items():
-            found.setdefault(what, []).append(values[subject]["fid"])
-        if lab.settings.get("stretched"):
-            made = generated(held, sampler)
-            other = Subject("stretched", GENERATION, stretched(made.x))
-            found.setdefault(STRETCHED, []).append(METRICS["fid"].measure(held, other)[""])
-        first = lab.settings.get("best_from")
-        if first is None:
-            continue
-        best: dict[str, Figure] = {}
-        start = first + run.config.get("first_iterations", 0)
-        for iteration in (i for i in run.checkpoints() if i >= start):
-            values = figures(lab, measured_by(lab, run, iteration), ["fid"], [sampler])
-            for what in (RECONSTRUCTED, GENERATED):
-                now = values[subjects[what]]["fid"]
-                best[what] = min(best.get(what, now), now, key=lambda f: f.value)
-        for what, figure in best.items():
-            found.setdefault(f"{what}, the best checkpoint", []).append(figure)
-    return {what: over_seeds(each) for what, each in found.items()}, about
+    subjects = {RECONSTRUCTED: RECONSTRUCTION, GENERATED: sampler, **fitted}
+    run = trained(lab, name, seed=seed, **more)
+    held = measured_by(lab, run)
+    values = figures(lab, held, ["fid"], [sampler, *fitted.values()])
+    found = {what: values[subject]["fid"] for what, subject in subjects.items()}
+    if lab.settings.get("stretched"):
+        made = generated(held, sampler)
+        other = Subject("stretched", GENERATION, stretched(made.x))
+        found[STRETCHED] = METRICS["fid"].measure(held, other)[""]
+    if "best_from" not in lab.settings:
+        return found
+    start = lab.settings["best_from"] + run.config.get("first_iterations", 0)
+    for iteration in (i for i in run.checkpoints() if i >= start):
+        values = figures(lab, measured_by(lab, run, iteration), ["fid"], [sampler])
+        for what in (RECONSTRUCTED, GENERATED):
+            best, now = f"{what}, the best checkpoint", values[subjects[what]]["fid"]
+            found[best] = min(found.get(best, now), now, key=lambda f: f.value)
+    return found
 
 
 def seeded(model: torch.nn.Module) -> torch.Generator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from zspace.evaluation.novelty import error_variance
 from zspace.functional import kernel_entropy, whitened
 from zspace.metrics import Figure
 from zspace.papers.base import Lab
+from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.samplers.kde import likeliest_bandwidth
 
@@ -27,6 +30,7 @@ PARTS = {"training": "mnist train", "test": "mnist test"}
 """The images whose codes are measured, with the name of their set and part."""
 
 KDE = "leave-one-out KDE"
+ENTROPY, ERROR = "entropy, nats", "mean squared error"
 
 
 def entropy(z: Tensor) -> float:
@@ -73,29 +77,41 @@ def _measured(lab: Lab, name: str, n: int, **options: Any) -> Measured:
             test images are measured.
         options: further options of the training.
     """
-    found: dict[str, list[tuple[float, float]]] = {of: [] for of in PARTS}
-    for seed in range(lab.settings["seeds"]):
-        run = lab.trained(
-            name.lower(),
-            "mnist",
-            train_size=n,
-            seed=seed,
-            latent_dim=8,
-            arch="fc",
-            iterations=lab.settings["iterations"],
-            batch_size=100,
-            **({"centres": n // 2} if name == "GEN" else {}),
-            **options,
-        )
-        model, images = api.load(run.folder, device=lab.device), api.run_images(run)
-        for of, part in (("training", images.train), ("test", images.test)):
-            x = part.x[:n]
-            found[of].append((entropy(whitened(codes(model, x).cpu())), error_variance(model, x)))
+    cells = Cells(lab.out / "cells.json")
+    what = "".join(f", {option} = {value:g}" for option, value in options.items())
+    each = [
+        cells.of(f"{name}, n = {n}{what}, {seed}", partial(cell, lab, name, n, seed, **options))
+        for seed in range(lab.settings["seeds"])
+    ]
     h, e = (
-        {of: mean_and_deviation([pair[i] for pair in each]) for of, each in found.items()}
-        for i in (0, 1)
+        {of: mean_and_deviation([c[f"{of}: {measure}"].value for c in each]) for of in PARTS}
+        for measure in (ENTROPY, ERROR)
     )
     return {of: (h[of], e[of]) for of in PARTS}
+
+
+def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Figure]:
+    """The entropy and the mean squared error of one training, for each of `PARTS`."""
+    run = lab.trained(
+        name.lower(),
+        "mnist",
+        train_size=n,
+        seed=seed,
+        latent_dim=8,
+        arch="fc",
+        iterations=lab.settings["iterations"],
+        batch_size=100,
+        **({"centres": n // 2} if name == "GEN" else {}),
+        **options,
+    )
+    model, images = api.load(run.folder, device=lab.device), api.run_images(run)
+    found: dict[str, Figure] = {}
+    for of, part in (("training", images.train), ("test", images.test)):
+        x = part.x[:n]
+        h = entropy(whitened(codes(model, x).cpu()))
+        found[f"{of}: {ENTROPY}"] = Figure(h, math.nan)
+        found[f"{of}: {ERROR}"] = Figure(error_variance(model, x), math.nan)
+    return found
 
 
 def _entries(

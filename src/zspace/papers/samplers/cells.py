@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Density, Sampler, decoded
-from zspace.evaluation.compare import figure_of
 from zspace.evaluation.measurement import GENERATION, Measurement, Subject, measure_run
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import stream
@@ -23,7 +20,6 @@ from zspace.options import options_of
 from zspace.papers.base import Lab
 from zspace.recipes import catalogue
 from zspace.samplers import Learned
-from zspace.storage.files import write_text
 
 KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "normal": ("normal", {}),
@@ -55,23 +51,6 @@ CONDITIONAL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("flow matching, guidance 2", "flow-matching", {"guidance": 2.0}),
 )
 """The compared samplers by class: their name in the table, their kind, and how codes are drawn."""
-
-
-class Cells:
-    """The cells that have been measured, kept in a file, so that a comparison can be resumed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.held: dict[str, dict[str, Any]] = {}
-        if path.is_file():
-            self.held = json.loads(path.read_text(encoding="utf-8"))
-
-    def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
-        """The figures of a cell, which are measured unless the file has them."""
-        if key not in self.held:
-            self.held[key] = {name: figure.as_json() for name, figure in measure().items()}
-            write_text(self.path, json.dumps(self.held, indent=1) + "\n")
-        return {name: figure_of(stored) for name, stored in self.held[key].items()}
 
 
 def trained(lab: Lab, decoder: str) -> Measurement:

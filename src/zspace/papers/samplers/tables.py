@@ -20,12 +20,12 @@ from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import Lab
+from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, over_seeds
 from zspace.papers.samplers.cells import (
     COLUMNS,
     CONDITIONAL,
     OWN,
-    Cells,
     cell,
     distances,
     measured,
