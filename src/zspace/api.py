@@ -18,6 +18,7 @@ from zspace.data.images import Part
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
 from zspace.errors import InputError
+from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import load_state, read_header, write_tensors
@@ -167,9 +168,7 @@ def _train(
     progress: Progress,
 ) -> LatentModel:
     fabric = make_fabric(config["device"], config["precision"], config["threads"])
-    devices = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(config["seed"])
+    with own_random(config["seed"], fabric.device):
         facts = _facts(images)
         plan = plan_of(config, facts)
         config |= plan.found

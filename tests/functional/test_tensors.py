@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from zspace.functional import as_float, blockwise, convex
+from zspace.functional.tensors import own_random
 
 
 def test_images_become_floats_and_vectors_stay() -> None:
@@ -26,3 +27,15 @@ def test_convex_takes_one_weight_for_each_sample() -> None:
     torch.testing.assert_close(mixed[0], b[0])
     torch.testing.assert_close(mixed[1], 0.25 * a[1] + 0.75 * b[1])
     torch.testing.assert_close(mixed[2], a[2])
+
+
+def test_own_random_numbers_leave_those_outside_as_they_were() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    first = torch.rand(2)
+    with own_random(5, torch.device("cpu")):
+        inside = torch.rand(2)
+    assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
+    torch.manual_seed(5)
+    assert torch.equal(inside, torch.rand(2))

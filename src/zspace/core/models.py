@@ -22,6 +22,7 @@ from zspace.core.batches import Batches
 from zspace.core.samplers import Sampler
 from zspace.errors import InputError
 from zspace.functional import as_stored, blockwise, check_floats, check_range, of_stored, stream
+from zspace.functional.tensors import own_random
 
 Terms = dict[str, Tensor]
 """The terms of a loss by name, scalars that are logged and whose sum is minimised."""
@@ -219,8 +220,7 @@ class Variational(LatentModel[Prior], ABC):
             seed: the seed of the codes.
         """
         device = next(self.parameters()).device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(stream(seed, 11))
+        with own_random(stream(seed, 11), device):
             return of_stored(
                 lambda block: self.posterior(block).sample(torch.Size([draws])).movedim(0, 1),
                 x,

@@ -19,6 +19,7 @@ from zspace.core import SILENT, Batches, Progress
 from zspace.data import Images
 from zspace.errors import InputError
 from zspace.functional import of_stored
+from zspace.functional.tensors import own_random
 from zspace.methods.classifier import Augment, Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, resnet56
@@ -142,8 +143,7 @@ def _held(
     run = _opened(folder) or Run.create(folder, config)
     progress.say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
     fabric = make_fabric(find_device(device).type)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with own_random(seed, fabric.device):
         net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         method = Classifier(
             net, optimizer="sgd" if arch == "resnet56" else "adam", augment=config["augment"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -17,6 +18,25 @@ BLOCK = 256
 def stream(*numbers: int) -> int:
     """A seed for one of several independent random streams, derived from whole numbers >= 0."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+@contextmanager
+def own_random(seed: int, device: torch.device | None = None) -> Generator[None]:
+    """A context in which PyTorch's global random numbers follow from a seed alone.
+
+    After it they go on as if it had not been.
+
+    Args:
+        seed: the seed.
+        device: the device on which numbers are drawn besides the CPU; None if there is none. Other
+            devices' generators are left alone, whereas `torch.manual_seed` sets all of them.
+    """
+    with torch.random.fork_rng([device] if device is not None and device.type == "cuda" else []):
+        if device is None or device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+        yield
 
 
 def as_float(x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from scipy.stats import wasserstein_distance as scipy_wasserstein_distance
 from torch import Tensor, nn
 
 from zspace.errors import InputError
+from zspace.functional.tensors import own_random
 from zspace.metrics.arrays import of_arrays
 
 BLOCK = 8192
@@ -166,9 +167,8 @@ def kernel_inception_distance(
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(size, len(reference), len(generated))
-    with torch.random.fork_rng([]), warnings.catch_warnings():
+    with own_random(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all features
-        torch.manual_seed(seed)
         kid = KernelInceptionDistance(nn.Identity(), subsets=subsets, subset_size=size)
         kid.update(real(reference).cpu().float(), real=True)
         kid.update(real(generated).cpu().float(), real=False)

@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d
 
 from zspace.errors import InputError
 from zspace.functional import as_float, blockwise
+from zspace.functional.tensors import own_random
 from zspace.metrics.arrays import of_arrays
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -144,9 +145,8 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
         )
     if not bool(torch.isfinite(logits).all()):
         raise InputError("the logits hold NaN or infinite values: no Inception Score can be given")
-    with torch.random.fork_rng([]), warnings.catch_warnings():
+    with own_random(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all logits
-        torch.manual_seed(seed)
         score = InceptionScore(nn.Identity(), splits=splits)
         score.update(logits.cpu().float())
         mean, deviation = score.compute()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zspace.core import Batches, Density, Method, Sampler
 from zspace.functional import stream
+from zspace.functional.tensors import own_random
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes
 from zspace.training import Precision, fit, make_fabric
@@ -125,6 +126,5 @@ class LearnedDensity(Learned[InnerDensity], Density, ABC):
 @contextmanager
 def seeded(seed: int) -> Generator[None]:
     """A context in which initial weights depend on a seed alone, not on earlier random numbers."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(stream(seed, 31))
+    with own_random(stream(seed, 31)):
         yield

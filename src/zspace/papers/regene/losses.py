@@ -15,6 +15,7 @@ from zspace.data.images import Part, join
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
 from zspace.functional import of_stored
+from zspace.functional.tensors import own_random
 from zspace.generation import maps
 from zspace.generation.combine import augmented, write_labelled
 from zspace.methods.classifier import Classifier
@@ -247,8 +248,7 @@ def _classifier_accuracy(lab: Lab, train: Part, test: Part, classes: int, seed: 
     shape = tuple(train.x.shape[1:])
     paper = SCHEDULES[schedule_for(shape)]
     fabric = make_fabric(lab.device, options.get("precision", "32"))
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with own_random(seed, fabric.device):
         nets = ReGeneNets(shape, options.get("width", 128), last_kernels=paper.last_kernels)
         net = nn.Sequential(nets.encoder(), nn.Linear(nets.latent_dim, classes))
         net.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
