@@ -54,11 +54,8 @@ SMALL: dict[str, Any] = (
 """Hyper-parameters with which every recipe is quick, and both of two stages are trained."""
 
 PRECISIONS = ("float32", "TF32", "bf16")
-WARM_UP = 2
-"""The blocks of iterations that are not timed."""
-
-ITEM = 20.0
-"""The seconds that one timed training may take."""
+WARM_UP, ITEM = 2, 20.0
+"""The blocks of iterations that are not timed, and the seconds that a training may take."""
 
 
 CONTRACT = """## What holds
@@ -346,10 +343,10 @@ def measured(
     method, batches, rate = make()
     block, blocks = (1, 2) if tiny else (10, 20)
     clock = Clock(block, blocks, device, seconds)
-    follow = as_progress(clock)
     fabric = make_fabric(device.type, "bf16" if precision == "bf16" else "32")
     with contextlib.suppress(TimeoutError):
-        fit(method, batches, 10**6, rate=rate, fabric=fabric, progress=follow, log_every=block)
+        more: dict[str, Any] = {"progress": as_progress(clock), "log_every": block}
+        fit(method, batches, 10**6, rate=rate, fabric=fabric, **more)
     ms = sorted(1000 * t for t in clock.times)
     peak = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}" if cuda else ""
     spread = f"{statistics.median(ms):.3g} ({ms[0]:.3g} to {ms[-1]:.3g})"
@@ -369,7 +366,6 @@ def times(table: Table, tiny: bool, device: torch.device) -> None:
         for precision in PRECISIONS if device.type == "cuda" else ("float32", "bf16"):
             given = (making, precision, device, tiny, max(1.0, min(ITEM, table.left) / 2))
             table.row(name, 7, partial(measured, *given))
-    set_precision("float32")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -387,11 +383,10 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic products
     device = find_device(options.device)
     table = Table(options.seconds)
-    cuda = device.type == "cuda"
-    where = torch.cuda.get_device_name(device) if cuda else platform.processor() or "CPU"
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     versions = f"torch {torch.__version__}, CUDA {torch.version.cuda}"
-    python = f"Python {platform.python_version()}"
-    table.add("# On an accelerator", "", f"`bench/gpu.py`: {where}, {versions}, {python}.", "")
+    versions += f", Python {platform.python_version()}"
+    table.add("# On an accelerator", "", f"`bench/gpu.py`: {where}, {versions}.", "")
     if options.only != "times":
         set_precision("float32")
         torch.use_deterministic_algorithms(True, warn_only=True)
