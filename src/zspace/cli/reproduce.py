@@ -23,7 +23,7 @@ from zspace.errors import InputError
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
-    help="with --claims: folder of results of this command  [default: those that zspace holds]",
+    help="folder of results that --claims judges by  [default: those that zspace holds]",
 )
 @click.option(
     "--scale",

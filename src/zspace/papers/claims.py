@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -31,7 +32,7 @@ PAPERS = {
     "regene": "ReGene (Gopalakrishnan et al., 2022)",
     "flexae": "FlexAE (Mondal et al., 2021)",
     "gen": "GEN (Saha et al., 2020)",
-    "categorical": "Categorical generation (Corchado et al., 2021)",
+    "categorical": "Categorical generation (Vargas Aguilar et al.)",
     "lsrgan": "LSR-GAN (2020)",
 }
 VERDICTS = ("comes out", "comes out in part", "does not come out", "not tested")
@@ -51,7 +52,7 @@ class Claim:
         where: the section, table or figure in which it stands.
         claim: the claim in a sentence.
         tests: what is tested, a mapping for each test (see `RULES`); empty if nothing here can.
-        reason: the likely reason why it does not come out, or why it is not tested.
+        reason: the likely reason why it does not come out, why it is not tested, or a caveat.
     """
 
     paper: str
@@ -68,37 +69,53 @@ class Judged:
     Attributes:
         claim: the claim.
         verdict: one of `VERDICTS`.
-        figures: the figures from which it follows, a line for each comparison.
-        sources: the results from which they come: experiment, data, scale and protocol.
+        figures: the figures from which it follows, a line for each test and result: the experiment
+            with its data, scale and protocol, the figures, and what the comparison says.
     """
 
     claim: Claim
     verdict: str
     figures: tuple[str, ...]
-    sources: tuple[str, ...]
 
 
-Value = tuple[Figure, float, float | None]
-"""An entry's figure, its standard error, and the published value."""
+class Value(NamedTuple):
+    """An entry's value, its standard error (NaN if unknown), and the published value."""
+
+    value: float
+    error: float = math.nan
+    published: float | None = None
+
+
+def _score(margin: float, *values: Value) -> float:
+    """By how many standard errors a margin is above 0; infinite where no error is known."""
+    error = _error(*values)
+    if not error:
+        return math.copysign(math.inf, margin) if margin else 0.0
+    return margin / error
+
+
+def _error(*values: Value) -> float:
+    """The standard error of a sum or difference, to which unknown errors add nothing."""
+    return math.hypot(*(v.error for v in values if not math.isnan(v.error)))
 
 
 def _low(a: Value, b: Value) -> float:
-    """By how many standard errors a is below b; infinite where no error is known."""
-    difference = b[0].value - a[0].value
-    error = math.hypot(*(0.0 if math.isnan(v[1]) else v[1] for v in (a, b)))
-    if not error:
-        return math.copysign(math.inf, difference) if difference else 0.0
-    return difference / error
+    return _score(b.value - a.value, a, b)
 
 
-def _compared(way: float) -> Callable[[Sequence[Value], Mapping[str, Any]], list[float]]:
-    """The first value against each of the others: below them (way = 1), or above (way = -1)."""
+def _near(a: Value, b: Value, within: float) -> float:
+    return _score(within * abs(b.value) - abs(a.value - b.value), a, b)
+
+
+Rule = Callable[[Sequence[Value], Mapping[str, Any]], list[float]]
+"""The scores of a test's comparisons, in standard errors: above 0 if the claim is right."""
+
+
+def _compared(way: float) -> Rule:
     return lambda values, _: [way * _low(values[0], other) for other in values[1:]]
 
 
-def _monotone(way: float) -> Callable[[Sequence[Value], Mapping[str, Any]], list[float]]:
-    """The last value against the first, and no step the other way."""
-
+def _monotone(way: float) -> Rule:
     def scores(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
         ends = way * _low(values[0], values[-1])
         against = min(way * _low(a, b) for a, b in pairwise(values))
@@ -108,46 +125,25 @@ def _monotone(way: float) -> Callable[[Sequence[Value], Mapping[str, Any]], list
     return scores
 
 
-def _limit(way: float) -> Callable[[Sequence[Value], Mapping[str, Any]], list[float]]:
-    """Each value against a given number: below it (way = 1), or above (way = -1)."""
-
-    def scores(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-        bound = Figure(float(test["bound"]), 0.0), 0.0, None
-        return [way * _low(value, bound) for value in values]
-
-    return scores
+def _limit(way: float) -> Rule:
+    return lambda values, test: [way * _low(v, Value(float(test["bound"]))) for v in values]
 
 
-def _near(a: float, b: float, error: float, within: float) -> float:
-    """Above `ERRORS` if |a - b| <= within |b|, below its negative if it is beyond any doubt."""
-    beyond = abs(a - b) - within * abs(b)
-    if beyond <= 0:
-        return math.inf
-    return -beyond / error if error else -math.inf
+def _wider(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
+    pairs = zip(values[::2], values[1::2], strict=True)
+    first, *others = [Value(a.value - b.value, _error(a, b)) for a, b in pairs]
+    return [_low(other, first) for other in others]
 
 
 def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-    """The first value within a share of each of the others."""
-    first, within = values[0], float(test["within"])
-    scores: list[float] = []
-    for other in values[1:]:
-        error = math.hypot(*(0.0 if math.isnan(v[1]) else v[1] for v in (first, other)))
-        scores.append(_near(first[0].value, other[0].value, error, within))
-    return scores
+    return [_near(values[0], other, float(test["within"])) for other in values[1:]]
 
 
 def _published(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-    """Each value within a share of the published one."""
     within = float(test["within"])
-    return [
-        math.nan
-        if theirs is None
-        else _near(figure.value, theirs, 0.0 if math.isnan(error) else error, within)
-        for figure, error, theirs in values
-    ]
+    return [_near(v, Value(v.published), within) for v in values if v.published is not None]
 
 
-Rule = Callable[[Sequence[Value], Mapping[str, Any]], list[float]]
 RULES: dict[str, tuple[Rule, str]] = {
     "lowest": (_compared(1), "the first is below each of the others"),
     "highest": (_compared(-1), "the first is above each of the others"),
@@ -155,13 +151,15 @@ RULES: dict[str, tuple[Rule, str]] = {
     "falls": (_monotone(-1), "the last is below the first, and no step rises"),
     "below": (_limit(1), "each is below `bound`"),
     "above": (_limit(-1), "each is above `bound`"),
+    "wider": (_wider, "the first exceeds the second by more than the third the fourth, and so on"),
     "equal": (_equal, "the first is within a share `within` of each of the others"),
     "published": (_published, "each is within a share `within` of the published value"),
 }
 """The kinds of test, each with its rule and what it says.
 
 A test is a mapping with the rule's name, `experiment`, `measure` (or a measure for each entry) and
-`of`, the names of the entries in order. `data` restricts it to one data set.
+`of`, the names of the entries in order. `data` restricts it to one data set. Of several entries of
+one name, the first counts.
 """
 
 
@@ -202,11 +200,16 @@ def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
     for path in paths:
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-            _ = table["experiment"], table["scale"], [_value(e) for e in table["entries"]]
-        except (ValueError, KeyError, TypeError) as error:
+            _ = table["experiment"], table["scale"], table["data"], _by_name(table)
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise InputError(f"{path} is no table of zspace reproduce: {error}") from None
         found.append(table)
     return found
+
+
+def _by_name(table: Mapping[str, Any]) -> dict[tuple[str, str], Value]:
+    """The entries of a table by what they are of and their measure."""
+    return {(e["what"], e["measure"]): _value(e) for e in reversed(table["entries"])}
 
 
 def _value(entry: Mapping[str, Any]) -> Value:
@@ -214,23 +217,43 @@ def _value(entry: Mapping[str, Any]) -> Value:
         math.nan if entry["ours"][k] is None else float(entry["ours"][k])
         for k in ("value", "error")
     )
-    standard = error / math.sqrt(entry.get("repeats", 1))
-    return Figure(value, standard), standard, entry["published"]
+    theirs = entry["published"]
+    error /= math.sqrt(entry.get("repeats", 1))
+    return Value(value, error, None if theirs is None else float(theirs))
 
 
-def chosen(results: Sequence[Mapping[str, Any]], experiment: str) -> list[Mapping[str, Any]]:
-    """The results of an experiment that count: for each data set, the best scale and protocol."""
+def measures(test: Mapping[str, Any]) -> list[str]:
+    """The measure of each entry that a test names."""
+    measure = test["measure"]
+    return [measure] * len(test["of"]) if isinstance(measure, str) else measure
 
-    def rank(table: Mapping[str, Any]) -> tuple[int, int]:
-        return SCALES.index(table["scale"]), PREFERRED.index(table.get("protocol", ""))
 
-    best: dict[str | None, Mapping[str, Any]] = {}
-    for table in results:
-        if table["experiment"] == experiment and table["scale"] in SCALES:
-            held = best.get(table["data"])
-            if held is None or rank(table) < rank(held):
-                best[table["data"]] = table
-    return list(best.values())
+def answers(
+    test: Mapping[str, Any], results: Iterable[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], list[Value]]]:
+    """The values that a test names, in the results that count.
+
+    For each data set that is the result of the largest scale, and of the first protocol of
+    `PREFERRED`, that has them all.
+    """
+    found: dict[str | None, tuple[Mapping[str, Any], list[Value]]] = {}
+    wanted = list(zip(test["of"], measures(test), strict=True))
+    for table in sorted((t for t in results if t["scale"] in SCALES), key=_rank):
+        data = table["data"]
+        asked = table["experiment"] == test["experiment"] and test.get("data") in (None, data)
+        if not asked or data in found:
+            continue
+        known = _by_name(table)
+        values = [known.get(name, Value(math.nan)) for name in wanted]
+        if not any(math.isnan(v.value) for v in values):
+            found[data] = table, values
+    return list(found.values())
+
+
+def _rank(table: Mapping[str, Any]) -> tuple[int, int]:
+    protocol = table.get("protocol", "")
+    place = PREFERRED.index(protocol) if protocol in PREFERRED else len(PREFERRED)
+    return SCALES.index(table["scale"]), place
 
 
 def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
@@ -241,58 +264,68 @@ def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
     """
     scores: list[float] = []
     lines: list[str] = []
-    sources: list[str] = []
     for test in claim.tests:
-        rule, _ = RULES[test["rule"]]
-        for table in chosen(results, test["experiment"]):
-            if test.get("data") not in (None, table["data"]):
+        for table, values in answers(test, results):
+            found = RULES[test["rule"]][0](values, test)
+            if not found:
                 continue
-            values = _values(test, table)
-            if values is None:
-                continue
-            found = rule(values, test)
             scores += found
-            held = (
-                "holds"
-                if all(s > ERRORS for s in found)
-                else "contradicted"
-                if all(s < -ERRORS for s in found)
-                else "undecided"
-                if all(abs(s) <= ERRORS for s in found)
-                else "in part"
-            )
-            shown = ", ".join(
-                f"{of} {value[0]}" for of, value in zip(test["of"], values, strict=True)
-            )
-            lines.append(f"{test['rule']}: {shown} ({held})")
-            protocol = f", {table['protocol']}" if table.get("protocol") else ""
-            data = f", {table['data']}" if table["data"] else ""
-            sources.append(f"{table['experiment']}{data}, {table['scale']}{protocol}")
+            parts = (table["experiment"], table["data"], table["scale"], table.get("protocol"))
+            source = ", ".join(part for part in parts if part)
+            lines.append(f"{source}: {_shown(test, values)}: {_said(found)}")
     right = sum(score > ERRORS for score in scores)
-    if not scores or all(math.isnan(s) for s in scores):
+    if not scores:
         verdict = "not tested"
     elif right == len(scores):
         verdict = "comes out"
     else:
         verdict = "comes out in part" if right else "does not come out"
-    return Judged(claim, verdict, tuple(lines), tuple(dict.fromkeys(sources)))
+    return Judged(claim, verdict, tuple(lines))
 
 
-def _values(test: Mapping[str, Any], table: Mapping[str, Any]) -> list[Value] | None:
-    """The entries that a test names; None if the result has not all of them."""
-    measures = test["measure"]
-    if isinstance(measures, str):
-        measures = [measures] * len(test["of"])
-    by_name = {(e["what"], e["measure"]): e for e in table["entries"]}
-    asked = list(zip(test["of"], measures, strict=True))
-    if any(name not in by_name for name in asked):
-        return None
-    values = [_value(by_name[name]) for name in asked]
-    return None if any(math.isnan(v[0].value) for v in values) else values
+def _said(scores: Sequence[float]) -> str:
+    """What a test's comparisons say, in a few words."""
+    right, wrong = sum(s > ERRORS for s in scores), sum(s < -ERRORS for s in scores)
+    counts = {"hold": right, "contradicted": wrong, "undecided": len(scores) - right - wrong}
+    words = [word for word, count in counts.items() if count]
+    if len(words) == 1:
+        return {"hold": "**holds**", "contradicted": "*contradicted*"}.get(words[0], words[0])
+    return ", ".join(f"{counts[word]} {word}" for word in words)
+
+
+def _shown(test: Mapping[str, Any], values: Sequence[Value]) -> str:
+    """A test with its figures, as one reads it."""
+    named = [_plain(m) for m in measures(test)]
+    alike = isinstance(test["measure"], str)
+    each: list[str] = []
+    for of, measure, value in zip(test["of"], named, values, strict=True):
+        paper = f"; paper {value.published:g}" if value.published is not None else ""
+        shown = f"{Figure(value.value, value.error)}{paper if test['rule'] == 'published' else ''}"
+        each.append(f"{of if alike else f'{of}, {measure}'} ({shown})")
+    if test["rule"] == "wider":
+        each = [f"{a} less {b}" for a, b in zip(each[::2], each[1::2], strict=True)]
+    listed, against = ", ".join(each), f"{each[0]} {{}} {', '.join(each[1:])}"
+    text = {
+        "lowest": against.format("<"),
+        "highest": against.format(">"),
+        "wider": against.format(">"),
+        "rises": " < ".join(each),
+        "falls": " > ".join(each),
+        "below": f"{listed} < {test.get('bound')}",
+        "above": f"{listed} > {test.get('bound')}",
+        "equal": f"{against.format('≈')}, within {test.get('within', 0):.0%}",
+        "published": f"{listed}, within {test.get('within', 0):.0%}",
+    }[test["rule"]]
+    return f"{named[0]}: {text}" if alike else text
+
+
+def _plain(measure: str) -> str:
+    """A measure's name without what its table shows after ±, since here that is an error."""
+    return re.split(r",? \(?± ", measure)[0]
 
 
 def ledger(claims: Sequence[Claim], results: Sequence[Mapping[str, Any]]) -> str:
-    """The ledger in Markdown: the number of claims by verdict, and a table for each paper."""
+    """The ledger in Markdown: the number of claims by verdict, and a list for each paper."""
     judged = [judge(claim, results) for claim in claims]
     count = Counter((j.claim.paper, j.verdict) for j in judged)
     papers = [p for p in PAPERS if any(c.paper == p for c in claims)]
@@ -302,34 +335,47 @@ def ledger(claims: Sequence[Claim], results: Sequence[Mapping[str, Any]]) -> str
     ]
     totals = [str(sum(count[p, v] for p in papers)) for v in VERDICTS]
     rows.append(["all", *totals, str(len(judged))])
-    parts = [HEAD, Table(["", *VERDICTS, "claims"], rows).markdown()]
+    parts = [HEAD, Table(["paper", *VERDICTS, "claims"], rows).markdown()]
     for paper in papers:
-        lines = [
-            [
-                j.claim.claim,
-                j.claim.where,
-                j.verdict,
-                "; ".join(j.figures) or "not tested",
-                "; ".join(j.sources),
-                "" if j.verdict == "comes out" else j.claim.reason,
-            ]
-            for j in judged
-            if j.claim.paper == paper
-        ]
-        header = ["claim", "where", "verdict", "figures", "result", "likely reason"]
-        parts.append(f"## {PAPERS[paper]}\n\n{Table(header, lines).markdown()}")
+        own = [j for j in judged if j.claim.paper == paper]
+        parts.append(
+            f"## {PAPERS[paper]}\n\nIts results at length: [{paper}](results/{paper}.md).\n"
+        )
+        parts += [_listed(place, j) for place, j in enumerate(own, 1)]
     return "\n".join(parts)
 
 
-HEAD = f"""# The ledger of claims
+LABELS = {"comes out": "Note", "not tested": "Why"}
+"""What the reason of a claim is called, by its verdict, if not the likely reason."""
 
-Every claim of the five papers that something is better, worse, needed or equal, and whether it
-comes out here. Made by `zspace reproduce --claims` from the results that the package holds: no
-verdict is typed. A comparison **holds** if two figures differ in the claimed direction by more than
-{ERRORS:g} standard errors of their difference, it is *contradicted* if they do so in the other, and
-*undecided* otherwise; "equal" has a stated share. A claim comes out if all its comparisons hold, in
-part if some do. ± is a standard error; of a mean over trainings it is their deviation by the root
-of their number. Where several results exist, the larger scale counts, and of protocols `tuned`.
-Frechet distances are of the features that the result names; without Inception weights they are not
-FIDs.
+
+def _listed(place: int, judged: Judged) -> str:
+    """A claim as an item of a list."""
+    claim, verdict = judged.claim, judged.verdict
+    lines = [*judged.figures]
+    if claim.reason:
+        lines.append(f"{LABELS.get(verdict, 'Likely reason')}: {claim.reason}")
+    head = f"{place}. **{verdict.capitalize()}**: {claim.claim} *({claim.where})*"
+    return "\n".join([head, "", *(f"    - {line}" for line in lines), ""])
+
+
+HEAD = f"""# Claims of the papers
+
+What the five papers say to be better, worse, needed or equal, and whether it comes out here. Made
+by `zspace reproduce --claims` from the results that the package holds: no verdict is typed.
+
+- A comparison **holds** if two figures differ in the claimed direction by more than {ERRORS:g}
+  standard errors of their difference; it is *contradicted* if they do so in the other direction,
+  and undecided otherwise. "≈" and a published number have a stated tolerance, and what holds is
+  inside it by as much.
+- A claim **comes out** if all its comparisons hold, **in part** if some do, and **does not come
+  out** if none does. It is **not tested** if no stored result has the figures.
+- ± is a standard error; of a mean over trainings it is their deviation by the root of their number.
+  Where there was one training it is the error of its measurement: how trainings differ is then not
+  in it. A figure without ± is compared as it is.
+- A verdict holds for the data and the scale that stand before the figures. Scale paper has the
+  paper's settings, small fewer iterations, smaller networks or both (see the pages of results).
+  Where several results have the figures, the larger scale counts, and of protocols `tuned`.
+- Frechet distances are of the features that the result names; without Inception weights they are
+  not FIDs.
 """
