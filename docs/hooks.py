@@ -186,6 +186,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {
             "Results": [
                 *({title_of(path): f"results/{path.name}"} for path in results),
+                {"Claims of the papers": "claims.md"},
                 {"Methods and samplers": "matrix.md"},
                 {"Speed": "benchmarks.md"},
                 {

@@ -145,6 +145,7 @@ PROBE = """<script>addEventListener("load", () => document.fonts.ready.then(() =
         ("reference/cli/", 400),
         ("results/regene/", 1400),
         ("results/samplers/", 400),
+        ("claims/", 400),
     ],
 )
 def test_a_page_in_a_browser(built: Path, tmp_path: Path, page: str, width: int) -> None:

@@ -1,0 +1,274 @@
+"""The ledger of claims: its rules, its data, and the page that it makes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli, Refused
+from zspace.papers import EXPERIMENTS
+from zspace.papers.claims import (
+    PAPERS,
+    RULES,
+    SCALES,
+    VERDICTS,
+    Claim,
+    answers,
+    judge,
+    ledger,
+    measures,
+    read_claims,
+    read_results,
+)
+
+CLAIMS = read_claims()
+RESULTS = read_results()
+PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
+
+
+def entry(
+    what: str,
+    value: float | None,
+    error: float | None = None,
+    repeats: int = 1,
+    published: float | None = None,
+    measure: str = "distance",
+) -> dict[str, Any]:
+    """An entry as table.json holds it."""
+    ours = {"value": value, "error": error}
+    return {
+        "what": what,
+        "measure": measure,
+        "ours": ours,
+        "repeats": repeats,
+        "published": published,
+    }
+
+
+def stored(*entries: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A stored result."""
+    about = {"experiment": "gen/table1", "scale": "small", "data": "mnist"}
+    return {**about, "entries": list(entries), **more}
+
+
+def claimed(*tests: dict[str, Any]) -> Claim:
+    """A claim with tests of one experiment."""
+    given = {"experiment": "gen/table1", "measure": "distance"}
+    return Claim("gen", "Table 1", "It is so.", tuple({**given, **test} for test in tests))
+
+
+def verdict(rule: str, *values: Any, **more: Any) -> str:
+    """The verdict on a claim of one rule, of entries that are given as (value, error, ...)."""
+    entries = [entry(str(place), *each) for place, each in enumerate(values)]
+    test = {"rule": rule, "of": [e["what"] for e in entries], **more}
+    return judge(claimed(test), [stored(*entries)]).verdict
+
+
+YES, PART, NO, UNTESTED = VERDICTS
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "more", "expected"),
+    [
+        # 0.5 is 2.24 errors of the difference, 0.4 is 1.79
+        ("lowest", [(1, 0.1), (1.5, 0.2)], {}, YES),
+        ("lowest", [(1, 0.1), (1.4, 0.2)], {}, NO),
+        ("lowest", [(1, 0.1), (1.5, 0.2), (1.4, 0.2)], {}, PART),
+        ("lowest", [(1.5, 0.2), (1, 0.1)], {}, NO),
+        ("highest", [(1.5, 0.2), (1, 0.1)], {}, YES),
+        # a deviation over 4 trainings is an error of half of it: 0.3 is 2.12 errors, then 1.06
+        ("lowest", [(1, 0.2, 4), (1.3, 0.2, 4)], {}, YES),
+        ("lowest", [(1, 0.2), (1.3, 0.2)], {}, NO),
+        # where no error is known, any difference counts; where one is, it alone
+        ("lowest", [(1,), (1.001,)], {}, YES),
+        ("lowest", [(1,), (1,)], {}, NO),
+        ("lowest", [(1,), (1.3, 0.2)], {}, NO),
+        ("rises", [(1, 0.1), (2, 0.1), (3, 0.1)], {}, YES),
+        ("rises", [(1, 0.1), (1.9, 0.1), (1.8, 0.1)], {}, YES),
+        ("rises", [(1, 0.1), (3, 0.1), (2, 0.1)], {}, NO),
+        ("rises", [(1, 0.1), (1.1, 0.1)], {}, NO),
+        ("falls", [(3, 0.1), (2, 0.1), (1, 0.1)], {}, YES),
+        ("falls", [(3, 0.1), (1, 0.1), (2, 0.1)], {}, NO),
+        ("below", [(0.8, 0.09), (0.9, 0.01)], {"bound": 1}, YES),
+        ("below", [(0.8, 0.11), (0.9, 0.01)], {"bound": 1}, PART),
+        ("above", [(1.2, 0.09)], {"bound": 1}, YES),
+        # gaps of 5 and 3, of which either has an error of 0.5: 2 is 2.83 errors, then 1.41
+        ("wider", [(9, 0.3), (4, 0.4), (5, 0.5), (2,)], {}, YES),
+        ("wider", [(9, 0.6), (4, 0.8), (5, 1), (2,)], {}, NO),
+        # 5 of the 10 that are allowed are left
+        ("equal", [(105, 2), (100,)], {"within": 0.1}, YES),
+        ("equal", [(105, 3), (100,)], {"within": 0.1}, NO),
+        ("equal", [(95, 2), (100,), (200,)], {"within": 0.1}, PART),
+        ("published", [(105, 2, 1, 100)], {"within": 0.1}, YES),
+        ("published", [(115, 2, 1, 100)], {"within": 0.1}, NO),
+        ("published", [(105, 2, 1, 100), (1, 0.1)], {"within": 0.1}, YES),
+        ("published", [(1, 0.1)], {"within": 0.1}, UNTESTED),
+        ("lowest", [(None,), (1, 0.1)], {}, UNTESTED),
+    ],
+)
+def test_a_verdict_follows_from_figures(
+    rule: str, values: list[tuple[Any, ...]], more: dict[str, Any], expected: str
+) -> None:
+    assert verdict(rule, *values, **more) == expected
+
+
+def test_all_tests_count_that_find_their_entries() -> None:
+    result = stored(entry("a", 1, 0.1), entry("b", 2, 0.1), entry("a", 3, 0.1, measure="time"))
+    right: dict[str, Any] = {"rule": "lowest", "of": ["a", "b"]}
+    wrong: dict[str, Any] = {"rule": "highest", "of": ["a", "b"]}
+    missing: dict[str, Any] = {"rule": "highest", "of": ["a", "c"]}
+    timed: dict[str, Any] = {"rule": "lowest", "of": ["a", "a"], "measure": ["distance", "time"]}
+    assert judge(claimed(right, wrong), [result]).verdict == PART
+    assert judge(claimed(right, missing), [result]).verdict == YES
+    assert judge(claimed(missing), [result]).verdict == UNTESTED
+    assert judge(claimed(), [result]).verdict == UNTESTED
+    assert judge(claimed(timed), [result]).verdict == YES
+    assert judge(claimed({**right, "experiment": "gen/fig1"}), [result]).verdict == UNTESTED
+
+
+def test_of_several_results_the_preferred_one_counts() -> None:
+    def result(a: float, *others: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return stored(entry("a", a, 0.1), *others, **more)
+
+    b = entry("b", 0, 0.1)
+    test = {"rule": "above", "bound": 0, "of": ["a"], "experiment": "gen/table1"}
+    test["measure"] = "distance"
+    results = [
+        result(1, b, protocol="defaults"),
+        result(2, protocol="tuned"),
+        result(3, scale="demo"),
+        result(4, scale="smoke"),
+        result(5, data="digits"),
+        result(6, experiment="gen/fig1"),
+    ]
+    assert sorted(values[0].value for _, values in answers(test, results)) == [2, 5]
+    assert [v[0].value for _, v in answers({**test, "data": "digits"}, results)] == [5]
+    # the tuned result has no b
+    assert [v[0].value for _, v in answers({**test, "of": ["a", "b"]}, results)] == [1]
+    results.append(result(7, scale="paper", protocol="new"))
+    assert [v[0].value for _, v in answers({**test, "data": "mnist"}, results)] == [7]
+
+
+def test_the_ledger_shows_figures_and_reasons() -> None:
+    of = "distance (± deviation)"
+    test = {"rule": "lowest", "of": ["a", "b", "c"], "measure": of}
+    result = stored(
+        entry("a", 1, 0.2, 4, measure=of),
+        entry("b", 2, 0.1, measure=of),
+        entry("c", 1.1, measure=of),
+        protocol="tuned",
+    )
+    claim = claimed(test)
+    text = ledger([claim, Claim("gen", "Figure 1", "So is that.", (), "Nobody looked.")], [result])
+    assert "| GEN (Saha et al., 2020) | 0 | 1 | 0 | 1 | 2 |" in text
+    assert (
+        "1. **Comes out in part**: It is so. *(Table 1)*\n\n    - gen/table1, mnist, small, tuned: "
+        "distance: a (1.00 ± 0.10) < b (2.00 ± 0.10), c (1.1): 1 hold, 1 undecided\n"
+    ) in text
+    assert "2. **Not tested**: So is that. *(Figure 1)*\n\n    - Why: Nobody looked.\n" in text
+
+
+def named(claim: Claim) -> str:
+    return f"{claim.paper}: {claim.claim[:50]}"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=named)
+def test_a_claim_is_well_formed(claim: Claim) -> None:
+    assert claim.claim.endswith(".")
+    assert claim.where
+    for test in claim.tests:
+        needed = {"rule", "experiment", "measure", "of"}
+        needed |= {"bound"} if test["rule"] in ("below", "above") else set()
+        needed |= {"within"} if test["rule"] in ("equal", "published") else set()
+        assert needed <= test.keys() <= needed | {"data"}
+        assert test["rule"] in RULES
+        experiment = EXPERIMENTS[test["experiment"]]
+        assert test.get("data") in (None, *experiment.data)
+        assert len(measures(test)) == len(test["of"])
+    if judge(claim, RESULTS).verdict != YES:
+        assert claim.reason
+
+
+AWAITED = {
+    "flexae/fig3": {"WAE, normal prior", "WAE, mixture prior"},
+    "lsrgan/table1": {"beta = 0.01: VAE", "beta = 0.01: LSR-GAN"},
+    "regene/fig6": {"dcgan", "wgan-gp", "sngan"},
+    "regene/table4": {"CVAE"},
+}
+"""Entries that an experiment makes today and its stored result, of an earlier day, has not."""
+
+
+def test_a_test_finds_its_entries_where_its_result_is_stored() -> None:
+    for claim in CLAIMS:
+        for test in claim.tests:
+            held = [
+                table
+                for table in RESULTS
+                if table["experiment"] == test["experiment"]
+                and table["scale"] in SCALES
+                and test.get("data") in (None, table["data"])
+            ]
+            late = AWAITED.get(test["experiment"], set()).intersection(test["of"])
+            found = bool(answers(test, RESULTS))
+            assert found != bool(late) if held else not found, f"{named(claim)}: {test}"
+
+
+def test_the_page_is_what_the_command_prints(cli: Cli) -> None:
+    status, out, _ = cli("reproduce", "--claims")
+    assert status == 0
+    assert out == PAGE.read_text(encoding="utf-8"), "zspace reproduce --claims > docs/claims.md"
+
+
+def test_the_counts_of_the_page_add_up() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\S.*?) \|" + r" (\d+) \|" * 5 + "$", text, re.MULTILINE)
+    counts = {name: list(map(int, numbers)) for name, *numbers in rows}
+    assert list(counts) == [*PAPERS.values(), "all"]
+    for *each, whole in counts.values():
+        assert sum(each) == whole
+    assert counts["all"][-1] == len(CLAIMS) == len(re.findall(r"^\d+\. \*\*", text, re.MULTILINE))
+    said = Counter(judge(claim, RESULTS).verdict for claim in CLAIMS)
+    assert counts["all"][:-1] == [said[v] for v in VERDICTS]
+
+
+def test_results_of_ones_own(cli: Cli, tmp_path: Path) -> None:
+    name = "l = 40, m = 250", "h_opt by the root, ± deviation"
+    own = stored(entry(name[0], 0.5, 0.1, 10, measure=name[1]), data=None)
+    (tmp_path / "gen-table1").mkdir()
+    (tmp_path / "gen-table1" / "table.json").write_text(json.dumps(own))
+    status, out, _ = cli("reproduce", "--claims", "--results", tmp_path)
+    assert status == 0
+    assert "| all | 0 | 0 | 0 |" in out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"experiment": "gen/table1", "scale": "small", "entries": []}',
+        json.dumps(stored({"what": "a"})),
+        json.dumps(stored(entry("a", 1, 0.1, repeats=0))),
+        json.dumps({**stored(), "entries": 3}),
+        json.dumps(stored({**entry("a", 1), "ours": {"value": "much", "error": None}})),
+    ],
+)
+def test_a_broken_table_is_refused(refused: Refused, tmp_path: Path, content: str) -> None:
+    (tmp_path / "table.json").write_text(content)
+    assert "is no table of zspace reproduce" in refused(
+        "reproduce", "--claims", "--results", tmp_path
+    )
+
+
+def test_a_folder_without_tables_is_refused(refused: Refused, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        line = refused("reproduce", "--claims", "--results", folder)
+        assert "holds no table.json" in line
+    (tmp_path / "table.json").mkdir()
+    assert "is no table" in refused("reproduce", "--claims", "--results", tmp_path)
+    assert "is for --claims" in refused("reproduce", "--results", tmp_path)
