@@ -151,18 +151,20 @@ class Lab:
             start = max(run.checkpoints(), default=0)
             with Display(quiet=self.quiet, start=start) as progress:
                 api.resume(folder, progress=progress)
-            return Run(folder)
-        with Display(quiet=self.quiet) as progress:
-            api.train(
-                recipe,
-                data,
-                out=folder,
-                progress=progress,
-                device=self.device,
-                data_dir=self.data_dir,
-                **options,
-            )
-        return Run(folder)
+        else:
+            with Display(quiet=self.quiet) as progress:
+                api.train(
+                    recipe,
+                    data,
+                    out=folder,
+                    progress=progress,
+                    device=self.device,
+                    data_dir=self.data_dir,
+                    **options,
+                )
+        run = Run(folder)
+        run.thin()
+        return run
 
     def picture(self, name: str) -> Path:
         """The file of a picture with a given name."""

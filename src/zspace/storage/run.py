@@ -212,8 +212,7 @@ class Run:
             optimizers: its optimisers by name.
             batches: the batches, with their position and their random state.
             iteration: the number of iterations done, which names the file.
-            keep: the number of latest checkpoints to keep; 0 keeps all. Those before the last two
-                lose the optimisers' state, as they are only looked at.
+            keep: the number of latest checkpoints to keep; 0 keeps all.
         """
         tensors = {f"model.{k}": v for k, v in method.state_dict().items()}
         for name, optimizer in optimizers.items():
@@ -226,12 +225,20 @@ class Run:
             tensors["random.cuda"] = torch.cuda.get_rng_state(batches.device)
         path = self.folder / "checkpoints" / f"{iteration:09d}.safetensors"
         write_tensors(path, tensors, {**self.header(), "iteration": iteration})
-        held = list(self.checkpoints().values())
-        for old in held[:-keep] if keep else []:
-            old.unlink()
-        # training goes on from the last or, if that is lost, from the one before
-        if len(held) > 2 and (not keep or keep > 2):
-            _slim(held[-3])
+        if keep:
+            for old in list(self.checkpoints().values())[:-keep]:
+                old.unlink()
+
+    def thin(self) -> None:
+        """Drop what training goes on from, the optimisers' state, from all checkpoints but the last.
+
+        The others can still be looked at, at a third of their size.
+        """
+        for path in list(self.checkpoints().values())[:-1]:
+            tensors, header = read_tensors(path)
+            model = {k: v for k, v in tensors.items() if k.startswith("model.")}
+            if len(model) < len(tensors):
+                write_tensors(path, model, header)
 
     def restore(
         self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, before: int = 0
@@ -345,12 +352,6 @@ class Run:
         tensors, header = read_tensors(path)
         self._check_owner(path, header)
         return tensors if path == self.model_file else _model_part(tensors)
-
-
-def _slim(path: Path) -> None:
-    """Rewrite a checkpoint with the model alone, from which no training can go on."""
-    tensors, header = read_tensors(path)
-    write_tensors(path, {k: v for k, v in tensors.items() if k.startswith("model.")}, header)
 
 
 def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
