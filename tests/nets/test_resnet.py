@@ -47,6 +47,14 @@ def test_networks_are_table_3() -> None:
     assert convolutions(encoder[1]) == [(3, 64, 3), (64, 64, 3), (3, 64, 1)]
 
 
+def test_plain_networks_are_the_same_without_shortcuts() -> None:
+    nets = LSRGANNets((3, 32, 32), 16, 8, residual=False)
+    encoder, decoder = nets.encoder(), nets.decoder()
+    assert convolutions(encoder[1]) == [(3, 8, 3), (8, 8, 3)]
+    assert all(kernel == 3 for _, _, kernel in convolutions(decoder)[:-1])
+    assert decoder(encoder(torch.rand(2, 3, 32, 32))).shape == (2, 3, 32, 32)
+
+
 @pytest.mark.parametrize(
     "shape, down, up",
     [

@@ -50,7 +50,13 @@ def test_an_experiment_runs_and_does_so_again_without_training(
 ) -> None:
     experiment, out = papers.find(name), tmp_path / "o"
     data = data_of(experiment)
-    folder = anime if name == "regene/fig11" else celeba if data == "celeba" else None
+    folder = (
+        anime
+        if name in ("regene/fig11", "lsrgan/imagenet")
+        else celeba
+        if data == "celeba"
+        else None
+    )
     few = {"train_size": 80} if folder else {}
     monkeypatch.setitem(papers.EXPERIMENTS, name, trial_of(experiment, **few))
     command = ["reproduce", name, "--scale=trial", "--quiet", "--device=cpu"]

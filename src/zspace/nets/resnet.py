@@ -20,15 +20,16 @@ class ResidualBlock(nn.Module):
     """A residual block, relu(S(x) + F(x)).
 
     F is conv, batch norm, ReLU, conv, batch norm with 3 by 3 convolutions; S is a 1 by 1
-    convolution with batch norm.
+    convolution with batch norm. Without S, it is a block of a plain network, relu(F(x)).
 
     Args:
         channels, out: the numbers of input and output channels.
+        residual: whether there is S.
 
     Reference: LSR-GAN, Figure 7.
     """
 
-    def __init__(self, channels: int, out: int) -> None:
+    def __init__(self, channels: int, out: int, residual: bool = True) -> None:
         super().__init__()
         self.f = nn.Sequential(
             nn.Conv2d(channels, out, 3, padding=1, bias=False),
@@ -37,12 +38,16 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(out, out, 3, padding=1, bias=False),
             nn.BatchNorm2d(out),
         )
-        self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
+        self.shortcut = (
+            nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
+            if residual
+            else None
+        )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.relu(self.shortcut(x) + self.f(x))
-        return out
+        out: Tensor = self.f(x)
+        return self.relu(out if self.shortcut is None else self.shortcut(x) + out)
 
 
 class Padded(nn.Module):
@@ -102,6 +107,8 @@ class LSRGANNets:
         latent_dim: the size of a code, 128 in the paper.
         width: the channels of the encoder's first block, even, 64 in the paper; those of all other
             layers are in proportion.
+        residual: whether the encoder's and the decoder's blocks are residual; if not, they are the
+            same without the shortcuts.
 
     Raises:
         InputError: the data are no images, or the width is odd.
@@ -110,6 +117,7 @@ class LSRGANNets:
     shape: tuple[int, ...]
     latent_dim: int = 128
     width: int = 64
+    residual: bool = True
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3:
@@ -149,7 +157,7 @@ class LSRGANNets:
         layers: list[nn.Module] = [Padded(self.border)]
         channels = self.shape[0]
         for out in self.channels:
-            layers += [ResidualBlock(channels, out), nn.AvgPool2d(2)]
+            layers += [ResidualBlock(channels, out, self.residual), nn.AvgPool2d(2)]
             channels = out
         return nn.Sequential(
             *layers,
@@ -172,7 +180,7 @@ class LSRGANNets:
         for out in (*[2 * self.width] * (self.blocks - 2), self.width, self.width // 2)[
             -self.blocks :
         ]:
-            layers += [nn.Upsample(scale_factor=2), ResidualBlock(channels, out)]
+            layers += [nn.Upsample(scale_factor=2), ResidualBlock(channels, out, self.residual)]
             channels = out
         return nn.Sequential(*layers, nn.Conv2d(channels, self.shape[0], 1), Cropped(self.border))
 

@@ -61,6 +61,13 @@ def lsrgan(
             "Gaussian with the likeliest variance)"
         ),
     ] = None,
+    blocks: Annotated[
+        Literal["residual", "plain"] | None,
+        About(
+            "blocks of the VAE's networks: residual ones, or the same without their shortcuts, a "
+            "plain CNN (unset: residual)"
+        ),
+    ] = None,
     renderer: Annotated[
         Literal["copy", "resnet"],
         About("renderer: a copy of the autoencoder's decoder, or a new residual network"),
@@ -84,11 +91,12 @@ def lsrgan(
     # imported here, since the table of recipes contains this one
     from zspace.recipes import plan_of
 
-    nets = LSRGANNets(facts.shape, latent_dim or 128, width)
+    nets = LSRGANNets(facts.shape, latent_dim or 128, width, blocks != "plain")
     own = {
         "latent_dim": latent_dim,
         "beta": beta,
         "likelihood": likelihood,
+        "blocks": blocks,
         "vae_iterations": vae_iterations,
     }
     per_epoch = max(1, facts.train_images // batch_size)
@@ -108,6 +116,7 @@ def lsrgan(
             "latent_dim": nets.latent_dim,
             "beta": 1.0 if beta is None else beta,
             "likelihood": likelihood or "log-mse",
+            "blocks": blocks or "residual",
             "iterations": total,
             "vae_iterations": first,
         }

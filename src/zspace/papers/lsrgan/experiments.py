@@ -7,7 +7,19 @@ from typing import Any
 
 from zspace.papers.base import Experiment, Lab, Scale
 from zspace.papers.entries import Entry
-from zspace.papers.lsrgan.figures import cifar10, fig1, fig2, fig3, fig4, fig5, fig9, table1, table2
+from zspace.papers.lsrgan.figures import (
+    cifar10,
+    fig1,
+    fig2,
+    fig3,
+    fig4,
+    fig5,
+    fig9,
+    imagenet,
+    table1,
+    table2,
+    varied,
+)
 from zspace.papers.lsrgan.trained import BETAS
 
 _SMOKE: dict[str, Any] = {
@@ -44,8 +56,8 @@ _TOY = "500 images, networks of 8 channels, 60 + 30 iterations"
 _OURS = (
     "of the authors' code, since the paper does not say: 100 + 500 epochs of batches of 32 images, "
     "Adam's second decay rate 0.999, a renderer that begins as the decoder, log q as a mean over "
-    "dimensions; a tenth of the training images is held out; one training; the variance is of 10 "
-    "renderings of each of {n} test images"
+    "dimensions; a tenth of the training images is held out; trainings of each model: {seeds}; the "
+    "variance is of 10 renderings of each of {n} test images"
 )
 
 
@@ -60,9 +72,12 @@ def _experiment(
     cost: str = "8 minutes on a core",
     paper_cost: str = "",
     data: tuple[str, ...] = ("cifar10", "fashion-mnist", "mnist", "digits"),
+    needs: str = "the data set's files",
+    image_size: int | None = None,
 ) -> Experiment:
     """An experiment on one or several LSR-GANs, at the three scales."""
     smoke, middle, paper = settings or ({}, {}, {})
+    sized: dict[str, Any] = {} if image_size is None else {"image_size": image_size}
     return Experiment(
         f"lsrgan/{name}",
         about,
@@ -71,28 +86,47 @@ def _experiment(
                 {"options": _SMOKE, "variance_images": 50, **smoke},
                 _TOY,
                 "a minute",
-                _OURS.format(n="50"),
+                _OURS.format(n="50", seeds=smoke.get("seeds", 1)),
             ),
             "small": Scale(
-                {"options": options, "variance_images": 500, **middle},
+                {"options": {**options, **sized}, "variance_images": 500, **middle},
                 less,
                 cost,
-                _OURS.format(n="500"),
+                _OURS.format(n="500", seeds=middle.get("seeds", 1)),
             ),
             "paper": Scale(
-                {"options": {"iterations": None}, "variance_images": 10_000, **paper},
+                {"options": {"iterations": None, **sized}, "variance_images": 10_000, **paper},
                 "",
                 paper_cost or "3 hours on a GPU, not measured",
-                _OURS.format(n="10,000"),
+                _OURS.format(n="10,000", seeds=paper.get("seeds", 1)),
             ),
         },
         run,
         data,
-        "the data set's files",
+        needs,
+    )
+
+
+def _comparison(
+    name: str, about: str, option: str, values: tuple[Any, ...], *, seeds: int = 1, cost: str
+) -> Experiment:
+    """An experiment on LSR-GANs that differ in one option, with so many trainings of each."""
+    compared = {"option": option, "values": values}
+    several = {**compared, "seeds": seeds}
+    return _experiment(
+        name,
+        about,
+        varied,
+        (compared, several, several),
+        less=_LESS_ACTIVE,
+        options=_ACTIVE,
+        cost=cost,
+        paper_cost="a few hours on a GPU for each training, not measured",
     )
 
 
 _BETAS = {"betas": (1.0, 20.0)}
+_PIXELS = {**_BETAS, "features": "pixels"}
 _SWEEP = ({"betas": (1.0, 20.0)}, {"betas": (0.01, 0.1, 1.0, 5.0, 20.0)}, {"betas": BETAS})
 _EACH: dict[str, Any] = {
     "less": f"{_LESS}; five of the eight values of beta",
@@ -139,5 +173,45 @@ EXPERIMENTS = (
         "LSR-GAN, section 2.2: Frechet distances and sharpness.",
         cifar10,
         ({"features": "pixels"}, {}, {"features": "inception"}),
+    ),
+    _comparison(
+        "likelihood",
+        "LSR-GAN, section 2.1 and appendix A: log-MSE against MSE as the VAE's likelihood.",
+        "likelihood",
+        ("log-mse", "squared-error"),
+        cost="20 minutes on a core",
+    ),
+    _comparison(
+        "networks",
+        "LSR-GAN, section 2.2: a ResNet against the same CNN without shortcuts.",
+        "blocks",
+        ("residual", "plain"),
+        cost="20 minutes on a core",
+    ),
+    _comparison(
+        "reduction",
+        "LSR-GAN, Equation 4: log q as the formula's sum over dimensions, or as the code's mean.",
+        "reduction",
+        ("mean", "sum"),
+        cost="15 minutes on a core",
+    ),
+    _comparison(
+        "stability",
+        "LSR-GAN, section 1: the encoder stabilises the GAN, lambda = 1 against 0.",
+        "weight",
+        (1.0, 0.0),
+        seeds=3,
+        cost="45 minutes on a core",
+    ),
+    _experiment(
+        "imagenet",
+        "LSR-GAN, Figures 1, 2 and 8: ImageNet at 64 pixels, from a folder of images.",
+        imagenet,
+        (_PIXELS, _PIXELS, _PIXELS),
+        cost="about an hour on a core, not measured",
+        paper_cost="days on a GPU, not measured",
+        data=(),
+        needs="--data-dir, a folder of ImageNet's images",
+        image_size=64,
     ),
 )

@@ -48,8 +48,16 @@ UNIT = "sum over pixels in [-1, 1]"
 SQUARE = "square of the " + UNIT
 CODES = "means of q(z | x)"
 CLASSIFIER = "classifier of 84%"
-RENDERING: dict[str, Any] = {"weight": 1.0, "reduction": "mean"}
-"""The options, with their defaults, that decide how a trained VAE is rendered."""
+DEFAULTS: dict[str, Any] = {
+    "beta": 1.0,
+    "likelihood": "log-mse",
+    "blocks": "residual",
+    "weight": 1.0,
+    "reduction": "mean",
+}
+"""The defaults of the options that experiments vary."""
+RENDERING = {"weight", "reduction"}
+"""Those that decide how a trained VAE is rendered."""
 DECODERS = {"VAE": "vae", "LSR-GAN": "renderer"}
 
 
@@ -124,9 +132,14 @@ def beside(entry: Entry, theirs: Figure | None, by: str = "") -> Entry:
     )
 
 
+def _changed(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that differ from their defaults, since with the others a run is the same."""
+    return {name: value for name, value in options.items() if value != DEFAULTS[name]}
+
+
 def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with an experiment's settings and further options."""
-    settings = {"beta": 1.0, **lab.settings["options"], **options}
+    settings = {**lab.settings["options"], **_changed(options)}
     run = lab.trained("lsrgan", str(lab.data), seed=seed, **settings)
     held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
     assert isinstance(held.model, LSRGAN)
@@ -136,7 +149,7 @@ def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
 def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with other options of `RENDERING`, with the VAE of the one without."""
     base = trained(lab, seed=seed)
-    if all(value == RENDERING[name] for name, value in options.items()):
+    if not _changed(options):
         return base
     given = lab.settings["options"]
     keep = ("width", "batch_size", "precision", "train_size", "image_size", "learning_rate")
