@@ -26,6 +26,7 @@ def test_what_can_not_be_rendered(
         encoder, "--latent-dim=7"
     )
     assert "--beta 2.0 belongs" in train(encoder, "--beta=2")
+    assert "--blocks plain belongs" in train(encoder, "--blocks=plain")
     message = train(encoder, "--image-size=16")
     assert "takes samples of shape (1, 8, 8), these data have (1, 16, 16)" in message
     assert "is no folder" in train(f"--encoder={tmp_path / 'nothing'}")
