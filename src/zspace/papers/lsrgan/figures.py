@@ -103,9 +103,10 @@ def fig5(lab: Lab) -> list[Entry]:
 
 
 def table2(lab: Lab) -> list[Entry]:
-    """Table 2 and Figure 6: LSR-GANs with different lambda and the same encoder, with beta = 1.
+    """Table 2 and Figure 6: LSR-GANs with different lambda and the same encoder.
 
-    With lambda = 0, which the paper does not have, the renderer is a GAN without an encoder.
+    Its beta is 1 at scale paper. With lambda = 0, which the paper does not have, the renderer is a
+    GAN without an encoder.
     """
     lab.more["notes"] = [UNITS]
     entries = [untouched(trained(lab))]

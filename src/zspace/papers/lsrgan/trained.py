@@ -132,14 +132,15 @@ def beside(entry: Entry, theirs: Figure | None, by: str = "") -> Entry:
     )
 
 
-def _changed(options: dict[str, Any]) -> dict[str, Any]:
-    """Options that differ from their defaults, since with the others a run is the same."""
-    return {name: value for name, value in options.items() if value != DEFAULTS[name]}
+def _changed(lab: Lab, options: dict[str, Any]) -> dict[str, Any]:
+    """Options that differ from the experiment's: with the others, a run is the same."""
+    usual = {**DEFAULTS, **lab.settings["options"]}
+    return {name: value for name, value in options.items() if value != usual[name]}
 
 
 def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with an experiment's settings and further options."""
-    settings = {**lab.settings["options"], **_changed(options)}
+    settings = {**lab.settings["options"], **_changed(lab, options)}
     run = lab.trained("lsrgan", str(lab.data), seed=seed, **settings)
     held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
     assert isinstance(held.model, LSRGAN)
@@ -149,7 +150,7 @@ def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
 def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with other options of `RENDERING`, with the VAE of the one without."""
     base = trained(lab, seed=seed)
-    if not _changed(options):
+    if not _changed(lab, options):
         return base
     given = lab.settings["options"]
     keep = ("width", "batch_size", "precision", "train_size", "image_size", "learning_rate")
