@@ -60,12 +60,12 @@ def table1(lab: Lab) -> list[Entry]:
             row = over_trainings([measured_row(lab, each, f"beta = {beta:g}", name) for each in of])
             entries += with_published(row, "table1", beta, name)
             if name == "VAE":
-                entries.append(_told(row, beta, of[0].measurement.test[0].numel()))
+                entries.append(told(row, beta, of[0].measurement.test[0].numel()))
     _curves(lab, "table1", "beta", lab.settings["betas"], entries, DECODERS)
     return entries
 
 
-def _told(row: Sequence[Entry], beta: float, pixels: int) -> Entry:
+def told(row: Sequence[Entry], beta: float, pixels: int) -> Entry:
     """The dimensions that a VAE's variance tells of: V / (beta E / pixels).
 
     With a linear decoder and a Gaussian likelihood of the likeliest variance, E / pixels, each
