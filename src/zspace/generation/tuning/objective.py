@@ -19,11 +19,14 @@ from zspace.data import Images
 from zspace.data.images import Part
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.functional import of_stored
-from zspace.metrics import class_cosine
+from zspace.metrics import Figure, accuracy, class_cosine, mean_figure
 from zspace.samplers import Classwise
 
 BAR = 0.97
-"""The accuracy on reconstructions that the classifier should have."""
+"""The accuracy on reconstructed training images that the classifier should have (section 3.4)."""
+
+SEEN = 10_000
+"""The number of reconstructed training images, at most, on which that accuracy is measured."""
 
 SHORT = 2.0
 """The least value of a candidate that misses the least accuracy, above all other values."""
@@ -115,7 +118,7 @@ class Objective:
 
 def reconstruction_classifier(
     model: LatentModel, images: Images, *, device: str = "auto", progress: Progress = SILENT
-) -> Neutral:
+) -> tuple[Neutral, Figure]:
     """The paper's classifier (its Table 3), trained on a model's reconstructions.
 
     It is trained on reconstructed training images, and its accuracy is that on reconstructed test
@@ -126,6 +129,10 @@ def reconstruction_classifier(
         images: the data set, with labels.
         device: the device of the training.
         progress: told the progress of the training.
+
+    Returns the classifier, and its accuracy on reconstructed training images.
+    Raises:
+        InputError: the data have no labels, or are no images of two classes or more.
     """
     rebuilt = replace(
         images,
@@ -133,15 +140,24 @@ def reconstruction_classifier(
         train=Part(reconstructions(model, images.train.x), images.train.y),
         test=Part(reconstructions(model, images.test.x), images.test.y),
     )
-    return neutral_classifier(rebuilt, arch="dropout-cnn", device=device, progress=progress)
+    judge = neutral_classifier(rebuilt, arch="dropout-cnn", device=device, progress=progress)
+    x, y = rebuilt.train.x[:SEEN], rebuilt.train.y
+    assert y is not None
+    where = next(model.parameters()).device
+    logits = of_stored(judge.net.to(where), x, where)
+    return judge, mean_figure(accuracy(logits, y[:SEEN]))
 
 
-def below_bar(judge: Neutral) -> str | None:
-    """A warning about a classifier whose accuracy is too low, or None."""
-    if judge.accuracy.value >= BAR:
+def below_bar(learned: Figure) -> str | None:
+    """A warning about a classifier whose accuracy is too low, or None.
+
+    Args:
+        learned: its accuracy on reconstructed training images.
+    """
+    if learned.value >= BAR:
         return None
     return (
-        f"the classifier's accuracy on reconstructed test images, {judge.accuracy}, is below "
+        f"the classifier's accuracy on reconstructed training images, {learned}, is below "
         f"{BAR:g}: what it says of generated images is as uncertain"
     )
 

@@ -66,7 +66,8 @@ class Tuned:
         classes: the names of the classes.
         cosine, accuracy: the mean cosine and the accuracy of each class, with fresh noise.
         mean_cosine, mean_accuracy: their means over classes, with standard errors.
-        judge: the classifier of reconstructions.
+        judge: the classifier of reconstructions, with its accuracy on reconstructed test images.
+        learned: its accuracy on reconstructed training images.
         curve: for every candidate that was judged for all classes, the mean cosine, the mean
             accuracy and the least accuracy of a class, with the search's noise.
     """
@@ -81,6 +82,7 @@ class Tuned:
     mean_cosine: Figure
     mean_accuracy: Figure
     judge: Neutral
+    learned: Figure
     curve: list[tuple[float, float, float]]
 
     def smallest(self, accuracy: float) -> float | None:
@@ -144,8 +146,8 @@ def tune(
     plain.with_names(images.classes)
     for label in range(len(images.classes)):
         learned_label(plain, label)
-    judge = reconstruction_classifier(model, images, device=device, progress=progress)
-    if (warning := below_bar(judge)) is not None:
+    judge, learned = reconstruction_classifier(model, images, device=device, progress=progress)
+    if (warning := below_bar(learned)) is not None:
         progress.say(warning)
     net = judge.net.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     space = space_of(name, model.latent_dim, len(images.classes))
@@ -207,6 +209,7 @@ def tune(
         mean_cosine,
         mean_figure(right.flatten()),
         judge,
+        learned,
         _curve(known),
     )
     stored = {**settings, **vars(tuned), "judge": list(judge.accuracy)}
