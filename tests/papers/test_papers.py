@@ -59,4 +59,7 @@ def test_every_scale_asks_for_what_there_is(name: str) -> None:
     for scale in papers.find(name).scales.values():
         given = scale.settings["options"]
         assert checked(known, given).items() >= given.items()
-    assert papers.find(name).scales["paper"].reductions == ""
+    # the paper's own search for Medium1, 0.01% of a grid, has 2.6 million candidates
+    short = "the first 14,641 points" if name == "categorical/table4" else ""
+    reductions = papers.find(name).scales["paper"].reductions
+    assert short in reductions if short else reductions == ""

@@ -39,6 +39,7 @@ RAN = {
             "flexae/fig6",
             "flexae/fig10",
             "gen/table2",
+            "gen/lambda",
             "gen/fig3",
             "gen/fig4",
             "regene/fig3",

@@ -16,10 +16,12 @@ from tests.conftest import Told, sampler_of
 from zspace import api
 from zspace.data import load as load_data
 from zspace.errors import InputError
+from zspace.functional import as_float
 from zspace.generation.tuning import objective as objectives
 from zspace.generation.tuning import search
 from zspace.generation.tuning.objective import Objective
 from zspace.generation.tuning.search import Tuned, tune
+from zspace.storage.run import Run
 
 
 @pytest.fixture
@@ -33,6 +35,12 @@ def test_figures_of_a_search_are_of_its_sampler(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(search, "FRESH", 400)
     found = tune(run, "medium2", trials=60, samples=50, device="cpu")
     model = zspace.load(run)
+    train = api.run_images(Run(run)).train
+    assert train.y is not None
+    with torch.no_grad():
+        seen = found.judge.net(model.reconstruct(as_float(train.x))).argmax(1)
+    # the classifier saw reconstructions of 256 levels
+    assert found.learned.value == pytest.approx(float((seen == train.y).float().mean()), abs=0.01)
     fitted = sampler_of(run, "medium2", model)
     generator = torch.Generator().manual_seed(9)
     for label in range(10):
