@@ -117,8 +117,8 @@ EXPERIMENTS = (
             {**_TABLE2, "seeds": 5, "iterations": 20_000},
             ("1 of 4 columns, 1 model in place of 5", "3 models in place of 5", ""),
             ("2 minutes", "90 minutes on a core", "a day on a core"),
-            f"{_ENTROPY}; the VAE's squared error is summed over pixels; lambda = 0.01, of the paper's "
-            "0.005 to 0.01; a learning rate of 1e-3 beside the paper's 2e-4",
+            f"{_ENTROPY}; the VAE's squared error is summed over pixels; lambda = 0.01, of the "
+            "paper's 0.005 to 0.01; a learning rate of 1e-3 beside the paper's 2e-4",
         ),
         table2,
         _MNIST,
