@@ -11,7 +11,12 @@ import pytest
 
 import zspace
 from tests.conftest import random_images, small
-from tests.recipes.regene import regene
+from tests.recipes.regene import TEN, regene
+from zspace.data import load
+from zspace.errors import InputError
+from zspace.methods.ae import AE
+from zspace.methods.regene import ReGene
+from zspace.recipes import Facts, find
 from zspace.recipes.regene import SCHEDULES
 
 
@@ -179,3 +184,41 @@ def test_what_regene_refuses(
     )
     assert "--arch regene" in refused("train", "ae", *out, "--arch=regene", "--latent-dim=3")
     assert not (tmp_path / "r").exists()
+
+
+def test_an_autoencoder_of_regenes_networks_has_the_decoders_rates() -> None:
+    facts = Facts((1, 28, 28), ("0", "1"), True, 100)
+    options = {"arch": "regene", "width": 2, "decoder_width": 2, "iterations": 300}
+    plan = find("ae")(facts, **options)  # type: ignore[call-arg]
+    (stage,) = plan.stages
+    assert isinstance(plan.model, AE)
+    rates = [stage.rate(i) * plan.model.rate for i in (0, 199, 200, 299, 5000)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-4])
+    longer = find("ae")(facts, **{**options, **plan.found, "iterations": 600})  # type: ignore[call-arg]
+    assert longer.stages[0].rate(250) == pytest.approx(0.1)
+    with pytest.raises(InputError, match="belongs to --arch regene"):
+        find("ae")(facts, schedule_iterations=3)  # type: ignore[call-arg]
+
+
+def test_the_decoder_can_be_trained_on_other_images(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "more.npy", random_images(70, 8, 8))
+    more = str(tmp_path / "more.npy")
+    options = {**small("regene"), "decoder_data": more, "iterations": 4}
+    plan = find("regene")(Facts((1, 8, 8), TEN, True, 1295), **options)  # type: ignore[call-arg]
+    classifier, decoder = plan.stages
+    images = load("digits")
+    assert classifier.data(images) is images.train
+    part = decoder.data(images)
+    assert part.x.shape == (70, plan.model.latent_dim)
+    assert part.y is not None
+    assert part.y.shape == (70, 1, 8, 8)
+    assert isinstance(plan.model, ReGene)
+    assert float(plan.model.thresholds.min()) > 0
+    out = ("--iterations=4", "--classifier-iterations=2", "--out", tmp_path / "x")
+    command = ("train", "regene", "--data=digits", *out)
+    assert "is no folder of images" in refused(*command, "--decoder-data=celeba")
+    assert "give --iterations, too" in refused(
+        "train", "regene", "--data=digits", "--decoder-data", more, "--out", tmp_path / "x"
+    )

@@ -32,6 +32,20 @@ class Phase:
     rate: float
 
 
+def phase_at(phases: Sequence[Phase], iteration: int) -> Phase:
+    """The phase to which an iteration, counted from 0, belongs; the last one has no end."""
+    for phase in phases:
+        if iteration < phase.length:
+            return phase
+        iteration -= phase.length
+    return phases[-1]
+
+
+def rate_at(phases: Sequence[Phase], iteration: int) -> float:
+    """The rate of an iteration's phase over that of the first, as a learning-rate schedule."""
+    return phase_at(phases, iteration).rate / phases[0].rate
+
+
 class ReGene(Classifying):
     """The stage of ReGene that trains the decoder.
 
@@ -87,15 +101,11 @@ class ReGene(Classifying):
 
     def phase(self, iteration: int) -> Phase:
         """The phase to which an iteration of this stage, counted from 0, belongs."""
-        for phase in self.phases:
-            if iteration < phase.length:
-                return phase
-            iteration -= phase.length
-        return self.phases[-1]
+        return phase_at(self.phases, iteration)
 
     def rate(self, iteration: int) -> float:
         """The learning-rate schedule: the rate of the iteration's phase over that of the first."""
-        return self.phase(iteration).rate / self.phases[0].rate
+        return rate_at(self.phases, iteration)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"decoder": adam(self.decoder.parameters(), self.phases[0].rate)}

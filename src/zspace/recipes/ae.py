@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from zspace.errors import InputError
 from zspace.methods.ae import AE
+from zspace.methods.regene import rate_at
 from zspace.nets.regene import ReGeneNets
 from zspace.options import About
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, networks, one_stage
+from zspace.recipes.base import Facts, Plan, Stage, networks
+from zspace.recipes.regene import SCHEDULES, laid_phases, schedule_for
+from zspace.training import Rate, constant
 
 
 def ae(
@@ -41,16 +45,41 @@ def ae(
         ),
     ] = None,
     hidden: shared.Hidden = None,
-    learning_rate: shared.LearningRate = 2e-4,
+    learning_rate: Annotated[
+        float | None,
+        About(
+            "learning rate of Adam (unset: 2e-4); with regene that of its first phase (unset: that "
+            "of ReGene's decoder), with the others in proportion",
+            above=0,
+        ),
+    ] = None,
+    schedule_iterations: Annotated[
+        int | None,
+        About("with regene, iterations over which the learning rate changes (unset: all)", least=1),
+    ] = None,
 ) -> Plan:
-    """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's."""
+    """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's.
+
+    With ReGene's networks, its learning rate is that of ReGene's decoder: the paper compares them.
+    """
+    schedule: Rate = constant
+    found: dict[str, Any] = {}
     if arch == "regene":
         if latent_dim is not None:
             raise InputError(
                 "--arch regene: its codes have the size that --width gives: leave out --latent-dim"
             )
         nets = ReGeneNets(facts.shape, width, decoder_width or 4 * width)
+        laid = schedule_iterations or iterations
+        phases = laid_phases(SCHEDULES[schedule_for(facts.shape)].phases, laid, rate=learning_rate)
+        learning_rate = phases[0].rate
+        schedule = partial(rate_at, phases)
+        found["schedule_iterations"] = laid
+    elif schedule_iterations is not None:
+        raise InputError("--schedule-iterations belongs to --arch regene")
     else:
         nets = networks(facts, arch, latent_dim, width, hidden)
-    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=learning_rate)
-    return one_stage(model, iterations, batch_size)
+    rate = learning_rate or 2e-4
+    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=rate)
+    stage = Stage(model, iterations, batch_size, rate=schedule)
+    return Plan(model, (stage,), {"learning_rate": rate, **found})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
+from zspace.core import codes
+from zspace.data import NAMED, load_whole
+from zspace.data.images import Images, Part
 from zspace.errors import InputError
 from zspace.features.weights import checked_weights, read_state
 from zspace.functional import ClassLoss, LossOf, similarity_window
@@ -114,6 +118,13 @@ def regene(
     loss_of: Annotated[
         LossOf, About("what a loss other than the cross-entropy is of: the softmax, or the logits")
     ] = "softmax",
+    decoder_data: Annotated[
+        str | None,
+        About(
+            "folder of images, or array file, that the decoder is trained on; --iterations says "
+            "for how long (unset: the classifier's images)"
+        ),
+    ] = None,
     ssim: Annotated[
         float | None,
         About("weight of 1 - SSIM in the decoder's first phase (unset: the schedule's)", least=0),
@@ -170,6 +181,11 @@ def regene(
         raise InputError("regene learns from labels: it needs labelled data of two classes or more")
     if not facts.is_image:
         raise InputError("regene takes images, not vectors")
+    if decoder_data is not None and iterations is None:
+        raise InputError(
+            f"--decoder-data {decoder_data}: give --iterations, too, since the paper's epochs are "
+            "of images that are not counted yet"
+        )
     name = schedule or schedule_for(facts.shape)
     paper = SCHEDULES[name]
     n = facts.train_images
@@ -188,7 +204,7 @@ def regene(
             f"--iterations {total} counts the classifier's {first} and leaves none for the decoder"
         )
     laid = schedule_iterations or total - first
-    phases = _phases(paper.phases, laid, ssim, perceptual, learning_rate)
+    phases = laid_phases(paper.phases, laid, ssim=ssim, perceptual=perceptual, rate=learning_rate)
     window = ssim_window or similarity_window(facts.shape)
     if any(p.ssim for p in phases) and (window % 2 == 0 or window > min(facts.shape[1:])):
         raise InputError(
@@ -208,7 +224,18 @@ def regene(
     net = nn.Sequential(body, head)
     classifier = Classifier(net, rate=classifier_rate, loss=loss, loss_of=loss_of)
 
+    def latents(images: Images) -> Part:
+        own = model.latents(images)
+        if decoder_data is None:
+            return own
+        x = _other_images(decoder_data, facts.shape)
+        return Part(codes(model, x).cpu(), x)
+
     def begin() -> None:
+        if decoder_data is not None and (decoder_data in NAMED or not Path(decoder_data).exists()):
+            raise InputError(
+                f"--decoder-data {decoder_data} is no folder of images and no .npy or .npz file"
+            )
         if vgg is not None:
             try:
                 path, _ = checked_weights("vgg16")
@@ -220,7 +247,7 @@ def regene(
         model,
         (
             Stage(classifier, first, first_batch, rate=paper.rate(per_epoch)),
-            Stage(model, total - first, second_batch, rate=model.rate, data=model.latents),
+            Stage(model, total - first, second_batch, rate=model.rate, data=latents),
         ),
         found={
             "iterations": total,
@@ -241,12 +268,23 @@ def schedule_for(shape: tuple[int, ...]) -> Literal["mnist", "cifar10", "celeba"
     return "cifar10" if max(shape[1:]) <= 32 else "celeba"
 
 
-def _phases(
+def _other_images(data: str, shape: tuple[int, ...]) -> Tensor:
+    """All images of a folder or an array file, converted to a shape (C, H, W)."""
+    size: Any = shape[1] if shape[1] == shape[2] else None
+    whole, _ = load_whole(data, image_size=size, channels=shape[0])
+    own = tuple(whole.x.shape[1:])
+    if own != shape:
+        raise InputError(f"--decoder-data {data} has images of shape {own}, the data's is {shape}")
+    return whole.x
+
+
+def laid_phases(
     phases: tuple[Phase, ...],
     iterations: int,
-    ssim: float | None,
-    perceptual: float | None,
-    rate: float | None,
+    *,
+    ssim: float | None = None,
+    perceptual: float | None = None,
+    rate: float | None = None,
 ) -> list[Phase]:
     """The phases with lengths in iterations, and with the weights and the rate that are given."""
     epochs = [sum(p.length for p in phases[:i]) for i in range(len(phases) + 1)]

@@ -12,43 +12,50 @@ from zspace.core import codes
 from zspace.data.images import Part
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.evaluation.measurement import DATA, GENERATION, Subject, generated
+from zspace.evaluation.measurement import DATA, GENERATION, Measurement, Subject, generated
 from zspace.features.classifier import neutral_classifier
 from zspace.features.extract import find_extractor
 from zspace.functional import as_float, as_stored, convex, of_stored
 from zspace.generation import gallery, maps
-from zspace.metrics import accuracy, linear_probe, mean_figure
+from zspace.methods.classifier import Augment
+from zspace.metrics import Figure, accuracy, linear_probe, mean_figure
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, published
 from zspace.papers.regene.trained import (
+    ALIKE,
     Spaces,
+    Trained,
     both,
-    conditional_subject,
     frechet,
     judged,
     mae,
+    over_trainings,
     own_accuracy,
     sparse,
+    subject_of,
     trained,
 )
+
+RESNET = "classifier resnet56"
+"""The neutral classifier by which the paper's accuracies are measured."""
 
 
 def fig3(lab: Lab) -> list[Entry]:
     """Figure 3: ReGene against an autoencoder of the same networks that is trained by MAE alone.
 
-    The autoencoder's accuracy is that of a linear probe of its codes, fitted to at most 10,000
-    training images.
+    The autoencoder has the batches, rates and number of iterations of ReGene's decoder. Its
+    accuracy is that of a linear probe of its codes, fitted to at most 10,000 training images.
     """
     of = trained(lab)
     options = {"width": 128, "decoder_width": 512, "batch_size": 512, **lab.settings["options"]}
-    alike = ("width", "decoder_width", "batch_size", "train_size", "precision")
+    alike = "width", "decoder_width", "batch_size", "learning_rate", "precision", "train_size"
     ae_run = lab.trained(
         "ae",
         str(lab.data),
         arch="regene",
         loss="absolute-error",
         iterations=of.run.config["iterations"] - of.run.config["classifier_iterations"],
-        **{name: options[name] for name in alike if name in options},
+        **{name: options[name] for name in (*alike, *ALIKE) if name in options},
     )
     ae = api.load(ae_run.folder, device=lab.device)
     z, y = maps.some_codes(ae, of.images.train, 10_000)
@@ -130,36 +137,30 @@ def fig6(lab: Lab) -> list[Entry]:
     """Figure 6: the accuracy of a neutral classifier on images generated from n combined codes.
 
     Rows `judged` hold combinations that passed both judges, rows `raw` all combinations. There are
-    as many images of each class as the test part has, at most 10,000 in all. The conditional GANs
-    beside them have FlexAE's networks; for its own, the paper's Figure 6b prints no numbers.
+    as many images of each class as the test part has, at most 10,000 in all. The neutral classifier
+    is trained once, and so are the conditional GANs beside ReGene, with FlexAE's networks; for its
+    own, the paper's Figure 6b prints no numbers.
     """
-    of = trained(lab)
+    return over_trainings([_neutral(lab, seed) for seed in range(lab.settings["seeds"])])
+
+
+def _neutral(lab: Lab, seed: int) -> list[Entry]:
+    """The entries of Figure 6 for one seed of ReGene; those of other models with the first."""
+    of = trained(lab, seed=seed)
     neutral = neutral_classifier(
         of.images,
         arch=lab.settings["neutral"],
         device=lab.device,
         iterations=lab.settings.get("neutral_iterations"),
+        augment=augment_of(lab.settings["neutral"], of.images.name),
     )
     extractor = find_extractor("classifier", lambda: neutral, lab.device)
     judge = judged(of, lab, "pixels")  # the measurement's own classifier would be another one
     judge.extractor = extractor
-    published_by = "classifier resnet56"
     known = published()["regene/fig6"] if lab.data == "cifar10" else {}
-    entries = [
-        Entry(
-            "test images",
-            "accuracy",
-            neutral.accuracy,
-            extractor.name,
-            of.data,
-            len(of.test),
-            known.get("real"),
-            None,
-            published_by,
-            of.data,
-            part=of.part,
-        )
-    ]
+    entries: list[Entry] = []
+    if seed == 0:
+        entries += _others(lab, of, judge, neutral.accuracy)
     for n in lab.settings["combine"]:
         for what in ("judged", "raw"):
             sampler = of.convex.changed(combine=n)
@@ -183,26 +184,71 @@ def fig6(lab: Lab) -> list[Entry]:
                     len(made.x),
                     paper,
                     None,
-                    published_by,
+                    RESNET,
                     of.data,
                     part=of.part,
                 )
             )
+    return entries
+
+
+def augment_of(arch: str, data: str) -> Augment | None:
+    """How a neutral classifier's training images are changed: digits are not mirrored."""
+    return "crop" if arch == "resnet56" and data in ("mnist", "digits") else None
+
+
+def _others(lab: Lab, of: Trained, judge: Measurement, real: Figure) -> list[Entry]:
+    """The entries of Figure 6 for test images and for conditional GANs."""
+    known = published()["regene/fig6"] if lab.data == "cifar10" else {}
+    found: list[tuple[str, Figure, int, float | None]] = [
+        ("test images", real, len(of.test), known.get("real"))
+    ]
     for recipe in ("dcgan", "wgan-gp", "sngan"):
-        made = conditional_subject(lab, recipe, judge)
+        made = subject_of(lab, recipe, judge)
         assert made.labels is not None
         right = mean_figure(accuracy(judge.features(made, "logits"), made.labels))
+        found.append((recipe, right, len(made.x), None))
+    return [
+        Entry(
+            what,
+            "accuracy",
+            figure,
+            judge.extractor.name,
+            of.data,
+            n,
+            paper,
+            None,
+            RESNET,
+            of.data,
+            part=of.part,
+        )
+        for what, figure, n, paper in found
+    ]
+
+
+def crops(lab: Lab) -> list[Entry]:
+    """Appendix C: Frechet distances of generations from test images of CelebA, by crop and size."""
+    text = published()["regene/text"]
+    theirs = {
+        ("140", 64): text["CelebA FID 140-crop 64px (appendix; the table says 46.65)"],
+        ("none", 128): text["CelebA FID 128px uncropped (approx)"],
+    }
+    entries: list[Entry] = []
+    for crop, size in lab.settings["crops"]:
+        of = trained(lab, crop=crop, image_size=size)
+        held = judged(of, lab, lab.settings["features"])
+        made = generated(held, "generations", sampler=of.convex)
         entries.append(
             Entry(
-                recipe,
-                "accuracy",
-                right,
-                extractor.name,
+                f"crop {crop}, {size} pixels",
+                "Frechet distance",
+                frechet(lab, held, held.reference, made),
+                held.extractor.name,
                 of.data,
                 len(made.x),
+                theirs.get((crop, size)),
                 None,
-                None,
-                published_by,
+                "inception",
                 of.data,
                 part=of.part,
             )

@@ -39,6 +39,9 @@ COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000, "celeba": 162_770}
 """The numbers of training images of whole sets; without CelebA's own, validation has a tenth."""
 
+ALIKE = ("image_size", "validation")
+"""Options of the data that other models share with ReGene."""
+
 
 @dataclass
 class Trained:
@@ -86,6 +89,16 @@ class Trained:
         )
 
 
+def faces_of(lab: Lab, data: str) -> dict[str, Any]:
+    """The options of CelebA: its label, and the crop to 140 pixels unless the settings name one.
+
+    Other sets have none.
+    """
+    if data != "celeba":
+        return {}
+    return {"label_attribute": "Male", "crop": lab.settings.get("crop", "140")}
+
+
 def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) -> Trained:
     """A ReGene trained with an experiment's settings and further options.
 
@@ -96,8 +109,7 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
         options: further options of the recipe.
     """
     data = data or str(lab.data)
-    own: dict[str, Any] = {"label_attribute": "Male"} if data == "celeba" else {}
-    own |= {"seed": seed} if seed else {}
+    own = faces_of(lab, data) | ({"seed": seed} if seed else {})
     run = lab.trained("regene", data, **{**lab.settings["options"], **own, **options})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
@@ -174,12 +186,23 @@ def sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
     return Entry(what, "near 0", share, "latents", of.data, len(y), part=of.part)
 
 
-def conditional_subject(lab: Lab, recipe: str, judge: Measurement) -> Subject:
-    """The images that another conditional model, trained on the same data, generates."""
-    options = known_to(recipe, lab.settings["conditional"])
-    run = lab.trained(recipe, str(lab.data), **options)
+def subject_of(
+    lab: Lab, recipe: str, judge: Measurement, sampler: str = "prior", **options: Any
+) -> Subject:
+    """The images that another model, trained on the same data, generates.
+
+    Args:
+        lab: the experiment's surroundings.
+        recipe: the model's recipe.
+        judge: a measurement on the same data.
+        sampler: the name of the sampler of its codes.
+        options: further options of the recipe.
+    """
+    alike = {k: v for k, v in lab.settings["options"].items() if k in ALIKE}
+    own = {**alike, **known_to(recipe, lab.settings["conditional"]), **options}
+    run = lab.trained(recipe, str(lab.data), **faces_of(lab, str(lab.data)), **own)
     model = api.load(run.folder, device=lab.device)
-    return generated(replace(judge, model=model), recipe, sampler=model.prior)
+    return generated(replace(judge, run=run, model=model), sampler)
 
 
 def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:

@@ -1,0 +1,178 @@
+"""The three scales of ReGene's experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
+
+SMOKE: dict[str, Any] = {
+    "width": 16,
+    "decoder_width": 32,
+    "batch_size": 32,
+    "iterations": 500,
+    "learning_rate": 4e-3,
+    "classifier_iterations": 100,
+    "train_size": 1000,
+    "perceptual": 0.0,
+}
+SMALL: dict[str, Any] = {
+    "width": 32,
+    "decoder_width": 64,
+    "batch_size": 128,
+    "iterations": 8000,
+    "classifier_iterations": 2000,
+    "precision": "bf16",
+    "perceptual": 0.0,
+}
+TOY = "1,000 images, 16 and 32 channels, 100 + 400 iterations of 32 images"
+LESS = (
+    "encoder of 32 channels and decoder of 64 and 32 in place of 128, 512 and 256, 2,000 + 6,000 "
+    "iterations of 128 images in bfloat16 in place of 50 + 300 epochs of 512 images"
+)
+HELD_OUT = "the validation images, a tenth or CelebA's own, are not trained on"
+NO_PERCEPTUAL = "no perceptual loss for colour images"
+MALE = "for CelebA, its attribute Male in place of anime as the other class"
+VGG = "the perceptual loss is of VGG16's first convolution"
+DAY = "for each training 2 (grey) or 3 hours on a GPU, by the paper's seconds per epoch"
+COLOUR = {"cifar10", "celeba"}
+CONDITIONAL_SMOKE = {"iterations": 10, "width": 4, "hidden": 16, "train_size": 300}
+CONDITIONAL = {
+    "iterations": 4000,
+    "width": 16,
+    "hidden": 256,
+    "batch_size": 64,
+    "precision": "bf16",
+}
+"""The options of the models that are compared with ReGene in Figure 6 and Tables 3 and 4."""
+FLEXAE = (
+    "other models have FlexAE's networks and their recipes' defaults, with 100,000 iterations at "
+    "scale paper and 4,000 of 64 images, 16 channels and 256 units at small; one training of each"
+)
+
+
+def _with(scale: Scale, option: str, reductions: Sequence[str]) -> Scale:
+    """A scale at which an option of the recipe is 0, with other reductions."""
+    options = {**scale.settings["options"], option: 0}
+    return replace(
+        scale, settings={**scale.settings, "options": options}, reductions="; ".join(reductions)
+    )
+
+
+def _reductions(scale: Scale, but: str) -> list[str]:
+    return [part for part in scale.reductions.split("; ") if part not in (but, "")]
+
+
+def without_validation(scale: Scale) -> Scale:
+    """The scale without validation images: all are trained on, and test images give thresholds."""
+    return _with(scale, "validation", _reductions(scale, HELD_OUT))
+
+
+def without_perceptual(scale: Scale) -> Scale:
+    """The scale without the perceptual loss, which needs VGG16's weights."""
+    return _with(scale, "perceptual", [*_reductions(scale, NO_PERCEPTUAL), NO_PERCEPTUAL])
+
+
+def experiment(
+    name: str,
+    about: str,
+    run: Callable[[Lab], list[Entry]],
+    data: tuple[str, ...],
+    settings: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None,
+    *,
+    less: str = "",
+    choices: str = "",
+    small: dict[str, Any] | None = None,
+    needs: str = "the data set's files",
+    cost: str = "20 minutes on a core",
+    image_size: int | None = None,
+    paper_cost: str = DAY,
+) -> Experiment:
+    """An experiment on one or several models of ReGene, at the three scales.
+
+    Args:
+        settings: further settings of each scale.
+        less: the reductions of the scale small, if not the usual ones.
+        choices: what is chosen where the paper leaves a setting open, at all scales.
+        small: options of the recipe at the scale small that differ from the usual ones.
+        image_size: the size that the images are scaled to (16 at the scale smoke); None keeps it.
+    """
+    smoke, middle, paper = settings or ({}, {}, {})
+    sized = {} if image_size is None else {"image_size": image_size}
+    options = (
+        {**SMOKE, **({} if image_size is None else {"image_size": 16})},
+        {**SMALL, **sized, **(small or {})},
+        {"iterations": None, **sized},
+    )
+    colour = not data or bool(COLOUR & set(data))
+    always = [HELD_OUT, *([MALE] if "celeba" in data else [])]
+    reduced = [*always, *([NO_PERCEPTUAL] if colour else [])]
+    toy = TOY + ("" if image_size is None else ", 16 pixels")
+    chosen = "; ".join([part for part in (choices, VGG if colour else "") if part])
+    if colour:
+        needs += (
+            "; for colour images at scale paper VGG16's weights (zspace weights), or --perceptual 0"
+        )
+    return Experiment(
+        f"regene/{name}",
+        about,
+        {
+            "smoke": Scale(
+                {
+                    "options": options[0],
+                    "most_trials": 50,
+                    "conditional": CONDITIONAL_SMOKE,
+                    **smoke,
+                },
+                "; ".join([toy, *reduced]),
+                "a minute",
+                chosen,
+            ),
+            "small": Scale(
+                {"options": options[1], "conditional": CONDITIONAL, **middle},
+                "; ".join([less or LESS, *reduced]),
+                cost,
+                chosen,
+            ),
+            "paper": Scale(
+                {"options": options[2], "conditional": {"iterations": 100_000}, **paper},
+                "; ".join(always),
+                paper_cost,
+                chosen,
+            ),
+        },
+        run,
+        data,
+        needs,
+        without={
+            "validation": without_validation,
+            **({"perceptual": without_perceptual} if colour else {}),
+        },
+    )
+
+
+def faces(decoder: int, less: str = "", cost: str = "half an hour on a core") -> dict[str, Any]:
+    """The arguments of an experiment on faces: the scale small, and the cost of the scale paper.
+
+    Args:
+        decoder: the decoder's iterations at the scale small.
+        less: further reductions of that scale.
+        cost: the cost of that scale.
+    """
+    return {
+        "small": {
+            "width": 16,
+            "decoder_width": 32,
+            "batch_size": 32,
+            "classifier_iterations": 500,
+            "iterations": 500 + decoder,
+        },
+        "less": f"encoder of 16 channels and decoder of 32 and 16 in place of 128, 512 and 256, "
+        f"500 + {decoder:,} iterations of 32 images in bfloat16 in place of 50 epochs of "
+        f"256 and 700 of 128{less}",
+        "cost": cost,
+        "paper_cost": "58 hours on a GPU at 64 pixels, by the paper's seconds per epoch",
+    }
