@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +13,21 @@ from PIL import Image
 
 from tests.conftest import Cli, random_images, width
 from tests.papers.smoke import reproduced
+from tests.papers.trial import trial_of
 from zspace import papers
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
+from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
+from zspace.papers.regene import losses
+from zspace.papers.regene.figures import augment_of
 from zspace.papers.regene.losses import LOSSES
-from zspace.papers.regene.trained import Trained, over_trainings
+from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL
+from zspace.papers.regene.trained import Trained, faces_of, over_trainings
 from zspace.recipes.regene import regene
+from zspace.storage.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,105 @@ def test_a_part_of_a_set_is_never_called_the_whole(name: str, n: int, part: str)
     assert (of.data, of.part) == (f"{name} test", part)
     entry = Entry("x", "MAE", Figure(1.0, 0.0), "pixels", of.data, n, 1.0, None, "pixels", of.data)
     assert (replace(entry, part=of.part).difference()[0] is None) == bool(part)
+
+
+@pytest.mark.parametrize(
+    "name, option, said, unsaid",
+    [
+        ("regene/table2", "perceptual", NO_PERCEPTUAL, ""),
+        ("regene/table2", "validation", "", HELD_OUT),
+        ("regene/fig17", "perceptual", NO_PERCEPTUAL, ""),
+    ],
+)
+def test_what_is_left_out_is_said(name: str, option: str, said: str, unsaid: str) -> None:
+    scale = papers.find(name).scales["paper"]
+    less = papers.find(name).without[option](scale)
+    assert less.settings["options"][option] == 0
+    assert less.settings["options"].items() >= scale.settings["options"].items()
+    assert said in less.reductions
+    assert said not in scale.reductions or not said
+    assert unsaid in scale.reductions
+    assert unsaid not in less.reductions or not unsaid
+    again = papers.find(name).without[option](less)
+    assert again.reductions == less.reductions
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_the_command_leaves_things_out(
+    cli: Cli, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = papers.find("regene/table2")
+    trial = trial_of(experiment, perceptual=1.0)
+    monkeypatch.setitem(papers.EXPERIMENTS, experiment.name, trial)
+    command = ("reproduce", experiment.name, "--scale=trial", "--data=digits", "--quiet")
+    status, out, err = cli(*command, "--perceptual=0", "--validation=0", "--device=cpu")
+    assert status == 0, err
+    assert NO_PERCEPTUAL in out
+    (folder,) = (tmp_path / "reproductions").iterdir()
+    assert folder.name == "regene-table2-digits-trial-no-perceptual-no-validation"
+    table = json.loads((folder / "table.json").read_text())
+    config = Run(folder / "runs" / table["runs"][0]).config
+    assert config["perceptual"] == config["validation"] == 0
+    assert "regene/fig3 takes no --perceptual 0" in refused(
+        "reproduce", "regene/fig3", "--scale=smoke", "--perceptual=0", "--out", tmp_path / "x"
+    )
+
+
+def test_faces_are_cropped_as_the_paper_has_it(tmp_path: Path) -> None:
+    for name, crop in (("fig9", "140"), ("fig10", "none"), ("table3", "140"), ("collage", "140")):
+        for scale in papers.find(f"regene/{name}").scales.values():
+            lab = Lab(tmp_path, scale.settings)
+            assert faces_of(lab, "celeba") == {"label_attribute": "Male", "crop": crop}
+            assert faces_of(lab, "mnist") == {}
+    assert ("none", 128) in papers.find("regene/crops").scales["paper"].settings["crops"]
+
+
+def test_digits_are_not_mirrored_for_the_neutral_classifier() -> None:
+    assert augment_of("resnet56", "mnist") == augment_of("resnet56", "digits") == "crop"
+    assert augment_of("resnet56", "cifar10") is augment_of("cnn", "mnist") is None
+
+
+@pytest.mark.parametrize("name", ["table3", "fig6", "fig15a"])
+def test_the_papers_averages_are_of_three_trainings(name: str) -> None:
+    scales = papers.find(f"regene/{name}").scales
+    assert [scales[s].settings["seeds"] for s in ("smoke", "small", "paper")] == [1, 3, 3]
+
+
+def test_what_a_figure_needs_or_chooses_is_said() -> None:
+    for name in REGENE:
+        experiment = papers.find(name)
+        colour = not experiment.data or bool({"cifar10", "celeba"} & set(experiment.data))
+        assert ("VGG16's weights (zspace weights), or --perceptual 0" in experiment.needs) == colour
+        for scale in experiment.scales.values():
+            assert scale.about() != "the settings of the paper"
+            assert ("VGG16's first convolution" in scale.choices) == colour
+    assert "two folders of faces, anime and another" in papers.find("regene/fig11").needs
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_added_images_are_trained_on_as_long_and_as_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[tuple[int, float]] = []
+
+    def accuracy(
+        lab: Lab, train: Part, test: Part, classes: int, seed: int, originals: int, length: float
+    ) -> float:
+        lengths.append((len(train) // originals, length))
+        return 0.5
+
+    monkeypatch.setattr(losses, "_classifier_accuracy", accuracy)
+    scale = trial_of(papers.find("regene/fig17")).scales["trial"]
+    entries = losses.fig17(Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True))
+    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0)]
+    assert [e.what.split(": ")[1] for e in entries] == [
+        "originals alone",
+        "50% replaced by generations",
+        "+100% generations, equal epochs",
+        "+100% generations, equal iterations",
+    ]
+    assert entries[0].part == "120 training images"
 
 
 def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> None:

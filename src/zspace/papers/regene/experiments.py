@@ -16,6 +16,7 @@ _COLOUR = ("cifar10", "mnist", "fashion-mnist", "digits")
 _GRID = "encoder of 32 channels and decoder of 64 and 32, 1,500 + 2,500 iterations of 128 images"
 _QUICK = {"iterations": 4000, "classifier_iterations": 1500}
 _INCEPTION = "the data set's files; at scale paper the Inception weights (zspace weights)"
+_LARGE = "at 128 pixels the networks of 64 with a block more, and their schedule"
 _FEATURES = (
     {"features": ("pixels",), "seeds": 1},
     {"features": ("classifier",), "seeds": 3},
@@ -135,6 +136,7 @@ EXPERIMENTS = (
         ("celeba",),
         ({"crop": "none"}, {"crop": "none"}, {"crop": "none"}),
         needs=_FACES,
+        choices=_LARGE,
         image_size=128,
         **faces(1000),
     ),
@@ -145,6 +147,7 @@ EXPERIMENTS = (
         (),
         needs="--data-dir, two folders of faces, anime and another, separated by a comma, or a "
         "folder that holds them",
+        choices=_LARGE,
         image_size=128,
         **faces(1000),
     ),
@@ -229,8 +232,8 @@ EXPERIMENTS = (
                 "judge_iterations": None,
             },
         ),
-        choices="3 seeds (smoke: 1), steps of 25%; classifiers with added images are trained for as many "
-        "epochs as that of the originals, and for as many iterations",
+        choices="3 seeds (smoke: 1), steps of 25%; classifiers with added images are trained for "
+        "as many epochs as that of the originals, and for as many iterations",
         less="100, 300 and 1,000 originals of each class in place of 5,000; 16 channels in "
         "place of 128, decoder of 32 and 16; 800 + 2,000 iterations of 64 images, "
         "classifiers 1,000",

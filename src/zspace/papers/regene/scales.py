@@ -35,7 +35,10 @@ LESS = (
 )
 HELD_OUT = "the validation images, a tenth or CelebA's own, are not trained on"
 NO_PERCEPTUAL = "no perceptual loss for colour images"
-MALE = "for CelebA, its attribute Male in place of anime as the other class"
+MALE = (
+    "for CelebA, its attribute Male in place of anime as the other class, and its training images "
+    "in place of 15,000 of each class for the classifier and of all 200,000 for the decoder"
+)
 VGG = "the perceptual loss is of VGG16's first convolution"
 DAY = "for each training 2 (grey) or 3 hours on a GPU, by the paper's seconds per epoch"
 COLOUR = {"cifar10", "celeba"}
