@@ -201,7 +201,7 @@ EXPERIMENTS = (
         small={**_QUICK, "width": 16, "decoder_width": 32, "batch_size": 64},
         choices="hinge, cosine and mean squared error both of logits and of the softmax; 3 "
         "seeds (smoke: 1)",
-        cost="an hour and a half on a core",
+        cost="2 hours on a core",
     ),
     experiment(
         "fig17",
@@ -259,5 +259,6 @@ EXPERIMENTS = (
         closest,
         (*_ALL, "celeba"),
         ({"generations": 20}, {"generations": 500}, {"generations": 500}),
+        choices="the nearest of 500 other generations (smoke: 20)",
     ),
 )
