@@ -22,7 +22,7 @@ from zspace.options import checked, options_of
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
 from zspace.papers.regene import losses
-from zspace.papers.regene.figures import augment_of
+from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL
 from zspace.papers.regene.trained import Trained, faces_of, over_trainings
@@ -226,3 +226,16 @@ def test_faces_and_folders(cli: Cli, real_data: Path, tmp_path: Path) -> None:
     )
     assert status == 0, err
     assert width(tmp_path / "p" / "matrix.png") > 300
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_the_autoencoder_of_figure_3_has_the_decoders_schedule(tmp_path: Path) -> None:
+    settings = trial_of(papers.find("regene/fig3")).scales["trial"].settings
+    options = {k: v for k, v in settings["options"].items() if k != "learning_rate"}
+    lab = Lab(tmp_path, {**settings, "options": options}, "digits", device="cpu", quiet=True)
+    fig3(lab)
+    regenes, autoencoder = (Run(tmp_path / "runs" / name).config for name in lab.runs)
+    assert autoencoder["learning_rate"] == 1e-3
+    decoder = regenes["iterations"] - regenes["classifier_iterations"]
+    assert autoencoder["iterations"] == autoencoder["schedule_iterations"] == decoder
+    assert autoencoder["batch_size"] == regenes["batch_size"]

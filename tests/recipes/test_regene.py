@@ -189,6 +189,7 @@ def test_what_regene_refuses(
 def test_an_autoencoder_of_regenes_networks_has_the_decoders_rates() -> None:
     facts = Facts((1, 28, 28), ("0", "1"), True, 100)
     options = {"arch": "regene", "width": 2, "decoder_width": 2, "iterations": 300}
+    options |= {"learning_rate": 1e-3}
     plan = find("ae")(facts, **options)  # type: ignore[call-arg]
     (stage,) = plan.stages
     assert isinstance(plan.model, AE)

@@ -45,22 +45,16 @@ def ae(
         ),
     ] = None,
     hidden: shared.Hidden = None,
-    learning_rate: Annotated[
-        float | None,
-        About(
-            "learning rate of Adam (unset: 2e-4); with regene that of its first phase (unset: that "
-            "of ReGene's decoder), with the others in proportion",
-            above=0,
-        ),
-    ] = None,
+    learning_rate: shared.LearningRate = 2e-4,
     schedule_iterations: Annotated[
         int | None,
-        About("with regene, iterations over which the learning rate changes (unset: all)", least=1),
+        About("iterations over which the learning rate of regene changes (unset: all)", least=1),
     ] = None,
 ) -> Plan:
     """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's.
 
-    With ReGene's networks, its learning rate is that of ReGene's decoder: the paper compares them.
+    With ReGene's networks, its learning rate falls when that of ReGene's decoder does: the paper
+    compares the two.
     """
     schedule: Rate = constant
     found: dict[str, Any] = {}
@@ -71,15 +65,13 @@ def ae(
             )
         nets = ReGeneNets(facts.shape, width, decoder_width or 4 * width)
         laid = schedule_iterations or iterations
-        phases = laid_phases(SCHEDULES[schedule_for(facts.shape)].phases, laid, rate=learning_rate)
-        learning_rate = phases[0].rate
+        phases = laid_phases(SCHEDULES[schedule_for(facts.shape)].phases, laid)
         schedule = partial(rate_at, phases)
         found["schedule_iterations"] = laid
     elif schedule_iterations is not None:
         raise InputError("--schedule-iterations belongs to --arch regene")
     else:
         nets = networks(facts, arch, latent_dim, width, hidden)
-    rate = learning_rate or 2e-4
-    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=rate)
+    model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=learning_rate)
     stage = Stage(model, iterations, batch_size, rate=schedule)
-    return Plan(model, (stage,), {"learning_rate": rate, **found})
+    return Plan(model, (stage,), found)

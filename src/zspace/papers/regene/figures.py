@@ -35,6 +35,7 @@ from zspace.papers.regene.trained import (
     subject_of,
     trained,
 )
+from zspace.recipes.regene import SCHEDULES, schedule_for
 
 RESNET = "classifier resnet56"
 """The neutral classifier by which the paper's accuracies are measured."""
@@ -47,7 +48,14 @@ def fig3(lab: Lab) -> list[Entry]:
     accuracy is that of a linear probe of its codes, fitted to at most 10,000 training images.
     """
     of = trained(lab)
-    options = {"width": 128, "decoder_width": 512, "batch_size": 512, **lab.settings["options"]}
+    paper = SCHEDULES[schedule_for(of.images.shape)]
+    options = {
+        "width": 128,
+        "decoder_width": 512,
+        "batch_size": paper.decoder_batch_size,
+        "learning_rate": paper.phases[0].rate,
+        **lab.settings["options"],
+    }
     alike = "width", "decoder_width", "batch_size", "learning_rate", "precision", "train_size"
     ae_run = lab.trained(
         "ae",
