@@ -24,7 +24,7 @@ from zspace.papers.entries import Entry
 from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
-from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL
+from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
 from zspace.papers.regene.trained import Trained, faces_of, over_trainings
 from zspace.recipes.regene import regene
 from zspace.storage.run import Run
@@ -99,6 +99,7 @@ def test_what_is_left_out_is_said(name: str, option: str, said: str, unsaid: str
     assert less.settings["options"][option] == 0
     assert less.settings["options"].items() >= scale.settings["options"].items()
     assert said in less.reductions
+    assert VGG not in less.choices or option != "perceptual"
     assert said not in scale.reductions or not said
     assert unsaid in scale.reductions
     assert unsaid not in less.reductions or not unsaid
@@ -153,9 +154,10 @@ def test_what_a_figure_needs_or_chooses_is_said() -> None:
         experiment = papers.find(name)
         colour = not experiment.data or bool({"cifar10", "celeba"} & set(experiment.data))
         assert ("VGG16's weights (zspace weights), or --perceptual 0" in experiment.needs) == colour
-        for scale in experiment.scales.values():
+        for which, scale in experiment.scales.items():
             assert scale.about() != "the settings of the paper"
-            assert ("VGG16's first convolution" in scale.choices) == colour
+            assert (VGG in scale.choices) == (colour and which == "paper")
+            assert (NO_PERCEPTUAL in scale.reductions) == (colour and which != "paper")
     assert "two folders of faces, anime and another" in papers.find("regene/fig11").needs
 
 

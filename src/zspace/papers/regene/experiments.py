@@ -37,7 +37,7 @@ EXPERIMENTS = (
             {"blocks": (4, 5, 6), "convolutions": (1, 3)},
             {"blocks": (4, 5, 6), "convolutions": (1, 3)},
         ),
-        less=f"{_GRID} in place of 128, 512 and 256 channels, 100 + 300 epochs of 512; bfloat16",
+        less=f"{_GRID} in place of 128, 512 and 256 channels, 350 or 400 epochs of 512; bfloat16",
         small=_QUICK,
         cost="2 hours on a core",
     ),
@@ -79,8 +79,8 @@ EXPERIMENTS = (
             {"combine": (2, 3, 5), "neutral": "resnet56", "seeds": 3},
         ),
         less=f"{LESS}; a small neutral network in place of ResNet-56",
-        choices=f"one neutral classifier, trained for 64,000 iterations of 128 images as He et al. "
-        f"have it, on shifted images, mirrored unless they are digits; {FLEXAE}",
+        choices="one neutral classifier; ResNet-56 is trained for 64,000 iterations of 128 images, "
+        f"shifted and, unless they are digits, mirrored, as He et al. have it; {FLEXAE}",
         cost="an hour and a half on a core (Table 3's runs are reused with --runs)",
     ),
     experiment(
@@ -197,7 +197,7 @@ EXPERIMENTS = (
             {"per_class": 500, "seeds": 3},
         ),
         less="encoder of 16 channels and decoder of 32 and 16, 1,500 + 2,500 iterations of 64 "
-        "images in place of 128, 512 and 256 channels, 100 + 300 epochs of 512; bfloat16",
+        "images in place of 128, 512 and 256 channels, 350 or 400 epochs of 512; bfloat16",
         small={**_QUICK, "width": 16, "decoder_width": 32, "batch_size": 64},
         choices="hinge, cosine and mean squared error both of logits and of the softmax; 3 "
         "seeds (smoke: 1)",

@@ -56,7 +56,7 @@ def fig3(lab: Lab) -> list[Entry]:
         "learning_rate": paper.phases[0].rate,
         **lab.settings["options"],
     }
-    alike = "width", "decoder_width", "batch_size", "learning_rate", "precision", "train_size"
+    alike = "width", "decoder_width", "batch_size", "learning_rate", "precision"
     ae_run = lab.trained(
         "ae",
         str(lab.data),

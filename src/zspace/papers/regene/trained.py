@@ -39,7 +39,7 @@ COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000, "celeba": 162_770}
 """The numbers of training images of whole sets; without CelebA's own, validation has a tenth."""
 
-ALIKE = ("image_size", "validation")
+ALIKE = ("image_size", "train_size", "validation")
 """Options of the data that other models share with ReGene."""
 
 
