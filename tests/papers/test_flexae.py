@@ -198,4 +198,5 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
     for what in ("reconstructed", "generated"):
         last = values[f"Frechet distance, {what}"]
         assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
-    assert entries[0]["data"] == "digits test, 2 trainings"
+    assert entries[0]["data"] == "digits test"
+    assert entries[0]["repeats"] == 2

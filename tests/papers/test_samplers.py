@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Cli
 from zspace.metrics import Figure
-from zspace.papers.samplers.cells import Cells
+from zspace.papers.cells import Cells
 
 
 @pytest.mark.slow

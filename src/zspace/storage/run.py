@@ -230,11 +230,11 @@ class Run:
                 old.unlink()
 
     def thin(self) -> None:
-        """Drop what training goes on from, the optimisers' state, from all checkpoints but the last.
+        """Drop the optimisers' state from all checkpoints but the last two.
 
-        The others can still be looked at, at a third of their size.
+        Training can no longer go on from them, but they can be looked at, at a third of the size.
         """
-        for path in list(self.checkpoints().values())[:-1]:
+        for path in list(self.checkpoints().values())[:-2]:
             tensors, header = read_tensors(path)
             model = {k: v for k, v in tensors.items() if k.startswith("model.")}
             if len(model) < len(tensors):
