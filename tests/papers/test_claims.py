@@ -195,7 +195,6 @@ def test_a_claim_is_well_formed(claim: Claim) -> None:
 
 
 AWAITED = {
-    "flexae/fig3": {"WAE, normal prior", "WAE, mixture prior"},
     "lsrgan/table1": {"beta = 0.01: VAE", "beta = 0.01: LSR-GAN"},
     "regene/fig6": {"dcgan", "wgan-gp", "sngan"},
     "regene/table4": {"CVAE"},
