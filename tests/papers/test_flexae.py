@@ -200,3 +200,75 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
         assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
     assert entries[0]["data"] == "digits test"
     assert entries[0]["repeats"] == 2
+
+
+def test_a_difference_is_shown_where_the_same_was_measured() -> None:
+    from zspace.metrics import Figure
+    from zspace.papers.entries import Entry
+    from zspace.papers.flexae.trained import as_published
+
+    lab = Lab(Path(), {}, "mnist")
+    about = {"by": "inception", "data": "mnist test", "n": 10_000, "repeats": 3}
+    whole = Entry("FlexAE-SR", "fid", Figure(7.0, 0.1), **about, **as_published(lab, 6.75))  # type: ignore[arg-type]
+    assert whole.difference() == (pytest.approx(0.25), "")
+    part = replace(whole, part="54,000 of 60,000 training images")
+    assert part.difference() == (None, "trained on a part: 54,000 of 60,000 training images")
+    assert whole.uncertainty == "deviation over 3 trainings"
+    assert replace(whole, repeats=1).uncertainty == "error of the measurement"
+
+
+def test_paper_scale_trains_on_all_images_with_the_papers_settings() -> None:
+    for name in ("table1", "table2", "table3", "table4", "fig6"):
+        paper = papers.find(f"flexae/{name}").scales["paper"]
+        assert paper.settings["options"]["validation"] == 0
+        assert paper.protocols == ("defaults",)
+        assert paper.choices
+        assert "the settings of the paper, as far as" in paper.about()
+
+
+def test_ae_with_a_mixture_has_weight_decay_on_its_decoder() -> None:
+    from zspace.papers.flexae.trained import SYSTEMS
+
+    system = SYSTEMS["AE+GMM"]
+    assert (system.recipe, system.sampler, dict(system.options)) == ("rae", "mixture", {"beta": 0})
+
+
+def test_runs_are_shared_whatever_checkpoints_are_kept(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {}, "digits", device="cpu", quiet=True)
+    options = {"iterations": 8, "arch": "fc", "hidden": 8, "latent_dim": 2, "batch_size": 8}
+    run = lab.trained("vae", "digits", checkpoint_every=2, keep=3, **options)
+    again = lab.trained("vae", "digits", checkpoint_every=5, keep=1, **options)
+    assert again.folder == run.folder
+    assert len(lab.runs) == 1
+    # only the last two can be gone on from; the one before can be looked at
+    sizes = [path.stat().st_size for path in run.checkpoints().values()]
+    assert [*run.checkpoints()] == [6, 7, 8]
+    assert sizes[0] < sizes[1] / 2
+    assert sizes[1] == pytest.approx(sizes[2], rel=0.01)
+    assert api.load(run.folder, checkpoint=6).latent_dim == 2
+
+
+def test_images_are_stretched_to_the_whole_range() -> None:
+    from zspace.papers.flexae.trained import stretched
+
+    x = torch.tensor([[[[10, 20], [30, 60]]], [[[7, 7], [7, 7]]]], dtype=torch.uint8)
+    assert stretched(x)[0].tolist() == [[[0, 51], [102, 255]]]
+    assert stretched(x)[1].tolist() == [[[0, 0], [0, 0]]]
+
+
+def test_pairs_of_cifar_share_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zspace.data import load
+    from zspace.papers.flexae import pictures
+
+    images = load("digits")
+    x = images.test.x[:20].float() / 255
+    monkeypatch.setattr(pictures, "shown", lambda lab, n: ("run", x, "model"))
+    monkeypatch.setattr(api, "run_images", lambda run: images)
+    assert images.test.y is not None
+    known = {tuple(i.flatten().tolist()): int(y) for i, y in zip(images.test.x, images.test.y)}  # noqa: B905
+    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "cifar10"), 10)
+    labels = [[known[tuple((i * 255).round().int().flatten().tolist())] for i in s] for s in (a, b)]
+    assert labels[0] == labels[1] == list(range(10))
+    assert not torch.equal(a, b)
+    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "mnist"), 10)
+    assert torch.equal(torch.cat([a, b]), x)

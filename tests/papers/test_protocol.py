@@ -1,0 +1,128 @@
+"""Protocols of comparisons: what is tried, by which data, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from zspace.errors import InputError
+from zspace.papers import protocol
+from zspace.papers.base import Lab
+from zspace.papers.protocol import System, best, grid, lasting, settled
+
+TINY = {"iterations": 4, "arch": "fc", "hidden": 8, "latent_dim": 2, "batch_size": 8}
+AE = System("ae", "normal", grid=grid(learning_rate=(1e-3, 1e-2)))
+
+
+def lab_of(tmp_path: Path, name: str) -> Lab:
+    settings = {"features": "pixels", "seconds": 0.05}
+    return Lab(tmp_path, settings, "digits", device="cpu", quiet=True, protocol=name)
+
+
+def test_a_grid_is_every_combination() -> None:
+    assert grid(a=(1, 2), b=("x", "y")) == (
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    )
+
+
+def test_the_best_point_has_the_least_sum_and_was_measured() -> None:
+    tried = [
+        {"point": {"rate": 1}, "reconstructed": 1.0, "generated": 9.0},
+        {"point": {"rate": 2}, "reconstructed": 4.0, "generated": 4.0},
+        {"point": {"rate": 3}, "failed": "a loss became NaN"},
+    ]
+    assert best("it", tried) == {"rate": 2}
+    with pytest.raises(InputError, match=r"it could be measured with none .* a loss became NaN"):
+        best("it", tried[2:])
+
+
+def test_stages_are_lengthened_in_proportion() -> None:
+    config = {"iterations": 1000, "first_iterations": 400, "vae_iterations": None}
+    assert lasting(config, 250) == {"iterations": 250, "first_iterations": 100}
+
+
+def test_settings_are_chosen_on_the_validation_part_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[str] = []
+    measure_run = protocol.measure_run
+
+    def recorded(run: Path, **options: Any) -> Any:
+        held = measure_run(run, **options)
+        parts.append(held.part)
+        assert held.reference.content != ""
+        assert held.test.equal(held.images.validation.x[sorted_rows(held)])
+        return held
+
+    def sorted_rows(held: Any) -> Any:
+        # the reference is the validation part in a fixed order
+        from zspace.evaluation.measurement import choose_rows
+
+        return choose_rows(len(held.images.validation), len(held.test), held.seed)
+
+    monkeypatch.setattr(protocol, "measure_run", recorded)
+    lab = lab_of(tmp_path, "tuned")
+    options = settled(lab, "AE", AE, TINY)
+    assert parts == ["validation", "validation"]
+    kept = json.loads((tmp_path / "protocol.json").read_text())["AE"]
+    sums = [t["reconstructed"] + t["generated"] for t in kept["tried"]]
+    assert kept["chosen"] == kept["tried"][sums.index(min(sums))]["point"]
+    assert options == {**TINY, **kept["chosen"]}
+    # once chosen, nothing is tried again
+    assert settled(lab_of(tmp_path, "tuned"), "AE", AE, TINY) == options
+    assert len(parts) == 2
+
+
+def test_defaults_choose_nothing(tmp_path: Path) -> None:
+    assert settled(lab_of(tmp_path, "defaults"), "AE", AE, TINY) == TINY
+    assert not (tmp_path / "protocol.json").exists()
+
+
+def test_a_point_that_fails_is_kept_with_its_reason(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, "tuned")
+    system = System("ae", "normal", grid=grid(learning_rate=(1e-3, -1.0)))
+    assert settled(lab, "AE", system, TINY)["learning_rate"] == 1e-3
+    tried = json.loads((tmp_path / "protocol.json").read_text())["AE"]["tried"]
+    assert "learning-rate" in tried[1]["failed"] or "learning_rate" in tried[1]["failed"]
+
+
+def test_equal_time_gives_the_iterations_that_fit_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: 0.005)
+    options = settled(lab_of(tmp_path, "equal-time"), "AE", AE, TINY)
+    assert options["iterations"] == 10
+    kept = json.loads((tmp_path / "protocol.json").read_text())["AE"]
+    assert kept["seconds per iteration"] == 0.005
+
+
+def test_a_short_training_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "PILOT", 20)
+    lab = lab_of(tmp_path, "equal-time")
+    # its value is the machine's; that it is trained and timed is what counts here
+    assert isinstance(protocol.seconds_per_iteration(lab, AE, TINY, TINY), float)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("all/systems", "--scale=small", "--protocol=tunned"), "did you mean 'tuned'"),
+        (("gen/table1", "--scale=smoke", "--protocol=tuned"), "no protocols to choose from"),
+        (("flexae/table1", "--scale=paper", "--protocol=tuned"), "defaults"),
+    ],
+)
+def test_a_protocol_that_there_is_not(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    status, _, err = cli("reproduce", *arguments, "--out", tmp_path / "o")
+    assert status == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "o").exists()
