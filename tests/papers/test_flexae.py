@@ -226,6 +226,12 @@ def test_paper_scale_trains_on_all_images_with_the_papers_settings() -> None:
         assert "the settings of the paper, as far as" in paper.about()
 
 
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])
+def test_tables_are_tuned_at_scale_small(name: str) -> None:
+    small = papers.find(f"flexae/{name}").scales["small"]
+    assert small.protocols == ("tuned", "equal-time", "defaults")
+
+
 def test_ae_with_a_mixture_has_weight_decay_on_its_decoder() -> None:
     from zspace.papers.flexae.trained import SYSTEMS
 

@@ -144,6 +144,7 @@ EXPERIMENTS = (
         cost="10 hours on a core",
         paper_cost=f"about 45 hours for all fourteen {_HOURS}; a training can be stopped "
         "and goes on",
+        compares=True,
     ),
     _experiment(
         "table2",
