@@ -18,7 +18,7 @@ from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import Figure
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry
+from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.figures import told
 from zspace.papers.lsrgan.trained import (
     BETAS,
@@ -26,7 +26,6 @@ from zspace.papers.lsrgan.trained import (
     Trained,
     beside,
     measured_row,
-    over_trainings,
     printed,
     rendered,
     sharp,

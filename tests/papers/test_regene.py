@@ -20,12 +20,12 @@ from zspace.data.images import Part
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry
+from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
-from zspace.papers.regene.trained import Trained, faces_of, over_trainings
+from zspace.papers.regene.trained import Trained, faces_of
 from zspace.recipes.regene import regene
 from zspace.storage.run import Run
 

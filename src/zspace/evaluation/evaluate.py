@@ -182,7 +182,7 @@ def _measured(
         metric = METRICS[name]
         if subject.kind not in metric.kinds:
             continue
-        if subject.kind == DATA and _pointless(name, subject.name):
+        if subject.kind == DATA and _pointless(name, subject is measurement.reference):
             continue
         measurement.progress.about(f"{name} of {subject.name}")(0)
         try:
@@ -201,9 +201,9 @@ def _measured(
     return figures
 
 
-def _pointless(metric: str, subject: str) -> bool:
+def _pointless(metric: str, reference: bool) -> bool:
     """Whether a metric would compare the reference with itself, or images with other labels."""
-    if subject in ("test images", "validation images"):
+    if reference:
         return metric not in ("sharpness", "accuracy", "is", "pms", "ims")
     return metric == "accuracy"
 

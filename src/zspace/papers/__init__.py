@@ -24,9 +24,8 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 _GREY = "small, on MNIST"
 RAN = {
-    **dict.fromkeys(("flexae/fig2", "gen/fig1"), "small"),
-    "gen/table1": "paper",
-    "flexae/fig3": "small: VAE and FlexAE",
+    **dict.fromkeys(("flexae/fig3", "gen/fig1"), "small"),
+    **dict.fromkeys(("flexae/fig2", "gen/table1"), "paper"),
     "regene/fig6": f"{_GREY}: ReGene",
     "regene/table4": f"{_GREY}: ReGene",
     **dict.fromkeys(
@@ -39,7 +38,6 @@ RAN = {
             "flexae/fig6",
             "flexae/fig10",
             "gen/table2",
-            "gen/lambda",
             "gen/fig3",
             "gen/fig4",
             "regene/fig3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -81,23 +81,8 @@ class Entry:
     def as_json(self) -> dict[str, Any]:
         """The entry as table.json stores it."""
         difference, reason = self.difference()
-        return {
-            "what": self.what,
-            "measure": self.measure,
-            "ours": self.ours.as_json(),
-            "repeats": self.repeats,
-            "repeated": self.repeated,
-            "part": self.part,
-            "by": self.by,
-            "data": self.data,
-            "n": self.n,
-            "published": self.published,
-            "published_error": self.published_error,
-            "published_by": self.published_by,
-            "published_data": self.published_data,
-            "difference": difference,
-            "reason": reason,
-        }
+        ours = self.ours.as_json()
+        return {**vars(self), "ours": ours, "difference": difference, "reason": reason}
 
 
 def mean_and_deviation(values: list[float]) -> Figure:
@@ -112,6 +97,20 @@ def mean_and_deviation(values: list[float]) -> Figure:
 def over_seeds(each: Sequence[Figure]) -> Figure:
     """The mean of several trainings' figures and their deviation; a single figure unchanged."""
     return each[0] if len(each) == 1 else mean_and_deviation([f.value for f in each])
+
+
+def over_trainings(each: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The entries of several trainings as one list, whose ± is the deviation over the trainings.
+
+    An entry that only one training has keeps its error of measurement.
+    """
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for entry in (e for entries in each for e in entries):
+        found.setdefault((entry.what, entry.measure), []).append(entry)
+    return [
+        replace(own[0], ours=over_seeds([e.ours for e in own]), repeats=len(own))
+        for own in found.values()
+    ]
 
 
 @cache

@@ -53,6 +53,14 @@ def grid(**values: Sequence[Any]) -> tuple[Point, ...]:
     return tuple(dict(zip(values, point, strict=True)) for point in product(*values.values()))
 
 
+RATES = (2e-4, 1e-3)
+"""The learning rates of a tuned comparison."""
+RATE = grid(learning_rate=RATES)
+LIKELIHOOD = grid(learning_rate=RATES, likelihood=("squared-error", "bernoulli"))
+FLEXAE = grid(ae_rate=RATES, generator_rate=(1e-4, 1e-3))
+"""FlexAE's grid is that of the autoencoder's rate and the generator's."""
+
+
 def settled(
     lab: Lab,
     name: str,

@@ -26,36 +26,29 @@ from zspace.metrics import Figure
 from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
-from zspace.papers.protocol import System, grid, settled
+from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, RATES, System, grid, settled
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
-RATES = (2e-4, 1e-3)
-"""The learning rates of a tuned comparison."""
-LIKELIHOODS = ("squared-error", "bernoulli")
-_RATE = grid(learning_rate=RATES)
-_VAE = grid(learning_rate=RATES, likelihood=LIKELIHOODS)
-_FLEXAE = grid(ae_rate=RATES, generator_rate=(1e-4, 1e-3))
-
 SYSTEMS = {
-    "FlexAE": System("flexae", grid=_FLEXAE),
-    "FlexAE-SR": System("flexae-sr", grid=_FLEXAE),
+    "FlexAE": System("flexae", grid=FLEXAE),
+    "FlexAE-SR": System("flexae-sr", grid=FLEXAE),
     "GEN": System("gen", grid=grid(learning_rate=RATES, latent_dim=(8, 32))),
     "ReGene": System("regene", "convex", {"perceptual": 0.0}, grid(learning_rate=(None, 1e-3))),
-    "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}, _RATE),
+    "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}, RATE),
     "LSR-GAN": System(
         "lsrgan", grid=grid(learning_rate=RATES, likelihood=("log-mse", "bernoulli"))
     ),
-    "VAE": System("vae", grid=_VAE),
-    "WAE-GAN": System("wae-gan", grid=_RATE),
-    "two-stage VAE": System("two-stage-vae", grid=_RATE),
-    "AE + mixture": System("ae", "mixture", grid=_RATE),
-    "RAE + mixture": System("rae", "mixture", grid=_RATE),
+    "VAE": System("vae", grid=LIKELIHOOD),
+    "WAE-GAN": System("wae-gan", grid=RATE),
+    "two-stage VAE": System("two-stage-vae", grid=RATE),
+    "AE + mixture": System("ae", "mixture", grid=RATE),
+    "RAE + mixture": System("rae", "mixture", grid=RATE),
 }
 """The compared systems.
 
-The published rates are the recipes' defaults. FlexAE's grid is that of the autoencoder's rate and
-the generator's; GEN's has the paper's size of the code, too, since its kernels see few dimensions.
+The published rates are the recipes' defaults. GEN's grid has the paper's size of the code, too,
+since its kernels see few dimensions.
 """
 
 COLUMNS = {

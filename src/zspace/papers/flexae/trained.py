@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zspace import api
+from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import (
     GENERATION,
@@ -25,34 +26,29 @@ from zspace.metrics import Figure
 from zspace.papers.base import Lab, known_to
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
-from zspace.papers.protocol import System, grid, settled
+from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, System, settled
 from zspace.storage.run import Run
 
 DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets, in the order of the published tables' columns."""
 WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}
 """The numbers of training images in the paper, which sets none aside for validation."""
-RATES = (2e-4, 1e-3)
-"""The learning rates of a tuned comparison."""
-_RATE = grid(learning_rate=RATES)
-_LIKELIHOOD = grid(learning_rate=RATES, likelihood=("squared-error", "bernoulli"))
-_FLEXAE = grid(ae_rate=RATES, generator_rate=(1e-4, 1e-3))
 SYSTEMS = {
-    "VAE": System("vae", grid=_LIKELIHOOD),
-    "VAE+Flow": System("vae-flow", grid=_LIKELIHOOD),
-    "VAE-VampPrior": System("vampprior", grid=_LIKELIHOOD),
-    "VAE-IOP": System("vae-iop", grid=_RATE),
-    "VQ-VAE": System("vq-vae", grid=_RATE),
-    "WAE-GAN": System("wae-gan", grid=_RATE),
-    "2-Stage VAE": System("two-stage-vae", grid=_RATE),
+    "VAE": System("vae", grid=LIKELIHOOD),
+    "VAE+Flow": System("vae-flow", grid=LIKELIHOOD),
+    "VAE-VampPrior": System("vampprior", grid=LIKELIHOOD),
+    "VAE-IOP": System("vae-iop", grid=RATE),
+    "VQ-VAE": System("vq-vae", grid=RATE),
+    "WAE-GAN": System("wae-gan", grid=RATE),
+    "2-Stage VAE": System("two-stage-vae", grid=RATE),
     # with weight decay of the decoder: a regularised autoencoder without the codes' norm
-    "AE+GMM": System("rae", "mixture", {"beta": 0.0}, _RATE),
-    "RAE+GMM": System("rae", "mixture", grid=_RATE),
-    "MaskAAE": System("mask-aae", grid=_RATE),
-    "Pioneer": System("pioneer", grid=_RATE),
-    "ALAE": System("alae", grid=_RATE),
-    "FlexAE": System("flexae", grid=_FLEXAE),
-    "FlexAE-SR": System("flexae-sr", grid=_FLEXAE),
+    "AE+GMM": System("rae", "mixture", {"beta": 0.0}, RATE),
+    "RAE+GMM": System("rae", "mixture", grid=RATE),
+    "MaskAAE": System("mask-aae", grid=RATE),
+    "Pioneer": System("pioneer", grid=RATE),
+    "ALAE": System("alae", grid=RATE),
+    "FlexAE": System("flexae", grid=FLEXAE),
+    "FlexAE-SR": System("flexae-sr", grid=FLEXAE),
 }
 """The systems in the rows of Table 1."""
 ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
@@ -114,7 +110,7 @@ def figures(
     notes += [note for note in measured["notes"] if note not in notes]
     return {
         row["kind"] if row["kind"] == RECONSTRUCTION else row["subject"]: {
-            name: Figure(f["value"], f["error"]) for name, f in row["figures"].items()
+            name: figure_of(stored) for name, stored in row["figures"].items()
         }
         for row in measured["rows"]
     }

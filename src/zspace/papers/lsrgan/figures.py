@@ -15,7 +15,7 @@ from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
 from zspace.metrics import Figure
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry
+from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.trained import (
     DECODERS,
     RENDERING,
@@ -24,7 +24,6 @@ from zspace.papers.lsrgan.trained import (
     beside,
     distances,
     measured_row,
-    over_trainings,
     printed,
     rerendered,
     root,

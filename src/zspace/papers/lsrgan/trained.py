@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from zspace.metrics import (
     sharpness,
 )
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, over_seeds, published
+from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)
@@ -226,14 +226,6 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
     ]
 
 
-def over_trainings(rows: Sequence[Sequence[Entry]]) -> list[Entry]:
-    """The entries of a row from those of several trainings: means with their deviations."""
-    return [
-        replace(each[0], ours=over_seeds([e.ours for e in each]), repeats=len(each))
-        for each in zip(*rows, strict=True)
-    ]
-
-
 def root(square: Figure) -> Figure:
     """The square root of a figure."""
     value = math.sqrt(square.value)
@@ -251,7 +243,11 @@ KEYS: dict[str, tuple[str, Callable[[Figure], Figure], str]] = {
     "absolute accuracy": ("absolute accuracy", _share, CLASSIFIER),
     "relative accuracy": ("relative accuracy", _share, CLASSIFIER),
 }
-"""For each measure its key in the published numbers, what is made of these, and what they are."""
+"""What the paper prints beside each measure.
+
+These are the name of its numbers in published.json, a function that converts them to our unit, and
+the space or the classifier that they are of; "" if that is ours.
+"""
 
 
 def printed(table: str, key: str, value: float) -> Figure | None:

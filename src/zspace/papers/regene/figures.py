@@ -20,7 +20,7 @@ from zspace.generation import gallery, maps
 from zspace.methods.classifier import Augment
 from zspace.metrics import Figure, accuracy, linear_probe, mean_figure
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, published
+from zspace.papers.entries import Entry, over_trainings, published
 from zspace.papers.regene.trained import (
     ALIKE,
     Spaces,
@@ -29,7 +29,6 @@ from zspace.papers.regene.trained import (
     frechet,
     judged,
     mae,
-    over_trainings,
     own_accuracy,
     sparse,
     subject_of,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,8 @@ from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.regene import ReGeneNets
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, published
+from zspace.papers.cells import Cells
+from zspace.papers.entries import Entry, mean_and_deviation, over_trainings, published
 from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import (
     Spaces,
@@ -30,12 +31,10 @@ from zspace.papers.regene.trained import (
     both,
     frechet,
     judged,
-    over_trainings,
     own_accuracy,
     trained,
 )
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
-from zspace.storage.files import write_text
 from zspace.training import fit, make_fabric
 
 LOSSES: dict[str, dict[str, str]] = {
@@ -141,16 +140,16 @@ def fig17(lab: Lab) -> list[Entry]:
     where = lab.settings
     data = str(lab.data)
     theirs = published()["regene/fig17"] if data == "cifar10" else {}
+    cells = Cells(lab.out / "cells.json")
     entries: list[Entry] = []
     for per_class in where["per_class"]:
         results: dict[str, list[float]] = {}
         size = tested = 0
         for seed in range(where["seeds"]):
             name = f"{'all' if per_class is None else per_class}-{seed}"
-            for what, value in _kept(
-                lab, name, lambda s=seed, p=per_class: _cells(lab, data, p, s)
-            ).items():
-                results.setdefault(what, []).append(value)
+            kept = cells.of(name, partial(_cells, lab, data, per_class, seed))
+            for what, figure in kept.items():
+                results.setdefault(what, []).append(figure.value)
             size, tested = (int(results.pop(name)[0]) for name in ("originals", "test images"))
         for what, values in results.items():
             paper = {
@@ -182,18 +181,7 @@ EQUAL = "equal epochs", "equal iterations"
 """How long a classifier is trained if it has more images than that of the originals."""
 
 
-def _kept(lab: Lab, name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Numbers that are computed once and kept in a file, so that an experiment can be resumed."""
-    path = lab.out / "cells" / f"{name}.json"
-    if path.is_file():
-        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    made = compute()
-    write_text(path, json.dumps(made) + "\n")
-    return made
-
-
-def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, float]:
+def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, Figure]:
     """The classifier's accuracies for one seed, by what it was trained on."""
     where = lab.settings
     images = load(data, lab.data_dir)
@@ -254,7 +242,7 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, f
             found[name] = _classifier_accuracy(
                 lab, train, images.test, classes, seed, len(originals), length
             )
-    return found
+    return {name: Figure(value, math.nan) for name, value in found.items()}
 
 
 def _classifier_accuracy(

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from zspace.errors import InputError
-from zspace.evaluation.measurement import generated, reconstructed
+from zspace.evaluation.measurement import Measurement, generated, reconstructed
 from zspace.features.weights import find_weights
 from zspace.generation import maps
 from zspace.metrics import Figure, inception_score
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, published
+from zspace.papers.entries import Entry, over_trainings, published
 from zspace.papers.regene.trained import (
     COLUMNS,
     Spaces,
@@ -21,7 +21,6 @@ from zspace.papers.regene.trained import (
     both,
     frechet,
     judged,
-    over_trainings,
     sparse,
     subject_of,
     trained,
@@ -143,30 +142,29 @@ BASELINES = {
 def _baselines(lab: Lab) -> list[Entry]:
     """The distances of other models' generations from the test images."""
     of = trained(lab)
-    table, spread = published()["regene/table3"], published()["regene/table3-sd"]
-    column = COLUMNS.index(str(lab.data)) if lab.data in COLUMNS else None
     entries: list[Entry] = []
     for features in lab.settings["features"]:
         held = judged(of, lab, features)
         for name, (recipe, sampler, options) in BASELINES.items():
             made = subject_of(lab, recipe, held, sampler, **options)
-            error = spread.get(name, [None] * 4)[column or 0]
-            entries.append(
-                Entry(
-                    name,
-                    "Frechet distance",
-                    frechet(lab, held, held.reference, made),
-                    held.extractor.name,
-                    of.data,
-                    len(made.x),
-                    None if column is None else table[name][column],
-                    error,
-                    "inception",
-                    of.data,
-                    part=of.part,
-                )
-            )
+            distance = frechet(lab, held, held.reference, made)
+            entries.append(_beside(lab, of, held, name, distance, len(made.x), name))
     return entries
+
+
+def _beside(
+    lab: Lab, of: Trained, held: Measurement, what: str, distance: Figure, n: int, row: str
+) -> Entry:
+    """The entry of a distance, beside the number in a row of Table 3 if the set has a column."""
+    theirs: float | None = None
+    error: float | None = None
+    if lab.data in COLUMNS:
+        column = COLUMNS.index(str(lab.data))
+        theirs = published()["regene/table3"][row][column]
+        error = published()["regene/table3-sd"].get(row, [None] * 4)[column]
+    by, part = held.extractor.name, of.part
+    paper = (theirs, error, "inception", of.data)
+    return Entry(what, "Frechet distance", distance, by, of.data, n, *paper, part=part)
 
 
 def fig15a(lab: Lab) -> list[Entry]:
@@ -180,10 +178,7 @@ def fig15a(lab: Lab) -> list[Entry]:
 
 def _distances(lab: Lab, seed: int) -> list[Entry]:
     """The entries of Table 3 for one training of ReGene."""
-    data = str(lab.data)
     of = trained(lab, seed=seed)
-    table, spread = published()["regene/table3"], published()["regene/table3-sd"]
-    column = COLUMNS.index(data) if data in COLUMNS else None
     entries: list[Entry] = []
     for features in lab.settings["features"]:
         held = judged(of, lab, features)
@@ -213,23 +208,7 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
             ),
         ):
             distance = frechet(lab, held, x, y)
-            theirs = None if column is None else table[f"ReGene ({row})"][column]
-            error = spread.get(f"ReGene ({row})", [None] * 4)[column or 0]
-            entries.append(
-                Entry(
-                    what,
-                    "Frechet distance",
-                    distance,
-                    held.extractor.name,
-                    of.data,
-                    len(made.x),
-                    theirs,
-                    error,
-                    "inception",
-                    of.data,
-                    part=of.part,
-                )
-            )
+            entries.append(_beside(lab, of, held, what, distance, len(made.x), f"ReGene ({row})"))
     return entries
 
 

@@ -30,7 +30,7 @@ from zspace.metrics import (
     mean_figure,
 )
 from zspace.papers.base import Lab, known_to
-from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.entries import Entry
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 
@@ -115,20 +115,6 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     assert isinstance(model, ReGene)
     combined = convex_of(run.folder, model, {"most_trials": lab.settings.get("most_trials", 100)})
     return Trained(run, model, api.run_images(run), combined)
-
-
-def over_trainings(each: Sequence[Sequence[Entry]]) -> list[Entry]:
-    """The entries of several trainings as one list, whose ± is the deviation over the trainings.
-
-    An entry that only one training has keeps its error of measurement.
-    """
-    found: dict[tuple[str, str], list[Entry]] = {}
-    for entry in (e for entries in each for e in entries):
-        found.setdefault((entry.what, entry.measure), []).append(entry)
-    return [
-        replace(own[0], ours=over_seeds([e.ours for e in own]), repeats=len(own))
-        for own in found.values()
-    ]
 
 
 def own_accuracy(model: ReGene, part: Part) -> Figure:
