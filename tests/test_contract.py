@@ -17,7 +17,7 @@ from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, Plan, Stage
-from zspace.storage.run import owned
+from zspace.storage.optimizers import owned
 from zspace.training import descend, fit, owners_alone
 
 RECIPE = pytest.mark.parametrize("name", RECIPES)

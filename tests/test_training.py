@@ -101,21 +101,26 @@ class Poisoned(Method):
         yield "player", {"good": self.weight**2, "ill": self.weight * bad}
 
 
+def new_run(folder: Path) -> Run:
+    with Run.create(folder, {"recipe": "made"}) as run:
+        return run
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -> None:
-    run = Run.create(tmp_path / "run", {"recipe": "poisoned"})
+    run = new_run(tmp_path / "run")
     with pytest.raises(
         InputError, match=r"'player\.ill' became (nan|-inf) at iteration 8"
     ) as error:
         fit(Poisoned(8, value), vectors(), 20, run=run, checkpoint_every=5)
     assert "last checkpoint stays" in str(error.value)
     assert list(run.checkpoints()) == [5]
-    tensors, _ = read_tensors(run.checkpoints()[5])
+    tensors, _ = read_tensors(run.checkpoints()[5], dict)
     assert torch.isfinite(tensors["model.weight"])
 
 
 def test_log_has_the_means_since_the_last_line(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", {})
+    run = new_run(tmp_path / "run")
     told = Told()
     fit(TwoPlayers(), vectors(), 6, progress=told, log_every=1)
     fit(TwoPlayers(), vectors(), 6, run=run, log_every=3, checkpoint_every=100)
@@ -128,7 +133,7 @@ def test_log_has_the_means_since_the_last_line(tmp_path: Path) -> None:
 
 def test_keep_drops_the_oldest_checkpoints(tmp_path: Path) -> None:
     for keep, expected in ((1, [10]), (2, [8, 10]), (0, [2, 4, 6, 8, 10])):
-        run = Run.create(tmp_path / f"keep{keep}", {})
+        run = new_run(tmp_path / f"keep{keep}")
         fit(TwoPlayers(), vectors(), 10, run=run, checkpoint_every=2, keep=keep)
         assert list(run.checkpoints()) == expected
 
@@ -233,7 +238,7 @@ def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None
         out = tmp_path / f"{processes}.safetensors"
         root = str(Path(__file__).parents[1])
         launch(processes, str(tmp_path / "script.py"), str(out), PYTHONPATH=root)
-        results.append(read_tensors(out)[0])
+        results.append(read_tensors(out, dict)[0])
     one, two = results
     assert one.keys() == two.keys()
     moved = small_dense().state_dict()

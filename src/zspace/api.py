@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,7 +23,7 @@ from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import load_state, read_header, write_tensors
-from zspace.storage.run import Run
+from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric
 
 ON_DEVICE = 0.25
@@ -121,7 +122,7 @@ def resume(
     existing = Run(run)
     done = max(existing.checkpoints(), default=0)
     if existing.model_file.exists():
-        done = int(read_header(existing.model_file).get("iteration", 0))
+        done = read_header(existing.model_file, Header).iteration
     if iterations is not None:
         if iterations < max(done, 1):
             raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
@@ -168,7 +169,9 @@ def _train(
     progress: Progress,
 ) -> LatentModel:
     fabric = make_fabric(config["device"], config["precision"], config["threads"])
-    with own_random(config["seed"], fabric.device):
+    with own_random(config["seed"], fabric.device), ExitStack() as alone:
+        if isinstance(out, Run) and fabric.is_global_zero:
+            alone.enter_context(out.alone())
         facts = _facts(images)
         plan = plan_of(config, facts)
         config |= plan.found
@@ -205,7 +208,7 @@ def _train(
         run: Run | None = None
         if isinstance(out, Path):
             if fabric.is_global_zero:
-                Run.create(out, config, overwrite=overwrite)
+                alone.enter_context(Run.create(out, config, overwrite=overwrite))
             fabric.barrier()
         if out is not None:
             folder = out.folder if isinstance(out, Run) else out
@@ -229,11 +232,10 @@ def _train(
                 keep=config["keep"],
             )
             fabric.barrier()  # the next stage begins from the checkpoint that one process writes
-    model.eval()
-    if run is not None and fabric.is_global_zero:
-        header = {**run.header(), "iteration": plan.iterations}
-        write_tensors(run.model_file, model.state_dict(), header)
-        pictures.draw(run, model, images)
+        model.eval()
+        if run is not None and fabric.is_global_zero:
+            write_tensors(run.model_file, model.state_dict(), run.header(plan.iterations))
+            pictures.draw(run, model, images)
     leave(fabric)
     return model
 

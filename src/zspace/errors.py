@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
 
 
@@ -14,6 +15,42 @@ class InputError(ValueError):
 def whole_number(text: str) -> int | None:
     """The number that a text of 1 to 18 decimal digits stands for; None for any other text."""
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
+SHOWN = 80
+"""The number of characters of a value, or of another library's message, that a message shows."""
+
+
+def cut(text: str) -> str:
+    """A text on one line, of at most `SHOWN` characters.
+
+    >>> cut("two\\nlines")
+    'two lines'
+    """
+    line = " ".join(text[: 10 * SHOWN].split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: as Python writes it, cut to `SHOWN` characters.
+
+    However large or deep the value is, no more of it is looked at.
+
+    >>> shown("a"), shown(10**5000), len(shown(["long"] * 1000)) <= SHOWN
+    ("'a'", '<a number of thousands of digits>', True)
+    """
+    return cut(_SHORT.repr(value))
+
+
+class _Short(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write these
+        return "<a number of thousands of digits>" if x.bit_length() > 10_000 else repr(x)
+
+
+_SHORT = _Short()
+_SHORT.maxstring = _SHORT.maxother = SHOWN
+_SHORT.maxlevel = 3
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
@@ -27,7 +64,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     >>> str(unknown("recipe", "flexea", ["ae", "flexae"]))
     "unknown recipe 'flexea': did you mean 'flexae'? (known: ae, flexae)"
     """
-    names = sorted(known)
+    names, name = sorted(known), cut(name)
     # upper and lower case count as equal
     lower = {n.lower(): n for n in reversed(names)}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, shown, unknown
 
 WHOLE = (1 << 53) - 1
 """The largest absolute value of an option that is a whole number."""
@@ -86,7 +86,7 @@ class Option:
         if value is None and self.optional:
             return None
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-        wrong = InputError(f"{self.flag} must be {kinds[self.kind]}, not {value!r}")
+        wrong = InputError(f"{self.flag} must be {kinds[self.kind]}, not {shown(value)}")
         if isinstance(value, bool) != (self.kind is bool):
             raise wrong
         if self.kind is str:
@@ -98,33 +98,36 @@ class Option:
             value = self._number(value, wrong)
         if self.choices and value not in self.choices:
             known = ", ".join(str(c) for c in self.choices)
-            raise InputError(f"{self.flag} must be one of {known}, not {value!r}")
+            raise InputError(f"{self.flag} must be one of {known}, not {shown(value)}")
         return value
 
     def _number(self, value: Any, wrong: InputError) -> int | float:
+        whole = self.kind is int
         try:
-            number = float(value)
-            whole = int(value) if self.kind is int else 0
+            number = int(value) if whole else float(value)
+            finite = math.isfinite(number)
         except (TypeError, ValueError, OverflowError):
             raise wrong from None
-        fraction = self.kind is int and isinstance(value, float) and not value.is_integer()
-        if not math.isfinite(number) or fraction:
+        if not finite or (whole and isinstance(value, float) and not value.is_integer()):
             raise wrong
-        self._check_range(number)
-        if abs(whole) > WHOLE:
-            raise InputError(f"{self.flag} must be at most {WHOLE}, not {number:g}")
-        return whole if self.kind is int else number
-
-    def _check_range(self, number: float) -> None:
         a = self.about
         for bound, holds, words in (
             (a.least, a.least is None or number >= a.least, "at least"),
             (a.above, a.above is None or number > a.above, "above"),
             (a.most, a.most is None or number <= a.most, "at most"),
             (a.below, a.below is None or number < a.below, "below"),
+            (WHOLE, not whole or abs(number) <= WHOLE, "at most"),
         ):
             if not holds:
-                raise InputError(f"{self.flag} must be {words} {bound:g}, not {number:g}")
+                raise InputError(
+                    f"{self.flag} must be {words} {_exact(bound)}, not {_exact(number)}"
+                )
+        return number
+
+
+def _exact(number: float | None) -> str:
+    """A number with all digits before its point, which may be all that tells it from another."""
+    return f"{number:.0f}" if number is not None and float(number).is_integer() else f"{number:g}"
 
 
 def comma_names(flag: str, text: str | None) -> list[str] | None:

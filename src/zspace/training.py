@@ -15,7 +15,8 @@ from torch.optim import Adam, Optimizer
 
 from zspace.core import SILENT, Batches, Method, Progress, Terms
 from zspace.errors import InputError
-from zspace.storage.run import Run, owned
+from zspace.storage.optimizers import owned
+from zspace.storage.run import Run
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -53,7 +53,7 @@ def test_sampler_of_every_kind(cli: Cli, runs: dict[str, Path], tmp_path: Path) 
     assert status == 0
     from zspace.storage.files import read_header
 
-    header = read_header(run / "samplers" / "mixture.safetensors")
+    header = read_header(run / "samplers" / "mixture.safetensors", dict)
     assert header["options"] == {"components": 3, "seed": 1}
 
 

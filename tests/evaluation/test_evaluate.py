@@ -80,7 +80,7 @@ def test_what_nobody_asked_for_may_fail(tmp_path: Path, refused: Callable[..., s
         model.encoder[-1].weight.zero_()  # type: ignore[index,union-attr]
     from zspace.storage.files import read_header, write_tensors
 
-    write_tensors(out / "model.safetensors", model.state_dict(), read_header(checkpoint))
+    write_tensors(out / "model.safetensors", model.state_dict(), read_header(checkpoint, dict))
     result = evaluate(out, features="pixels", samplers=["normal"], device="cpu")
     assert any("entropy of codes is left out: " in note for note in result["notes"])
     assert "fid" in result["rows"][1]["figures"]

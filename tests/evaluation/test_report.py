@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.browser import opened
+from tests.conftest import Cli, Refused
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -83,3 +85,43 @@ def test_pca_maps_and_planes() -> None:
     assert latent_map(z, "pca").shape == (60, 2)
     np.testing.assert_allclose(latent_map(z[:, :2]), z[:, :2], rtol=1e-6)
     assert latent_map(z[:, :1]).shape == (60, 2)
+
+
+class Program(torch.nn.Module):
+    """A feature network that writes a file, as TorchScript can."""
+
+    def __init__(self, mark: Path) -> None:
+        super().__init__()
+        self.mark = str(mark)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mark = torch.from_file(self.mark, shared=True, size=1, dtype=torch.float32).fill_(1.0)
+        return x.flatten(1) * mark
+
+
+def test_a_received_evaluation_can_not_name_a_program(
+    runs: dict[str, Path], cli: Cli, refused: Refused, tmp_path: Path
+) -> None:
+    run, mark, net = tmp_path / "run", tmp_path / "written", tmp_path / "x.pt"
+    shutil.copytree(runs["vae"], run)
+    torch.jit.script(Program(mark)).save(str(net))
+    features = f"--features=file:{net}"
+    for command in ("evaluate", "report", "compare", "diagnose"):
+        message = refused(command, run, features, "--n=20", *QUICK)
+        assert "x.pt is no .onnx file: a TorchScript file is a program" in message
+        assert "add --trust" in message
+    assert "is a program" in refused(
+        "neighbours", run, features, "--out", tmp_path / "n.png", *QUICK
+    )
+    assert not mark.exists()
+    assert cli("evaluate", run, features, "--trust", "--n=20", *QUICK)[0] == 0
+    assert mark.exists()  # whoever trusts it runs it
+    mark.unlink()
+    stored = json.loads((run / "evaluation.json").read_text())
+    assert stored["features_asked"] == f"file:{net}"
+    for more in ([], ["--trust"], ["--n=20"]):
+        message = refused("report", run, *more, *QUICK)
+        assert "made with the network in a file: name it by --features file:PATH" in message
+    assert cli("compare", run, "--quiet")[0] == 0  # shows what is stored
+    assert not mark.exists()
+    assert cli("report", run, features, "--trust", *QUICK)[0] == 0

@@ -52,11 +52,13 @@ def test_a_torchscript_network(tmp_path: Path) -> None:
 
     path = tmp_path / "net.pt"
     torch.jit.script(Mean()).save(str(path))
-    found = find_extractor(f"file:{path}", no_classifier, "cpu")
+    with pytest.raises(InputError, match="is a program, which can read and write your files"):
+        find_extractor(f"file:{path}", no_classifier, "cpu")
+    found = find_extractor(f"file:{path}", no_classifier, "cpu", trust=True)
     torch.testing.assert_close(extract(found, IMAGES), (IMAGES.float() / 255).mean((2, 3)))
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="is no TorchScript file"):
-        find_extractor(f"file:{path}", no_classifier, "cpu")
+        find_extractor(f"file:{path}", no_classifier, "cpu", trust=True)
     (tmp_path / "net.onnx").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="is no ONNX file"):
         find_extractor(f"file:{tmp_path / 'net.onnx'}", no_classifier)

@@ -78,8 +78,8 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def test_the_encoders_bytes_stay(rendered_runs: Path) -> None:
-    before, _ = read_tensors(rendered_runs / "vae" / "model.safetensors")
-    after, _ = read_tensors(rendered_runs / "lsrgan" / "model.safetensors")
+    before, _ = read_tensors(rendered_runs / "vae" / "model.safetensors", dict)
+    after, _ = read_tensors(rendered_runs / "lsrgan" / "model.safetensors", dict)
     kept = part(after, "encoder.module.")
     assert kept.keys() == before.keys()
     for name, value in before.items():  # batch norm's statistics among them

@@ -12,11 +12,14 @@ import torch
 
 import zspace
 from zspace.errors import InputError
-from zspace.storage.files import read_header
+from zspace.evaluation.results import StoredEvaluation
+from zspace.recipes import catalogue
+from zspace.storage.files import read_bytes, read_header, read_json, read_tensors, write_tensors
+from zspace.storage.run import Header
 
 
 def test_header_says_whose_weights_they_are(runs: dict[str, Path]) -> None:
-    header = read_header(runs["vae"] / "model.safetensors")
+    header = read_header(runs["vae"] / "model.safetensors", dict)
     assert header["config"]["recipe"] == "vae"
     assert header["facts"]["shape"] == [1, 8, 8]
     assert header["iteration"] == 20
@@ -39,6 +42,86 @@ def test_a_damaged_model_is_refused(runs: dict[str, Path], tmp_path: Path, damag
         torch.save({"weight": torch.zeros(2)}, path)
     with pytest.raises(InputError, match=r"model\.safetensors (is truncated|was not written)"):
         zspace.load(tmp_path / "run")
+
+
+def test_every_flipped_bit_of_a_file_of_tensors_is_found(tmp_path: Path) -> None:
+    """Bits of the header's padding, which means nothing, are left alone."""
+    path = tmp_path / "x.safetensors"
+    tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7)}
+    write_tensors(path, tensors, {"entry": "words"})
+    whole = path.read_bytes()
+    read_tensors(path, dict[str, str])
+    end = 8 + int.from_bytes(whole[:8], "little")
+    padding = end - len(whole[:end].rstrip(b" "))
+    silent = []
+    for place in range(len(whole)):
+        if end - padding <= place < end:
+            continue
+        for bit in range(8):
+            bad = bytearray(whole)
+            bad[place] ^= 1 << bit
+            path.write_bytes(bad)
+            try:
+                found, header = read_tensors(path, dict[str, str])
+            except InputError:
+                continue
+            # JSON has several ways to write the same: those may differ, the values may not
+            same = found.keys() == tensors.keys() and header == {"entry": "words"}
+            if not same or any(not torch.equal(found[k], tensors[k]) for k in tensors):
+                silent.append((place, bit))
+    assert silent == []
+
+
+def test_a_file_without_a_checksum_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(2)}, path, metadata={"zspace": json.dumps({"entry": "words"})})
+    with pytest.raises(InputError, match="missing required field"):
+        read_tensors(path, dict[str, str])
+
+
+KINDS = {"Header": Header, "StoredEvaluation": StoredEvaluation, "sampler": catalogue.Header}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "1" + "0" * 400,
+        '{"iteration": "x", "config": {}}',
+        '{"iteration": null, "config": {}}',
+        '{"iteration": [1], "config": {}}',
+        '{"iteration": 1e999, "config": {}}',
+        '{"iteration": 1' + "0" * 400 + ', "config": {}}',
+        '{"config": {"a": {"b": []}}}',
+        '{"config": {}, "facts": {"shape": [1, 2]}}',
+        '{"config": {}, "facts": {"shape": [0]}}',
+        '{"sampler": "normal", "dim": 1099511627776, "options": {}}',
+        '{"sampler": "normal", "dim": 2, "options": 5}',
+        "NaN",
+        "",
+        "\ud800",
+    ],
+)
+def test_odd_json_is_one_named_error(tmp_path: Path, kind: str, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError, match=r"x\.json is damaged: ") as error:
+        read_json(path, KINDS[kind])
+    assert len(str(error.value).replace(str(tmp_path), "")) < 120
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("pipe", "no regular file"), (".", "no regular file"), ("no", "No such")):
+        with pytest.raises(InputError, match=words):
+            read_json(tmp_path / name, dict)
+    (tmp_path / "large").write_bytes(b" " * 100)
+    with pytest.raises(InputError, match="is larger than"):
+        read_bytes(tmp_path / "large", 99)
 
 
 def test_stored_weights_can_be_read_by_others(runs: dict[str, Path]) -> None:

@@ -57,7 +57,7 @@ def test_tensorboard_events(tmp_path: Path) -> None:
 def test_a_model_with_other_tensors_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(runs["ae"], tmp_path / "run")
     path = tmp_path / "run" / "model.safetensors"
-    tensors, header = read_tensors(path)
+    tensors, header = read_tensors(path, dict)
     tensors.pop("encoder.0.bias")
     write_tensors(path, tensors, header)
     with pytest.raises(InputError, match=r"of another model: encoder\.0\.bias is missing"):
@@ -71,6 +71,20 @@ def test_a_truncated_checkpoint_is_refused_and_kept(runs: dict[str, Path], tmp_p
     with pytest.raises(InputError, match="truncated"):
         zspace.resume(tmp_path / "run", iterations=30)
     assert newest.exists()
+
+
+def test_a_renamed_checkpoint_is_refused(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    newest = Run(run).checkpoints()[20]
+    newest.rename(newest.with_name("000000025.safetensors"))
+    (run / "model.safetensors").unlink()
+    assert "is the checkpoint of iteration 20" in refused("resume", run, "--iterations=30")
+    assert "is the checkpoint of iteration 20" in refused(
+        "sample", run, "--checkpoint=25", "--out", tmp_path / "x.png"
+    )
 
 
 Refused = Callable[..., str]
@@ -94,7 +108,7 @@ def test_a_run_that_is_none(refused: Refused, runs: dict[str, Path], tmp_path: P
 def damage(run: Path, how: str) -> None:
     """Spoil the last checkpoint of a run of 20 iterations."""
     newest = Run(run).checkpoints()[20]
-    tensors, header = read_tensors(newest)
+    tensors, header = read_tensors(newest, dict)
     if how == "other configuration":
         header["config"]["width"] = 5
     elif how == "optimiser's shape":
@@ -168,9 +182,10 @@ def test_weights_with_odd_facts(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["vae"], run)
-    tensors, header = read_tensors(run / "model.safetensors")
+    tensors, header = read_tensors(run / "model.safetensors", dict)
     write_tensors(run / "model.safetensors", tensors, {**header, "facts": facts})
-    assert "do not say what data" in refused("sample", run, "--out", tmp_path / "x.png")
+    message = refused("sample", run, "--out", tmp_path / "x.png")
+    assert "do not say what data" in message or "has a damaged header" in message
 
 
 def test_weights_that_are_not_finite(
@@ -178,7 +193,7 @@ def test_weights_that_are_not_finite(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["vae"], run)
-    tensors, header = read_tensors(run / "model.safetensors")
+    tensors, header = read_tensors(run / "model.safetensors", dict)
     tensors["encoder.0.bias"].fill_(torch.nan)
     write_tensors(run / "model.safetensors", tensors, header)
     message = refused("sample", run, "--out", tmp_path / "x.png")

@@ -54,6 +54,12 @@ FEATURES = click.option(
     cls=NamedOption,
     listing=features_listed,
 )
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="let --features file:PATH name a TorchScript file: it is a program, which can read and "
+    "write your files",
+)
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="folder in which the run's data are now")
 SAMPLER = click.option(
     "--sampler",
@@ -63,7 +69,7 @@ SAMPLER = click.option(
 
 
 def _measurement_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (QUIET, DEVICE, CHECKPOINT, DATA_DIR, SEED, N, FEATURES):
+    for option in (QUIET, DEVICE, CHECKPOINT, DATA_DIR, SEED, N, TRUST, FEATURES):
         command = option(command)
     return command
 
@@ -143,6 +149,7 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
     "--out", type=click.Path(path_type=Path), help="output: FILE.md, FILE.csv or FILE.html"
 )
 @FEATURES
+@TRUST
 @N
 @DEVICE
 @QUIET
@@ -153,6 +160,7 @@ def compare(
     over_seeds: bool,
     out: Path | None,
     features: str | None,
+    trust: bool,
     n: int | None,
     device: str,
     quiet: bool,
@@ -182,7 +190,9 @@ def compare(
             if not quiet:
                 say(f"evaluating {run}")
             with progress(quiet) as follow:
-                held[i] = measure(run, features=features, n=n, device=device, progress=follow)
+                held[i] = measure(
+                    run, features=features, trust=trust, n=n, device=device, progress=follow
+                )
             write_evaluation(run, held[i] or {})
     evaluations: list[Any] = [e for e in held if e is not None]
     if over_seeds:
@@ -237,6 +247,7 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     help="method of the map of codes: tsne or pca",
 )
 @FEATURES
+@TRUST
 @N
 @click.option(
     "--seed",
@@ -273,6 +284,12 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     for key, stored in (("features", "features_asked"), ("n", "n"), ("seed", "seed")):
         if options[key] is None and evaluation is not None:
             options[key] = evaluation[stored]
+            if key == "features" and options[key].startswith("file:"):
+                # a run that comes from others must not choose a file that is run
+                raise InputError(
+                    f"the evaluation of {run} was made with the network in a file: name it by "
+                    "--features file:PATH, or others"
+                )
     options["seed"] = options["seed"] or 0
     with progress(quiet) as follow:
         measurement = measure_run(run, progress=follow, **options)
@@ -294,6 +311,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="output: FILE.png")
 @FEATURES
+@TRUST
 @SEED
 @DATA_DIR
 @CHECKPOINT

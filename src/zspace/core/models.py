@@ -20,7 +20,7 @@ from typing_extensions import TypeVar
 
 from zspace.core.batches import Batches
 from zspace.core.samplers import Sampler
-from zspace.errors import InputError
+from zspace.errors import InputError, shown
 from zspace.functional import as_stored, blockwise, check_floats, check_range, of_stored, stream
 from zspace.functional.tensors import own_random
 
@@ -131,7 +131,7 @@ class LatentModel(Method, Generic[Prior], ABC):
                 "(zspace fit-sampler, or --sampler NAME)"
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"n must be at least 1, a whole number, not {n!r}")
+            raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
         return blockwise(self.decode, self.prior.sample(n, label, generator=generator))
 
     @torch.no_grad()

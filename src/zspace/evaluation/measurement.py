@@ -23,7 +23,7 @@ from zspace.core import (
 )
 from zspace.data import NAMED, Images
 from zspace.data.given import Data, images_of
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
 from zspace.functional import stream
@@ -180,6 +180,7 @@ def measure_run(
     device: str = "auto",
     progress: Progress = SILENT,
     part: Literal["test", "validation"] = "test",
+    trust: bool = False,
 ) -> Measurement:
     """The measurement of a run, which loads its model, its data and the features.
 
@@ -197,16 +198,17 @@ def measure_run(
         progress: told the progress of training a classifier, of extraction and of fitting.
         part: the part of the data that serves as test images. Settings are chosen on the validation
             part, so that the test part stays unseen.
+        trust: whether features may be computed by a TorchScript file, which is a program.
 
     Raises:
         InputError: the run, the data or the features can't be used.
     """
     check_seed(seed)
+    model = api.load(run, checkpoint=checkpoint, device=device)
     existing = Run(run)
     if data_dir is not None:
         moved = _moved(existing.config["data"], data_dir)
         existing = Run(run, config={**existing.config, **moved})
-    model = api.load(run, checkpoint=checkpoint, device=device)
     images = api.run_images(existing) if data is None else images_of(data, existing.config)
     if images.shape != existing.facts.shape:
         raise InputError(
@@ -219,7 +221,10 @@ def measure_run(
     judged = images.is_image and images.train.y is not None and len(images.classes) > 1
     features = features or ("classifier" if judged else "pixels")
     extractor = find_extractor(
-        features, lambda: _neutral(existing, images, data is None, device, progress), device
+        features,
+        lambda: _neutral(existing, images, data is None, device, progress),
+        device,
+        trust=trust,
     )
     if not images.is_image and features == "pixels":
         extractor = replace(extractor, name="vectors")
@@ -273,7 +278,7 @@ def lost_samplers(run: Run) -> list[str]:
 def _count(n: int | None, name: str, part: str, there: int) -> int:
     count = min(MOST, there) if n is None else n
     if not isinstance(count, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"--n must be a whole number, not {count!r}")
+        raise InputError(f"--n must be a whole number, not {shown(count)}")
     if count < LEAST:
         raise InputError(
             f"{count} samples are too few for an evaluation: {LEAST} at least "

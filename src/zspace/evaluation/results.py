@@ -5,25 +5,59 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, cast
+
+import msgspec
+from typing_extensions import TypedDict
 
 from zspace import api
 from zspace.errors import InputError
 from zspace.generation.fit import weights_fingerprint
-from zspace.storage.files import write_text
+from zspace.storage.files import Count, read_json, write_text
 
-TEXTS = (
-    "run",
-    "configuration",
-    "data",
-    "test",
-    "reference",
-    "features",
-    "features_asked",
-    "features_identity",
-    "model",
-    "checkpoint",
-)
+
+class StoredFigure(TypedDict):
+    """A figure of a stored evaluation."""
+
+    value: float | None
+    error: float | None
+    uncertainty: str
+    features: NotRequired[str]
+
+
+class StoredRow(TypedDict):
+    """A subject of a stored evaluation, with its figures by name."""
+
+    subject: str
+    kind: str
+    n: Count
+    figures: dict[str, StoredFigure]
+
+
+class StoredEvaluation(TypedDict):
+    """The content of evaluation.json, which `evaluate` returns."""
+
+    run: str
+    recipe: str | None
+    configuration: str
+    data: str
+    test: str
+    reference: str
+    reference_part: str
+    n: Count
+    memorisation_n: Count
+    seed: Count
+    complete: bool
+    features: str
+    features_asked: str
+    features_identity: str
+    model: str
+    checkpoint: str
+    rows: Annotated[list[StoredRow], msgspec.Meta(min_length=1)]
+    notes: list[str]
+    seconds: float
+    versions: dict[str, str]
+
 
 SAME = ("test", "reference", "n", "seed", "features_identity", "model", "checkpoint")
 """The keys in which two evaluations must agree to be stored in one file."""
@@ -70,48 +104,12 @@ def read_evaluation(run: str | Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        evaluation: Any = json.loads(path.read_text(encoding="utf-8"))
-        good = _is_evaluation(evaluation)
-    except (OSError, ValueError, RecursionError):
-        good, evaluation = False, None
-    if not good:
+        evaluation = read_json(path, StoredEvaluation)
+    except InputError as error:
         raise InputError(
-            f"{path} is damaged: remove it, and 'zspace evaluate {run}' makes it again"
-        )
-    return evaluation
-
-
-def _is_evaluation(held: Any) -> bool:
-    match held:
-        case {
-            "n": int(),
-            "seed": int(),
-            "complete": bool(),
-            "rows": list(rows),
-            "notes": list(notes),
-            "versions": dict(),
-        } if rows:
-            texts = all(isinstance(held.get(name), str) for name in TEXTS)
-            return texts and all(map(_is_row, rows)) and all(isinstance(n, str) for n in notes)
-        case _:
-            return False
-
-
-def _is_row(row: Any) -> bool:
-    match row:
-        case {"subject": str(), "kind": str(), "figures": dict(figures)}:
-            return all(map(_is_figure, figures.values()))
-        case _:
-            return False
-
-
-def _is_figure(figure: Any) -> bool:
-    if not isinstance(figure, dict) or not isinstance(figure.get("features", ""), str):
-        return False
-    numbers = [figure.get("value", ""), figure.get("error", "")]
-    return all(
-        n is None or (isinstance(n, int | float) and not isinstance(n, bool)) for n in numbers
-    )
+            f"{error}: remove it, and 'zspace evaluate {run}' makes it again"
+        ) from error
+    return cast(dict[str, Any], evaluation)
 
 
 def current_evaluation(

@@ -140,7 +140,10 @@ def _held(
         except InputError as error:
             progress.say(f"the cached classifier can't be used ({error}): it is trained again")
             shutil.rmtree(folder)
-    run = _opened(folder) or Run.create(folder, config)
+    run = _opened(folder)
+    if run is None:
+        with Run.create(folder, config) as run:
+            pass  # `alone` holds others off
     progress.say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
     fabric = make_fabric(find_device(device).type)
     with own_random(seed, fabric.device):
@@ -186,13 +189,13 @@ def _opened(folder: Path) -> Run | None:
         return None
 
 
+@dataclass(frozen=True)
+class _Header:
+    accuracy: tuple[float, float]
+
+
 def _read(folder: Path, net: ClassifierNet, arch: str) -> Neutral:
     path = folder / "model.safetensors"
-    tensors, header = read_tensors(path)
+    tensors, header = read_tensors(path, _Header)
     load_state(net, tensors, path)
-    match header.get("accuracy"):
-        case [float(value), float(error)]:
-            figure = Figure(value, error)
-        case _:
-            raise InputError(f"{path} does not say its accuracy")
-    return Neutral(net.eval(), arch, fingerprint(*tensors.values()), figure)
+    return Neutral(net.eval(), arch, fingerprint(*tensors.values()), Figure(*header.accuracy))

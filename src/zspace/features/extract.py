@@ -32,7 +32,8 @@ FEATURES = {
     "classifier": "the last hidden layer of the data set's neutral classifier",
     "inception": "2048 pool_3 features of the Inception of 2015 (zspace weights)",
     "vgg16": "4096 features of VGG16's second fully connected layer (zspace weights)",
-    "file:PATH": "a TorchScript (.pt) or ONNX (.onnx) network: images (N, C, H, W) in [0, 1] in",
+    "file:PATH": "an ONNX network (.onnx), or with --trust a TorchScript one, which is a program: "
+    "images (N, C, H, W) in [0, 1] in",
 }
 
 LARGEST = 32
@@ -60,16 +61,21 @@ class Extractor:
     block: int = 256
 
 
-def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "auto") -> Extractor:
+def find_extractor(
+    name: str, neutral: Callable[[], Neutral], device: str = "auto", *, trust: bool = False
+) -> Extractor:
     """The feature extractor of a given name.
 
     Args:
         name: a key of `FEATURES`, or "file:" and a path.
         neutral: returns the data set's neutral classifier; called only if the name asks for it.
         device: "auto", "cpu", "cuda" or "mps".
+        trust: whether the network in a file may be TorchScript, which is a program: it can read
+            and write files.
 
     Raises:
-        InputError: the name is unknown, or the weights are missing, changed or unreadable.
+        InputError: the name is unknown, the weights are missing, changed or unreadable, or a file
+            is no ONNX file and is not trusted.
     """
     where = find_device(device)
     if name == "pixels":
@@ -101,7 +107,7 @@ def find_extractor(name: str, neutral: Callable[[], Neutral], device: str = "aut
         network = vgg.eval().to(where)
         return Extractor(name, known.sha256[:16], lambda x: network(x.to(where)), block=32)
     if name.startswith("file:"):
-        return _own_file(Path(name[5:]), where)
+        return _own_file(Path(name[5:]), where, trust)
     raise unknown("features", name, FEATURES)
 
 
@@ -131,9 +137,14 @@ def _torchscript(path: Path) -> nn.Module:
         raise InputError(f"{path} is no TorchScript file: {' '.join(first)[:200]}") from error
 
 
-def _own_file(path: Path, where: torch.device) -> Extractor:
+def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
     if not path.is_file():
         raise InputError(f"the feature network '{path}' is no file")
+    if path.suffix != ".onnx" and not trust:
+        raise InputError(
+            f"{path} is no .onnx file: a TorchScript file is a program, which can read and write "
+            "your files. If you trust where it comes from, add --trust (trust=True in Python)"
+        )
     name, identity = f"file {path.name}", file_sha256(path)[:16]
     if path.suffix != ".onnx":
         script = _torchscript(path).to(where)
@@ -193,7 +204,7 @@ def extract(
     path = cache_folder() / "features" / f"{name}.safetensors"
     if path.is_file():
         try:
-            stored, header = read_tensors(path)
+            stored, header = read_tensors(path, dict[str, str])
             if header == {"entry": name} and len(stored["x"]) == len(x):
                 return stored["x"]
         except (InputError, KeyError):

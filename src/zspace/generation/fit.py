@@ -120,10 +120,10 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
     if not held.file.exists():
         return None
     try:
-        header = read_header(held.file)
-        if header.get("sampler") != name:
+        header = read_header(held.file, catalogue.Header)
+        if header.sampler != name:
             raise InputError(f"{held.file} is no sampler {name}")
-        if header.get("model") != held.mark:
+        if header.model != held.mark:
             return None
         return held.placed(catalogue.load(held.file))
     except InputError as error:
@@ -166,7 +166,7 @@ def refit_sampler(
         options = {k: v for k, v in begun.config.items() if k in known}
         precision = begun.config.get("precision", "32")
     elif held.file.exists():
-        options = read_header(held.file).get("options", {})
+        options = read_header(held.file, catalogue.Header).options
     chosen = catalogue.sampler_options(name, options)
     return held.make(chosen, precision, images, progress)
 
@@ -292,7 +292,8 @@ class _Fit:
                     f"{held.folder} had {done} iterations of a fit by other options, or of another "
                     "model: this one begins anew"
                 )
-            shutil.rmtree(held.folder)
+            with held.alone():
+                shutil.rmtree(held.folder)
             held, done = None, 0
         if done > fitted.iterations:
             assert held is not None
@@ -308,26 +309,23 @@ class _Fit:
             progress.say(
                 f"this fit has done {done} iterations of {fitted.iterations}: going on from there"
             )
-        if held is None:
-            held = Run.create(self.file.with_suffix(""), config)
-        fit_run = Run(held.folder, config=config)
-        try:
-            fit(
-                fitted,
-                batches,
-                fitted.iterations,
-                run=fit_run,
-                progress=progress,
-                fabric=make_fabric(batches.device.type, precision),
-                checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
-                keep=1,
-            )
-        except InputError as error:
-            if str(fit_run.folder / "checkpoints") not in str(error):
-                raise
-            raise InputError(
-                f"{error} (remove the folder {fit_run.folder} to begin anew)"
-            ) from error
+        folder = self.file.with_suffix("")
+        with Run.create(folder, config) if held is None else held.alone():
+            try:
+                fit(
+                    fitted,
+                    batches,
+                    fitted.iterations,
+                    run=Run(folder, config=config),
+                    progress=progress,
+                    fabric=make_fabric(batches.device.type, precision),
+                    checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
+                    keep=1,
+                )
+            except InputError as error:
+                if str(folder / "checkpoints") not in str(error):
+                    raise
+                raise InputError(f"{error} (remove the folder {folder} to begin anew)") from error
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
         """Store a fitted sampler with its options in the run."""

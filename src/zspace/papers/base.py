@@ -18,8 +18,8 @@ from zspace.options import checked, options_of
 from zspace.papers.entries import Entry
 from zspace.recipes import find
 from zspace.storage.cache import key
-from zspace.storage.files import read_header, write_text
-from zspace.storage.run import Run
+from zspace.storage.files import read_header, read_json, write_text
+from zspace.storage.run import Header, Run
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -145,7 +145,7 @@ class Lab:
             run = Run(folder)
             if run.model_file.exists():
                 wanted = settings["iterations"] or run.config["iterations"]
-                if read_header(run.model_file).get("iteration") == wanted:
+                if read_header(run.model_file, Header).iteration == wanted:
                     return run
                 raise InputError(f"{folder} is not what it was trained to be: remove it")
             start = max(run.checkpoints(), default=0)
@@ -229,12 +229,8 @@ def reproduce(
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
     whose |= {"protocol": protocol} if protocol else {}
     whose |= {"without": list(without)} if without else {}
-    if mark.is_file():
-        try:
-            held = json.loads(mark.read_text(encoding="utf-8"))
-        except ValueError:
-            held = None
-        if held != whose:
+    if mark.exists():
+        if read_json(mark, dict[str, Any]) != whose:
             raise InputError(f"{out} holds another experiment: choose another --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and holds no experiment")

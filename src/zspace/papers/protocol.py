@@ -7,20 +7,23 @@ a small grid on validation data, at equal iterations or at equal time. Test data
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from zspace import api
 from zspace.errors import InputError
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, measure_run
 from zspace.papers.base import Lab
-from zspace.storage.files import write_text
+from zspace.storage.files import Plain, read_json, write_text
 from zspace.storage.run import Run
 from zspace.training import find_device
 
@@ -46,6 +49,26 @@ class System:
     sampler: str = "prior"
     options: Point = field(default_factory=dict[str, Any])
     grid: Sequence[Point] = ({},)
+
+
+class Tried(TypedDict):
+    """A point of a grid, with its distances or the reason why it could not be measured."""
+
+    point: dict[str, Plain]
+    failed: NotRequired[str]
+    reconstructed: NotRequired[float]
+    generated: NotRequired[float]
+
+
+Kept = TypedDict(
+    "Kept",
+    {
+        "tried": NotRequired[list[Tried]],
+        "chosen": NotRequired[dict[str, Plain]],
+        "seconds per iteration": NotRequired[float],
+    },
+)
+"""What protocol.json keeps of a system."""
 
 
 def grid(**values: Sequence[Any]) -> tuple[Point, ...]:
@@ -83,9 +106,7 @@ def settled(
     if lab.protocol in ("", "defaults"):
         return dict(options)
     path = lab.out / "protocol.json"
-    kept: dict[str, Any] = {}
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = read_json(path, dict[str, Kept]) if path.exists() else {}
     own = kept.setdefault(name, {})
     if "chosen" not in own:
         own["tried"] = [
@@ -107,7 +128,7 @@ def settled(
 
 def tried(
     lab: Lab, system: System, options: Point, point: Point, prepare: Callable[[Run], object]
-) -> dict[str, Any]:
+) -> Tried:
     """A point of the grid with its Frechet distances from the validation images, of one training.
 
     A point that can't be measured, since its training diverged or nothing can be drawn from it, has
@@ -130,7 +151,7 @@ def tried(
     }
 
 
-def best(name: str, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def best(name: str, each: Sequence[Tried]) -> dict[str, Plain]:
     """The point whose reconstructed and generated images have the least sum of distances.
 
     Raises:
@@ -138,8 +159,13 @@ def best(name: str, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     measured = [t for t in each if "failed" not in t]
     if not measured:
-        raise InputError(f"{name} could be measured with none of its settings: {each[0]['failed']}")
-    return dict(min(measured, key=lambda t: t["reconstructed"] + t["generated"])["point"])
+        why = each[0].get("failed")
+        raise InputError(f"{name} could be measured with none of its settings: {why}")
+
+    def total(point: Tried) -> float:
+        return point.get("reconstructed", math.inf) + point.get("generated", math.inf)
+
+    return min(measured, key=total)["point"]
 
 
 def lasting(config: Point, iterations: float) -> dict[str, Any]:

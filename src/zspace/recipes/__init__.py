@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, shown, unknown
 from zspace.options import options_of
 from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
@@ -76,7 +76,7 @@ def find(name: str) -> Recipe:
             package's recipe can't be loaded.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"a recipe is named by a text, not by {name!r}")
+        raise InputError(f"a recipe is named by a text, not by {shown(name)}")
     if name in RECIPES:
         return RECIPES[name]
     entry = entries(GROUP).get(name)

@@ -7,11 +7,13 @@ samplers through the entry-point group `zspace.samplers`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from zspace.core import Density, Sampler
 from zspace.errors import InputError, unknown
@@ -30,7 +32,7 @@ from zspace.samplers import (
     Normal,
     Simple,
 )
-from zspace.storage.files import load_state, read_header, read_tensors, write_tensors
+from zspace.storage.files import Plain, load_state, read_header, read_tensors, write_tensors
 
 GROUP = "zspace.samplers"
 """The entry-point group by which other packages add samplers."""
@@ -198,6 +200,28 @@ def check_drawn(name: str) -> None:
     find(name)
 
 
+Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,100}\Z")]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a stored sampler.
+
+    Attributes:
+        sampler: its name.
+        dim: D, the size of a code.
+        options: its options.
+        model: the checksum of the weights whose codes it was fitted to.
+        package: the package that it comes from; None for zspace's own.
+    """
+
+    sampler: Name
+    dim: Annotated[int, msgspec.Meta(gt=0, lt=1 << 20)]
+    options: dict[str, Plain]
+    model: str = ""
+    package: Name | None = None
+
+
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
     """Store a fitted sampler.
 
@@ -219,13 +243,12 @@ def check_installed(path: Path) -> None:
     Raises:
         InputError: it is not installed (the message names it), or the file can't be read.
     """
-    header = read_header(path)
-    name, package = header.get("sampler"), header.get("package")
-    named = isinstance(package, str) and re.fullmatch(r"[\w.-]{1,100}", package)
-    if named and isinstance(name, str) and name not in names():
+    header = read_header(path, Header)
+    if header.package is not None and header.sampler not in names():
         raise InputError(
-            f"{path} was fitted by the sampler '{name[:100]}' of the package {package}, which is "
-            f"not installed: install it (pip install {package}) if you trust it, or remove the file"
+            f"{path} was fitted by the sampler '{header.sampler}' of the package {header.package}, "
+            f"which is not installed: install it (pip install {header.package}) if you trust it, "
+            "or remove the file"
         )
 
 
@@ -236,11 +259,7 @@ def load(path: Path) -> Sampler:
         InputError: the file is damaged, holds no sampler, or the sampler's package is missing.
     """
     check_installed(path)
-    tensors, header = read_tensors(path)
-    match header:
-        case {"sampler": str(name), "dim": int(dim), "options": dict(options)} if 0 < dim < 1 << 20:
-            sampler = make(name, dim, options)
-        case _:
-            raise InputError(f"{path} is no sampler")
+    tensors, header = read_tensors(path, Header)
+    sampler = make(header.sampler, header.dim, header.options)
     load_state(sampler, tensors, path)
     return sampler.eval()

@@ -15,7 +15,7 @@ from zspace.options import About, checked, options_of
 from zspace.recipes import shared
 from zspace.recipes.base import Facts, Plan, Stage
 from zspace.samplers import Normal
-from zspace.storage.files import load_state
+from zspace.storage.files import Plain, decoded, load_state
 from zspace.storage.run import Run
 
 VAE_EPOCHS, GAN_EPOCHS = 100, 500
@@ -188,11 +188,8 @@ def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]
             )
         described: Any = run.config
     else:
-        try:
-            described = json.loads(config)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"--encoder-config is no JSON ({error})") from error
-    if not isinstance(described, dict) or not isinstance(described.get("recipe"), str):
+        described = decoded(config, dict[str, Plain], "--encoder-config")
+    if not isinstance(described.get("recipe"), str):
         raise InputError(f"the configuration of the encoder {encoder} names no recipe")
     from zspace.recipes import find
 

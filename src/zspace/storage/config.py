@@ -1,19 +1,25 @@
-"""Configurations of runs as YAML, and the part of one that determines what is learned."""
+"""Configurations of runs as YAML, and the part of one that determines what is learned.
+
+A configuration is a flat mapping of names to texts, numbers, true, false and null, as YAML 1.2's
+core schema reads them. The rest of YAML (aliases, tags, lists, nested mappings) is refused.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import yaml
 
-from zspace.errors import InputError
+from zspace.errors import InputError, cut, shown
 from zspace.options import present_name
+from zspace.storage.files import Count, read_bytes
 
 
-# options that do not affect what is learned, and may change when a run is resumed
 @dataclass(frozen=True)
 class Facts:
     """The facts about a data set from which a recipe builds its networks.
@@ -25,10 +31,14 @@ class Facts:
         train_images: the number of training samples; 0 if it is unknown.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, msgspec.Meta(gt=0, lt=1 << 24)], ...]
     classes: tuple[str, ...] = ()
     bounded: bool = True
-    train_images: int = 0
+    train_images: Count = 0
+
+    def __post_init__(self) -> None:
+        if len(self.shape) not in (1, 3):
+            raise ValueError(f"a sample has 1 or 3 dimensions, not {len(self.shape)}")
 
     @property
     def is_image(self) -> bool:
@@ -37,6 +47,13 @@ class Facts:
 
 
 _FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")
+"""The options that do not affect what is learned, and may change when a run is resumed."""
+
+LARGEST = 1 << 20
+"""The size in bytes up to which a configuration is read."""
+
+MOST = 1000
+"""The number of options up to which a configuration is read."""
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,9 +61,72 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in _FREE}
 
 
+CORE = (
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]{1,400}", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+)
+"""The kinds of plain scalars with their forms and first characters, as in YAML 1.2's core schema.
+
+Its octal and hexadecimal numbers are left out: nobody writes an option so.
+"""
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader of one flat mapping of plain scalars."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    left = 2 * MOST + 1
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: Any = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise _refused("an alias or anchor", event)
+        if event.tag is not None:
+            raise _refused("a tag", event)
+        if not isinstance(event, yaml.MappingStartEvent if parent is None else yaml.ScalarEvent):
+            raise _refused("a list or nested mapping" if parent else "no mapping", event)
+        self.left -= 1
+        if self.left < 0:
+            raise _refused(f"more than {MOST} options", event)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise _refused(f"{shown(key.value)} a second time", key)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper that puts quotes around texts that YAML 1.1 or 1.2 would read as another type."""
+
+
+def _refused(what: str, where: Any) -> yaml.YAMLError:
+    line = where.start_mark.line + 1
+    return yaml.YAMLError(f"line {line} holds {what}, not a plain option: value")
+
+
+for _kind in (_Loader, _Dumper):
+    for _name, _form, _first in CORE:
+        _tag = f"tag:yaml.org,2002:{_name}"
+        _kind.add_implicit_resolver(_tag, re.compile(f"(?:{_form})$"), [*_first, ""])
+
+
+def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(node.value)  # YAML 1.1 would read 010 as 8
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+
+
 def dump_config(config: Mapping[str, Any]) -> str:
     """A configuration as YAML, with its keys in their own order."""
-    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -55,19 +135,14 @@ def read_config(path: Path) -> dict[str, Any]:
     Dashes in names become underscores.
 
     Raises:
-        InputError: the file is missing, can't be read, or holds no mapping.
+        InputError: the file is missing, can't be read, is larger than 1 MiB, or holds no flat
+            mapping of names to plain values.
     """
+    content = read_bytes(path, LARGEST)
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"the configuration file {path} is missing") from None
-    except OSError as error:
-        raise InputError(
-            f"the configuration file {path} can't be read: {error.strerror}"
-        ) from error
+        config = yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = " ".join(str(error).split())
-        raise InputError(f"{path} is no YAML file: {first}") from error
+        raise InputError(f"{path} is no configuration in YAML: {cut(str(error))}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a mapping of options to values")
     return {present_name(str(k).replace("-", "_")): v for k, v in config.items()}

@@ -1,7 +1,11 @@
-"""Atomic writing of files, and files of tensors without pickle.
+"""Atomic writing of files, typed reading of what was stored, and files of tensors without pickle.
 
 Tensors are stored as safetensors, a format that holds numbers and nothing that could be executed.
-What belongs to them (recipe, options, shapes) stands in the file's header as JSON.
+What belongs to them (recipe, options, shapes) stands in the file's header as JSON, with a checksum
+of header and tensors.
+
+Whatever is read has a type, such as a dataclass: what does not have it is refused here, so that no
+other code meets a missing key or a text in place of a number.
 """
 
 from __future__ import annotations
@@ -12,15 +16,29 @@ import secrets
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
+from zspace.storage.cache import fingerprint, key
+
+T = TypeVar("T")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+"""The type of a number of things in a stored file."""
+
+Plain = bool | Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | float | str | None
+"""The type of an option's value in a stored file."""
+
+LARGEST = 64 << 20
+"""The size in bytes up to which a file of text is read."""
 
 
 @contextmanager
@@ -64,6 +82,77 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """The content of a file, which must be a regular one and not larger than a bound.
+
+    Args:
+        path: the file.
+        largest: the bound in bytes.
+
+    Raises:
+        InputError: the file is missing, can't be read, is no regular file, or is larger.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if len(content) > largest:
+        raise InputError(f"{path} is larger than {largest >> 20} MiB, the most that is read of it")
+    return content
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """The content of a JSON file as a value of a type.
+
+    Args:
+        path: the file.
+        kind: the type, such as a dataclass or a `TypedDict`. Keys that it does not know are left
+            out.
+
+    Raises:
+        InputError: the file is missing or too large, is no JSON, or holds something else.
+    """
+    return decoded(read_bytes(path), kind, path)
+
+
+def decoded(content: bytes | str, kind: type[T], where: object) -> T:
+    """JSON as a value of a type.
+
+    Args:
+        content: the JSON.
+        kind: the type.
+        where: the file or option that it comes from, for messages.
+
+    Raises:
+        InputError: the content is no JSON, or is of another type.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise InputError(f"{where} is damaged: {cut(str(error))}") from error
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """The header of a file of tensors, as it is stored.
+
+    Attributes:
+        header: what belongs to the tensors.
+        checksum: that of header and tensors.
+    """
+
+    header: dict[str, Any]
+    checksum: str
+
+
+def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    names = sorted(tensors)
+    return key([header, names, fingerprint(*(tensors[name] for name in names))])
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and a header to one safetensors file, atomically.
 
@@ -76,9 +165,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
         InputError: the file can't be written.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    sealed = {"header": header, "checksum": _checksum(plain, header)}
     with atomic(path) as partial:
         # a single key, since the order of several would change from process to process
-        metadata = {"zspace": json.dumps(header, sort_keys=True)}
+        metadata = {"zspace": json.dumps(sealed, sort_keys=True)}
         try:
             save_file(plain, partial, metadata=metadata)
         except SafetensorError as error:  # such as a full disk or a missing permission
@@ -90,44 +180,62 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
 
 
 @contextmanager
-def _open(path: Path) -> Generator[tuple[Any, dict[str, Any]]]:
+def _open(path: Path) -> Generator[tuple[Any, _Sealed]]:
     """A context that gives an open safetensors file and the header that `write_tensors` wrote."""
     if not path.is_file():
-        raise InputError(f"{path} is missing")
+        raise InputError(f"{path} is missing" if not path.exists() else f"{path} is no file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = cast(dict[str, str], file.metadata() or {})
             if "zspace" not in metadata:
                 raise InputError(f"{path} was not written by zspace: it has no zspace header")
-            header = json.loads(metadata["zspace"])
-            if not isinstance(header, dict):
-                raise InputError(f"{path} has a damaged zspace header")
-            yield file, cast(dict[str, Any], header)
-    except (SafetensorError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is truncated or no safetensors file ({error})") from error
+            yield file, decoded(metadata["zspace"], _Sealed, path)
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or cut(str(error))}") from error
+    except SafetensorError as error:
+        reason = cut(str(error))
+        raise InputError(f"{path} is truncated or no safetensors file ({reason})") from error
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a file that `write_tensors` wrote.
+def _typed(sealed: _Sealed, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.convert(sealed.header, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InputError(f"{path} has a damaged header: {cut(str(error))}") from error
+
+
+def read_header(path: Path, kind: type[T]) -> T:
+    """The header of a file that `write_tensors` wrote, as a value of a type.
+
+    Args:
+        path: the file.
+        kind: the type, such as a dataclass.
 
     Raises:
-        InputError: the file is missing, truncated, or was not written by zspace.
+        InputError: the file is missing, truncated, or was not written by zspace, or its header is
+            of another type.
     """
-    with _open(path) as (_, header):
-        return header
+    with _open(path) as (_, sealed):
+        return _typed(sealed, kind, path)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path, kind: type[T]) -> tuple[dict[str, Tensor], T]:
     """The tensors, on the CPU, and the header of a file that `write_tensors` wrote.
 
+    Args:
+        path: the file.
+        kind: the type of the header, such as a dataclass.
+
     Raises:
-        InputError: the file is missing, truncated, or was not written by zspace.
+        InputError: the file is missing, truncated, or was not written by zspace, its header is of
+            another type, or its checksum is wrong.
     """
-    with _open(path) as (file, header):
+    with _open(path) as (file, sealed):
         names = cast(list[str], file.keys())
-        return {name: file.get_tensor(name) for name in names}, header
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+    if _checksum(tensors, sealed.header) != sealed.checksum:
+        raise InputError(f"{path} is damaged: its checksum is wrong")
+    return tensors, _typed(sealed, kind, path)
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:

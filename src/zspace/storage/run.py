@@ -5,26 +5,51 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
-from zspace.errors import InputError, whole_number
+from zspace.errors import InputError, shown, whole_number
 from zspace.options import present_name
 from zspace.storage.config import Facts, comparable, dump_config, read_config
-from zspace.storage.files import load_state, read_header, read_tensors, write_tensors, write_text
+from zspace.storage.files import (
+    Count,
+    Plain,
+    decoded,
+    load_state,
+    read_bytes,
+    read_header,
+    read_tensors,
+    write_tensors,
+    write_text,
+)
+from zspace.storage.lock import locked
+from zspace.storage.optimizers import optimizer_state, owned
+
+LOG = 1 << 30
+"""The size in bytes up to which a log is read."""
 
 
-def owned(optimizer: Optimizer) -> list[nn.Parameter]:
-    """The parameters that an optimiser updates, in its order."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
+@dataclass(frozen=True)
+class Header:
+    """The header of a file of weights, which says what run they belong to.
+
+    Attributes:
+        config: the part of the run's configuration that determines what is learned.
+        facts: the facts about its data; None for a fit to codes.
+        iteration: the number of iterations done.
+    """
+
+    config: dict[str, Plain]
+    facts: Facts | None = None
+    iteration: Count = 0
 
 
 class Run:
@@ -59,10 +84,11 @@ class Run:
         self._writer: Any = None
 
     @classmethod
+    @contextmanager
     def create(
         cls, folder: Path | str, config: Mapping[str, Any], *, overwrite: bool = False
-    ) -> Run:
-        """Make a new run with a configuration.
+    ) -> Generator[Run]:
+        """A context in which a new run with a configuration is trained by this process alone.
 
         The folder appears together with its config.yaml, so that a run always has one.
 
@@ -72,7 +98,7 @@ class Run:
             overwrite: whether to replace a run that is there.
 
         Raises:
-            InputError: the folder exists and may not be replaced.
+            InputError: the folder exists and may not be replaced, or another process trains it.
         """
         # links are resolved, since an existing folder is moved aside before it is removed
         folder = Path(folder).resolve()
@@ -80,17 +106,32 @@ class Run:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         fresh.chmod(0o755)
-        try:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, fresh, ignore_errors=True)
             write_text(fresh / "config.yaml", dump_config(config))
             (fresh / "checkpoints").mkdir()
-            old = fresh.with_name(fresh.name + "-old")
+            stack.enter_context(locked(fresh))
             if folder.exists():
-                folder.rename(old)
-            fresh.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        return cls(folder)
+                with locked(folder):
+                    old = fresh.with_name(fresh.name + "-old")
+                    folder.rename(old)
+                    fresh.rename(folder)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                try:
+                    fresh.rename(folder)
+                except OSError:  # another process was faster
+                    cls.check_new(folder, overwrite=False)
+                    raise
+            yield cls(folder)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """A context in which this process alone trains the run.
+
+        Raises:
+            InputError: another process trains it; the message names it.
+        """
+        return locked(self.folder)
 
     @staticmethod
     def check_new(folder: Path, *, overwrite: bool) -> None:
@@ -120,10 +161,9 @@ class Run:
                 f"'zspace resume {folder}'"
             )
 
-    def header(self) -> dict[str, Any]:
-        """The header of every file of weights, which says what run they belong to."""
-        facts = {} if self._facts is None else asdict(self._facts)
-        return {"config": comparable(self.config), "facts": facts}
+    def header(self, iteration: int) -> dict[str, Any]:
+        """The header of a file of weights after a number of iterations, as JSON knows it."""
+        return asdict(Header(comparable(self.config), self._facts, iteration))
 
     @property
     def facts(self) -> Facts:
@@ -140,20 +180,10 @@ class Run:
         Raises:
             InputError: the file can't be read, or does not hold them.
         """
-        match read_header(path).get("facts"):
-            case {
-                "shape": list(shape),
-                "classes": list(classes),
-                "bounded": bool(bounded),
-                "train_images": int(count),
-            } if (
-                len(shape) in (1, 3)
-                and all(isinstance(n, int) and 0 < n < 1 << 24 for n in shape)
-                and all(isinstance(c, str) for c in classes)
-            ):
-                return Facts(tuple(shape), tuple(classes), bounded, count)
-            case _:
-                raise InputError(f"the weights of {self.folder} do not say what data they are for")
+        facts = read_header(path, Header).facts
+        if facts is None:
+            raise InputError(f"the weights of {self.folder} do not say what data they are for")
+        return facts
 
     @property
     def model_file(self) -> Path:
@@ -188,12 +218,13 @@ class Run:
         """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out."""
         path = self.folder / "log.jsonl"
         lines: list[dict[str, float]] = []
-        if path.is_file():
-            for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(ValueError, RecursionError):
-                    line = json.loads(text)
-                    if isinstance(line, dict) and isinstance(line.get("iteration"), int):
-                        lines.append(line)
+        if path.exists():
+            for text in read_bytes(path, LOG).splitlines():
+                with suppress(InputError):
+                    line = decoded(text, dict[str, float], path)
+                    iteration = line.get("iteration", -1)
+                    if iteration >= 0 and iteration.is_integer():
+                        lines.append({**line, "iteration": int(iteration)})
         return lines
 
     def checkpoint(
@@ -224,7 +255,7 @@ class Run:
         if batches.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(batches.device)
         path = self.folder / "checkpoints" / f"{iteration:09d}.safetensors"
-        write_tensors(path, tensors, {**self.header(), "iteration": iteration})
+        write_tensors(path, tensors, self.header(iteration))
         if keep:
             for old in list(self.checkpoints().values())[:-keep]:
                 old.unlink()
@@ -235,10 +266,10 @@ class Run:
         Training can no longer go on from them, but they can be looked at, at a third of the size.
         """
         for path in list(self.checkpoints().values())[:-2]:
-            tensors, header = read_tensors(path)
+            tensors, header = read_tensors(path, Header)
             model = {k: v for k, v in tensors.items() if k.startswith("model.")}
             if len(model) < len(tensors):
-                write_tensors(path, model, header)
+                write_tensors(path, model, asdict(header))
 
     def restore(
         self, method: Method, optimizers: Mapping[str, Optimizer], batches: Batches, before: int = 0
@@ -260,45 +291,47 @@ class Run:
         if not stored:
             return
         where = stored[-1]
-        tensors, header = read_tensors(where)
+        tensors, header = read_tensors(where, Header)
         self._check_owner(where, header)
-        facts = self.header()["facts"]
-        if json.loads(json.dumps(facts)) != header.get("facts"):
+        if header.facts != self._facts:
             raise InputError(
-                f"the data are not those that {where} was trained on: {facts} now, "
-                f"{header.get('facts')} then"
+                f"the data are not those that {where} was trained on: {self._facts} now, "
+                f"{header.facts} then"
             )
         try:
             torch.set_rng_state(tensors["random.cpu"])
             if batches.device.type == "cuda" and "random.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
-            if header.get("iteration") == before > 0:
+            if header.iteration == before > 0:
                 return
             load_state(method, _model_part(tensors), where)
             for name, optimizer in optimizers.items():
                 for i, p in enumerate(owned(optimizer)):
-                    optimizer.state[p] = _optimizer_state(
+                    optimizer.state[p] = optimizer_state(
                         tensors, f"optimizer.{name}.{i}.", p, isinstance(optimizer, Adam)
                     )
             batches.load_state({k: tensors[f"batches.{k}"] for k in batches.state()})
             step = before + batches.step
-            if batches.step < 1 or batches.drawn < 1 or step != header["iteration"]:
-                raise ValueError(f"it says to be of iteration {step}")
+            if batches.step < 1 or batches.drawn < 1 or step != header.iteration:
+                raise ValueError(f"its batches are of iteration {step}")
         except InputError:
             raise
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where} is damaged: {error}") from error
 
-    def _check_owner(self, path: Path, header: Mapping[str, Any]) -> None:
-        theirs, ours = header.get("config"), comparable(self.config)
-        if not isinstance(theirs, dict):
-            raise InputError(f"{path} is no checkpoint")
-        theirs = {present_name(str(k)): v for k, v in theirs.items()}
+    def _check_owner(self, path: Path, header: Header) -> None:
+        """Check that a file is of this configuration and, a checkpoint, of its name's iteration."""
+        if path.parent.name == "checkpoints" and whole_number(path.stem) != header.iteration:
+            raise InputError(
+                f"{path} is the checkpoint of iteration {header.iteration}: it must not be renamed"
+            )
+        ours = comparable(self.config)
+        theirs = {present_name(k): v for k, v in header.config.items()}
         for key in ours.keys() | theirs.keys():
             if theirs.get(key) != ours.get(key):
                 raise InputError(
-                    f"{path} is of another configuration: there {key} is {theirs.get(key)!r}, "
-                    f"in {self.folder}/config.yaml {ours.get(key)!r}"
+                    f"{path} is of another configuration: there {key} is "
+                    f"{shown(theirs.get(key))}, in {self.folder}/config.yaml {shown(ours.get(key))}"
                 )
 
     def begin(self, iteration: int) -> None:
@@ -349,7 +382,7 @@ class Run:
         Raises:
             InputError: the file is missing, damaged, or belongs to another configuration.
         """
-        tensors, header = read_tensors(path)
+        tensors, header = read_tensors(path, Header)
         self._check_owner(path, header)
         return tensors if path == self.model_file else _model_part(tensors)
 
@@ -358,28 +391,6 @@ def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a checkpoint that belong to the model, under the model's names."""
     prefix = "model."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _optimizer_state(
-    tensors: Mapping[str, Tensor], prefix: str, p: nn.Parameter, adam: bool
-) -> dict[str, Tensor]:
-    """An optimiser's state for one parameter, in the parameter's memory layout and device."""
-    state: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        if not key.startswith(prefix):
-            continue
-        if value.shape not in (p.shape, ()) or not value.is_floating_point():
-            raise ValueError(f"{key} has shape {tuple(value.shape)}, dtype {value.dtype}")
-        whole = value.shape == p.shape
-        state[key[len(prefix) :]] = (
-            torch.empty_like(p).copy_(value) if whole else value.to(p.device)
-        )
-    if adam and {"step", "exp_avg", "exp_avg_sq"} - state.keys():
-        raise ValueError(f"{prefix}* is not complete")
-    for name in ("exp_avg", "exp_avg_sq"):
-        if name in state and state[name].shape != p.shape:
-            raise ValueError(f"{prefix}{name} has shape {tuple(state[name].shape)}")
-    return state
 
 
 def _tensorboard(folder: Path, iteration: int) -> Any:
