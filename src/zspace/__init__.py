@@ -6,19 +6,14 @@ images = model.sample(16)
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from zspace.api import load, resume, train
     from zspace.core import Progress
     from zspace.evaluation.evaluate import evaluate
     from zspace.generation.fit import fit_sampler
-
-try:
-    __version__ = version("zspace")
-except PackageNotFoundError:
-    __version__ = "0"
 
 PLACES = {
     "Progress": "zspace.core",
@@ -38,6 +33,13 @@ __all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume
 
 def __getattr__(name: str) -> Any:
     # imported only when used, since PyTorch takes seconds that `zspace --help` need not wait
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("zspace")
+        except PackageNotFoundError:
+            return "0"
     if name in PLACES:
         return getattr(import_module(PLACES[name]), name)
     if name in ROOMS:

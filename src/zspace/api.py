@@ -18,7 +18,7 @@ from zspace.data.given import Data, images_of
 from zspace.data.images import Part
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
-from zspace.errors import InputError
+from zspace.errors import InputError, printable
 from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
@@ -87,11 +87,11 @@ def train(
     given = {name: here[name] for name in options_of(train)} | options
     settings = checked(run_options(recipe), given, f"option of {recipe}")
     images = images_of(data, settings)
-    config = {
-        "recipe": recipe,
-        "data": str(data) if isinstance(data, str | Path) else None,
-        **settings,
-    }
+    source = str(data) if isinstance(data, str | Path) else None
+    config = {"recipe": recipe, "data": source, **settings}
+    for text in config.values():
+        if isinstance(text, str) and printable(text) != text:
+            raise InputError(f"a run can't note {printable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
     return _train(

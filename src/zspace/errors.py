@@ -53,6 +53,15 @@ _SHORT.maxstring = _SHORT.maxother = SHOWN
 _SHORT.maxlevel = 3
 
 
+def printable(text: str) -> str:
+    r"""A text that UTF-8 can write: what it can't, such as a path's odd bytes, is escaped.
+
+    >>> printable("a\udcff")
+    'a\\udcff'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for an unknown name, which suggests the known name that is spelt most alike.
 

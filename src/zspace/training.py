@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from zspace.core import SILENT, Batches, Method, Progress, Terms
 from zspace.errors import InputError
+from zspace.processes import processes
 from zspace.storage.optimizers import owned
 from zspace.storage.run import Run
 
@@ -277,8 +277,9 @@ def make_fabric(
         threads: the number of CPU threads; None leaves PyTorch's choice.
 
     Raises:
-        InputError: there is no such device.
+        InputError: there is no such device, or torchrun's environment variables are wrong.
     """
+    started = processes()
     # imported here, since it takes long, and commands that only read a run do not need it
     from lightning_fabric import Fabric
 
@@ -287,15 +288,14 @@ def make_fabric(
         _keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
-    world, local = (int(os.environ.get(k, 1)) for k in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     fabric = Fabric(
         accelerator=accelerator,
-        devices=local,
-        num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
+        devices=started.local,
+        num_nodes=started.world // started.local,
+        strategy="ddp" if started.world > 1 else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
-    if world > 1:
+    if started.world > 1:
         fabric.launch()
     return fabric
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import zspace
+from tests.conftest import Refused
 from zspace.errors import InputError
 from zspace.evaluation.results import StoredEvaluation
 from zspace.recipes import catalogue
-from zspace.storage.files import read_bytes, read_header, read_json, read_tensors, write_tensors
+from zspace.storage.files import (
+    atomic,
+    read_bytes,
+    read_header,
+    read_json,
+    read_tensors,
+    write_tensors,
+    write_text,
+)
 from zspace.storage.run import Header
 
 
@@ -122,6 +134,65 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b" " * 100)
     with pytest.raises(InputError, match="is larger than"):
         read_bytes(tmp_path / "large", 99)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, signal, sys\n"
+            "from pathlib import Path\n"
+            "from zspace.storage.files import atomic\n"
+            "held = []\n"
+            "for name in ('a.json', 'b.json', 'folder'):\n"
+            "    held.append(atomic(Path(sys.argv[1]) / name))\n"
+            "    partial = held[-1].__enter__()\n"
+            "    partial.mkdir() if name == 'folder' else partial.write_text('half')\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n",
+            tmp_path,
+        ],
+        check=False,
+    )
+    assert killed.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 3
+    with atomic(tmp_path / "b.json") as mine:
+        mine.write_text("mine")
+        write_text(tmp_path / "a.json", "whole")
+        with atomic(tmp_path / "b.json") as other:  # of a process that lives
+            other.write_text("other")
+        assert mine.exists()
+    with atomic(tmp_path / "folder") as partial:
+        partial.mkdir()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json", "folder"]
+    assert (tmp_path / "b.json").read_text() == "mine"
+
+
+def test_paths_that_are_no_utf_8(refused: Refused, runs: dict[str, Path], tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff")
+    shutil.copytree(runs["ae"], odd / "run")
+    words = r"odd\udcff/run"
+    for command in (
+        ["sample", odd / "run", "--sampler=normal", "--n=2", "--out", tmp_path / "x.png"],
+        ["train", "ae", "--iterations=1", "--out", odd / "run2"],
+    ):
+        message = refused(*command)
+        assert words in message
+        assert "is no UTF-8: rename it" in message
+    assert not (odd / "run2").exists()
+    np.save(odd / "x.npy", np.zeros((40, 8, 8), np.uint8))
+    message = refused("train", "ae", "--data", odd / "x.npy", "--out", tmp_path / "run3")
+    assert "is no UTF-8: rename it" in message
+
+
+def test_a_home_folder_that_is_none(
+    refused: Refused, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ZSPACE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv("ZSPACE_CACHE", raising=False)
+        monkeypatch.setenv(name, "~nobody-of-this-name/x")
+        message = refused("evaluate", runs["ae"], "--n=20", "--device=cpu")
+        assert f"the environment variable {name} names ~nobody" in message
 
 
 def test_stored_weights_can_be_read_by_others(runs: dict[str, Path]) -> None:

@@ -14,6 +14,7 @@ import click
 from zspace import __version__
 from zspace.errors import InputError, unknown
 from zspace.options import OTHER_NAMES, Option
+from zspace.processes import processes
 
 if TYPE_CHECKING:
     import torch
@@ -309,18 +310,13 @@ def progress(quiet: bool, start: int = 0) -> Display:
     """The display of progress, which is quiet in all processes but the first."""
     from zspace.display.progress import Display
 
-    return Display(quiet=quiet or rank() > 0, start=start)
+    return Display(quiet=quiet or processes().rank > 0, start=start)
 
 
 def tell(message: object, quiet: bool) -> None:
     """Print on standard output what was done, such as the file that was written."""
     if not quiet:
         click.echo(str(message))
-
-
-def rank() -> int:
-    """The number of this process among those that torchrun started; 0 for a single one."""
-    return int(os.environ.get("RANK", 0))
 
 
 def check_writable(path: Path) -> None:

@@ -55,7 +55,16 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
     if route not in ("root", "fixed-point"):
         raise unknown("route", route, ["root", "fixed-point"])
     check_seed(seed)
-    every = optimal_bandwidths(Normal(dim), samples, trials=trials, route=route, seed=seed)  # type: ignore[arg-type]
+    with progress(quiet) as follow:
+        every = optimal_bandwidths(
+            Normal(dim),
+            samples,
+            trials=trials,
+            route=route,  # type: ignore[arg-type]
+            seed=seed,
+            progress=follow.about("trials"),
+        )
+        least = least_samples(dim, progress=follow.about("the number of samples for h below 1"))
     found = every[~every.isnan()]
     if len(found):
         spread = f" ± {float(found.std()):.4f}" if len(found) > 1 else ""
@@ -66,7 +75,6 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
     if len(found) < trials:
         why = "the fixed point did not settle" if route == "fixed-point" else "no maximum was found"
         click.echo(f"{why} in {trials - len(found)} of {trials} trials")
-    least = least_samples(dim)
     if len(found) and float(found.mean()) < 1:
         left = (1 - float(found.mean()) ** 2) ** 0.5
         click.echo(f"codes matched with it have the standard deviation {left:.3f}")

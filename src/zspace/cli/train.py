@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import QUIET, Commands, cli, click_option, progress, rank
+from zspace.cli.base import QUIET, Commands, cli, click_option, progress
 from zspace.errors import InputError
+from zspace.processes import processes
 
 
 class TrainCommand(Commands):
@@ -112,7 +113,7 @@ def _label(data: str) -> str:
 
 
 def _show_run(run: Path, quiet: bool) -> None:
-    if quiet or rank() > 0:
+    if quiet or processes().rank > 0:
         return
     click.echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
     for picture in sorted(run.glob("*.png")):

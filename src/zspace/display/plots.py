@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,27 @@ def figure(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5, 4)) 
     return fig, fig.subplots(rows, columns, squeeze=False)
 
 
+def entry(name: str) -> str:
+    """A name as an entry of a legend, which leaves out what begins with "_"."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def save_figure(path: Path, fig: Any) -> None:
-    """Write a matplotlib figure to a file, atomically; the same figure gives the same bytes."""
-    with atomic(path) as partial:
+    """Write a matplotlib figure to a file, atomically; the same figure gives the same bytes.
+
+    Names are drawn as they are: a "$" in one begins no formula, and a character that the font lacks
+    is drawn as a box.
+    """
+    from matplotlib.text import Text
+
+    axes = [axis for each in fig.axes for axis in (each.xaxis, each.yaxis)]
+    powers = [
+        label for a in axes if a.get_scale() != "linear" for label in a.get_ticklabels(which="both")
+    ]
+    for text in fig.findobj(Text):
+        text.set_parse_math(text in powers)
+    with atomic(path) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         # no date or version, which would change the bytes
         fig.savefig(partial, dpi=110, metadata={"Software": None})
 

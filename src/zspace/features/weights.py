@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zspace.core import SILENT, Progress
 from zspace.errors import InputError, unknown
-from zspace.storage.cache import cache_folder
+from zspace.storage.cache import cache_folder, home_expanded
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ WEIGHTS: dict[str, Weights] = {
 
 def folders() -> list[Path]:
     """The folders that may hold weights: zspace's cache, then PyTorch's download folder."""
-    hub = os.environ.get("TORCH_HOME") or (
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "torch"
-    )
-    return [cache_folder() / "weights", Path(hub).expanduser() / "hub" / "checkpoints"]
+    name = next((n for n in ("TORCH_HOME", "XDG_CACHE_HOME") if os.environ.get(n)), "")
+    hub = home_expanded(name, os.environ.get(name) or "~/.cache")
+    hub = hub if name == "TORCH_HOME" else hub / "torch"
+    return [cache_folder() / "weights", hub / "hub" / "checkpoints"]
 
 
 def find_weights(name: str) -> tuple[Path, WeightFile] | None:

@@ -125,6 +125,8 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
             raise InputError(f"{held.file} is no sampler {name}")
         if header.model != held.mark:
             return None
+        if header.dim != model.latent_dim:
+            raise InputError(f"{held.file} draws codes of {header.dim} numbers")
         return held.placed(catalogue.load(held.file))
     except InputError as error:
         if held.begun() is not None:  # it can be made again from its fit

@@ -85,7 +85,7 @@ def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence
                 *points[(y == label).numpy()].T,
                 s=2,
                 linewidths=0,
-                label=name,
+                label=plots.entry(name),
                 color=f"C{label % 10}",
             )
         axis.set_title(title, fontsize=9)

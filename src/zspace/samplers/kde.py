@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
-from zspace.core import Density
+from zspace.core import SILENT, Density, Progress
 from zspace.errors import InputError
 from zspace.functional import kernel_entropy, kernel_jsd_slope, kernel_log_density, stream
 from zspace.options import About
@@ -143,6 +143,7 @@ def optimal_bandwidths(
     queries: int | None = None,
     route: Literal["root", "fixed-point"] = "root",
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Tensor:
     """The bandwidths h_opt that maximise `kernel_jsd` between two sets of samples of a target.
 
@@ -156,6 +157,7 @@ def optimal_bandwidths(
         route: "root" finds a root of the derivative by Brent's method, "fixed-point" iterates the
             fixed point, going half of the way in each step.
         seed: the seed of the samples.
+        progress: told the number of trials done.
 
     Returns h_opt (trials,), float64. It is NaN for a trial in which the derivative does not change
     its sign, or the fixed point does not converge.
@@ -173,6 +175,7 @@ def optimal_bandwidths(
     find = _root if route == "root" else _fixed_point
     found: list[float] = []
     for trial in range(trials):
+        progress(trial, trials)
         generator = torch.Generator().manual_seed(stream(seed, 21, dim, samples, trial))
         centres, z, other = (target.sample(k, generator=generator) for k in (samples, n, n))
         found.append(
@@ -206,7 +209,7 @@ def _fixed_point(slope: Callable[[float], tuple[float, float]]) -> float:
     return math.nan
 
 
-def least_samples(dim: int, *, seed: int = 0) -> int | None:
+def least_samples(dim: int, *, seed: int = 0, progress: Progress = SILENT) -> int | None:
     """The least number of samples m for which h_opt of N(0, I) is below 1, to about 10%.
 
     At h_opt = 1 the distribution of GEN's latents would be a point (section 4), which is how the
@@ -215,6 +218,7 @@ def least_samples(dim: int, *, seed: int = 0) -> int | None:
     Args:
         dim: the number of dimensions.
         seed: the seed of the samples.
+        progress: told the numbers of samples that are tried.
 
     Returns m, or None if it is more than `MOST_CENTRES`.
     """
@@ -222,6 +226,7 @@ def least_samples(dim: int, *, seed: int = 0) -> int | None:
     dim = min(dim, 100)
 
     def beyond(m: int) -> bool:
+        progress(m, MOST_CENTRES)
         found = optimal_bandwidths(Normal(dim), m, trials=1, queries=2000, seed=seed)
         return not float(found) < 1
 

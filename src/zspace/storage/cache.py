@@ -18,6 +18,8 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from zspace.errors import InputError
+
 CHUNK = 1 << 26
 """The number of bytes that are hashed at a time."""
 
@@ -26,8 +28,25 @@ def cache_folder() -> Path:
     """The folder of the cache, which need not exist yet."""
     own = os.environ.get("ZSPACE_CACHE")
     if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zspace"
+        return home_expanded("ZSPACE_CACHE", own)
+    return (
+        home_expanded("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "zspace"
+    )
+
+
+def home_expanded(name: str, value: str) -> Path:
+    """The path that an environment variable names, in which "~" is the home folder.
+
+    Raises:
+        InputError: there is no such home folder.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"the environment variable {name} names {value}, which has no home folder: set it to a "
+            "folder"
+        ) from error
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import secrets
 import shutil
+import sys
+import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zspace.errors import InputError, cut
+from zspace.errors import InputError, cut, printable, whole_number
 from zspace.storage.cache import fingerprint, key
 
 T = TypeVar("T")
@@ -41,19 +44,54 @@ LARGEST = 64 << 20
 """The size in bytes up to which a file of text is read."""
 
 
+def temporary(path: Path) -> Path:
+    """A path beside another one, to be written and then moved there; it does not exist yet.
+
+    It names its process: those of the same path whose process on this machine has ended are
+    removed.
+    """
+    # writers choose the format by the suffix, which is therefore kept
+    begin = f".{path.stem[:40]}-{zlib.crc32(platform.node().encode()):08x}-"
+    for left in path.parent.iterdir():
+        process = left.name.removeprefix(begin).split("-")[0]
+        if left.name.startswith(begin) and left.suffix == path.suffix and _ended(process):
+            _remove(left)
+    return path.parent / f"{begin}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
+
+
+def _ended(process: str) -> bool:
+    number = whole_number(process)
+    if number is None or sys.platform == "win32":
+        return False
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # of another user
+        pass
+    return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic(path: Path) -> Generator[Path]:
     """A context that gives a temporary path to write to, which replaces `path` if all goes well.
 
     The temporary path lies in the same folder, which is created if necessary, and has the same
-    suffix. If an error occurs, it is removed, and `path` stays as it was.
+    suffix. If an error occurs, it is removed, and `path` stays as it was. What a process that was
+    killed has left is removed by the next one that writes `path`.
 
     Raises:
         OSError: the file can't be written; the error names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # writers choose the format by the suffix, which is therefore kept
-    partial = path.parent / f".{path.stem[:40]}-{secrets.token_hex(6)}{path.suffix}"
+    partial = temporary(path)
     try:
         try:
             yield partial
@@ -70,16 +108,13 @@ def atomic(path: Path) -> Generator[Path]:
         except OSError as error:  # there is a folder of that name
             raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        _remove(partial)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, atomically."""
+    """Write a text file in UTF-8, atomically; what UTF-8 can't write is escaped."""
     with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(printable(text), encoding="utf-8")
 
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
@@ -164,6 +199,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     Raises:
         InputError: the file can't be written.
     """
+    check_name(path)
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     sealed = {"header": header, "checksum": _checksum(plain, header)}
     with atomic(path) as partial:
@@ -179,11 +215,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
         partial.chmod(0o666 & ~mask)
 
 
+def check_name(path: Path) -> None:
+    """Refuse a path that is no UTF-8, before anything is computed for a file of tensors there."""
+    if printable(str(path)) != str(path):  # the writer takes no other
+        raise InputError(f"the path {printable(str(path))} is no UTF-8: rename it")
+
+
 @contextmanager
 def _open(path: Path) -> Generator[tuple[Any, _Sealed]]:
     """A context that gives an open safetensors file and the header that `write_tensors` wrote."""
     if not path.is_file():
         raise InputError(f"{path} is missing" if not path.exists() else f"{path} is no file")
+    check_name(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = cast(dict[str, str], file.metadata() or {})

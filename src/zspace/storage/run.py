@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -22,11 +21,13 @@ from zspace.storage.config import Facts, comparable, dump_config, read_config
 from zspace.storage.files import (
     Count,
     Plain,
+    check_name,
     decoded,
     load_state,
     read_bytes,
     read_header,
     read_tensors,
+    temporary,
     write_tensors,
     write_text,
 )
@@ -74,10 +75,9 @@ class Run:
         facts: Facts | None = None,
     ) -> None:
         self.folder = Path(folder)
-        path = self.folder / "config.yaml"
         if not self.folder.is_dir():
             raise InputError(f"{folder} is no folder: 'zspace train' makes one (see --out)")
-        if not path.is_file():
+        if not (path := self.folder / "config.yaml").is_file():
             raise InputError(f"{folder} is no run: it has no config.yaml")
         self.config = read_config(path) if config is None else dict(config)
         self._facts = facts
@@ -104,8 +104,8 @@ class Run:
         folder = Path(folder).resolve()
         cls.check_new(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        fresh.chmod(0o755)
+        fresh = temporary(folder)
+        fresh.mkdir()
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, fresh, ignore_errors=True)
             write_text(fresh / "config.yaml", dump_config(config))
@@ -113,7 +113,7 @@ class Run:
             stack.enter_context(locked(fresh))
             if folder.exists():
                 with locked(folder):
-                    old = fresh.with_name(fresh.name + "-old")
+                    old = temporary(folder)
                     folder.rename(old)
                     fresh.rename(folder)
                 shutil.rmtree(old, ignore_errors=True)
@@ -146,6 +146,7 @@ class Run:
             InputError: the folder holds something else, is a run that may not be replaced, or is
                 the current folder or one around it.
         """
+        check_name(folder)
         here = Path.cwd()
         if folder.resolve() in (here, *here.parents):
             raise InputError(f"{folder} is the current folder, or around it: choose another --out")
@@ -180,8 +181,7 @@ class Run:
         Raises:
             InputError: the file can't be read, or does not hold them.
         """
-        facts = read_header(path, Header).facts
-        if facts is None:
+        if (facts := read_header(path, Header).facts) is None:
             raise InputError(f"the weights of {self.folder} do not say what data they are for")
         return facts
 
@@ -218,13 +218,12 @@ class Run:
         """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out."""
         path = self.folder / "log.jsonl"
         lines: list[dict[str, float]] = []
-        if path.exists():
-            for text in read_bytes(path, LOG).splitlines():
-                with suppress(InputError):
-                    line = decoded(text, dict[str, float], path)
-                    iteration = line.get("iteration", -1)
-                    if iteration >= 0 and iteration.is_integer():
-                        lines.append({**line, "iteration": int(iteration)})
+        for text in read_bytes(path, LOG).splitlines() if path.exists() else ():
+            with suppress(InputError):
+                line = decoded(text, dict[str, float], path)
+                iteration = line.get("iteration", -1)
+                if iteration >= 0 and iteration.is_integer():
+                    lines.append({**line, "iteration": int(iteration)})
         return lines
 
     def checkpoint(

@@ -171,7 +171,7 @@ def tune(
         "judge": judge.identity,
     }
     held = Trials.open(
-        storage, existing.folder / "tuning" / "trials.log", f"{name}-{key(settings)}"
+        storage, existing.folder / "tuning" / "trials.log", f"{name}-{key(settings)}", progress.say
     )
     lines: dict[Search, Callable[[int], Line]] = {
         "descent": partial(descent, space, seed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -43,13 +44,16 @@ class Trials:
     seen: set[int] = field(default_factory=set)
 
     @classmethod
-    def open(cls, storage: str | None, file: Path, name: str) -> Trials:
+    def open(
+        cls, storage: str | None, file: Path, name: str, say: Callable[[str], object]
+    ) -> Trials:
         """Open the trials of a search, which are created if they do not exist.
 
         Args:
             storage: the address of a shared storage; None takes the file.
             file: the file.
             name: the name of the search.
+            say: told whether the file had to be mended.
 
         Raises:
             InputError: the storage or the file can't be used.
@@ -63,6 +67,8 @@ class Trials:
 
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _remove_stale(file.with_name(f"{file.name}.lock"))
+                if _cut(file):
+                    say(f"{file} ended within a line, as a kill leaves it: that trial is left out")
                 # its lock is a link to the file, which must not be relative
                 where: Any = optuna.storages.JournalStorage(JournalFileBackend(str(file.resolve())))
             else:
@@ -141,3 +147,16 @@ def _remove_stale(lock: Path) -> None:
     with suppress(FileNotFoundError):
         if time.time() - lock.lstat().st_mtime > STALE:
             lock.unlink()
+
+
+def _cut(file: Path) -> bool:
+    """Cut a file of lines to its last whole line, unless it ends with one or is being written."""
+    if not file.is_file() or os.path.lexists(file.with_name(f"{file.name}.lock")):
+        return False
+    content = file.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole == len(content):
+        return False
+    with file.open("rb+") as opened:
+        opened.truncate(whole)
+    return True

@@ -1,0 +1,43 @@
+"""Figures draw names as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zspace.display import plots
+
+NAMES = ["$", "a$b$c", r"$\frac{", r"\$x$ \alpha", "日本 😀", "_{^", "\x07"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_no_formula(tmp_path: Path, name: str) -> None:
+    plots.save_strips(tmp_path / "x.png", {name: torch.rand(2, 1, 8, 8)})
+    fig, axes = plots.figure(1, 1)
+    axes[0, 0].plot([1, 2], [1, 2], label=plots.entry(name))
+    axes[0, 0].set_xticks([1, 2], [name, "b"])
+    axes[0, 0].legend()
+    plots.save_figure(tmp_path / "y.png", fig)
+
+
+def test_a_name_in_dollars_is_drawn_letter_for_letter(tmp_path: Path) -> None:
+    def drawn(title: str, math: bool) -> np.ndarray:
+        fig, axes = plots.figure(1, 1)
+        axes[0, 0].set_title(title, parse_math=math)
+        plots.save_figure(tmp_path / "x.png", fig)
+        return np.asarray(Image.open(tmp_path / "x.png"))
+
+    assert np.array_equal(drawn("$x$ and $y$", True), drawn("$x$ and $y$", False))
+
+
+def test_powers_on_a_logarithmic_axis_stay_formulas(tmp_path: Path) -> None:
+    fig, axes = plots.figure(1, 1)
+    axes[0, 0].loglog([1, 1e5], [1, 1e5])
+    plots.save_figure(tmp_path / "x.png", fig)
+    labels = axes[0, 0].get_xticklabels()
+    assert any("10^{" in label.get_text() for label in labels)
+    assert all(label.get_parse_math() for label in labels)
