@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import NO_FIGURES
-from zspace.data import DataOptions, Images
+from zspace.data import NAMED, DataOptions, Images
 from zspace.data.given import Data, images_of
 from zspace.data.images import Part
 from zspace.data.sets import read, read_whole
@@ -334,8 +334,8 @@ def data_for(
 
     Args:
         run: the run.
-        data: other data than the run's own, which are converted to the model's shape; None takes
-            the run's.
+        data: other data than the run's own, which are converted to the model's shape, and from the
+            run's range of values; None takes the run's.
         data_dir: the folder that holds the files of a named set; None takes the run's.
         part: "train", "validation" or "test", or "all" for every sample in the data's own order.
 
@@ -346,7 +346,11 @@ def data_for(
     config = _checked_config(existing.config, existing)
     facts, options = existing.facts, DataOptions.of(config)
     if data is not None:
-        options = DataOptions(data_dir, crop=options.crop if data == "celeba" else "128")
+        options = DataOptions(
+            data_dir,
+            value_range=None if data in NAMED else options.value_range,
+            crop=options.crop if data == "celeba" else "128",
+        )
         if facts.is_image:
             channels: Any = facts.shape[0]
             options = replace(options, channels=channels, image_size=_square(facts))

@@ -8,8 +8,26 @@ import reprlib
 from collections.abc import Iterable
 
 
+def visible(text: str) -> str:
+    r"""A text in which escapes stand for all characters that can't be printed or encoded.
+
+    Such are control characters, and the bytes of file names that are no UTF-8.
+
+    >>> visible("caf\udce9\n") == r"caf\udce9\n"
+    True
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class InputError(ValueError):
-    """Bad input. The message says what was expected, what was given, and what to do."""
+    """Bad input. The message says what was expected, what was given, and what to do.
+
+    Args:
+        message: the message, which becomes one line that can be printed.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(" ".join(message.split())))
 
 
 def whole_number(text: str) -> int | None:

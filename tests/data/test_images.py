@@ -77,8 +77,8 @@ def test_the_share_of_validation_images() -> None:
         ({"validation": 0.6}, "at most 0.5"),
         ({"classes": "1,eleven"}, "unknown class 'eleven'"),
         ({"classes": "1,1"}, "names a class twice"),
-        ({"train_size": 5000}, "has 1295 training images"),
-        ({"train_per_class": 500}, "class 0 of digits has"),
+        ({"train_size": 5000}, r"1295 training images \(143 others are for validation, 359 for"),
+        ({"train_per_class": 500}, "class 0 of digits has .* images, without those of the other"),
         ({"crop": "140"}, "belong to --data celeba"),
         ({"label_attribute": "Male"}, "belong to --data celeba"),
     ],
@@ -92,6 +92,17 @@ def test_classes_need_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", random_images(60, 8, 8))
     with pytest.raises(InputError, match="has no labels"):
         load(str(tmp_path / "x.npy"), classes="1")
+
+
+def test_too_few_images_are_counted_as_they_were_given(tmp_path: Path) -> None:
+    for n, message in (
+        (4, "has 4 training images: too few to split a test part off"),
+        (5, r"has 5 training images, 4 without its test part: .* \(--validation 0 does without"),
+    ):
+        np.save(tmp_path / "x.npy", random_images(n, 8, 8))
+        with pytest.raises(InputError, match=message):
+            load(str(tmp_path / "x.npy"))
+    assert len(load(str(tmp_path / "x.npy"), validation=0).train) == 4
 
 
 def test_vectors_have_no_image_size() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from tests.conftest import random_images, write_idx
+from tests.conftest import Refused, random_images, write_idx
 from zspace.data import load, load_whole
 from zspace.data.idx import idx_set
 from zspace.errors import InputError
@@ -63,6 +64,38 @@ def test_missing_folder_and_files(tmp_path: Path) -> None:
         load("mnist", tmp_path)
     with pytest.raises(InputError, match="has no file train-labels-idx1-ubyte"):
         idx_set(tmp_path, None, "a")
+
+
+@pytest.mark.parametrize("data", ["", " ", "{a},", ",{a}", "{a},,{a}", "{a}, ,{a}", "hf:", "hf: "])
+def test_an_empty_name_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    for folder in (tmp_path, tmp_path / "a"):
+        for i, image in enumerate(random_images(20, 4, 4)):
+            Image.fromarray(image).save(folder / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="--data must be a name, or folders with commas"):
+        load(data.format(a="a"))
+
+
+def test_the_current_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        for i, image in enumerate(random_images(20, 4, 4)):
+            Image.fromarray(image).save(folder / f"{i}.png")
+    monkeypatch.chdir(tmp_path / "here")
+    assert load(".,../there").classes == ("here", "there")
+
+
+def test_an_empty_data_dir_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for data in ("mnist", "digits"):
+        line = refused("train", "ae", f"--data={data}", "--data-dir=", "--out=run")
+        assert "--data-dir must be a folder, not an empty text" in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_set_names_the_nearest() -> None:

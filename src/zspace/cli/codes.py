@@ -203,6 +203,7 @@ def imagine(
 
     from zspace.core import Variational
     from zspace.data.folder import read_pictures
+    from zspace.data.levels import Levels
     from zspace.display import plots
     from zspace.functional import as_float
     from zspace.storage.run import Run
@@ -222,11 +223,13 @@ def imagine(
             f"the model of {run} has no posterior q(z | x) to draw codes from ('zspace "
             "reconstruct' decodes its codes)"
         )
-    shape = Run(run).facts.shape
+    existing = Run(run)
+    shape = existing.facts.shape
     if len(shape) != 3:
         raise InputError(f"{run} was trained on vectors: there are no images to imagine")
+    levels = Levels.of(existing.config.get("value_range"))
     stored = (
-        read_pictures([*images, *files], shape)
+        read_pictures([*images, *files], shape, levels)
         if images
         else _test_images(run, n, 8, data, data_dir)
     )

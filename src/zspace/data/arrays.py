@@ -1,17 +1,18 @@
-"""A reader of `.npy` and `.npz` files."""
+"""A reader of images, vectors and codes in `.npy` and `.npz` files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zspace.data.conversion import from_arrays, to_float32
-from zspace.data.images import IN_MEMORY, Part, Raw
+from zspace.data.conversion import Levels, from_arrays, to_float32
+from zspace.data.files import class_names, some
+from zspace.data.images import MOST_CLASSES, Part, Raw
+from zspace.data.npy import read_numpy
 from zspace.errors import InputError
 
 IMAGES = ("images", "x", "X", "data", "arr_0")
@@ -23,7 +24,7 @@ SUFFIX = {
 }
 
 
-def read_array_file(path: Path) -> Raw:
+def read_array_file(path: Path, levels: Levels | None = None) -> Raw:
     """The images or vectors of a NumPy file, and their labels if it has any.
 
     A .npy file holds the samples; if it is larger than `IN_MEMORY`, it is memory-mapped. A .npz
@@ -33,33 +34,31 @@ def read_array_file(path: Path) -> Raw:
 
     Args:
         path: a .npy or .npz file with arrays as `from_arrays` takes them.
+        levels: what `from_arrays` takes.
 
     Raises:
-        InputError: the file is empty, truncated, no NumPy file, or holds Python objects or no
-            array of one of these names; the parts differ in shape.
+        InputError: the file is empty, truncated, no NumPy file, unpacks to more than `read_numpy`
+            allows, or holds Python objects or no array of one of these names; the parts differ in
+            shape, or `classes` are no names of the labels.
     """
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
-    try:
-        if path.suffix == ".npy":
-            mode: Any = "c" if path.stat().st_size > IN_MEMORY else None
-            return _raw({"images": np.load(path, mode, allow_pickle=False)}, path)
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            known = {n + e for n in (*IMAGES, *LABELS) for es in SUFFIX.values() for e in es}
-            names = [n for n in file.files if n in known | {"classes"}]
-            if not names:
-                raise InputError(
-                    f"{path} holds {', '.join(file.files) or 'nothing'}: expected an array named "
-                    "images (and one named labels)"
-                )
-            return _raw({name: np.asarray(file[name]) for name in names}, path)
-    except InputError:
-        raise
-    except Exception as error:  # NumPy raises errors of many kinds for damaged files
-        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
+    known = {n + e for n in (*IMAGES, *LABELS) for es in SUFFIX.values() for e in es} | {"classes"}
+
+    def choose(names: list[str]) -> list[str]:
+        chosen = [name for name in names if name in known]
+        if not chosen:
+            raise _no_images(path, names)
+        return chosen
+
+    return _raw(read_numpy(path, choose), path, levels)
 
 
-def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path) -> Raw:
+def _no_images(path: Path, names: list[str]) -> InputError:
+    return InputError(
+        f"{path} holds {some(names)}: expected an array named images (and one named labels)"
+    )
+
+
+def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path, levels: Levels | None) -> Raw:
     parts: dict[str, Part] = {}
     for part, endings in SUFFIX.items():
         x, y = (
@@ -67,20 +66,23 @@ def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path) -> Raw:
             for names in (IMAGES, LABELS)
         )
         if x is not None:
-            parts[part] = from_arrays(x, y, f"{path} ({part})" if len(arrays) > 2 else str(path))
+            what = f"{path} ({part})" if len(arrays) > 2 else str(path)
+            parts[part] = from_arrays(x, y, what, levels)
     if "train" not in parts:
-        raise InputError(
-            f"{path} holds {', '.join(arrays) or 'nothing'}: expected an array named images "
-            "(and one named labels)"
-        )
+        raise _no_images(path, [*arrays])
     shapes = {part: tuple(p.x.shape[1:]) for part, p in parts.items()}
     if len(set(shapes.values())) > 1:
         raise InputError(f"the parts of {path} differ in shape: {shapes}")
-    names = arrays.get("classes")
     count = max((int(p.y.max()) + 1 for p in parts.values() if p.y is not None), default=0)
-    if names is not None and names.ndim == 1 and names.dtype.kind == "U" and len(names) >= count:
-        return Raw(parts, tuple(str(n) for n in names) if count else ())
-    return Raw(parts, tuple(str(i) for i in range(count)))
+    names = arrays.get("classes")
+    if names is None or not count:
+        return Raw(parts, tuple(str(i) for i in range(count)))
+    if names.ndim != 1 or names.dtype.kind != "U" or not count <= len(names) <= MOST_CLASSES:
+        raise InputError(
+            f"the classes of {path} have dtype {names.dtype} and shape {names.shape}: expected "
+            f"texts, a name for each label up to {count - 1}"
+        )
+    return Raw(parts, class_names([str(n) for n in names], str(path)))
 
 
 def read_codes(path: str | Path, dim: int) -> Tensor:
@@ -94,28 +96,19 @@ def read_codes(path: str | Path, dim: int) -> Tensor:
         InputError: the file is missing, truncated, or holds no such array.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} is missing")
-    try:
-        with path.open("rb") as content:
-            loaded = np.load(content, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                names = loaded.files
-                if "codes" not in names and len(names) != 1:
-                    held = ", ".join(names)
-                    raise InputError(f"{path} holds {held}: expected an array named codes")
-                loaded = loaded["codes" if "codes" in names else names[0]]
-    except InputError:
-        raise
-    except Exception as error:  # NumPy raises errors of many kinds for damaged files
-        raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
+
+    def choose(names: list[str]) -> list[str]:
+        if "codes" in names:
+            return ["codes"]
+        if len(names) != 1:
+            raise InputError(f"{path} holds {some(names)}: expected an array named codes")
+        return names
+
+    (loaded,) = read_numpy(path, choose).values()
     if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
         raise InputError(
             f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
         )
     if loaded.shape[1] != dim:
         raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
-    if not np.isfinite(loaded).all():
-        raise InputError(f"{path} holds NaN or infinite numbers")
-    codes = to_float32(loaded, str(path))
-    return torch.from_numpy(codes)
+    return torch.from_numpy(to_float32(loaded, str(path)))

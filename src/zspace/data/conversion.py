@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
+from zspace.data.levels import AT_ONCE, Levels
 from zspace.errors import InputError
 
 
@@ -20,10 +21,9 @@ def fit_picture(
     channels: int,
     size: int | None,
     box: tuple[float, float, float, float] | None = None,
+    levels: Levels | None = None,
 ) -> npt.NDArray[np.uint8]:
     """A Pillow image as a uint8 array (C, H, W).
-
-    16-bit grey values keep their upper 8 bits.
 
     Args:
         picture: the image.
@@ -31,18 +31,19 @@ def fit_picture(
         size: the height and width to scale to, by bicubic interpolation; None keeps the image's
             own size.
         box: the part (left, upper, right, lower) to scale; None takes the centred square.
+        levels: the conversion of the values; None keeps 8 bits, or the upper 8 of 16 bits.
 
     Raises:
-        InputError: the pixels are floats, or need more than 16 bits.
+        InputError: there are values that `levels` does not take. The message goes on from the
+            image's name.
     """
-    if picture.mode.startswith("I"):
-        deep = np.asarray(picture).astype(np.int64)
-        if deep.min() < 0 or deep.max() > 65535:
-            raise InputError("has grey values outside of 16 bits")
-        picture = Image.fromarray((deep >> 8).astype(np.uint8))
-    elif picture.mode == "F":
-        raise InputError("has floating-point values; give 8 or 16 bits for each pixel")
+    levels = levels or Levels()
+    deep = picture.mode[0] in "IF"
+    if deep:
+        picture = Image.fromarray(levels.of_deep(np.asarray(picture)))
     picture = picture.convert("L" if channels == 1 else "RGB")
+    if levels.given is not None and not deep:
+        picture = Image.fromarray(levels.of_array(np.asarray(picture), "the image"))
     if size is not None:
         width, height = picture.size
         if box is None:
@@ -88,7 +89,10 @@ def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:
 
 
 def from_arrays(
-    x: npt.NDArray[Any], y: npt.NDArray[Any] | None = None, what: str = "the data"
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any] | None = None,
+    what: str = "the data",
+    levels: Levels | None = None,
 ) -> Part:
     """A part made from arrays, which are checked and converted.
 
@@ -97,10 +101,12 @@ def from_arrays(
             or floats in [0, 1] (stored as the nearest of 256 levels); or vectors (N, D).
         y: labels (N,) or (N, 1), whole numbers from 0 to 99,999, or None.
         what: the name of the data in error messages.
+        levels: the conversion of images with other values; None allows only those above.
 
     Raises:
         InputError: shapes, types or values other than these, NaN or infinite values.
     """
+    levels = levels or Levels()
     if x.dtype.kind not in "uifb":
         raise InputError(f"{what} has dtype {x.dtype}: expected numbers")
     if x.ndim not in (2, 3, 4) or x.size == 0:
@@ -108,10 +114,10 @@ def from_arrays(
             f"{what} has shape {x.shape}: expected images (N, H, W), (N, H, W, C) or "
             "(N, C, H, W), or vectors (N, D), and at least one"
         )
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise InputError(f"{what} holds NaN or infinite numbers")
     labels = None if y is None else _labels(y, len(x), what)
     if x.ndim == 2:
+        if levels.given is not None:
+            raise InputError(f"{what} holds vectors: leave out --value-range, which is for images")
         return Part(torch.from_numpy(to_float32(x, what)), labels)
     if x.ndim == 3:
         x = x[:, None]
@@ -119,25 +125,11 @@ def from_arrays(
         x = x.transpose(0, 3, 1, 2)
     if x.shape[1] not in (1, 3):
         raise InputError(f"{what} has {x.shape[1]} channels: expected 1 or 3")
-    low, high = float(x.min()), float(x.max())
-    top = 1 if x.dtype.kind in "fb" else 255
-    if low < 0 or high > top:
-        kind = "floating-point images lie in [0, 1]" if top == 1 else "images lie in 0..255"
-        raise InputError(f"{what} ranges over [{low:g}, {high:g}]: {kind}")
-    if top == 1:
-        out = allocate(x.shape)
-        for i in range(0, len(x), 4096):
-            out[i : i + 4096] = np.rint(x[i : i + 4096].astype(np.float32) * 255)
-        x = out
-    elif x.dtype != np.uint8:
-        x = x.astype(np.uint8)
-    if not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x)
-    return Part(torch.from_numpy(x), labels)
+    return Part(torch.from_numpy(levels.of_array(x, what)), labels)
 
 
 def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:
-    """An array in single precision.
+    """An array of vectors (N, D) in single precision.
 
     Args:
         x: an array of numbers.
@@ -146,10 +138,16 @@ def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:
     Raises:
         InputError: a number is too large for single precision, NaN or infinite.
     """
-    with np.errstate(over="ignore"):
-        single = x.astype(np.float32)
-    if not np.isfinite(single).all():
-        raise InputError(f"{what} holds numbers beyond single precision")
+    single = allocate(x.shape, np.float32)
+    rows = max(1, AT_ONCE // x.shape[1])
+    for i in range(0, len(x), rows):
+        block = x[i : i + rows]
+        with np.errstate(over="ignore"):
+            single[i : i + rows] = block
+        if not np.isfinite(single[i : i + rows]).all():
+            finite = bool(np.isfinite(block).all())
+            kind = "numbers beyond single precision" if finite else "NaN or infinite numbers"
+            raise InputError(f"{what} holds {kind}")
     return single
 
 

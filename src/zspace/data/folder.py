@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from zspace.data.conversion import fit_picture
+from zspace.data.files import class_names, kind_of, listed, opened, some, whole
 from zspace.data.images import Part, Raw, allocate
+from zspace.data.levels import Levels
+from zspace.data.pictures import FORMAT_NAMES, FORMATS, image_in, pixels_of, shape_of
 from zspace.errors import InputError, unknown
+
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+"""The suffixes by which image files are recognised."""
+LONGEST_TABLE = 1 << 28
+"""The size in bytes of one of CelebA's tables, at most; the largest has 26 million."""
 
 PART_NAMES = {
     "train": "train",
@@ -30,88 +35,113 @@ CROPS: dict[str, tuple[float, float, float, float] | None] = {
 """The crops of CelebA by name: (left, upper, right, lower) in an aligned image of 178x218."""
 
 
-def read_folder(folder: Path, size: int | None = None, channels: int | None = None) -> Raw:
+def read_folder(
+    folder: Path, size: int | None = None, channels: int | None = None, levels: Levels | None = None
+) -> Raw:
     """The images of a folder, which is flat or has a sub-folder for each class.
 
-    Such folders may also lie in the sub-folders train/, validation/ (or valid/, val/) and test/.
+    Such folders may also lie in the sub-folders train/, validation/ (or valid/, val/) and test/. Of
+    a file with several images (GIF, TIFF) the first one is read; images are turned upright as their
+    EXIF data say. A note tells of files of other formats, and of folders without images.
 
     Args:
         folder: the folder.
         size: the height and width to scale the images to; None keeps the files' own size, which
             must be the same for all.
         channels: 1 or 3; None takes 1 if every file is grey, else 3.
+        levels: the conversion of the values; None keeps 8 bits, or the upper 8 of 16 bits.
 
     Raises:
         InputError: there are no images, a file is broken, sizes differ, or folders and images are
             mixed in another way.
     """
-    below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    below = _folders(folder)
     if below and all(p.name in PART_NAMES for p in below):
-        groups = {PART_NAMES[p.name]: _labelled(p) for p in below}
-        if len(groups) < len(below) or "train" not in groups:
+        found = {PART_NAMES[p.name]: _labelled(p) for p in below}
+        if len(found) < len(below) or "train" not in found:
             names = ", ".join(p.name for p in below)
             raise InputError(f"{folder} holds {names}: expected train, and test or validation once")
     else:
-        groups = {"train": _labelled(folder)}
-    names = sorted({c for _, c in (f for files in groups.values() for f in files) if c})
+        found = {"train": _labelled(folder)}
+    groups = {part: files for part, (files, _) in found.items()}
+    left_out = [path for _, paths in found.values() for path in paths]
+    names = sorted({c for files in groups.values() for _, c in files if c})
     every = [path for files in groups.values() for path, _ in files]
     if not every:
-        raise InputError(f"{folder} holds no images (formats: those that Pillow reads)")
+        raise _no_images(folder, left_out)
     if names and any(not c for files in groups.values() for _, c in files):
         raise InputError(f"the parts of {folder} must all be flat or all have a folder per class")
     shape = _common_shape(every, size, channels)
+    numbers = {name: i for i, name in enumerate(names)}
+    classes = class_names(names, str(folder))
     parts: dict[str, Part] = {}
     for part, files in groups.items():
-        x = _decode([path for path, _ in files], shape, size)
-        y = torch.tensor([names.index(c) for _, c in files]) if names and files else None
+        x = _decode([path for path, _ in files], shape, size, levels or Levels())
+        y = torch.tensor([numbers[c] for _, c in files]) if names and files else None
         parts[part] = Part(x, y)
-    return Raw(parts, tuple(names))
+    return Raw(parts, classes, _left_out(folder, left_out))
 
 
-def read_folders(folders: Sequence[Path], size: int | None, channels: int | None) -> Raw:
+def read_folders(
+    folders: Sequence[Path], size: int | None, channels: int | None, levels: Levels | None = None
+) -> Raw:
     """The images of several flat folders, each of which is a class of the folder's name.
 
     Args:
         folders: the folders, with different names.
-        size, channels: what `read_folder` takes.
+        size, channels, levels: what `read_folder` takes.
 
     Raises:
         InputError: a folder holds no images, two have the same name, or a file can't be read.
     """
-    files = [(p, f.name) for f in folders for p in _images(f)]
-    for f in folders:
-        if not any(name == f.name for _, name in files):
-            raise InputError(f"{f} holds no images")
-    names = [f.name for f in folders]
-    if len(set(names)) < len(names):
-        raise InputError(f"the folders of two classes have one name: {', '.join(names)}")
-    shape = _common_shape([p for p, _ in files], size, channels)
-    x = _decode([p for p, _ in files], shape, size)
-    y = torch.tensor([names.index(n) for _, n in files])
-    return Raw({"train": Part(x, y)}, tuple(names))
+    files: list[Path] = []
+    labels: list[int] = []
+    notes: list[str] = []
+    for label, folder in enumerate(folders):
+        own, left_out = _images(folder)
+        left_out += _folders(folder)
+        if not own:
+            raise _no_images(folder, left_out)
+        files += own
+        labels += [label] * len(own)
+        notes += _left_out(folder, left_out)
+    # the absolute path names the folders . and .. as well
+    names = [os.path.basename(os.path.abspath(f)) or str(f) for f in folders]
+    classes = class_names(names, ",".join(map(str, folders)))
+    shape = _common_shape(files, size, channels)
+    x = _decode(files, shape, size, levels or Levels())
+    return Raw({"train": Part(x, torch.tensor(labels))}, classes, tuple(notes))
 
 
-def read_pictures(files: Sequence[Path], shape: tuple[int, ...]) -> torch.Tensor:
+def read_pictures(
+    files: Sequence[Path], shape: tuple[int, ...], levels: Levels | None = None
+) -> torch.Tensor:
     """Image files as a uint8 tensor (N, C, H, W) of a given shape (C, H, W).
 
     If the shape is square, the centred square of each image is scaled to it; otherwise the images
     must have that size.
 
+    Args:
+        files: the files.
+        shape: the shape of an image.
+        levels: what `read_folder` takes.
+
     Raises:
         InputError: a file is missing, broken, or has another size.
     """
     for path in files:
-        if not path.is_file():
-            raise InputError(f"{path} is {'no file' if path.exists() else 'missing'}")
+        if kind_of(path) != "file":
+            raise InputError(f"{path} is {'no file' if kind_of(path) else 'missing'}")
     channels, height, width = shape
+    levels = levels or Levels()
     if height == width:
-        return _decode(files, (channels, height, width), height)
+        return _decode(files, (channels, height, width), height, levels)
     own = _common_shape(files, None, channels)
     if own != shape:
         raise InputError(
             f"{files[0]} has {own[2]}x{own[1]} pixels, the model is for {width}x{height}"
         )
-    return _decode(files, own, None)
+    return _decode(files, own, None, levels)
 
 
 def celeba(
@@ -135,11 +165,17 @@ def celeba(
         InputError: a file is missing or can't be read, or there is no such attribute.
     """
     pictures = folder / "img_align_celeba"
-    if not pictures.is_dir():
+    if kind_of(pictures) != "folder":
         raise InputError(f"{folder} has no folder img_align_celeba")
-    split = _rows(folder / "list_eval_partition.txt", 0, 2)
+    _, split = _rows(folder / "list_eval_partition.txt", 0, 2)
+    strange = [n for n, row in split.items() if row[0] not in ("0", "1", "2")]
+    if strange:
+        raise InputError(
+            f"{folder}/list_eval_partition.txt puts {strange[0]} into part {split[strange[0]][0]}: "
+            "expected 0, 1 or 2"
+        )
     files = {name: pictures / name for name in split}
-    there = {p.name for p in pictures.iterdir()}
+    there = {p.name for p in listed(pictures)}
     missing = [name for name in files if name not in there]
     if missing:
         raise InputError(f"{pictures} has no {missing[0]} ({len(missing)} of {len(files)} missing)")
@@ -147,60 +183,91 @@ def celeba(
     classes: tuple[str, ...] = ()
     if attribute is not None:
         path = folder / "list_attr_celeba.txt"
-        rows = _rows(path, 2, None)
-        names = path.read_text(encoding="utf-8").splitlines()[1].split()
+        head, rows = _rows(path, 2, None)
+        names = head[1].split()
         if attribute not in names:
             raise unknown("attribute", attribute, names)
         column = names.index(attribute)
         for name in files:
             if len(rows.get(name, ())) != len(names):
                 raise InputError(f"{path} has no line of {len(names)} attributes for {name}")
+            if rows[name][column] not in ("1", "-1"):
+                raise InputError(f"{path} has neither 1 nor -1 as the {attribute} of {name}")
             labels[name] = int(rows[name][column] == "1")
         classes = f"no {attribute}", attribute
     shape = channels or 3, size or 64, size or 64
     parts: dict[str, Part] = {}
     for part, number in (("train", "0"), ("validation", "1"), ("test", "2")):
         own = [name for name, row in split.items() if row[0] == number]
-        x = _decode([files[n] for n in own], shape, shape[1], CROPS[crop], (178, 218))
+        where = CROPS[crop], (178, 218)
+        x = _decode([files[n] for n in own], shape, shape[1], Levels(), *where)
         parts[part] = Part(x, torch.tensor([labels[n] for n in own]) if labels else None)
     return Raw(parts, classes)
 
 
-def _rows(path: Path, skip: int, fields: int | None) -> dict[str, list[str]]:
-    """The fields of each line of one of CelebA's tables, by the first field."""
-    if not path.is_file():
+def _rows(path: Path, skip: int, fields: int | None) -> tuple[list[str], dict[str, list[str]]]:
+    """The first lines of one of CelebA's tables, and the fields of each other by the first."""
+    if kind_of(path) != "file":
         raise InputError(f"{path.parent} has no file {path.name}")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()[skip:]
+        lines = whole(path, LONGEST_TABLE, "CelebA's tables").decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text file") from error
-    rows = [line.split() for line in lines if line.strip()]
+    rows = [line.split() for line in lines[skip:] if line.strip()]
     for number, row in enumerate(rows, skip + 1):
         if len(row) < 2 or (fields is not None and len(row) != fields):
             raise InputError(f"{path}, line {number}: not a file name and its values")
     if not rows:
         raise InputError(f"{path} is empty")
-    return {row[0]: row[1:] for row in rows}
+    return lines[:skip], {row[0]: row[1:] for row in rows}
 
 
-def _images(folder: Path) -> list[Path]:
-    """The image files of a folder, recognised by their suffixes and sorted."""
-    known = Image.registered_extensions()
-    files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    return sorted(p for p in files if p.suffix.lower() in known)
+def _folders(folder: Path) -> list[Path]:
+    return [p for p in listed(folder) if p.is_dir()]
 
 
-def _labelled(folder: Path) -> list[tuple[Path, str]]:
-    """The image files of a folder with the names of their classes, "" if the folder is flat."""
-    below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    flat = _images(folder)
-    nested = [(p, sub.name) for sub in below for p in _images(sub)]
+def _images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The image files of a folder, recognised by their suffixes, and its other files, sorted."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in listed(folder):
+        if path.suffix.lower() not in SUFFIXES:
+            if not path.is_dir():
+                others.append(path)
+        elif kind_of(path) == "file":
+            images.append(path)
+        elif path.is_symlink():
+            raise InputError(f"{path} is a link to a file that is missing")
+    return images, others
+
+
+def _labelled(folder: Path) -> tuple[list[tuple[Path, str]], list[Path]]:
+    """The images of a folder with their classes ("" if it is flat), and what is left out."""
+    flat, left_out = _images(folder)
+    files = [(path, "") for path in flat]
+    nested: list[tuple[Path, str]] = []
+    for sub in _folders(folder):
+        own, others = _images(sub)
+        nested += [(path, sub.name) for path in own]
+        left_out += [*others, *_folders(sub)] if own else [sub]
     if flat and nested:
         raise InputError(
             f"{folder} holds images beside folders of images: expected a flat folder or one "
             "sub-folder per class"
         )
-    return nested or [(p, "") for p in flat]
+    return nested or files, left_out
+
+
+def _no_images(folder: Path, left_out: Sequence[Path]) -> InputError:
+    found = f"; it holds {some([p.name for p in left_out])}" if left_out else ""
+    return InputError(f"{folder} holds no images (formats: {FORMAT_NAMES}){found}")
+
+
+def _left_out(folder: Path, paths: Sequence[Path]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    names = some([str(p.relative_to(folder)) for p in paths])
+    return (f"{folder}: left out, since they are or hold no images ({FORMAT_NAMES}): {names}",)
 
 
 def _common_shape(
@@ -209,34 +276,25 @@ def _common_shape(
     first: tuple[Path, tuple[int, int]] | None = None
     grey = True
     for path in files:
-        with _open(path) as picture:
-            mode, shape = picture.mode, picture.size
-        grey = grey and mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+        with opened(path) as file, image_in(file, str(path)) as picture:
+            own, *shape = shape_of(picture, str(path))
+        grey = grey and own == 1
         if first is None:
-            first = path, shape
-        elif size is None and shape != first[1]:
+            first = path, (shape[0], shape[1])
+        elif size is None and (shape[0], shape[1]) != first[1]:
             raise InputError(
-                f"images of unequal size: {first[0]} is {first[1][0]}x{first[1][1]}, {path} is "
-                f"{shape[0]}x{shape[1]} (--image-size N makes them N by N)"
+                f"images of unequal size: {first[0]} is {first[1][1]}x{first[1][0]}, {path} is "
+                f"{shape[1]}x{shape[0]} (--image-size N makes them N by N)"
             )
     assert first is not None
-    return channels or (1 if grey else 3), size or first[1][1], size or first[1][0]
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # the user chose these images: Pillow only refuses those of twice its limit
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
-    except Exception as error:  # Pillow's plugins raise errors of many kinds for damaged files
-        raise InputError(f"{path} is broken or no image ({error})") from error
+    return channels or (1 if grey else 3), size or first[1][0], size or first[1][1]
 
 
 def _decode(
     files: Sequence[Path],
     shape: tuple[int, int, int],
     size: int | None,
+    levels: Levels,
     box: tuple[float, float, float, float] | None = None,
     box_of: tuple[int, int] | None = None,
 ) -> torch.Tensor:
@@ -247,19 +305,6 @@ def _decode(
     """
     out = allocate((len(files), *shape))
     for i, path in enumerate(files):
-        with _open(path) as picture:
-            own = box
-            if box_of is not None:
-                across, down = picture.width / box_of[0], picture.height / box_of[1]
-                left, top, right, bottom = box or (0, 0, *box_of)
-                own = left * across, top * down, right * across, bottom * down
-            try:
-                array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = fit_picture(
-                    picture, shape[0], size, own
-                )
-            except InputError as error:
-                raise InputError(f"{path} {error}") from error
-            except Exception as error:
-                raise InputError(f"{path} is broken or truncated ({error})") from error
-        out[i] = array
+        with opened(path) as file, image_in(file, str(path)) as picture:
+            out[i] = pixels_of(picture, str(path), shape[0], size, levels, box, box_of)
     return torch.from_numpy(out)

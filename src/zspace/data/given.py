@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zspace.data.conversion import from_arrays, refit
 from zspace.data.images import Images, Raw, select, split
+from zspace.data.levels import Levels
 from zspace.data.sets import DataOptions, read
 from zspace.errors import InputError
 
@@ -37,7 +38,9 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
         array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"the data are no array of numbers ({error})") from error
-    raw = Raw({"train": from_arrays(array)})
+    levels = Levels.of(settings.get("value_range"))
+    part = from_arrays(array, levels=levels)
+    raw = Raw({"train": part}, notes=levels.notes())
     raw = refit(raw, settings["image_size"], settings["channels"])
     images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import torch
 
-from zspace.data.conversion import fit_picture
-from zspace.data.images import Part, Raw, allocate
+from zspace.data.files import class_names, opened
+from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
+from zspace.data.levels import Levels
+from zspace.data.pictures import image_in, pixels_of, shape_of
 from zspace.errors import InputError
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
 
 
-def read_hub(name: str, size: int | None = None, channels: int | None = None) -> Raw:
+def read_hub(
+    name: str, size: int | None = None, channels: int | None = None, levels: Levels | None = None
+) -> Raw:
     """A data set of the Hugging Face hub, read by the `datasets` library.
 
     The first column of images is read, and the first of class labels (or else of whole numbers
-    named label, labels or y). No code of a data set is executed: the library no longer does that.
+    named label, labels or y). No code of a data set is executed: the library no longer does that,
+    and the images' files are decoded as those of a folder are.
 
     Args:
         name: the set's name on the hub, or a folder of parquet files.
         size: the height and width to scale the images to; None keeps their own size, which must be
             the same for all.
         channels: 1 or 3; None takes 1 if the first image is grey, else 3.
+        levels: the conversion of the values; None keeps 8 bits, or the upper 8 of 16 bits.
 
     Raises:
         InputError: the library is not installed, the set can't be loaded, or has no images.
@@ -50,9 +58,10 @@ def read_hub(name: str, size: int | None = None, channels: int | None = None) ->
             raise InputError(f"hf:{name} has no column of images (columns: {', '.join(features)})")
         label = _label_column(features, datasets)
         names = getattr(features[label], "names", None) if label else None
-        parts[part] = _part(split, column, label, size, channels, name)
+        plain = split.cast_column(column, datasets.Image(decode=False))
+        parts[part] = _part(plain, column, label, size, channels, levels or Levels(), name)
         if names:
-            classes = tuple(str(n) for n in names)
+            classes = class_names([str(n) for n in names], f"hf:{name}")
     labels = [p.y for p in parts.values() if p.y is not None]
     if labels and not classes:
         classes = tuple(str(i) for i in range(max(int(y.max()) for y in labels) + 1))
@@ -70,21 +79,45 @@ def _label_column(features: Any, datasets: Any) -> str | None:
 
 
 def _part(
-    split: Any, column: str, label: str | None, size: int | None, channels: int | None, name: str
+    split: Any,
+    column: str,
+    label: str | None,
+    size: int | None,
+    channels: int | None,
+    levels: Levels,
+    name: str,
 ) -> Part:
-    first = split[0][column]
-    channels = channels or (1 if first.mode in ("1", "L", "LA") else 3)
-    shape = channels, size or first.height, size or first.width
+    first = f"image 0 of hf:{name}"
+    with _file(split[0][column], first) as file:
+        own, height, width = shape_of(image_in(file, first), first)
+    shape = channels or own, size or height, size or width
     out = allocate((len(split), *shape))
     labels: list[int] = []
     for i, row in enumerate(split):
-        picture = row[column]
-        if size is None and (picture.height, picture.width) != shape[1:]:
-            raise InputError(
-                f"hf:{name} has images of unequal size: the first is {shape[2]}x{shape[1]}, number "
-                f"{i} is {picture.width}x{picture.height} (--image-size N makes them N by N)"
-            )
-        out[i] = fit_picture(picture, channels, size)
+        what = f"image {i} of hf:{name}"
+        with _file(row[column], what) as file, image_in(file, what) as picture:
+            _, height, width = shape_of(picture, what)
+            if size is None and (height, width) != shape[1:]:
+                raise InputError(
+                    f"hf:{name} has images of unequal size: the first is {shape[2]}x{shape[1]}, "
+                    f"number {i} is {width}x{height} (--image-size N makes them N by N)"
+                )
+            out[i] = pixels_of(picture, what, shape[0], size, levels)
         if label is not None:
-            labels.append(int(row[label]))
+            labels.append(_number(row[label], what))
     return Part(torch.from_numpy(out), torch.tensor(labels) if label is not None else None)
+
+
+def _file(cell: Any, what: str) -> BinaryIO:
+    """The file of an image that has not been decoded: its bytes, or else its path."""
+    if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):
+        return io.BytesIO(cell["bytes"])
+    if isinstance(cell, dict) and isinstance(cell.get("path"), str):
+        return opened(Path(cell["path"]))
+    raise InputError(f"{what} is missing")
+
+
+def _number(label: Any, what: str) -> int:
+    if not isinstance(label, int) or not 0 <= label < MOST_CLASSES:
+        raise InputError(f"the label of {what} is {label}: expected 0 to {MOST_CLASSES - 1}")
+    return label

@@ -123,6 +123,7 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
     notes = list(raw.notes)
     if "train" not in parts:
         raise InputError(f"{name} has no training images")
+    given = len(parts["train"])
     for part, share in (("test", 0.2), ("validation", 0.1 if validation is None else validation)):
         if part in parts:
             continue
@@ -133,8 +134,11 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
         # the share as a fraction: 0.1 * 1797 must not lose a sample to rounding
         count = int(len(train) * Fraction(str(share)))
         if not count:
+            rest = "" if len(train) == given else f", {len(train)} without its test part"
+            hint = "" if part == "test" else " (--validation 0 does without one)"
             raise InputError(
-                f"{name} has {len(train)} training images: too few to split a {part} part off"
+                f"{name} has {given} training images{rest}: too few to split a {part} part off"
+                f"{hint}"
             )
         generator = torch.Generator().manual_seed({"test": 1, "validation": 2}[part])
         order = torch.randperm(len(train), generator=generator)
@@ -177,6 +181,9 @@ def select(
                 raise InputError(f"the {part} part of {images.name} has no image of these classes")
         images = replace(images, **parts, classes=names)
     train = images.train
+    others = (
+        f"({len(images.validation)} others are for validation, {len(images.test)} for the test)"
+    )
     generator = torch.Generator().manual_seed(3)
     if train_per_class:
         assert train.y is not None
@@ -186,14 +193,15 @@ def select(
             if len(own) < train_per_class:
                 raise InputError(
                     f"--train-per-class {train_per_class}: class {name} of {images.name} has "
-                    f"{len(own)} training images"
+                    f"{len(own)} training images, without those of the other parts"
                 )
             rows.append(own[torch.randperm(len(own), generator=generator)[:train_per_class]])
         train = train.take(torch.cat(rows).sort().values)
     if train_size:
         if train_size > len(train):
             raise InputError(
-                f"--train-size {train_size}: {images.name} has {len(train)} training images"
+                f"--train-size {train_size}: {images.name} has {len(train)} training images "
+                f"{others}"
             )
         order = torch.randperm(len(train), generator=generator)[:train_size]
         train = train.take(order.sort().values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,9 +15,11 @@ from zspace.data.arrays import read_array_file
 from zspace.data.cifar import CLASSES as CIFAR_CLASSES
 from zspace.data.cifar import cifar10
 from zspace.data.conversion import refit
+from zspace.data.files import kind_of, printable
 from zspace.data.huggingface import read_hub
 from zspace.data.idx import idx_set
 from zspace.data.images import Images, Part, Raw, choose_classes, join, select, split
+from zspace.data.levels import Levels
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, unknown
@@ -32,10 +34,10 @@ class NamedSet:
         about: a description in one line.
         make: makes the set; None for sets that are read from files.
         read: reads the set from a folder, given the checksums or None; None for sets without files.
-        checksums: the MD5 of each file that is read, by its name (of IDX files, unzipped).
+        checksums: the SHA-256 of each file that is read, by its name (of IDX files, unzipped).
         marks: files or folders, any one of which shows that a folder holds the set.
-        addresses: the addresses at which the set is published.
-        downloads: the MD5 of each file to fetch, by its name.
+        addresses: the https addresses at which the set is published.
+        downloads: the SHA-256 of each file to fetch, by its name.
         by_hand: how to get the set if there is no plain download.
     """
 
@@ -80,6 +82,17 @@ FASHION = (
 )
 
 
+CIFAR10 = {
+    "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+}
+"""The SHA-256 of CIFAR-10's archive."""
+SVHN = {
+    "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+    "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+}
+"""The SHA-256 of SVHN's files, which are read as they are published."""
+
+
 def _idx(about: str, classes: tuple[str, ...], raw: str, zipped: str, *where: str) -> NamedSet:
     return NamedSet(
         about,
@@ -96,50 +109,52 @@ NAMED: dict[str, NamedSet] = {
     "mnist": _idx(
         "handwritten digits: 70,000 grey 28x28 (IDX files)",
         tuple("0123456789"),
-        "6bbc9ace898e44ae57da46a324031adb a25bea736e30d166cdddb491f175f624 "
-        "2646ac647ad5339dbf082846283269ea 27ae3e4e09519cfbb04c329615203637",
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873 d53e105ee54ea40749a09fcbcd1e9432 "
-        "9fb629c4189551a2d022fa330f9573f3 ec29112dd5afa0611ce80d1b7f02629c",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db "
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5 "
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7 "
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609 "
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c "
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6 "
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
     "fashion-mnist": _idx(
         "Zalando's articles: 70,000 grey 28x28 (IDX files)",
         FASHION,
-        "f4a8712d7a061bf5bd6d2ca38dc4d50a 9018921c3c673c538a1fc5bad174d6f9 "
-        "8181f5470baa50b63fa0f6fddb340f0a 15d484375f8d13e6eb1aabb0c3f46965",
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d 25c81989df183df01b3e8a0aad5dffbe "
-        "bef4ecab320f06d8554ea6380940ec79 bb300cfdad3c16e7a12a480ee83cd310",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888 "
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 "
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b "
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84 "
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 "
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073 "
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     ),
     "cifar10": NamedSet(
         f"{CIFAR_CLASSES[0]} to {CIFAR_CLASSES[-1]}: 60,000 colour 32x32 (python batches)",
         read=lambda folder, sums: cifar10(folder, dict(sums) if sums else None),
         checksums={
-            "data_batch_1": "c99cafc152244af753f735de768cd75f",
-            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-            "data_batch_4": "634d18415352ddfa80567beed471001a",
-            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-            "test_batch": "40351d587109b95175f43aff81a1287e",
+            "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
+            "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
+            "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
+            "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
+            "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
+            "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
         },
         marks=("data_batch_1", "test_batch"),
         addresses=("https://www.cs.toronto.edu/~kriz/",),
-        downloads={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+        downloads=CIFAR10,
     ),
     "svhn": NamedSet(
         "street-view house numbers: 99,289 colour 32x32 (.mat files)",
         read=lambda folder, sums: svhn(folder, dict(sums) if sums else None),
-        checksums={
-            "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
-            "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
-        },
+        checksums=SVHN,
         marks=("train_32x32.mat", "test_32x32.mat"),
-        addresses=("http://ufldl.stanford.edu/housenumbers/",),
-        downloads={
-            "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
-            "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
-        },
+        addresses=("https://ufldl.stanford.edu/housenumbers/",),
+        downloads=SVHN,
     ),
     "celeba": NamedSet(
         "celebrities' faces: 202,599 colour, aligned JPEGs with 40 attributes",
@@ -175,10 +190,10 @@ def find_folder(name: str, data_dir: str | Path | None) -> Path:
     if data_dir is None:
         raise InputError(f"{name} needs --data-dir, the folder with {wanted}: {fetch}")
     root = Path(data_dir)
-    if not root.is_dir():
+    if kind_of(root) != "folder":
         raise InputError(f"--data-dir {root} is no folder")
     for folder in (root, *(root / s for s in (*SUBFOLDERS.get(name, ()), name))):
-        if any((folder / mark).exists() for mark in known.marks):
+        if any(kind_of(folder / mark) for mark in known.marks):
             return folder
     raise InputError(f"{root} holds no {name}: expected {wanted} ({fetch})")
 
@@ -200,6 +215,13 @@ class DataOptions:
     channels: Annotated[
         Literal[1, 3] | None,
         About("channels to convert images to, 1 for grey or 3 for colour (unset: their own)"),
+    ] = None
+    value_range: Annotated[
+        str | None,
+        About(
+            "LOW,HIGH, the values of pixels that become black and white (unset: 0,255; 0,65535 for "
+            "16-bit files; 0,1 for floats)"
+        ),
     ] = None
     classes: Annotated[str | None, About("labels to keep, separated by commas (unset: all)")] = None
     train_size: Annotated[
@@ -223,6 +245,12 @@ class DataOptions:
             most=0.5,
         ),
     ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse a text that says nothing, which would silently mean the current folder."""
+        if self.data_dir == "":
+            raise InputError("--data-dir must be a folder, not an empty text")
+        Levels.of(self.value_range)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> DataOptions:
@@ -288,13 +316,23 @@ def _checked(data_dir: str | Path | None, options: Mapping[str, Any]) -> DataOpt
 def _raw(data: str, options: DataOptions) -> Raw:
     if data != "celeba" and (options.label_attribute is not None or options.crop != "128"):
         raise InputError("--label-attribute and --crop belong to --data celeba")
-    return refit(_read(data, options), options.image_size, options.channels)
+    if data in NAMED and options.value_range is not None:
+        raise InputError("--value-range belongs to your own images, not to a named set")
+    levels = Levels.of(options.value_range)
+    raw = _read(data, options, levels)
+    raw = replace(raw, notes=(*raw.notes, *levels.notes()))
+    return refit(raw, options.image_size, options.channels)
 
 
-def _read(data: str, options: DataOptions) -> Raw:
+def _read(data: str, options: DataOptions, levels: Levels) -> Raw:
     size, channels = options.image_size, options.channels
+    names = data.removeprefix("hf:").split(",")
+    if not all(name.strip() for name in names):
+        raise InputError(
+            f"--data must be a name, or folders with commas between them, not '{printable(data)}'"
+        )
     if data.startswith("hf:"):
-        return read_hub(data[3:], size, channels)
+        return read_hub(data[3:], size, channels, levels)
     if data in NAMED:
         known = NAMED[data]
         if known.make is not None:
@@ -305,15 +343,16 @@ def _read(data: str, options: DataOptions) -> Raw:
         assert known.read is not None
         return known.read(folder, known.checksums)
     path = Path(data)
-    if path.is_dir():
-        return folders.read_folder(path, size, channels)
-    if path.is_file():
+    kind = kind_of(path)
+    if kind == "folder":
+        return folders.read_folder(path, size, channels, levels)
+    if kind == "file":
         if path.suffix in (".npy", ".npz"):
-            return read_array_file(path)
+            return read_array_file(path, levels)
         raise InputError(f"{path} is no folder, .npy or .npz file")
-    several = [Path(p) for p in data.split(",")]
-    if len(several) > 1 and all(p.is_dir() for p in several):
-        return folders.read_folders(several, size, channels)
+    several = [Path(p) for p in names]
+    if len(several) > 1 and all(kind_of(p) == "folder" for p in several):
+        return folders.read_folders(several, size, channels, levels)
     if "/" in data or path.suffix:
         raise InputError(f"--data {data}: there is no such folder or file")
     raise unknown("data set", data, NAMED)

@@ -1,0 +1,144 @@
+"""Files that are received as data: opened without waiting, read within bounds, named legibly."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from zspace.errors import InputError, visible
+
+BLOCK = 1 << 20
+"""The bytes that are read at once from a file of any length."""
+LONGEST_NAME = 100
+"""The characters that the name of a class has at most."""
+
+
+def kind_of(path: Path) -> Literal["file", "folder"] | None:
+    """What lies at a path, links followed: a file, a folder, or nothing (None).
+
+    Raises:
+        InputError: it is a device, a pipe or a socket, or the system does not tell.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is a device, a pipe or a socket: expected a file with data")
+    return "file"
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """A file, opened to be read in binary; a pipe that takes its place is not waited for.
+
+    Raises:
+        InputError: it is missing or no file, or the system does not open it.
+    """
+    kind = kind_of(path)
+    if kind != "file":
+        raise InputError(f"{path} is {'a folder' if kind else 'missing'}: expected a file")
+    try:
+        return open(path, "rb", opener=_without_waiting)
+    except OSError as error:
+        raise InputError(f"{path} can't be opened: {error.strerror}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def whole(path: Path, most: int, what: str) -> bytes:
+    """The content of a file.
+
+    Args:
+        path: the file.
+        most: the size in bytes up to which it is read.
+        what: what the file should be, for error messages.
+
+    Raises:
+        InputError: the file is missing, empty or larger, or can't be read.
+    """
+    with opened(path) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if not content:
+        raise InputError(f"{path} is empty")
+    if len(content) > most:
+        raise InputError(f"{path} is larger than {size_text(most)}, the limit of {what}")
+    return content
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, without names that begin with a dot.
+
+    Raises:
+        InputError: the system does not list it.
+    """
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder} can't be read: {error.strerror}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        InputError: the file is missing, or can't be read.
+    """
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(name: str) -> str:
+    """A name as a text of at most `LONGEST_NAME` characters, which can be stored and drawn."""
+    text = visible(name[: LONGEST_NAME + 1])
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
+
+
+def class_names(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """The names of classes as printable texts.
+
+    Args:
+        names: the names as they were found.
+        what: the data that they belong to, for error messages.
+
+    Raises:
+        InputError: a name is empty, or two classes have the same.
+    """
+    texts = tuple(map(printable, names))
+    if not all(texts):
+        raise InputError(f"a class of {what} has an empty name")
+    if len(set(texts)) < len(texts):
+        twice = next(name for i, name in enumerate(texts) if name in texts[:i])
+        raise InputError(f"two classes of {what} have the name {twice}")
+    return texts
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names in a text for people, and the number of the others."""
+    shown = ", ".join(map(printable, names[:5])) or "nothing"
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def size_text(size: int) -> str:
+    """A size in bytes as a text for people.
+
+    >>> size_text(4 << 30), size_text(3000)
+    ('4 GiB', '3000 bytes')
+    """
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} bytes"
