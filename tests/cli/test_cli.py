@@ -68,7 +68,7 @@ def test_help_lists_the_commands(cli: Cli) -> None:
         (["train", "ae", "--out=."], "is the current folder"),
         (["train", "ae", "--out=..", "--overwrite"], "is the current folder, or around it"),
         (
-            ["datasets", "--download=mnist", "--data-dir=.", "--mirror=http://a b/"],
+            ["datasets", "--download=mnist", "--data-dir=.", "--mirror=https://a b/"],
             "can't be fetched",
         ),
     ],

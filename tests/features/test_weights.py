@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from tests.conftest import Cli
 from tests.features.shared import IMAGES, no_classifier, scripting
+from tests.https import served
 from zspace.errors import InputError
 from zspace.features import weights
 from zspace.features.extract import extract, find_extractor
@@ -148,20 +147,10 @@ def test_weights_are_downloaded_and_checked(
     cli: Cli,
     refused: Callable[..., str],
 ) -> None:
-    (tmp_path / "net.pt").write_bytes(b"weights of a network")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *a: object, **k: object) -> None:
-            super().__init__(*a, directory=str(tmp_path), **k)  # type: ignore[arg-type]
-
-        def log_message(self, *a: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/net.pt"
-    good = hashlib.sha256(b"weights of a network").hexdigest()
-    try:
+    content = b"weights of a network"
+    good = hashlib.sha256(content).hexdigest()
+    with served({"net.pt": content}, tmp_path, monkeypatch) as server:
+        address = server.address + "net.pt"
         for digest, status in ((good, 0), ("0" * 64, 2)):
             known = WeightFile("net.pt", address, digest)
             monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,)))
@@ -170,12 +159,12 @@ def test_weights_are_downloaded_and_checked(
             else:
                 assert cli("weights", "--download=inception")[0] == 0
                 path = cache / "weights" / "net.pt"
-                assert path.read_bytes() == b"weights of a network"
+                assert path.read_bytes() == content
                 path.unlink()
             assert not (cache / "weights" / "net.pt").exists()
-    finally:
-        server.shutdown()
-        server.server_close()
+    plain = WeightFile("net.pt", address.replace("https", "http"), good)
+    monkeypatch.setitem(WEIGHTS, "inception", Weights("", (plain,)))
+    assert "is no https address" in refused("weights", "--download=inception")
     known = WeightFile("net.pt", address, good)
     monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,)))
     assert "can't be fetched" in refused("weights", "--download=inception")

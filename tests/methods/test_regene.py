@@ -16,6 +16,7 @@ from tests.functional.plain import plain_similarity
 from tests.recipes.regene import regene
 from zspace.core import Batches, codes
 from zspace.data import load as load_data
+from zspace.data.files import sha256_of
 from zspace.features import weights
 from zspace.functional import as_float
 from zspace.methods.regene import Phase, ReGene
@@ -131,7 +132,7 @@ def published_vgg(monkeypatch: pytest.MonkeyPatch, cache: Path) -> dict[str, Ten
     path.parent.mkdir(exist_ok=True)
     torch.save(tensors, path)
     known = weights.WEIGHTS["vgg16"]
-    file = replace(known.files[1], sha256=weights.file_sha256(path))
+    file = replace(known.files[1], sha256=sha256_of(path))
     monkeypatch.setitem(weights.WEIGHTS, "vgg16", replace(known, files=(known.files[0], file)))
     yield tensors  # type: ignore[misc]
     path.unlink(missing_ok=True)

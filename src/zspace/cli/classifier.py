@@ -64,13 +64,8 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 @QUIET
 def weights(name: str | None, quiet: bool) -> None:
     """List the published network weights and their places, or fetch those of a network."""
-    from zspace.features.weights import (
-        WEIGHTS,
-        download_weights,
-        file_sha256,
-        find_weights,
-        folders,
-    )
+    from zspace.data.files import sha256_of
+    from zspace.features.weights import WEIGHTS, download_weights, find_weights, folders
 
     if name is not None:
         with progress(quiet) as follow:
@@ -84,7 +79,7 @@ def weights(name: str | None, quiet: bool) -> None:
             click.echo("  not there")
         else:
             path, file = found
-            good = file_sha256(path) == file.sha256
+            good = sha256_of(path) == file.sha256
             click.echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
         for file in held.files:
             click.echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")

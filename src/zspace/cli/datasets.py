@@ -12,12 +12,14 @@ from zspace.errors import InputError
 
 @cli.command()
 @click.option("--download", "name", metavar="NAME", help="data set to fetch")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="folder to fetch it to")
+@click.option("--data-dir", metavar="FOLDER", help="folder to fetch it to")
 @click.option(
-    "--mirror", metavar="ADDRESS", help="address to fetch its files from  [default: published]"
+    "--mirror",
+    metavar="ADDRESS",
+    help="https address to fetch its files from  [default: published]",
 )
 @QUIET
-def datasets(name: str | None, data_dir: Path | None, mirror: str | None, quiet: bool) -> None:
+def datasets(name: str | None, data_dir: str | None, mirror: str | None, quiet: bool) -> None:
     """List the named data sets, or fetch one from its published addresses."""
     from zspace.data import NAMED, download
 
@@ -27,9 +29,9 @@ def datasets(name: str | None, data_dir: Path | None, mirror: str | None, quiet:
             click.echo(f"{known:14} {named.about}{how}")
         click.echo("\nalso: --data FOLDER | FILE.npz | FILE.npy | hf:NAME")
         return
-    if data_dir is None:
+    if not data_dir:
         raise InputError("--download needs --data-dir, the folder to fetch to")
     with progress(quiet) as follow:
-        files = download(name, data_dir, mirror=mirror, progress=follow)
+        files = download(name, Path(data_dir), mirror=mirror, progress=follow)
     for file in files:
         tell(file, quiet)

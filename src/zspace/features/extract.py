@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from zspace.core import SILENT, Progress
+from zspace.data.files import sha256_of
 from zspace.data.images import allocate
 from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral
-from zspace.features.weights import checked_weights, file_sha256, read_state
+from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import cache_folder, fingerprint
@@ -145,7 +146,7 @@ def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
             f"{path} is no .onnx file: a TorchScript file is a program, which can read and write "
             "your files. If you trust where it comes from, add --trust (trust=True in Python)"
         )
-    name, identity = f"file {path.name}", file_sha256(path)[:16]
+    name, identity = f"file {path.name}", sha256_of(path)[:16]
     if path.suffix != ".onnx":
         script = _torchscript(path).to(where)
         return Extractor(name, identity, lambda x: script(x.to(where)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import http.client
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
+from zspace.data.files import sha256_of
 from zspace.errors import InputError, unknown
 from zspace.storage.cache import cache_folder, home_expanded
 
@@ -116,7 +117,7 @@ def checked_weights(name: str) -> tuple[Path, WeightFile]:
             f"by 'zspace weights --download {name}'"
         )
     path, known = found
-    sha256 = file_sha256(path)
+    sha256 = sha256_of(path)
     if sha256 != known.sha256:
         raise InputError(
             f"{path} has a wrong checksum: SHA-256 {sha256[:16]}..., the published file's is "
@@ -142,22 +143,16 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
         raise unknown("network", name, WEIGHTS)
     known = WEIGHTS[name].files[0]
     path = folders()[0] / known.file
-    if path.is_file() and file_sha256(path) == known.sha256:
+    if path.is_file() and sha256_of(path) == known.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         fetch(known.address, path, known.sha256, progress)
     except InputError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise InputError(f"{known.address} can't be fetched: {error}") from error
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
