@@ -18,7 +18,7 @@ from zspace.data.given import Data, images_of
 from zspace.data.images import Part
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
-from zspace.errors import InputError, printable
+from zspace.errors import InputError, encodable
 from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
@@ -90,8 +90,8 @@ def train(
     source = str(data) if isinstance(data, str | Path) else None
     config = {"recipe": recipe, "data": source, **settings}
     for text in config.values():
-        if isinstance(text, str) and printable(text) != text:
-            raise InputError(f"a run can't note {printable(text)}, which is no UTF-8: rename it")
+        if isinstance(text, str) and encodable(text) != text:
+            raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
     return _train(

@@ -71,10 +71,10 @@ _SHORT.maxstring = _SHORT.maxother = SHOWN
 _SHORT.maxlevel = 3
 
 
-def printable(text: str) -> str:
+def encodable(text: str) -> str:
     r"""A text that UTF-8 can write: what it can't, such as a path's odd bytes, is escaped.
 
-    >>> printable("a\udcff")
+    >>> encodable("a\udcff")
     'a\\udcff'
     """
     return text.encode("utf-8", "backslashreplace").decode()

@@ -16,11 +16,11 @@ from tests.functional.plain import plain_similarity
 from tests.recipes.regene import regene
 from zspace.core import Batches, codes
 from zspace.data import load as load_data
-from zspace.data.files import sha256_of
 from zspace.features import weights
 from zspace.functional import as_float
 from zspace.methods.regene import Phase, ReGene
 from zspace.recipes import Facts, find
+from zspace.storage.reading import sha256_of
 from zspace.storage.run import Run
 from zspace.training import fit, owners_alone
 

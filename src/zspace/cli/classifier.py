@@ -64,8 +64,8 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 @QUIET
 def weights(name: str | None, quiet: bool) -> None:
     """List the published network weights and their places, or fetch those of a network."""
-    from zspace.data.files import sha256_of
     from zspace.features.weights import WEIGHTS, download_weights, find_weights, folders
+    from zspace.storage.reading import sha256_of
 
     if name is not None:
         with progress(quiet) as follow:

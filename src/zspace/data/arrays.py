@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from zspace.data.conversion import Levels, from_arrays, to_float32
-from zspace.data.files import class_names, some
 from zspace.data.images import MOST_CLASSES, Part, Raw
+from zspace.data.names import class_names, some
 from zspace.data.npy import read_numpy
 from zspace.errors import InputError
 

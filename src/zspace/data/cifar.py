@@ -12,9 +12,10 @@ import numpy.typing as npt
 import torch
 
 from zspace.data.conversion import from_arrays
-from zspace.data.files import kind_of, printable, whole
 from zspace.data.images import Part, Raw
+from zspace.data.names import printable
 from zspace.errors import InputError
+from zspace.storage.reading import kind_of, whole
 
 MOST = 1 << 28
 """The size in bytes of a batch that is read, 8 times that of a published one."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from zspace.core import SILENT, Progress
-from zspace.data.files import BLOCK, kind_of, sha256_of, size_text
 from zspace.data.sets import NAMED
 from zspace.errors import InputError, unknown
+from zspace.storage.reading import BLOCK, kind_of, sha256_of, size_text
 
 CHUNK = 1 << 16
 MOST = 1 << 31

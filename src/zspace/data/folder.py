@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from zspace.data.files import class_names, kind_of, listed, opened, some, whole
 from zspace.data.images import Part, Raw, allocate
 from zspace.data.levels import Levels
+from zspace.data.names import class_names, listed, some
 from zspace.data.pictures import FORMAT_NAMES, FORMATS, image_in, pixels_of, shape_of
 from zspace.errors import InputError, unknown
+from zspace.storage.reading import kind_of, opened, whole
 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """The suffixes by which image files are recognised."""

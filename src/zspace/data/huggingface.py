@@ -8,11 +8,12 @@ from typing import Any, BinaryIO
 
 import torch
 
-from zspace.data.files import class_names, opened
 from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
 from zspace.data.levels import Levels
+from zspace.data.names import class_names
 from zspace.data.pictures import image_in, pixels_of, shape_of
 from zspace.errors import InputError
+from zspace.storage.reading import opened
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
 

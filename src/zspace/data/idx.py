@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zspace.data.conversion import from_arrays
-from zspace.data.files import kind_of, opened, size_text
 from zspace.data.images import Raw
 from zspace.data.npy import fill
 from zspace.errors import InputError
+from zspace.storage.reading import kind_of, opened, size_text
 
 MOST = 1 << 30
 """The unzipped size in bytes of a file that is read, 20 times that of MNIST."""

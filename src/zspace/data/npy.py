@@ -12,9 +12,9 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from zspace.data.files import BLOCK, opened, size_text
 from zspace.data.images import IN_MEMORY, allocate
 from zspace.errors import InputError
+from zspace.storage.reading import BLOCK, opened, size_text
 
 
 def read_numpy(

@@ -15,15 +15,16 @@ from zspace.data.arrays import read_array_file
 from zspace.data.cifar import CLASSES as CIFAR_CLASSES
 from zspace.data.cifar import cifar10
 from zspace.data.conversion import refit
-from zspace.data.files import kind_of, printable
 from zspace.data.huggingface import read_hub
 from zspace.data.idx import idx_set
 from zspace.data.images import Images, Part, Raw, choose_classes, join, select, split
 from zspace.data.levels import Levels
+from zspace.data.names import printable
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, unknown
 from zspace.options import About, checked, comma_names, options_of
+from zspace.storage.reading import kind_of
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from zspace.data.conversion import from_arrays
-from zspace.data.files import kind_of, printable, size_text, whole
 from zspace.data.images import Part, Raw
+from zspace.data.names import printable
 from zspace.errors import InputError
+from zspace.storage.reading import kind_of, size_text, whole
 
 MOST = 1 << 30
 """The size in bytes of a file and of what it unpacks to, 4 times that of the published ones."""

@@ -20,7 +20,7 @@ import torch
 
 import zspace
 from zspace.core import Classifying, as_progress
-from zspace.errors import InputError, printable, unknown
+from zspace.errors import InputError, encodable, unknown
 from zspace.evaluation.measurement import (
     CODES,
     DATA,
@@ -133,7 +133,7 @@ def measure(
         + failures
     )
     return {
-        "run": printable(str(measurement.run.folder)),
+        "run": encodable(str(measurement.run.folder)),
         "recipe": measurement.run.config.get("recipe"),
         "configuration": _configuration(measurement.run.config),
         "data": measurement.images.name,
@@ -145,7 +145,7 @@ def measure(
         "seed": measurement.seed,
         "complete": metrics is None,
         "features": measurement.extractor.name,
-        "features_asked": printable(measurement.asked),
+        "features_asked": encodable(measurement.asked),
         "features_identity": measurement.extractor.identity,
         "model": weights_fingerprint(measurement.model),
         "checkpoint": measurement.checkpoint,

@@ -162,7 +162,7 @@ def _map(
         for i, (label, name) in enumerate(zip(labels.unique().tolist(), names, strict=True)):
             own = points[(labels == label).numpy()]
             colour = colours(i if len(names) <= 10 else i / (len(names) - 1))
-            axis.scatter(*own.T, s=6, linewidths=0, color=colour, label=plots.entry(name))
+            axis.scatter(*own.T, s=6, linewidths=0, color=colour, label=plots.entry(str(name)))
         if len(names) <= 20:
             axis.legend(fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1, 1))
     axis.set_xticks([])

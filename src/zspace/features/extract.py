@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from zspace.core import SILENT, Progress
-from zspace.data.files import sha256_of
 from zspace.data.images import allocate
 from zspace.errors import InputError, unknown
 from zspace.features.classifier import Neutral
@@ -26,6 +25,7 @@ from zspace.functional import as_float
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import cache_folder, fingerprint
 from zspace.storage.files import load_state, read_tensors, write_tensors
+from zspace.storage.reading import sha256_of
 from zspace.training import find_device
 
 FEATURES = {

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
-from zspace.data.files import sha256_of
 from zspace.errors import InputError, unknown
 from zspace.storage.cache import cache_folder, home_expanded
+from zspace.storage.reading import sha256_of
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import yaml
 
 from zspace.errors import InputError, cut, shown
 from zspace.options import present_name
-from zspace.storage.files import Count, read_bytes
+from zspace.storage.files import Count
+from zspace.storage.reading import whole
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: the file is missing, can't be read, is larger than 1 MiB, or holds no flat
             mapping of names to plain values.
     """
-    content = read_bytes(path, LARGEST)
+    content = whole(path, LARGEST, "configurations")
     try:
         config = yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -29,8 +29,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zspace.errors import InputError, cut, printable, whole_number
+from zspace.errors import InputError, cut, encodable, whole_number
 from zspace.storage.cache import fingerprint, key
+from zspace.storage.reading import whole
 
 T = TypeVar("T")
 
@@ -114,29 +115,7 @@ def atomic(path: Path) -> Generator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, atomically; what UTF-8 can't write is escaped."""
     with atomic(path) as partial:
-        partial.write_text(printable(text), encoding="utf-8")
-
-
-def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
-    """The content of a file, which must be a regular one and not larger than a bound.
-
-    Args:
-        path: the file.
-        largest: the bound in bytes.
-
-    Raises:
-        InputError: the file is missing, can't be read, is no regular file, or is larger.
-    """
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from error
-    if len(content) > largest:
-        raise InputError(f"{path} is larger than {largest >> 20} MiB, the most that is read of it")
-    return content
+        partial.write_text(encodable(text), encoding="utf-8")
 
 
 def read_json(path: Path, kind: type[T]) -> T:
@@ -150,7 +129,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     Raises:
         InputError: the file is missing or too large, is no JSON, or holds something else.
     """
-    return decoded(read_bytes(path), kind, path)
+    return decoded(whole(path, LARGEST, "JSON files"), kind, path)
 
 
 def decoded(content: bytes | str, kind: type[T], where: object) -> T:
@@ -217,8 +196,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
 
 def check_name(path: Path) -> None:
     """Refuse a path that is no UTF-8, before anything is computed for a file of tensors there."""
-    if printable(str(path)) != str(path):  # the writer takes no other
-        raise InputError(f"the path {printable(str(path))} is no UTF-8: rename it")
+    if encodable(str(path)) != str(path):  # the writer takes no other
+        raise InputError(f"the path {encodable(str(path))} is no UTF-8: rename it")
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from zspace.storage.files import (
     check_name,
     decoded,
     load_state,
-    read_bytes,
     read_header,
     read_tensors,
     temporary,
@@ -33,6 +32,7 @@ from zspace.storage.files import (
 )
 from zspace.storage.lock import locked
 from zspace.storage.optimizers import optimizer_state, owned
+from zspace.storage.reading import whole
 
 LOG = 1 << 30
 """The size in bytes up to which a log is read."""
@@ -218,11 +218,11 @@ class Run:
         """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out."""
         path = self.folder / "log.jsonl"
         lines: list[dict[str, float]] = []
-        for text in read_bytes(path, LOG).splitlines() if path.exists() else ():
+        there = path.is_file() and path.stat().st_size > 0
+        for text in whole(path, LOG, "logs").splitlines() if there else ():
             with suppress(InputError):
                 line = decoded(text, dict[str, float], path)
-                iteration = line.get("iteration", -1)
-                if iteration >= 0 and iteration.is_integer():
+                if (iteration := line.get("iteration", -1)) >= 0 and iteration.is_integer():
                     lines.append({**line, "iteration": int(iteration)})
         return lines
 

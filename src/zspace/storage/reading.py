@@ -1,4 +1,4 @@
-"""Files that are received as data: opened without waiting, read within bounds, named legibly."""
+"""Files that are received from others: opened without waiting, and read within bounds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from zspace.errors import InputError, visible
+from zspace.errors import InputError
 
 BLOCK = 1 << 20
 """The bytes that are read at once from a file of any length."""
-LONGEST_NAME = 100
-"""The characters that the name of a class has at most."""
 
 
 def kind_of(path: Path) -> Literal["file", "folder"] | None:
@@ -79,18 +76,6 @@ def whole(path: Path, most: int, what: str) -> bytes:
     return content
 
 
-def listed(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without names that begin with a dot.
-
-    Raises:
-        InputError: the system does not list it.
-    """
-    try:
-        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    except OSError as error:
-        raise InputError(f"{folder} can't be read: {error.strerror}") from error
-
-
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 hexadecimal digits.
 
@@ -99,37 +84,6 @@ def sha256_of(path: Path) -> str:
     """
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def printable(name: str) -> str:
-    """A name as a text of at most `LONGEST_NAME` characters, which can be stored and drawn."""
-    text = visible(name[: LONGEST_NAME + 1])
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
-
-
-def class_names(names: Sequence[str], what: str) -> tuple[str, ...]:
-    """The names of classes as printable texts.
-
-    Args:
-        names: the names as they were found.
-        what: the data that they belong to, for error messages.
-
-    Raises:
-        InputError: a name is empty, or two classes have the same.
-    """
-    texts = tuple(map(printable, names))
-    if not all(texts):
-        raise InputError(f"a class of {what} has an empty name")
-    if len(set(texts)) < len(texts):
-        twice = next(name for i, name in enumerate(texts) if name in texts[:i])
-        raise InputError(f"two classes of {what} have the name {twice}")
-    return texts
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of many names in a text for people, and the number of the others."""
-    shown = ", ".join(map(printable, names[:5])) or "nothing"
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def size_text(size: int) -> str:

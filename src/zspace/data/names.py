@@ -1,0 +1,54 @@
+"""The names of received files and classes, as texts that can be stored and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zspace.errors import InputError, visible
+
+LONGEST_NAME = 100
+"""The characters that the name of a class has at most."""
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, without names that begin with a dot.
+
+    Raises:
+        InputError: the system does not list it.
+    """
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder} can't be read: {error.strerror}") from error
+
+
+def printable(name: str) -> str:
+    """A name as a text of at most `LONGEST_NAME` characters, which can be stored and drawn."""
+    text = visible(name[: LONGEST_NAME + 1])
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
+
+
+def class_names(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """The names of classes as printable texts.
+
+    Args:
+        names: the names as they were found.
+        what: the data that they belong to, for error messages.
+
+    Raises:
+        InputError: a name is empty, or two classes have the same.
+    """
+    texts = tuple(map(printable, names))
+    if not all(texts):
+        raise InputError(f"a class of {what} has an empty name")
+    if len(set(texts)) < len(texts):
+        twice = next(name for i, name in enumerate(texts) if name in texts[:i])
+        raise InputError(f"two classes of {what} have the name {twice}")
+    return texts
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names in a text for people, and the number of the others."""
+    shown = ", ".join(map(printable, names[:5])) or "nothing"
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
