@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import BinaryIO
 
@@ -12,6 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zspace.data.conversion import fit_picture
 from zspace.data.levels import Levels
 from zspace.errors import InputError
+
+# it reports damaged TIFF files twice, by an error and on standard error
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 FORMATS = {
     "PNG": (".png", ".apng"),
