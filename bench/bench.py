@@ -31,7 +31,7 @@ from zspace.core import Batches
 from zspace.functional import normal_kl, squared_error
 from zspace.nets.flexae import FlexAENets
 from zspace.recipes import RECIPES, Facts
-from zspace.training import adam, fit, make_fabric
+from zspace.training import Precision, adam, fit, make_fabric
 
 Step = Callable[[], None]
 
@@ -46,16 +46,20 @@ def draw(x: Tensor, size: int, memory: torch.memory_format) -> Tensor:
     return x[rows].float().div_(255).contiguous(memory_format=memory)
 
 
-def ours(recipe: str, side: int, size: int, precision: str = "32", count: int = 1) -> Step:
+def ours(recipe: str, side: int, size: int, precision: Precision = "32", count: int = 1) -> Step:
     """zspace's own loop; each call does `count` iterations more."""
     torch.manual_seed(0)
     plan = RECIPES[recipe](Facts((1, side, side)), batch_size=size)  # type: ignore[call-arg]
     model = plan.model
     model.to(memory_format=torch.channels_last)
-    fabric = make_fabric("cpu", precision)  # type: ignore[arg-type]
+    fabric = make_fabric("cpu")
     batches = Batches(images(side), size=size, replacement=True)
-    method = KeepOptimizers(model)
-    return lambda: void(fit(method, batches, batches.step + count, fabric=fabric))  # type: ignore[arg-type]
+    method: Any = KeepOptimizers(model)
+
+    def step() -> None:
+        fit(method, batches, batches.step + count, fabric=fabric, precision=precision)
+
+    return step
 
 
 class KeepOptimizers:

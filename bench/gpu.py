@@ -343,10 +343,10 @@ def measured(
     method, batches, rate = make()
     block, blocks = (1, 2) if tiny else (10, 20)
     clock = Clock(block, blocks, device, seconds)
-    fabric = make_fabric(device.type, "bf16" if precision == "bf16" else "32")
     with contextlib.suppress(TimeoutError):
         more: dict[str, Any] = {"progress": as_progress(clock), "log_every": block}
-        fit(method, batches, 10**6, rate=rate, fabric=fabric, **more)
+        more["precision"] = "bf16" if precision == "bf16" else "32"
+        fit(method, batches, 10**6, rate=rate, fabric=make_fabric(device.type), **more)
     ms = sorted(1000 * t for t in clock.times)
     peak = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}" if cuda else ""
     spread = f"{statistics.median(ms):.3g} ({ms[0]:.3g} to {ms[-1]:.3g})"

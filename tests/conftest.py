@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import zspace
+from zspace import training
 from zspace.cli import main
 from zspace.core import LatentModel, Progress, Sampler
 from zspace.core.progress import NO_FIGURES
@@ -56,6 +57,14 @@ def _alike() -> None:
     """Every test begins in the same state, whichever ran before it."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _timed() -> Iterator[None]:
+    """No test depends on how fast this machine is: bf16 is said to take half the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "slowdown_of_bf16", lambda device: 0.5)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,7 +24,7 @@ from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import load_state, read_header, write_tensors
 from zspace.storage.run import Header, Run
-from zspace.training import Precision, find_device, fit, leave, make_fabric
+from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
 
 ON_DEVICE = 0.25
 """The share of an accelerator's memory up to which a training set is kept there."""
@@ -44,7 +44,8 @@ def train(
         Literal["auto", "cpu", "cuda", "mps"], About("device to compute on")
     ] = "auto",
     precision: Annotated[
-        Precision, About("precision: float32, or bfloat16 in the operations that allow it")
+        Precision,
+        About("precision: float32, or bfloat16 in operations that allow it, unless it is slower"),
     ] = "32",
     threads: Annotated[
         int | None, About("number of CPU threads (unset: PyTorch's choice)", least=1, most=256)
@@ -168,7 +169,11 @@ def _train(
     overwrite: bool,
     progress: Progress,
 ) -> LatentModel:
-    fabric = make_fabric(config["device"], config["precision"], config["threads"])
+    fabric = make_fabric(config["device"], config["threads"])
+    messages = list(images.notes)
+    config["precision"] = settled(
+        config["precision"], fabric, messages.append, begun=isinstance(out, Run)
+    )
     with own_random(config["seed"], fabric.device), ExitStack() as alone:
         if isinstance(out, Run) and fabric.is_global_zero:
             alone.enter_context(out.alone())
@@ -182,7 +187,6 @@ def _train(
             plan.begin()
         model = plan.model.to(fabric.device)
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        messages = list(images.notes)
         if config["init_from"] is not None and not done:
             messages += _initialise(model, config["init_from"])
         left = plan.left(done)
@@ -226,6 +230,7 @@ def _train(
                 before=before,
                 run=run,
                 fabric=fabric,
+                precision=config["precision"],
                 progress=follow,
                 log_every=config["log_every"],
                 checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -91,6 +94,7 @@ def fit(
     before: int = 0,
     run: Run | None = None,
     fabric: Fabric | None = None,
+    precision: Precision = "32",
     progress: Progress = SILENT,
     log_every: int = 10,
     checkpoint_every: int = 1000,
@@ -110,7 +114,8 @@ def fit(
         before: the iterations of earlier stages, from which the log and checkpoints count on.
         run: the folder that gets checkpoints and the losses, each the mean since the last line;
             None stores nothing.
-        fabric: device, precision and processes; None means one process on the CPU in float32.
+        fabric: device and processes; None means one process on the CPU.
+        precision: "32" or "bf16" (see `settled`).
         progress: told the iteration, the last iteration and the mean losses whenever these are
             logged.
         log_every: the number of iterations between two lines of the log.
@@ -140,7 +145,7 @@ def fit(
                 group["lr"] = base * rate(batches.step)
         updates = iter(method.objectives(batches))
         while True:
-            with fabric.autocast():
+            with torch.autocast(fabric.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 update = next(updates, None)
             if update is None:
                 break
@@ -266,14 +271,66 @@ Precision = Literal["32", "bf16"]
 """The precision of training: float32 throughout, or bfloat16 in the operations that allow it."""
 
 
-def make_fabric(
-    device: str = "auto", precision: Precision = "32", threads: int | None = None
-) -> Fabric:
-    """The device, precision and processes of a training; under torchrun, all of its processes.
+CLEARLY = 1.2
+"""The ratio of two measured times above which one is longer, and not by chance."""
+
+
+@cache
+def slowdown_of_bf16(device: str) -> float:
+    """The time of a matrix product in bfloat16 on a device, divided by the time in float32.
+
+    Processors without bfloat16 arithmetic emulate it, which can take 50 times as long. It is
+    measured once in a process: the ratio of the medians of alternating products.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+    """
+    size = 256 if device == "cpu" else 2048  # an accelerator's small products only wait
+    single = torch.ones(size, size, device=device)
+    half = single.bfloat16()
+
+    def seconds(x: Tensor) -> float:
+        began = time.perf_counter()
+        (x @ x)[0, 0].item()
+        return time.perf_counter() - began
+
+    times = [(seconds(half), seconds(single)) for _ in range(4)][1:]  # the first ones set up
+    return median(t for t, _ in times) / median(t for _, t in times)
+
+
+def settled(
+    precision: Precision, fabric: Fabric, say: Callable[[str], object], *, begun: bool = False
+) -> Precision:
+    """The precision to train in, if one is asked for: float32 where bfloat16 is slower.
+
+    Several processes all take the one that suits the first.
+
+    Args:
+        precision: the precision that is asked for.
+        fabric: device and processes.
+        say: called with a sentence where bfloat16 is slower.
+        begun: whether the training was begun in this precision: it stays, so that what is resumed
+            ends like what was not interrupted.
+    """
+    if precision == "32":
+        return precision
+    device = fabric.device.type
+    slowdown = fabric.broadcast(slowdown_of_bf16(device) if fabric.is_global_zero else 0.0)
+    if slowdown < CLEARLY:
+        return precision
+    takes = f"bf16 takes {slowdown:.1f} times as long as float32 on this {device.upper()}"
+    if begun:
+        say(f"{takes}, but training was begun in bf16 and goes on in it")
+        return precision
+    say(f"{takes}: training in float32 instead")
+    return "32"
+
+
+def make_fabric(device: str = "auto", threads: int | None = None) -> Fabric:
+    """The device and processes of a training; under torchrun, all of its processes.
 
     Args:
         device: "auto", "cpu", "cuda" or "mps".
-        precision: "32" or "bf16".
         threads: the number of CPU threads; None leaves PyTorch's choice.
 
     Raises:
@@ -293,7 +350,6 @@ def make_fabric(
         devices=started.local,
         num_nodes=started.world // started.local,
         strategy="ddp" if started.world > 1 else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
     if started.world > 1:
         fabric.launch()

@@ -255,7 +255,8 @@ class FitCommand(click.Command):
     default="32",
     show_default=True,
     metavar="32|bf16",
-    help="precision of training by iterations: float32, or bfloat16 in operations that allow it",
+    help="precision of training by iterations: float32, or bfloat16 in operations that allow it, "
+    "unless it is slower",
 )
 @QUIET
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)

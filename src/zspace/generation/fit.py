@@ -37,7 +37,7 @@ from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
 from zspace.storage.files import read_header
 from zspace.storage.run import Run
-from zspace.training import Precision, fit, make_fabric
+from zspace.training import Precision, fit, make_fabric, settled
 
 
 def fit_sampler(
@@ -62,7 +62,9 @@ def fit_sampler(
         options: options of the sampler; the others have their defaults.
         checkpoint: the checkpoint whose weights encode the images, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
-        precision: the precision of training by iterations, "32" or "bf16".
+        precision: the precision of training by iterations, "32" or "bf16", for which float32 is
+            taken where it is faster. A fit that was begun goes on in its precision, if that is the
+            one asked for, or float32.
         progress: told the iteration and the losses whenever they are logged, and whether an
             earlier fit is resumed.
 
@@ -286,9 +288,19 @@ class _Fit:
         # options that affect only how codes are drawn are no part of the fit
         config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
         config |= {"sampler": self.name, "precision": precision, "model": self.mark}
-        held = self.held()
+        held, fabric = self.held(), make_fabric(batches.device.type)
         done = 0 if held is None else max(held.checkpoints(), default=0)
-        if held is not None and comparable(held.config) != comparable(config):
+        # what was begun in float32 goes on in it: bf16 is asked for where it is faster
+        begun: dict[str, Any] = {**config, "precision": "32"}
+        if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
+            progress.say(
+                "this fit was begun in float32 and goes on in it (remove the folder "
+                f"{held.folder} to begin anew)"
+            )
+            config = begun
+        same = held is not None and comparable(held.config) == comparable(config)
+        config["precision"] = settled(config["precision"], fabric, progress.say, begun=same)
+        if held is not None and not same:
             if done:
                 progress.say(
                     f"{held.folder} had {done} iterations of a fit by other options, or of another "
@@ -320,7 +332,8 @@ class _Fit:
                     fitted.iterations,
                     run=Run(folder, config=config),
                     progress=progress,
-                    fabric=make_fabric(batches.device.type, precision),
+                    fabric=fabric,
+                    precision=config["precision"],
                     checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
                     keep=1,
                 )

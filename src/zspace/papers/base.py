@@ -20,6 +20,7 @@ from zspace.recipes import find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header, read_json, write_text
 from zspace.storage.run import Header, Run
+from zspace.training import Precision, make_fabric, settled
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -107,6 +108,7 @@ class Lab:
         more: further values to be stored in table.json, such as a curve.
         runs: the names of the runs that the experiment used.
         protocol: the way in which the settings of the systems are chosen; "" if none is.
+        in_float32: what was asked for in bf16 and trained in float32, which was faster.
     """
 
     out: Path
@@ -119,6 +121,24 @@ class Lab:
     more: dict[str, Any] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     protocol: str = ""
+    in_float32: list[str] = field(default_factory=list)
+
+    def precision(self, asked: Precision, what: str) -> Precision:
+        """The precision for a training that leaves no run, where one is asked for.
+
+        Args:
+            asked: the precision that is asked for.
+            what: what is trained, for the table's notes.
+        """
+        with Display(quiet=self.quiet) as progress:
+            used = settled(asked, make_fabric(self.device), progress.say)
+        return self.used(asked, used, what)
+
+    def used(self, asked: Precision, used: Precision, what: str) -> Precision:
+        """The precision that was used, which the table's notes name if another was asked for."""
+        if used != asked and what not in self.in_float32:
+            self.in_float32.append(what)
+        return used
 
     def trained(self, recipe: str, data: str, **options: Any) -> Run:
         """The finished run of a configuration, which is read, resumed or trained.
@@ -145,9 +165,10 @@ class Lab:
             run = Run(folder)
             if run.model_file.exists():
                 wanted = settings["iterations"] or run.config["iterations"]
-                if read_header(run.model_file, Header).iteration == wanted:
-                    return run
-                raise InputError(f"{folder} is not what it was trained to be: remove it")
+                if read_header(run.model_file, Header).iteration != wanted:
+                    raise InputError(f"{folder} is not what it was trained to be: remove it")
+                self._used_by(run, options)
+                return run
             start = max(run.checkpoints(), default=0)
             with Display(quiet=self.quiet, start=start) as progress:
                 api.resume(folder, progress=progress)
@@ -164,7 +185,11 @@ class Lab:
                 )
         run = Run(folder)
         run.thin()
+        self._used_by(run, options)
         return run
+
+    def _used_by(self, run: Run, options: Mapping[str, Any]) -> None:
+        self.used(options.get("precision", "32"), run.config["precision"], run.folder.name)
 
     def picture(self, name: str) -> Path:
         """The file of a picture with a given name."""
@@ -259,6 +284,7 @@ def reproduce(
         "settings": dict(chosen.settings),
         "entries": [entry.as_json() for entry in entries],
         "runs": lab.runs,
+        "in_float32": lab.in_float32,
         "seconds": seconds,
         "versions": versions(),
         **lab.more,
@@ -291,6 +317,11 @@ def _table(
         experiment.about,
         f"Scale {scale}: {chosen.about()}.",
         *([f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}."] if lab.protocol else []),
+        *(
+            [f"Trained in float32, where bf16 was asked for and slower: {', '.join(slower)}."]
+            if (slower := lab.in_float32)
+            else []
+        ),
         f"This call took {seconds:g} s; finished runs are reused.",
         *lab.more.get("notes", []),
     ]

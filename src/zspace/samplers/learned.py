@@ -95,8 +95,8 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
             InputError: the codes have wrong shapes or values, or a loss is not finite.
         """
         self.to(z.device)
-        fabric = make_fabric(z.device.type, precision)
-        fit(self, self.batches(z, y), self.iterations, fabric=fabric)
+        fabric = make_fabric(z.device.type)
+        fit(self, self.batches(z, y), self.iterations, fabric=fabric, precision=precision)
         return self
 
     def sample(

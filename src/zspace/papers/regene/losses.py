@@ -255,7 +255,7 @@ def _classifier_accuracy(
     options = lab.settings["options"]
     shape = tuple(train.x.shape[1:])
     paper = SCHEDULES[schedule_for(shape)]
-    fabric = make_fabric(lab.device, options.get("precision", "32"))
+    fabric = make_fabric(lab.device)
     with own_random(seed, fabric.device):
         nets = ReGeneNets(shape, options.get("width", 128), last_kernels=paper.last_kernels)
         net = nn.Sequential(nets.encoder(), nn.Linear(nets.latent_dim, classes))
@@ -269,6 +269,7 @@ def _classifier_accuracy(
             round(length * usual),
             rate=paper.rate(len(train) // size),
             fabric=fabric,
+            precision=lab.precision(options.get("precision", "32"), "the classifiers"),
         )
     assert test.y is not None
     logits = of_stored(lambda x: net.eval()(x).cpu(), test.x, fabric.device)

@@ -20,6 +20,7 @@ from zspace.options import options_of
 from zspace.papers.base import Lab
 from zspace.recipes import catalogue
 from zspace.samplers import Learned
+from zspace.training import Precision
 
 KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "normal": ("normal", {}),
@@ -90,7 +91,13 @@ def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, 
 
 
 def cell(
-    lab: Lab, held: Measurement, blurred: Tensor, z: Tensor, name: str, seed: int
+    lab: Lab,
+    held: Measurement,
+    blurred: Tensor,
+    z: Tensor,
+    name: str,
+    seed: int,
+    precision: Precision,
 ) -> dict[str, Figure]:
     """The figures of a sampler that is fitted to codes, drawn from and measured.
 
@@ -101,6 +108,7 @@ def cell(
         z: the codes to fit to.
         name: a key of `KINDS`, or `OWN`.
         seed: the seed of fitting and drawing.
+        precision: the precision of training by iterations.
 
     Returns the figures by column of the table.
     """
@@ -115,7 +123,7 @@ def cell(
             options["seed"] = seed
         sampler = catalogue.make(kind, held.model.latent_dim, options)
         if isinstance(sampler, Learned):
-            sampler.fit(z, precision=lab.settings["precision"])
+            sampler.fit(z, precision=precision)
         else:
             sampler.fit(z)
     fitted = time.monotonic() - began

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from zspace.papers.samplers.cells import (
     trained,
 )
 from zspace.storage.files import write_text
+from zspace.storage.run import Run
 
 
 def samplers(lab: Lab) -> list[Entry]:
@@ -39,6 +41,10 @@ def samplers(lab: Lab) -> list[Entry]:
     cells = Cells(lab.out / "cells.json")
     entries: list[Entry] = []
     lines: list[str] = []
+    asked = lab.settings["precision"]
+    precision = lab.precision(asked, "samplers that learn")
+    # cells that were measured on a machine where bf16 is faster are not mixed with others
+    how = "" if precision == asked else ", in float32"
     for decoder, seeds in lab.settings["seeds"].items():
         held = trained(lab, decoder)
         z = codes(held.model, held.images.train.x)
@@ -48,7 +54,10 @@ def samplers(lab: Lab) -> list[Entry]:
         own = [] if held.model.prior is None else [OWN]
         for name in [*own, *lab.settings["samplers"]]:
             each = [
-                cells.of(f"{decoder}: {name}, {k}", partial(cell, lab, held, blurred, z, name, k))
+                cells.of(
+                    f"{decoder}: {name}, {k}{how}",
+                    partial(cell, lab, held, blurred, z, name, k, precision),
+                )
                 for k in range(seeds)
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
@@ -88,13 +97,7 @@ def conditional(lab: Lab) -> list[Entry]:
             min_accuracy=lab.settings["accuracy"],
             device=lab.device,
         )
-        fit_sampler(
-            run,
-            "flow-matching",
-            lab.settings["options"],
-            device=lab.device,
-            precision=lab.settings["precision"],
-        )
+        fit_flow(lab, run)
         for name, kind, drawing in CONDITIONAL:
             sampler = held.sampler(kind).changed(**drawing)
             subject = generated(held, name, sampler=sampler)
@@ -117,6 +120,14 @@ def conditional(lab: Lab) -> list[Entry]:
     return entries
 
 
+def fit_flow(lab: Lab, run: Path) -> None:
+    """Fit flow matching to a run's codes, with an experiment's settings."""
+    asked = lab.settings["precision"]
+    fit_sampler(run, "flow-matching", lab.settings["options"], device=lab.device, precision=asked)
+    fitted = Run(run / "samplers" / "flow-matching")
+    lab.used(asked, fitted.config["precision"], f"flow matching of {run.name}")
+
+
 def steps(lab: Lab) -> list[Entry]:
     """Measure flow matching's quality and time for several numbers of steps of Heun's method.
 
@@ -125,13 +136,7 @@ def steps(lab: Lab) -> list[Entry]:
     entries: list[Entry] = []
     held = trained(lab, "AE")
     run = held.run.folder
-    fit_sampler(
-        run,
-        "flow-matching",
-        lab.settings["options"],
-        device=lab.device,
-        precision=lab.settings["precision"],
-    )
+    fit_flow(lab, run)
     flow = held.sampler("flow-matching")
     blurred = held.features(reconstructed(held))
     for count in (*lab.settings["steps"], None):
