@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import zspace
+from tests.cuda import cuda as cuda
 from zspace import training
 from zspace.cli import main
 from zspace.core import LatentModel, Progress, Sampler

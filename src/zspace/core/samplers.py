@@ -79,9 +79,9 @@ class Sampler(nn.Module, ABC):
         return self
 
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
-        """Fit the sampler to codes (N, D) and, if it uses them, their labels (N,).
+        """Fit the sampler to codes (N, D) and, if it uses them, their labels (N,), on any device.
 
-        Returns the sampler itself.
+        Returns the sampler itself, on the codes' device.
         Raises:
             InputError: the codes or labels can't be used, or the sampler is trained with a model.
         """

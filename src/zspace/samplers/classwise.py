@@ -65,6 +65,7 @@ class Classwise(Sampler, ABC):
         check_codes(z)
         if y is None or not bool((y >= 0).any()):
             raise InputError("these samplers are of the codes of a class: the data have no labels")
+        y = y.to(z.device)
         self.counts = torch.bincount(y[y >= 0], minlength=len(self.counts))
         if len(self.theta) not in (1, len(self.counts)):
             raise InputError(

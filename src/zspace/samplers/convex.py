@@ -146,6 +146,7 @@ class Convex(Sampler):
         check_codes(z)
         if y is None:
             raise InputError("convex combinations are of codes of one class: the data have none")
+        y = y.to(z.device)
         rows = (y >= 0).nonzero()[:, 0]
         if self.sources is not None:
             generator = torch.Generator().manual_seed(self.seed)

@@ -67,6 +67,7 @@ class KDE(Density):
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Place kernels on `centres` of the codes (N, D), or on all if there are fewer."""
         mean, covariance = moments(z)
+        self.to(z.device)
         self.mean.copy_(mean)
         self.factor.copy_(torch.linalg.cholesky(covariance))
         generator = torch.Generator().manual_seed(self.seed)

@@ -154,6 +154,7 @@ class Mixture(Density):
                     f"a mixture of {components} components can't be fitted to these {len(z)} codes "
                     f"of {z.shape[1]} dimensions: lower --components or give more images"
                 ) from error
+        self.to(z.device)
         self.weights.copy_(torch.from_numpy(mixture.weights_))
         self.means.copy_(torch.from_numpy(mixture.means_))
         self.factors.copy_(torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)))

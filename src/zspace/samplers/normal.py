@@ -38,6 +38,7 @@ class Normal(Density):
     def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
         """Fit the mean and the maximum-likelihood covariance to codes (N, D), N above 1."""
         mean, covariance = moments(z)
+        self.to(z.device)
         self.mean.copy_(mean)
         self.factor.copy_(torch.linalg.cholesky(covariance))
         return self
