@@ -6,20 +6,21 @@ which hold their numbers on the CPU and compute there, but refuse what CUDA refu
 - an operation on tensors of both devices, except copies between them (`to`, `copy_`), CPU scalars
   of no dimension, and CPU indices of a tensor on CUDA (CUDA indices of a CPU tensor are refused);
 - a generator of the other device;
-- `numpy()`.
+- `numpy()`, and whatever else reads a tensor as an array.
 
 CUDA's default generator is another one than the CPU's, with a state of its own.
 
 What is not CUDA's: a CPU scalar passes in every operation, while CUDA refuses it in a few that are
 not elementwise; kernels, their precision and their limits are the CPU's; `torch.autocast("cuda")`
-is the CPU's; an operation that changes a tensor's shape in place is not supported. PyTorch's own
-`FakeTensorMode` knows devices, too, but has no numbers: nothing could be trained with it.
+is the CPU's. An operation that changes a tensor's shape in place, and the reverse mode of
+torch.func (`jacrev`, `grad`), are not supported. PyTorch's own `FakeTensorMode` knows devices, too,
+but has no numbers: nothing could be trained with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any
@@ -104,8 +105,8 @@ def computed(func: Any, args: Any, kwargs: Any, *, here: bool = False) -> Any:
         lambda x: x.held if isinstance(x, OnCuda) else x, (args, kwargs)
     )
     drawn = here and torch.Tag.nondeterministic_seeded in func.tags
-    own = drawn and kwargs.get("generator") is None
-    with _disable_current_modes(), default_of_cuda() if own else plainly():
+    by_default = drawn and kwargs.get("generator") is None
+    with _disable_current_modes(), default_of_cuda() if by_default else nullcontext():
         out = func(*plain_args, **plain_kwargs)
     if not here:
         return out
@@ -113,10 +114,10 @@ def computed(func: Any, args: Any, kwargs: Any, *, here: bool = False) -> Any:
     if any(written):
         # what is changed in place, or is the place of the result, is returned itself
         given = {a.name: v for a, v in zip(func._schema.arguments, args, strict=False)} | kwargs
-        own = [given[a.name] for a, w in zip(func._schema.arguments, written, strict=True) if w]
+        changed = [given[a.name] for a, w in zip(func._schema.arguments, written, strict=True) if w]
         if not func._schema.returns:
             return None
-        return own[0] if len(func._schema.returns) == 1 else tuple(own)
+        return changed[0] if len(func._schema.returns) == 1 else tuple(changed)
     return tree_map(lambda x: OnCuda(x) if isinstance(x, Tensor) else x, out)
 
 
@@ -166,11 +167,6 @@ def check_generator(generator: torch.Generator | None, device: torch.device) -> 
 DEFAULT = torch.Generator()
 """CUDA's default generator."""
 get_state, set_state = torch.get_rng_state, torch.set_rng_state
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    yield
 
 
 @contextmanager
@@ -232,7 +228,7 @@ def placed(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         own = drawn and generator is None
         # what is made within a transform of torch.func is a constant of it
         with (
-            default_of_cuda() if own else plainly(),
+            default_of_cuda() if own else nullcontext(),
             _disable_current_modes(),
             temporarily_clear_interpreter_stack(),
         ):
@@ -270,7 +266,7 @@ def inside(transform: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(transform)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         here = any(isinstance(x, OnCuda) for x in tree_flatten((args, kwargs))[0])
-        with _Inside() if here else plainly():
+        with _Inside() if here else nullcontext():
             out = transform(*args, **kwargs)
         return inside(out) if callable(out) and not isinstance(out, Tensor) else out
 
@@ -363,6 +359,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
         manual_seed_all=DEFAULT.manual_seed,
     )
     patch(torch._C._nn, _parse_to=parse_to)
+    DEFAULT.manual_seed(0)
     # a module that is moved keeps its parameters, which become tensors of another kind
     patch(torch.__future__, get_swap_module_params_on_conversion=lambda: True)
     return CUDA

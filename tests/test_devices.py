@@ -297,6 +297,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "tune": ("ae", ["tune {run} --sampler medium1 --trials 2 --samples 20"]),
     "export": ("ae", ["export {run} --sampler normal --out {out}.onnx"]),
     "classifier": ("", ["classifier --data digits"]),
+    "reproduce": ("", ["reproduce all/steps --scale smoke --data digits --out {out}"]),
     "bandwidth": ("", ["bandwidth --dim 2 --samples 30 --trials 2"]),
     "train": ("", ["train vae --iterations 2 --latent-dim 3 --batch-size 16 --out {out}"]),
     "resume": ("vae", ["resume {run} --iterations 22"]),
