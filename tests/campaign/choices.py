@@ -102,7 +102,7 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
         return given
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            given.append(str(folder / "run") if "run" in (parameter.name or "") else "gen/table1")
+            given.append(PLACES.get(parameter.name or "", "{0}/run").format(folder))
         elif parameter.required:
             known = {
                 "out": str(folder / f"out{FORMS.get(name, '.png')}"),
@@ -119,6 +119,15 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
     given += [option for option in ("--quiet",) if "quiet" in options]
     return given
 
+
+PLACES = {
+    "experiment": "gen/table1",
+    "codes": "{0}/codes.npz",
+    "kind": "interpolation",
+    "name": "mixture",
+    "sampler": "mixture",
+}
+"""What stands in the place of an argument without a flag, by its name; a run for others."""
 
 FORMS = {
     "export": ".onnx",

@@ -52,13 +52,11 @@ COMMANDS = {
         ["resume", "new"],
     ),
     "train --overwrite": Command(
-        ["train", "ae", *VAE, *QUICK, "--iterations=300", "--out=run", "--overwrite"],
-        "run",
+        ["train", "ae", *VAE, *QUICK, "--iterations=300", "--out=run", "--overwrite"], "run"
     ),
     "resume": Command(["resume", "run", "--iterations=400"], "run"),
     "fit-sampler": Command(
-        ["fit-sampler", "run", "--sampler=flow-matching", "--iterations=120", "--device=cpu"],
-        "run",
+        ["fit-sampler", "run", "--sampler=flow-matching", "--iterations=120", "--device=cpu"], "run"
     ),
     "tune": Command(
         ["tune", "run", "--sampler=simple", "--trials=12", "--samples=4", "--device=cpu"], "run"
@@ -71,10 +69,7 @@ COMMANDS = {
         ["reproduce", "gen/table1", "--scale=smoke", "--out=table", "--device=cpu"], "table"
     ),
     "export": Command(["export", "run", "--out=net.onnx"], "net.onnx"),
-    "augment": Command(
-        ["augment", "run", "--per-class=30", "--device=cpu", "--out=more"],
-        "more",
-    ),
+    "augment": Command(["augment", "run", "--per-class=30", "--device=cpu", "--out=more"], "more"),
     "sample": Command(["sample", "run", "--n=3000", "--device=cpu", "--out=many"], "many"),
 }
 """The commands by name."""
@@ -182,7 +177,9 @@ def main() -> int:
                 break
         found = contents(folder)
         strays = [p for p in found if any(part.startswith(".") for part in Path(p).parts)]
-        differ = [p for p in found.keys() | whole[name].keys() if found.get(p) != whole[name].get(p)]
+        differ = [
+            p for p in found.keys() | whole[name].keys() if found.get(p) != whole[name].get(p)
+        ]
         what = "stray" if strays else "differs" if differ else "exact"
         if what != "exact":
             faults.append(f"{name}: {what}: {sorted(strays or differ)[:6]}")

@@ -107,9 +107,8 @@ class Watcher:
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if writes and not str(path).startswith(("/dev/null", "/proc")):
                 self.seen.append(f"open {path!r} {mode!r}")
-        elif event in ("subprocess.Popen", "os.system", "os.exec", "socket.connect", "exec"):
-            if event != "exec":
-                self.seen.append(f"{event} {arguments!r:.200}")
+        elif event in ("subprocess.Popen", "os.system", "os.exec", "socket.connect"):
+            self.seen.append(f"{event} {arguments!r:.200}")
 
 
 class Slow(BaseException):
