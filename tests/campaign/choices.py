@@ -102,7 +102,8 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
         return given
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            given.append(PLACES.get(parameter.name or "", "{0}/run").format(folder))
+            if parameter.name not in LEFT_OUT:
+                given.append(PLACES.get(parameter.name or "", "{0}/run").format(folder))
         elif parameter.required:
             known = {
                 "out": str(folder / f"out{FORMS.get(name, '.png')}"),
@@ -120,12 +121,13 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
     return given
 
 
+LEFT_OUT = ("files", "options")
+"""Arguments that may be missing, and are."""
+
 PLACES = {
-    "experiment": "gen/table1",
     "codes": "{0}/codes.npz",
     "kind": "interpolation",
-    "name": "mixture",
-    "sampler": "mixture",
+    "name": "gen/table1",
 }
 """What stands in the place of an argument without a flag, by its name; a run for others."""
 
