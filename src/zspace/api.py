@@ -23,6 +23,7 @@ from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import load_state, read_header, write_tensors
+from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
 
@@ -313,7 +314,8 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
     tensors = existing.weights(path)
-    model = plan_of(config, existing.facts_of(path)).model
+    with Claims(path):
+        model = plan_of(config, existing.facts_of(path)).model
     load_state(model, tensors, path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

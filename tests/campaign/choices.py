@@ -26,6 +26,8 @@ import torch
 import zspace
 from tests.conftest import SMALL
 from zspace.cli import cli, main
+from zspace.options import options_of
+from zspace.recipes.catalogue import find
 
 SECONDS = 60
 """The time that one call may take."""
@@ -117,6 +119,8 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
                 "images": str(folder / "images"),
             }
             given += [parameter.opts[0], known.get(parameter.name or "", "1")]
+    if name == "sample":
+        given.append(f"--out={folder / 'out.png'}")
     given += [option for option in ("--quiet",) if "quiet" in options]
     return given
 
@@ -124,11 +128,7 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
 LEFT_OUT = ("files", "options")
 """Arguments that may be missing, and are."""
 
-PLACES = {
-    "codes": "{0}/codes.npz",
-    "kind": "interpolation",
-    "name": "gen/table1",
-}
+PLACES = {"codes": "{0}/codes.npz", "kind": "interpolation", "name": "gen/table1"}
 """What stands in the place of an argument without a flag, by its name; a run for others."""
 
 FORMS = {
@@ -192,15 +192,16 @@ def campaign() -> int:
         if what != "accepted":  # then nothing below is tried as it should be
             faults.append(f"{name} without a wrong value: {what}: {words}")
             print("    " + faults[-1].replace("\n", "\n    "), flush=True)
-        for parameter in command.params:
-            if not isinstance(parameter, click.Option) or parameter.is_flag:
-                continue
+        flags = [p.opts[0] for p in command.params if isinstance(p, click.Option) and not p.is_flag]
+        if name == "fit-sampler":  # the options of a sampler are no options of the command
+            flags += [option.flag for option in options_of(find("mixture")).values()]
+        for flag in flags:
             for label, value in odd.items():
                 given = arguments(name, command, folder)
-                what, words = call([*given, f"{parameter.opts[0]}={value}"])
+                what, words = call([*given, f"{flag}={value}"])
                 own[what] += 1
                 if what not in ("refused", "accepted"):
-                    faults.append(f"{name} {parameter.opts[0]}={label}: {what}: {words}")
+                    faults.append(f"{name} {flag}={label}: {what}: {words}")
                     print("    " + faults[-1].replace("\n", "\n    "), flush=True)
                 for path in folder.iterdir():
                     if path.name.startswith(("out", "new", ".")):

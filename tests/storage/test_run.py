@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli
 from zspace.errors import InputError
+from zspace.storage.config import dump_config, read_config
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.run import Run
 
@@ -198,3 +200,21 @@ def test_weights_that_are_not_finite(
     write_tensors(run / "model.safetensors", tensors, header)
     message = refused("sample", run, "--out", tmp_path / "x.png")
     assert "encoder.0.bias holds NaN or infinite numbers" in message
+
+
+@pytest.mark.parametrize("option", ["width", "hidden"])
+def test_a_configuration_that_claims_a_huge_network(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, option: str
+) -> None:
+    """It is refused before there is memory for the network."""
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    config = read_config(run / "config.yaml") | {option: 1_000_000}
+    (run / "config.yaml").write_text(dump_config(config))
+    tensors, header = read_tensors(run / "model.safetensors", dict)
+    header["config"][option] = 1_000_000
+    write_tensors(run / "model.safetensors", tensors, header)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = refused("sample", run, "--sampler=normal", "--out", tmp_path / "x.png")
+    assert "can't hold the network of its configuration" in message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10

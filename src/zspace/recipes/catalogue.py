@@ -33,6 +33,7 @@ from zspace.samplers import (
     Simple,
 )
 from zspace.storage.files import Plain, load_state, read_header, read_tensors, write_tensors
+from zspace.storage.reading import Claims
 
 GROUP = "zspace.samplers"
 """The entry-point group by which other packages add samplers."""
@@ -260,6 +261,7 @@ def load(path: Path) -> Sampler:
     """
     check_installed(path)
     tensors, header = read_tensors(path, Header)
-    sampler = make(header.sampler, header.dim, header.options)
+    with Claims(path):
+        sampler = make(header.sampler, header.dim, header.options)
     load_state(sampler, tensors, path)
     return sampler.eval()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import stat
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zspace.errors import InputError
 
@@ -96,3 +100,39 @@ def size_text(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.3g} {name}"
     return f"{size} bytes"
+
+
+ROOM = 1 << 28
+"""The bytes that building a network may take beyond a multiple of its file of weights."""
+
+
+class Claims(TorchDispatchMode):
+    """A context in which no more memory is taken than a network of a file of weights needs.
+
+    The sizes of networks stand in files that are received. Those that can't be are refused here,
+    before there is memory for them.
+
+    Args:
+        path: the file of the weights.
+
+    Raises:
+        InputError: the tensors that are made are larger than eight times the file and `ROOM`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.left = 8 * path.stat().st_size + ROOM
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        size: Any = args[0] if args and isinstance(args[0], list | tuple) else ()
+        if func.overloadpacket is torch.ops.aten.eye:
+            size = (args[0], args[-1])
+        if size and all(type(n) is int for n in size):
+            self.left -= 4 * math.prod(size)
+        if self.left < 0:
+            raise InputError(
+                f"{self.path} is of {size_text(self.path.stat().st_size)}, and can't hold the "
+                "network of its configuration, which is far larger"
+            )
+        return func(*args, **(kwargs or {}))
