@@ -1,4 +1,4 @@
-"""The parts that commands share: the group, common options, and the writing of pictures."""
+"""The parts that commands share: the group, common options, and what all of them check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from zspace.processes import processes
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from zspace.core import LatentModel, Sampler
     from zspace.display.progress import Display
@@ -330,66 +329,3 @@ def check_writable(path: Path) -> None:
     folder = next(p for p in path.resolve().parents if p.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"{path} can't be written: {folder} is no folder that may be written to")
-
-
-def check_out(out: Path, *, sheet: bool = True) -> None:
-    """Check an output for images, before anything is computed.
-
-    Args:
-        out: FILE.png, FILE.npz, or a folder that is new or empty.
-        sheet: whether FILE.png is allowed.
-
-    Raises:
-        InputError: the output is another, or exists already.
-    """
-    if out.suffix not in (*([".png"] if sheet else []), ".npz", ""):
-        kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
-        raise InputError(f"--out must be {kinds} or a folder, not {out}")
-    if out.suffix and out.is_dir():
-        raise InputError(f"--out {out} is a folder")
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out} exists and is no empty folder")
-
-
-def write(
-    out: Path, x: Tensor, more: Mapping[str, Tensor] | None = None, *, quiet: bool = False
-) -> None:
-    """Write images or vectors to a sheet, an .npz file or a folder.
-
-    Args:
-        out: FILE.png, FILE.npz, or a folder that is new or empty.
-        x: images (N, C, H, W) in [0, 1], or vectors (N, D).
-        more: further arrays for an .npz file, by name.
-        quiet: whether to print nothing.
-
-    Raises:
-        InputError: vectors can't go to a folder.
-    """
-    import numpy as np
-    from PIL import Image
-
-    from zspace.display import plots
-    from zspace.storage.files import atomic
-
-    images = x.ndim == 4
-    if out.suffix == ".npz":
-        arrays = {"images" if images else "vectors": x, **(more or {})}
-        stored: dict[str, Any] = {
-            k: plots.to_uint8(v) if images else v.cpu().numpy() for k, v in arrays.items()
-        }
-        with atomic(out) as partial:
-            np.savez(partial, **stored)
-    elif not images and out.suffix == ".png":
-        plots.scatters(out, {"": x})
-    elif not images:
-        raise InputError("vectors go to an .npz or .png file, not to a folder of images")
-    elif out.suffix == ".png":
-        plots.save_sheet(out, x)
-    else:
-        with atomic(out) as partial:
-            partial.mkdir()
-            for i, image in enumerate(plots.to_uint8(x)):
-                Image.fromarray(image).save(partial / f"{i:06d}.png")
-            if out.exists():
-                out.rmdir()
-    tell(out, quiet)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +17,6 @@ from zspace.cli.base import (
     QUIET,
     RUN,
     SEED,
-    check_out,
     check_part,
     cli,
     data_options,
@@ -24,8 +25,8 @@ from zspace.cli.base import (
     seeded,
     tell,
     with_decoder,
-    write,
 )
+from zspace.cli.output import SHOWN, check_out, shown, write
 from zspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,19 +61,17 @@ def encode(
 
     from zspace import api
     from zspace.core import codes
-    from zspace.storage.files import atomic
+    from zspace.functional.tensors import BLOCK
+    from zspace.generation.files import write_npz
 
     if out.suffix != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
     check_part(part)
     model, _ = load(run, checkpoint, device)
     chosen, classes = api.data_for(run, data, data_dir, part)
-    arrays: dict[str, Any] = {"codes": codes(model, chosen.x).cpu().numpy()}
-    if chosen.y is not None:
-        arrays |= {"labels": chosen.y.numpy(), "classes": np.array(classes)}
-    with atomic(out) as partial:
-        np.savez(partial, **arrays)
-    tell(f"{out}: codes {arrays['codes'].shape}", quiet)
+    labels = {} if chosen.y is None else {"labels": chosen.y.numpy(), "classes": np.array(classes)}
+    write_npz(out, ({"codes": codes(model, block)} for block in chosen.x.split(BLOCK)), labels)
+    tell(f"{out}: codes {(len(chosen), model.latent_dim)}", quiet)
 
 
 @cli.command()
@@ -86,15 +85,14 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
     """Decode codes (N, D), given as the array `codes` of an .npz file or as an .npy file."""
     import torch
 
-    from zspace.data.arrays import read_codes
-    from zspace.functional import blockwise
+    from zspace.generation.files import named, read_codes
 
     check_out(out)
     model, where = load(run, checkpoint, device)
-    z = read_codes(codes, model.latent_dim)
-    with torch.no_grad():
-        x = blockwise(lambda block: model.decode(block.to(where)), z)
-    write(out, x, quiet=quiet)
+    count, first = read_codes(codes, model.latent_dim)
+    z = first(shown(out, count, quiet=quiet))
+    decode = torch.no_grad()(model.decode)
+    write(out, (named(decode(block.to(where))) for block in z), quiet=quiet)
 
 
 @cli.command()
@@ -120,17 +118,23 @@ def reconstruct(
     """Show test images above their reconstructions (in an .npz file: both sets)."""
     from zspace.display import pictures, plots
     from zspace.functional import as_float
+    from zspace.functional.tensors import BLOCK
+    from zspace.generation.files import named
 
     positive("n", 1 if n is None else n)
     check_out(out)
     model, where = load(run, checkpoint, device)
     model = with_decoder(model, decoder)
-    x = as_float(_test_images(run, n, 32, data, data_dir).to(where))
-    if out.suffix == ".png" and x.ndim == 4:
+    stored = _test_images(run, n, 32, data, data_dir)
+    stored = stored[: shown(out, len(stored), 2, quiet=quiet)]
+    if out.suffix == ".png" and stored.ndim == 4:
+        x = as_float(stored.to(where))
         plots.save_sheet(out, *pictures.reconstruction_rows(model, x))
         tell(out, quiet)
     else:
-        write(out, model.reconstruct(x), {"originals": x}, quiet=quiet)
+        parts = (as_float(block.to(where)) for block in stored.split(BLOCK))
+        blocks = ({**named(model.reconstruct(x)), "originals": x} for x in parts)
+        write(out, blocks, quiet=quiet)
 
 
 def _test_images(
@@ -206,6 +210,8 @@ def imagine(
     from zspace.data.levels import Levels
     from zspace.display import plots
     from zspace.functional import as_float
+    from zspace.functional.tensors import BLOCK
+    from zspace.generation.files import named
     from zspace.storage.run import Run
 
     positive("n", 1 if n is None else n)
@@ -233,13 +239,19 @@ def imagine(
         if images
         else _test_images(run, n, 8, data, data_dir)
     )
-    x = as_float(stored.to(where))
-    imagined = model.imagine(x, draws, seed=seed)
+    stored = stored[: shown(out, len(stored), draws + 1, quiet=quiet)]
     if out.suffix == ".png":
+        x = as_float(stored.to(where))
+        imagined = model.imagine(x, draws, seed=seed)
         plots.save_sheet(out, torch.cat([x[:, None], imagined], 1).flatten(0, 1), draws + 1)
         tell(out, quiet)
-    else:
-        write(out, imagined.flatten(0, 1), {"originals": x}, quiet=quiet)
+        return
+
+    decode = torch.no_grad()(model.decode)
+    drawn = model.draw_blocks(stored, draws, seed=seed)
+    made = (named(decode(codes)) for z in drawn for codes in z.flatten(0, 1).split(BLOCK))
+    originals = ({"originals": block} for block in stored.split(BLOCK))
+    write(out, chain(made, originals), quiet=quiet)
 
 
 @cli.command()
@@ -272,6 +284,8 @@ def interpolate(
     from zspace import api
     from zspace.display import pictures, plots
     from zspace.functional import as_float
+    from zspace.functional.tensors import BLOCK
+    from zspace.generation.files import named
 
     positive("n", 1 if n is None else n)
     positive("steps", steps, 2, 1000)
@@ -282,11 +296,16 @@ def interpolate(
     n = _count(n, 8, pairs, f"{len(chosen)} images, enough for {pairs} pairs")
     if n < 1:
         raise InputError("the test part has one image: an interpolation needs two")
-    rows = torch.randperm(len(chosen), generator=seeded(seed, torch.device("cpu")))[: 2 * n]
-    x = as_float(chosen.x[rows].to(where))
-    shown, columns = pictures.interpolation_rows(model, x[:n], x[n:], steps)
-    if out.suffix == ".png" and x.ndim == 4:
-        plots.save_sheet(out, shown, columns)
+    order = torch.randperm(len(chosen), generator=seeded(seed, torch.device("cpu")))
+    pairs = torch.stack([order[:n], order[n : 2 * n]])[:, : shown(out, n, steps, quiet=quiet)]
+
+    def rows() -> Iterator[torch.Tensor]:
+        for block in pairs.split(max(1, min(BLOCK, SHOWN // steps)), 1):
+            a, b = (as_float(chosen.x[own].to(where)) for own in block)
+            yield pictures.interpolation_rows(model, a, b, steps)[0]
+
+    if out.suffix == ".png" and chosen.x.ndim == 4:
+        plots.save_sheet(out, torch.cat([*rows()]), steps)
         tell(out, quiet)
     else:
-        write(out, shown, quiet=quiet)
+        write(out, map(named, rows()), quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from zspace.cli.base import (
     ConvexCommand,
     DrawingCommand,
     NamedOption,
-    check_out,
     check_writable,
     checked_drawing,
     cli,
@@ -30,6 +30,7 @@ from zspace.cli.base import (
     tell,
     with_decoder,
 )
+from zspace.cli.output import check_out
 from zspace.errors import InputError, unknown
 
 PASSES = 10
@@ -73,7 +74,7 @@ def augment(
     If the model has a classifier (regene), the combinations must pass its judges.
     """
     from zspace import api
-    from zspace.generation.combine import augmented, beside, convex_of, write_labelled
+    from zspace.generation.combine import augmented_blocks, convex_of, labelled, write_labelled
     from zspace.storage.run import Run
 
     positive("per-class", per_class)
@@ -81,11 +82,17 @@ def augment(
     model, where = load(run, checkpoint, device)
     convex = convex_of(run, model, checked_drawing("convex", options))
     images = api.run_images(Run(run))
-    made = augmented(model, convex, per_class, images.classes, generator=seeded(seed, where))
-    parts = beside(images, made) if originals else {"train": made}
-    write_labelled(out, parts, images.classes)
+    classes = images.classes
+    made = augmented_blocks(model, convex, per_class, classes, generator=seeded(seed, where))
+    endings = {"": images.train, "_validation": images.validation, "_test": images.test}
+    originals_of = (
+        {e: labelled([part], e) for e, part in endings.items()} if originals else {"": ()}
+    )
+    blocks = chain(*originals_of.values(), labelled(made))
+    write_labelled(out, blocks, classes, [*originals_of])
     more = f", behind {len(images.train)} originals" if originals else ""
-    tell(f"{out}: {len(made)} generated images of {len(images.classes)} classes{more}", quiet)
+    count = per_class * len(classes)
+    tell(f"{out}: {count} generated images of {len(classes)} classes{more}", quiet)
 
 
 class GalleryCommand(ConvexCommand):

@@ -25,6 +25,7 @@ from zspace.cli.base import (
     say,
     tell,
 )
+from zspace.cli.output import SHOWN, shown
 from zspace.errors import InputError, unknown
 from zspace.options import comma_names
 
@@ -329,12 +330,14 @@ def neighbours(
     from zspace.evaluation.measurement import measure_run
     from zspace.evaluation.neighbours import neighbours as find
 
-    positive("count", count, most=10_000)
+    positive("count", count, most=SHOWN)
     positive("k", k, most=1000)
     if out.suffix != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
-    with progress(options.pop("quiet")) as follow:
+    quiet = options.pop("quiet")
+    count = shown(out, count, 2 * (k + 1), quiet=quiet, hint="a lower --k leaves room for more")
+    with progress(quiet) as follow:
         measurement = measure_run(run, progress=follow, **options)
         if not measurement.images.is_image:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,7 +17,6 @@ from zspace.cli.base import (
     SEED,
     DrawingCommand,
     NamedOption,
-    check_out,
     checked_drawing,
     cli,
     click_option,
@@ -29,14 +29,15 @@ from zspace.cli.base import (
     seeded,
     tell,
     with_decoder,
-    write,
 )
+from zspace.cli.output import check_out, shown, write
 from zspace.errors import InputError, unknown
 
 if TYPE_CHECKING:
     import torch
 
     from zspace.core import LatentModel
+    from zspace.generation.files import Block
 
 
 @cli.command(cls=DrawingCommand)
@@ -107,8 +108,8 @@ def sample(
     import torch
 
     from zspace.data.images import class_numbers
-    from zspace.functional import blockwise
-    from zspace.generation.fit import check_sampler, draw_codes
+    from zspace.generation.files import named
+    from zspace.generation.fit import check_sampler, code_blocks
     from zspace.recipes.catalogue import check_label
     from zspace.storage.run import Run
 
@@ -150,10 +151,9 @@ def sample(
         return
     drawn = sampler_of_run(run, sampler, model, quiet).changed(**options)
     assert out is not None
-    z = draw_codes(drawn, sampler, n, number, generator)
-    with torch.no_grad():
-        x = blockwise(decoding.decode, z)
-    write(out, x, quiet=quiet)
+    z = code_blocks(drawn, sampler, shown(out, n, quiet=quiet), number, generator)
+    decode = torch.no_grad()(decoding.decode)
+    write(out, (named(decode(block)) for block in z), quiet=quiet)
 
 
 def _combine(
@@ -169,55 +169,61 @@ def _combine(
     options: dict[str, Any],
     quiet: bool,
 ) -> None:
-    """Carry out `zspace sample --sampler convex`: generate, print the trials, write."""
+    """Carry out `zspace sample --sampler convex`: generate, write, print the trials."""
     import torch
 
     from zspace.data.images import Part
-    from zspace.functional import as_float
-    from zspace.generation.combine import convex_of, generate, shares, write_labelled
+    from zspace.generation.combine import (
+        convex_of,
+        generation_blocks,
+        labelled,
+        shares,
+        write_labelled,
+    )
 
     convex = convex_of(run, model, options)
+    if out is not None:
+        n = shown(out, n, quiet=quiet)
     counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
-    made = [
-        generate(
-            model,
-            convex,
-            count,
-            number,
-            generations=generations,
-            origin=origin,
-            generator=generator,
-        )
-        for number, count in counts.items()
-        if count
-    ]
-    for line in made:
-        for number, one in enumerate(line, 1):
-            trials = ", ".join(f"{judge} {took}" for judge, took in one.combined.trials.items())
-            which = "" if generations == 1 else f", generation {number}"
-            click.echo(
-                f"class {classes[one.label]}{which}: {len(one.x)} combinations of "
-                f"{convex.combine}; trials: {trials or 'all taken, this model has no judges'}"
+    trials: dict[tuple[int, int], Mapping[str, int]] = {}
+
+    def blocks() -> Iterator[Block]:
+        for own, count in counts.items():
+            made = generation_blocks(
+                model,
+                convex,
+                count,
+                own,
+                generations=generations,
+                origin=origin,
+                generator=generator,
             )
+            for number, one in made if count else ():
+                x, combined = one.x, one.combined
+                trials[own, number] = combined.trials
+                if number == generations:
+                    (block,) = labelled([Part(x, torch.full((len(x),), own))])
+                    yield {**block, "sources": combined.sources, "weights": combined.weights}
+                else:
+                    whole = {f"images_{number}": x} if out and out.suffix == ".npz" else {}
+                    yield {f"sources_{number}": combined.sources, **whole}
+
     if out is None:
-        return
-    # each generation holds all classes
-    *earlier, last = zip(*made, strict=True)
-    x = torch.cat([one.x for one in last])
-    if out.suffix == ".png":
-        write(out, as_float(x), quiet=quiet)
-        return
-    y = torch.cat([torch.full((len(one.x),), one.label) for one in last])
-    more = {
-        "sources": torch.cat([one.combined.sources for one in last]),
-        "weights": torch.cat([one.combined.weights for one in last]),
-    }
-    for number, generation in enumerate(earlier, 1):
-        more[f"sources_{number}"] = torch.cat([one.combined.sources for one in generation])
-        if out.suffix == ".npz":
-            more[f"images_{number}"] = torch.cat([one.x for one in generation])
-    write_labelled(out, {"train": Part(x, y)}, classes, more)
-    tell(out, quiet)
+        for _ in blocks():
+            pass
+    elif out.suffix == ".png":
+        write(out, blocks(), quiet=True)
+    else:
+        write_labelled(out, blocks(), classes)
+    for (own, number), took in trials.items():
+        named = ", ".join(f"{judge} {count}" for judge, count in took.items())
+        which = "" if generations == 1 else f", generation {number}"
+        click.echo(
+            f"class {classes[own]}{which}: {counts[own]} combinations of {convex.combine}; "
+            f"trials: {named or 'all taken, this model has no judges'}"
+        )
+    if out is not None:
+        tell(out, quiet)
 
 
 class FitCommand(click.Command):

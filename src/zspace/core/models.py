@@ -21,8 +21,16 @@ from typing_extensions import TypeVar
 from zspace.core.batches import Batches
 from zspace.core.samplers import Sampler
 from zspace.errors import InputError, shown
-from zspace.functional import as_stored, blockwise, check_floats, check_range, of_stored, stream
-from zspace.functional.tensors import own_random
+from zspace.functional import (
+    as_float,
+    as_stored,
+    blockwise,
+    check_floats,
+    check_range,
+    of_stored,
+    stream,
+)
+from zspace.functional.tensors import BLOCK, DRAWN, own_random
 
 Terms = dict[str, Tensor]
 """The terms of a loss by name, scalars that are logged and whose sum is minimised."""
@@ -162,7 +170,7 @@ class LatentModel(Method, Generic[Prior], ABC):
             raise InputError(
                 f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each"
             )
-        za, zb = self.encode(a), self.encode(b)
+        za, zb = (blockwise(self.encode, x) for x in (a, b))
         t = torch.linspace(0, 1, steps, device=za.device)[None, :, None]
         z = (1 - t) * za[:, None] + t * zb[:, None]
         x = blockwise(self.decode, z.flatten(0, 1))
@@ -219,13 +227,28 @@ class Variational(LatentModel[Prior], ABC):
             draws: the number of codes for each sample.
             seed: the seed of the codes.
         """
+        return torch.cat([*self.draw_blocks(x, draws, seed=seed)])
+
+    @torch.no_grad()
+    def draw_blocks(self, x: Tensor, draws: int = 1, *, seed: int = 0) -> Iterator[Tensor]:
+        """What `draw` returns, in blocks of 256 samples, or fewer if these have over 65,536 codes.
+
+        Args:
+            x, draws, seed: what `draw` takes.
+        """
         device = next(self.parameters()).device
-        with own_random(stream(seed, 11), device):
-            return of_stored(
-                lambda block: self.posterior(block).sample(torch.Size([draws])).movedim(0, 1),
-                x,
-                device,
-            )
+        random: Any = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type, torch)
+        which = [device] if device.type == "cuda" else []
+        state: Tensor | None = None
+        for block in x.split(max(1, min(BLOCK, DRAWN // draws))):
+            # between two blocks the global random numbers are everybody's again
+            with own_random(stream(seed, 11), device):
+                if state is not None:
+                    random.set_rng_state(state, *which)
+                posterior = self.posterior(as_float(block.to(device)))
+                z = posterior.sample(torch.Size([draws])).movedim(0, 1)
+                state = random.get_rng_state(*which)
+            yield z
 
     @torch.no_grad()
     def imagine(self, x: Tensor, draws: int = 8, *, seed: int = 0) -> Tensor:

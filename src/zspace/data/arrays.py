@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from zspace.data.conversion import Levels, from_arrays, to_float32
+from zspace.data.conversion import Levels, from_arrays
 from zspace.data.images import MOST_CLASSES, Part, Raw
 from zspace.data.names import class_names, some
 from zspace.data.npy import read_numpy
@@ -83,32 +81,3 @@ def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path, levels: Levels | None)
             f"texts, a name for each label up to {count - 1}"
         )
     return Raw(parts, class_names([str(n) for n in names], str(path)))
-
-
-def read_codes(path: str | Path, dim: int) -> Tensor:
-    """The codes (N, dim) in a NumPy file, float32.
-
-    Args:
-        path: an .npy file, or an .npz file with an array named codes or a single array.
-        dim: the size of a code.
-
-    Raises:
-        InputError: the file is missing, truncated, or holds no such array.
-    """
-    path = Path(path)
-
-    def choose(names: list[str]) -> list[str]:
-        if "codes" in names:
-            return ["codes"]
-        if len(names) != 1:
-            raise InputError(f"{path} holds {some(names)}: expected an array named codes")
-        return names
-
-    (loaded,) = read_numpy(path, choose).values()
-    if loaded.dtype.kind not in "uif" or loaded.ndim != 2 or not len(loaded):
-        raise InputError(
-            f"{path} holds {loaded.dtype} of shape {loaded.shape}: expected (N, {dim})"
-        )
-    if loaded.shape[1] != dim:
-        raise InputError(f"{path} has codes of size {loaded.shape[1]}, the model's have {dim}")
-    return torch.from_numpy(to_float32(loaded, str(path)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
 from zspace.options import comma_names
 from zspace.recipes import catalogue
-from zspace.storage.files import write_text
+from zspace.storage.files import atomic
 from zspace.storage.run import Run
 
 SHOWN = 100
@@ -30,6 +30,12 @@ SHOWN = 100
 
 ENTRIES = 1 << 17
 """The number of Jacobians' elements computed at a time, small enough for the CPU's cache."""
+
+DERIVED = 1 << 20
+"""The same for one image with a large Jacobian, whose columns are then computed in several goes."""
+
+WRITTEN = 4096
+"""The number of lines that are made at a time."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,16 @@ class Novelty:
 
     def write(self, path: Path) -> None:
         """Write a CSV file with each image's index, label, score and the score's parts."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         y, s = self.part.y, self.scores
         named = [] if y is None else ["label"]
-        writer.writerow(["index", *named, "score", "latent", "volume", "residual"])
-        numbers = torch.stack([s.score, s.latent, s.volume, s.residual], 1).tolist()
-        for i, row in enumerate(numbers):
-            label = [] if y is None else [self.classes[int(y[i])]]
-            writer.writerow([i, *label, *(f"{value:.6f}" for value in row)])
-        write_text(path, text.getvalue())
+        numbers = torch.stack([s.score, s.latent, s.volume, s.residual], 1)
+        with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as text:
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(["index", *named, "score", "latent", "volume", "residual"])
+            rows = chain.from_iterable(block.tolist() for block in numbers.split(WRITTEN))
+            for i, row in enumerate(rows):
+                label = [] if y is None else [self.classes[int(y[i])]]
+                writer.writerow([i, *label, *(f"{value:.6f}" for value in row)])
 
     def draw(self, path: Path) -> None:
         """Draw the 100 most probable images, on the left, and the 100 least (GEN, Figure 4).
@@ -107,10 +113,10 @@ class Novelty:
         fewer than 200 images, half of them are on either side.
         """
         x, score = self.part.x, self.scores.score
-        if self.known is not None and bool(self.known.any()):
-            x, score = x[self.known], score[self.known]
         order = score.argsort(stable=True)
-        count = max(1, min(SHOWN, len(x) // 2))
+        if self.known is not None and bool(self.known.any()):
+            order = order[self.known[order]]
+        count = max(1, min(SHOWN, len(order) // 2))
         side = math.ceil(math.sqrt(count))
         blank = torch.zeros(1, *x.shape[1:])
         rest = blank.expand(side * side - count, *x.shape[1:])
@@ -236,6 +242,7 @@ def log_densities(
         )
     device = next(model.parameters()).device
     rows = max(1, min(256, ENTRIES // (dim * size)))
+    directions = max(1, min(dim, DERIVED // size))
     parts: list[tuple[Tensor, ...]] = []
     scoring = progress.about("scoring")
     for start in range(0, len(x), rows):
@@ -243,7 +250,7 @@ def log_densities(
         z = model.encode(block)
         error = (model.decode(z) - block).flatten(1).square().sum(1).cpu().double()
         latent = density.log_prob(z).cpu().double()
-        volume, rank = jacobian_log_determinant(model.decode, z)
+        volume, rank = jacobian_log_determinant(model.decode, z, directions=directions)
         residual = -0.5 * (error / variance + size * math.log(2 * math.pi * variance))
         parts.append((latent, volume, residual, rank))
         scoring(min(start + rows, len(x)), len(x))

@@ -47,7 +47,7 @@ FLAT = 1e-12
 
 
 def jacobian_log_determinant(
-    function: Callable[[Tensor], Tensor], z: Tensor
+    function: Callable[[Tensor], Tensor], z: Tensor, *, directions: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """1/2 log det(J^T J) in nats and the rank of J, the Jacobian of a function at each code.
 
@@ -57,6 +57,8 @@ def jacobian_log_determinant(
         function: maps codes (N, D) to data (N, ...), each sample independently of the others
             (batch norm in eval mode).
         z: codes (N, D).
+        directions: the number of derivatives to compute at a time, which bounds the memory; None
+            computes all D.
 
     Returns two tensors (N,) on the CPU: the float64 logarithms and the ranks.
 
@@ -75,7 +77,8 @@ def jacobian_log_determinant(
         slope = torch.func.jvp(function, (z,), (direction.expand_as(z),))[1]  # pyright: ignore[reportPrivateImportUsage]
         return slope.flatten(1)
 
-    columns = torch.func.vmap(column)(torch.eye(z.shape[1], dtype=z.dtype, device=z.device))  # pyright: ignore[reportPrivateImportUsage]
+    along = torch.func.vmap(column, chunk_size=directions)  # pyright: ignore[reportPrivateImportUsage]
+    columns = along(torch.eye(z.shape[1], dtype=z.dtype, device=z.device))
     jacobian = columns.movedim(0, 1)
     if not bool(torch.isfinite(jacobian).all()):
         raise InputError("the decoder's derivatives are NaN or infinite about some of the codes")

@@ -14,6 +14,12 @@ from zspace.errors import InputError
 BLOCK = 256
 """The number of images or codes that pass through a network at a time outside training."""
 
+HELD = 1 << 24
+"""The number of intermediate numbers to hold at a time: 64 MiB in single precision."""
+
+DRAWN = 256 * BLOCK
+"""The number of codes that are drawn at a time where any number can be asked for."""
+
 
 def stream(*numbers: int) -> int:
     """A seed for one of several independent random streams, derived from whole numbers >= 0."""
@@ -91,6 +97,17 @@ def check_range(x: Tensor) -> Tensor:
             "converts from [-1, 1], x / 255 from [0, 255]"
         )
     return x
+
+
+def rows_at_once(numbers: int, most: int | None = None) -> int:
+    """The number of rows to compute at a time, at least 1, if each takes some numbers of memory.
+
+    Args:
+        numbers: the intermediate numbers that a row takes, of which `HELD` are held at a time.
+        most: the largest number of rows; None sets no limit.
+    """
+    rows = max(1, HELD // max(1, numbers))
+    return rows if most is None else min(most, rows)
 
 
 def blockwise(function: Callable[[Tensor], Tensor], x: Tensor, block: int = BLOCK) -> Tensor:

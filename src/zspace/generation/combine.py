@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from zspace.core import LatentModel, codes, decoded
-from zspace.data import Images
-from zspace.data.images import Part
-from zspace.display import plots
-from zspace.errors import InputError
+from zspace.data.images import Part, join
+from zspace.functional.tensors import BLOCK
+from zspace.generation.files import DATA, IMAGES, LABELS, Block, write_folder, write_npz
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.samplers import Convex
-from zspace.samplers.convex import Combined
-from zspace.storage.files import atomic, write_text
+from zspace.samplers.convex import Combined, joined
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,33 @@ class Generation:
     label: int
     combined: Combined
     x: Tensor
+
+
+def generation_blocks(
+    model: LatentModel,
+    convex: Convex,
+    n: int,
+    label: int,
+    *,
+    generations: int = 1,
+    origin: Literal["latents", "images"] = "latents",
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[int, Generation]]:
+    """What `generate` returns, in blocks of 256 images, each with its generation's number, from 1.
+
+    The trials are those of the generation up to then. Of a generation that is combined again, the
+    codes are held.
+    """
+    for number in range(1, generations + 1):
+        sources: list[Tensor] = []
+        for combined in convex.blocks(n, label, generator=generator):
+            x = decoded(model, combined.codes)
+            if number < generations:
+                sources.append(combined.codes if origin == "latents" else codes(model, x))
+            yield number, Generation(label, combined, x)
+        if number < generations:
+            z = torch.cat(sources)
+            convex = convex.over(z, torch.full((len(z),), label, device=z.device))
 
 
 def generate(
@@ -69,20 +95,34 @@ def generate(
             number of codes that are combined.
     Reference: ReGene, section 6.5.
     """
+    blocks = generation_blocks(
+        model, convex, n, label, generations=generations, origin=origin, generator=generator
+    )
     made: list[Generation] = []
-    for _ in range(generations):
-        if made:
-            last = made[-1]
-            z = last.combined.codes if origin == "latents" else codes(model, last.x)
-            convex = convex.over(z, torch.full((len(z),), label, device=z.device))
-        combined = convex.combined(n, label, generator=generator)
-        made.append(Generation(label, combined, decoded(model, combined.codes)))
+    for _, own in groupby(blocks, key=itemgetter(0)):
+        parts = [part for _, part in own]
+        whole = joined([part.combined for part in parts])
+        made.append(Generation(label, whole, torch.cat([part.x for part in parts])))
     return made
 
 
 def shares(n: int, classes: int) -> list[int]:
     """The number of images of each class if n images are divided as evenly as possible."""
     return [n // classes + (label < n % classes) for label in range(classes)]
+
+
+def augmented_blocks(
+    model: LatentModel,
+    convex: Convex,
+    per_class: int,
+    classes: Sequence[str],
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Part]:
+    """What `augmented` returns, in blocks of 256 images."""
+    for label in range(len(classes)):
+        for _, made in generation_blocks(model, convex, per_class, label, generator=generator):
+            yield Part(made.x, torch.full((len(made.x),), label))
 
 
 def augmented(
@@ -105,82 +145,41 @@ def augmented(
     Raises:
         InputError: too few candidates of a class pass the judges.
     """
-    made = [
-        generate(model, convex, per_class, label, generator=generator)[0]
-        for label in range(len(classes))
-    ]
-    y = torch.arange(len(classes)).repeat_interleave(per_class)
-    return Part(torch.cat([g.x for g in made]), y)
+    return join([*augmented_blocks(model, convex, per_class, classes, generator=generator)])
 
 
-def beside(images: Images, generated: Part) -> dict[str, Part]:
-    """The parts of a labelled data set by name, with generated images in the training part, too."""
-    assert images.train.y is not None
-    assert generated.y is not None
-    x = torch.cat([images.train.x, generated.x])
-    y = torch.cat([images.train.y, generated.y])
-    return {"train": Part(x, y), "validation": images.validation, "test": images.test}
+def labelled(parts: Iterable[Part], ending: str = "") -> Iterator[Block]:
+    """The blocks by which `write_labelled` writes samples and their labels.
+
+    Args:
+        parts: the samples, all with labels.
+        ending: "", "_validation" or "_test", for the part of the data set that they belong to.
+    """
+    for part in parts:
+        assert part.y is not None
+        for x, y in zip(part.x.split(BLOCK), part.y.split(BLOCK), strict=True):
+            yield {(IMAGES if x.ndim == 4 else DATA) + ending: x, LABELS + ending: y}
 
 
 def write_labelled(
-    out: Path,
-    parts: Mapping[str, Part],
-    classes: Sequence[str],
-    more: Mapping[str, Tensor] | None = None,
+    out: Path, blocks: Iterable[Block], classes: Sequence[str], parts: Sequence[str] = ("",)
 ) -> None:
     """Write a labelled data set that `--data` reads.
 
     Args:
         out: an .npz file, or else a folder that gets a sub-folder for each class.
-        parts: the parts by name, "train" and possibly "validation" and "test".
+        blocks: the samples and labels of the parts, which `labelled` makes, and further arrays by
+            name; a folder gets these as NAME.csv, a line for each row.
         classes: the names of the labels.
-        more: further arrays by name; a folder gets them as NAME.csv, a line for each row.
+        parts: the endings of the parts that there are.
 
     Raises:
         InputError: vectors can't go to a folder, or the classes can't name folders.
     """
     if out.suffix == ".npz":
-        arrays: dict[str, Any] = {"classes": np.array(classes)}
-        for name, part in parts.items():
-            ending = "" if name == "train" else f"_{name}"
-            kind = "images" if part.x.ndim == 4 else "data"
-            arrays[kind + ending] = plots.to_uint8(part.x) if part.x.ndim == 4 else part.x.numpy()
-            assert part.y is not None
-            arrays["labels" + ending] = part.y.numpy()
-        arrays |= {
-            k: plots.to_uint8(v) if v.ndim == 4 else v.cpu().numpy()
-            for k, v in (more or {}).items()
-        }
-        with atomic(out) as partial:
-            np.savez(partial, **arrays)
-        return
-    folders = _folder_names(classes)
-    with atomic(out) as partial:
-        partial.mkdir()
-        for name, part in parts.items():
-            if part.x.ndim != 4:
-                raise InputError("vectors go to an .npz file, not to a folder of images")
-            root = partial if len(parts) == 1 else partial / name
-            for folder in folders:
-                (root / folder).mkdir(parents=True)
-            assert part.y is not None
-            for i, (image, label) in enumerate(zip(part.x, part.y.tolist(), strict=True)):
-                picture = plots.to_uint8(image[None])[0]
-                Image.fromarray(picture).save(root / folders[label] / f"{i:06d}.png")
-        for name, rows in (more or {}).items():
-            lines = [",".join(str(v) for v in np.atleast_1d(row)) for row in rows.cpu().numpy()]
-            write_text(partial / f"{name}.csv", "".join(f"{line}\n" for line in lines))
-        if out.exists():
-            out.rmdir()
-
-
-def _folder_names(classes: Sequence[str]) -> list[str]:
-    """The names of the classes' folders, without slashes and leading dots."""
-    names = [c.replace("/", "-").replace("\\", "-").lstrip(".") or "-" for c in classes]
-    taken = {"train", "test", "validation", "valid", "val"}
-    if len(set(names)) < len(names) or all(name in taken for name in names):
-        raise InputError(f"the classes {', '.join(classes)} can't name folders: write an .npz file")
-    return names
+        write_npz(out, blocks, {"classes": np.array(classes)})
+    else:
+        write_folder(out, blocks, classes, parts)
 
 
 def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:

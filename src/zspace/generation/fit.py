@@ -8,7 +8,7 @@ Reading never fits, and fitting reads only the options of an earlier fit:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from zspace.core import (
 )
 from zspace.data import Images
 from zspace.errors import InputError
+from zspace.functional.tensors import BLOCK, DRAWN
 from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
@@ -196,6 +197,24 @@ def draw_codes(
     if not bool(torch.isfinite(z).all()):
         raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
     return z
+
+
+def code_blocks(
+    sampler: Sampler, name: str, n: int, label: int | None, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Codes of a sampler in blocks for a decoder, (256, D) each but the last.
+
+    They are drawn 65,536 (`DRAWN`) at a time: up to that number they are those of `draw_codes`.
+
+    Args:
+        sampler, name, n, label, generator: what `draw_codes` takes.
+
+    Raises:
+        InputError: what `draw_codes` raises, be it after some blocks.
+    """
+    for start in range(0, n, DRAWN):
+        count = min(DRAWN, n - start)
+        yield from draw_codes(sampler, name, count, label, generator).split(BLOCK)
 
 
 def keep_sampler(

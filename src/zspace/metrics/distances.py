@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance as scipy_wasserstein_distance
 from torch import Tensor, nn
 
 from zspace.errors import InputError
-from zspace.functional.tensors import own_random
+from zspace.functional.tensors import own_random, rows_at_once
 from zspace.metrics.arrays import of_arrays
 
 BLOCK = 8192
@@ -221,9 +221,11 @@ def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
     check_pair(x, y)
     a, b = x.detach().cpu().double(), y.detach().cpu().double()
     if len(a) == len(b):
-        return (a.sort(0).values - b.sort(0).values).abs().mean(0)
-    columns = zip(a.T.numpy(), b.T.numpy(), strict=True)
-    return torch.tensor([scipy_wasserstein_distance(*pair) for pair in columns]).double()
+        columns = rows_at_once(len(a), a.shape[1])
+        pairs = zip(a.split(columns, 1), b.split(columns, 1), strict=True)
+        return torch.cat([(p.sort(0).values - q.sort(0).values).abs().mean(0) for p, q in pairs])
+    each = zip(a.T.numpy(), b.T.numpy(), strict=True)
+    return torch.tensor([scipy_wasserstein_distance(*pair) for pair in each]).double()
 
 
 @of_arrays
@@ -252,8 +254,9 @@ def sliced_wasserstein_distance(
     generator = torch.Generator().manual_seed(seed)
     u = torch.randn(x.shape[1], projections, generator=generator, dtype=torch.float64)
     u /= u.norm(dim=0)
-    a, b = (z.detach().cpu().double() @ u for z in (x, y))
-    return float(wasserstein_distance_1d(a, b).mean())
+    a, b = (z.detach().cpu().double() for z in (x, y))
+    directions = u.split(rows_at_once(max(len(a), len(b)), projections), 1)
+    return float(torch.cat([wasserstein_distance_1d(a @ v, b @ v) for v in directions]).mean())
 
 
 def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:

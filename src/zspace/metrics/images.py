@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from zspace.errors import InputError
-from zspace.functional import as_float, blockwise
-from zspace.functional.tensors import own_random
+from zspace.functional import as_float
+from zspace.functional.tensors import BLOCK, own_random, rows_at_once
 from zspace.metrics.arrays import of_arrays
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -31,8 +32,7 @@ def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
     Raises:
         InputError: the shapes differ, or the sets are empty.
     """
-    x, y = _alike(x, y)
-    return (x - y).square().flatten(1).mean(1)
+    return _of_pairs(lambda a, b: (a - b).square().flatten(1).mean(1), x, y)
 
 
 @of_arrays
@@ -46,8 +46,7 @@ def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
     Raises:
         InputError: the shapes differ, or the sets are empty.
     """
-    x, y = _alike(x, y)
-    return (x - y).abs().flatten(1).mean(1)
+    return _of_pairs(lambda a, b: (a - b).abs().flatten(1).mean(1), x, y)
 
 
 @of_arrays
@@ -71,20 +70,19 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    x, y = _alike(x, y)
     side = min(x.shape[2:]) if x.ndim == 4 else 0
     if side < 5:
         raise InputError(f"SSIM needs images of 5 pixels or more, not {tuple(x.shape[1:])}")
     sigma = 1.5 if side >= 11 else 0.5
 
-    def similarity(pair: Tensor) -> Tensor:
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
         result = structural_similarity_index_measure(
-            pair[:, 0], pair[:, 1], sigma=sigma, reduction="none", data_range=1.0
+            a, b, sigma=sigma, reduction="none", data_range=1.0
         )
         assert isinstance(result, Tensor)
         return result.reshape(-1)
 
-    return blockwise(similarity, torch.stack([x, y], 1))
+    return _of_pairs(similarity, x, y)
 
 
 @of_arrays
@@ -193,17 +191,25 @@ def class_cosine(x: Tensor, labels: Tensor) -> dict[int, float]:
         raise InputError(f"{len(x)} samples have no {len(labels)} labels")
     result: dict[int, float] = {}
     for label in labels.unique().tolist():
-        own = as_float(x[labels == label]).flatten(1).double()
-        n = len(own)
-        if n > 1:
+        rows = (labels == label).nonzero()[:, 0]
+        n = len(rows)
+        if n < 2:
+            continue
+        total, squares = torch.zeros(x[0].numel(), dtype=torch.float64, device=x.device), 0.0
+        for some in rows.split(rows_at_once(x[0].numel())):
+            own = as_float(x[some.to(x.device)]).flatten(1).double()
             u = own / own.norm(dim=1, keepdim=True).clamp(min=1e-12)
-            result[int(label)] = float((u.sum(0).square().sum() - u.square().sum()) / (n * (n - 1)))
+            total += u.sum(0)
+            squares += float(u.square().sum())
+        result[int(label)] = (float(total.square().sum()) - squares) / (n * (n - 1))
     return result
 
 
-def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _of_pairs(measure: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """A measure of pairs of samples, as floats, computed on some of them at a time."""
     if x.shape != y.shape or not len(x):
         raise InputError(
             f"expected two sets of one shape, not {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    return as_float(x).float(), as_float(y).float()
+    pairs = zip(x.split(BLOCK), y.split(BLOCK), strict=True)
+    return torch.cat([measure(as_float(a).float(), as_float(b).float()) for a, b in pairs])

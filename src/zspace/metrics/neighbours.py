@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from zspace.errors import InputError
 from zspace.functional import as_float
+from zspace.functional.tensors import rows_at_once
 from zspace.metrics.arrays import of_arrays
 
 QUERIES, REFERENCES = 2048, 8192
-"""The numbers of rows of either set whose distances are held at a time, in 64 MiB."""
+"""The numbers of rows of either set whose distances are held at a time, in 64 MiB.
+
+There are fewer where the rows themselves, as floats, would take more (`blocks`).
+"""
 
 SPARE = 3
 """The number of candidates beyond k that float32 products select for the exact comparison."""
@@ -45,16 +51,21 @@ def nearest(
         )
     if not 1 <= k <= len(reference) - (not itself):
         raise InputError(f"there are no {k} neighbours among {len(reference)} samples")
-    sums = [vectors(r).sum(0) for r in reference.split(REFERENCES)]
-    mean = torch.stack(sums).sum(0) / len(reference)
-    if not bool(torch.isfinite(mean).all() & torch.isfinite(vectors(queries).sum())):
+    mean = torch.zeros(reference[0].numel(), device=reference.device)
+    for r in blocks(reference, REFERENCES):
+        mean += vectors(r).sum(0)
+    mean /= len(reference)
+    checked = [mean, *(vectors(q).sum() for q in blocks(queries, REFERENCES))]
+    if not all(bool(torch.isfinite(sums).all()) for sums in checked):
         raise InputError("samples that hold NaN or infinite values have no neighbours")
     some = min(k + SPARE, len(reference) - (not itself))
     distances: list[Tensor] = []
     indices: list[Tensor] = []
-    for start in range(0, len(queries), QUERIES):
-        q = vectors(queries[start : start + QUERIES])
+    start = 0
+    for block in blocks(queries, QUERIES):
+        q = vectors(block)
         rows = torch.arange(start, start + len(q), device=q.device)
+        start += len(q)
         found = _candidates(q - mean, reference, mean, some, None if itself else rows)
         exact = torch.stack(
             [(vectors(reference[column]) - q).norm(dim=1) for column in found.T], dim=1
@@ -72,8 +83,9 @@ def _candidates(q: Tensor, reference: Tensor, mean: Tensor, k: int, rows: Tensor
     """
     best = torch.full((len(q), k), torch.inf, device=q.device)
     found = torch.zeros(len(q), k, dtype=torch.long, device=q.device)
-    for start in range(0, len(reference), REFERENCES):
-        r = vectors(reference[start : start + REFERENCES]) - mean
+    start = 0
+    for block in blocks(reference, REFERENCES):
+        r = vectors(block) - mean
         # without q.q, which does not change the order
         squares = torch.addmm(r.square().sum(1)[None], q, r.T, alpha=-2)
         if rows is not None:
@@ -82,7 +94,13 @@ def _candidates(q: Tensor, reference: Tensor, mean: Tensor, k: int, rows: Tensor
         values, columns = squares.topk(min(k, len(r)), dim=1, largest=False)
         best, order = torch.cat([best, values], 1).topk(k, dim=1, largest=False)
         found = torch.cat([found, columns + start], 1).gather(1, order)
+        start += len(r)
     return found
+
+
+def blocks(x: Tensor, rows: int) -> Sequence[Tensor]:
+    """Samples (N, ...) in blocks of at most so many rows, fewer where samples are large."""
+    return x.split(rows_at_once(x[0].numel(), rows))
 
 
 def vectors(x: Tensor) -> Tensor:

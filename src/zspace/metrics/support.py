@@ -13,7 +13,7 @@ from zspace.errors import InputError
 from zspace.metrics.arrays import of_arrays
 from zspace.metrics.distances import check_pair
 from zspace.metrics.figure import Figure
-from zspace.metrics.neighbours import QUERIES, REFERENCES, nearest, vectors
+from zspace.metrics.neighbours import QUERIES, REFERENCES, blocks, nearest, vectors
 
 ANGLES = 1001
 """The number of points on a curve of precision and recall."""
@@ -222,14 +222,20 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _within(queries: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
     """The number of balls with these centres and radii that hold each query, (N,) floats."""
     counts: list[Tensor] = []
-    mean = vectors(centres).double().mean(0)
+    mean = torch.zeros(centres.shape[1], dtype=torch.float64, device=centres.device)
+    for r in blocks(centres, REFERENCES):
+        mean += vectors(r).double().sum(0)
+    mean /= len(centres)
     # duplicates lie exactly on a radius: so distances are computed in float64 from centred
     # vectors, with room for rounding
     room = 1e-6 * float((vectors(centres[:QUERIES]) - mean).square().sum(1).mean().sqrt())
     limits = radii.double() * (1 + 1e-6) + room
-    for q in queries.split(QUERIES):
+    for q in blocks(queries, QUERIES):
         count = torch.zeros(len(q), device=q.device)
-        for r, limit in zip(centres.split(REFERENCES), limits.split(REFERENCES), strict=True):
+        start = 0
+        for r in blocks(centres, REFERENCES):
+            limit = limits[start : start + len(r)]
             count += (torch.cdist(vectors(q) - mean, vectors(r) - mean) <= limit).sum(1)
+            start += len(r)
         counts.append(count)
     return torch.cat(counts)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from zspace.core import Sampler
 from zspace.errors import InputError
+from zspace.functional import blockwise
+from zspace.functional.tensors import rows_at_once
 from zspace.options import About
 from zspace.samplers.normal import check_codes, learned_label
 
@@ -97,8 +99,15 @@ class Classwise(Sampler, ABC):
             y = torch.multinomial(shares, n, replacement=True, generator=generator)
         else:
             y = torch.full((n,), learned_label(self, label), device=device)
-        noise = torch.randn(n, self.average, self.mean.shape[1], generator=generator, device=device)
-        return self.codes(y, noise, self.theta.to(device).expand(len(self.counts), -1))
+        theta = self.theta.to(device).expand(len(self.counts), -1)
+        shape = self.average, self.mean.shape[1]
+
+        def draw(y: Tensor) -> Tensor:
+            noise = torch.randn(len(y), *shape, generator=generator, device=device)
+            return self.codes(y, noise, theta)
+
+        # a multiple of 16 rows, whose noise PyTorch draws as in one tensor
+        return blockwise(draw, y, 16 * rows_at_once(16 * self.noise_dim))
 
     @property
     def noise_dim(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from zspace.core import Judge, Sampler
 from zspace.errors import InputError
+from zspace.functional.tensors import BLOCK
 from zspace.options import About
 from zspace.samplers.normal import check_codes
 
@@ -41,6 +43,16 @@ class Combined:
     def drawn(self) -> int:
         """The number of all candidates: the last judge's trials, or n without judges."""
         return max(self.trials.values(), default=len(self.codes))
+
+
+def joined(parts: Sequence[Combined]) -> Combined:
+    """The whole of which `Convex.blocks` gives the parts."""
+    return Combined(
+        torch.cat([part.codes for part in parts]),
+        torch.cat([part.sources for part in parts]),
+        torch.cat([part.weights for part in parts]),
+        parts[-1].trials,
+    )
 
 
 class Convex(Sampler):
@@ -202,13 +214,23 @@ class Convex(Sampler):
             z[y == own] = self.combined(int((y == own).sum()), own, generator=generator).codes
         return z
 
-    @torch.no_grad()
     def combined(self, n: int, label: int, *, generator: torch.Generator | None = None) -> Combined:
         """Codes of a class that passed every judge, with their sources, weights and trials.
 
         Raises:
             InputError: the label is out of range, its class has too few codes to combine, or fewer
                 than n of all combinations, or of `most_trials` * n candidates, passed.
+        """
+        return joined([*self.blocks(n, label, generator=generator)])
+
+    @torch.no_grad()
+    def blocks(
+        self, n: int, label: int, *, generator: torch.Generator | None = None
+    ) -> Iterator[Combined]:
+        """What `combined` returns, in blocks of 256 codes; each has the trials up to then.
+
+        Raises:
+            InputError: what `combined` raises, be it after some blocks.
         """
         name = self.name_of(label)
         own = (self.owners == label).nonzero()[:, 0]
@@ -219,11 +241,17 @@ class Convex(Sampler):
             )
         passed = dict.fromkeys(self.judges, 0)
         trials: dict[str, int] = {}
-        kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        count = drawn = 0
-        seen: set[tuple[int, ...]] = set()
+        kept: list[Tensor] = []
+        given = count = drawn = 0
+        seen: set[int] = set()
         possible = self._possible(len(own))
-        while count < n:
+        while given < n:
+            if count >= n or (kept and len(kept[0]) >= BLOCK):
+                size = min(BLOCK, n - given)
+                codes, sources, weights = (part[:size] for part in kept)
+                yield Combined(codes, sources, weights, dict(trials))
+                given, kept = given + size, [part[size:] for part in kept]
+                continue
             room = min(self.most_trials * n - drawn, possible - len(seen))
             if room <= 0:
                 raise InputError(self._too_few(name, n, drawn, passed, len(own), possible))
@@ -239,14 +267,13 @@ class Convex(Sampler):
                 if passed[judge] < n <= passed[judge] + len(good):
                     trials[judge] = drawn + int(good[n - passed[judge] - 1]) + 1
                 passed[judge] += len(good)
-            kept.append((z[good], self.rows[own[picks[good]]], weights[good]))
+            found = [z[good], self.rows[own[picks[good]]], weights[good]]
+            kept = [torch.cat(both) for both in zip(kept, found, strict=True)] if kept else found
             count += len(good)
             drawn += len(picks)
-        codes, sources, used = (torch.cat(parts)[:n] for parts in zip(*kept, strict=True))
-        return Combined(codes, sources, used, trials)
 
     def _draw(
-        self, codes: int, size: int, generator: torch.Generator | None, seen: set[tuple[int, ...]]
+        self, codes: int, size: int, generator: torch.Generator | None, seen: set[int]
     ) -> Tensor:
         """Up to `size` new candidates (., k), each of k different codes, which are added to `seen`.
 
@@ -261,7 +288,9 @@ class Convex(Sampler):
         for positions in self.groups:
             picks[:, positions] = picks[:, positions].sort(1).values
         for i, pick in enumerate(picks.tolist()):
-            if (one := tuple(pick)) not in seen:
+            # one number for each combination takes half of the memory of a tuple
+            one = reduce(lambda number, row: number * codes + row, pick)
+            if one not in seen:
                 seen.add(one)
                 new.append(i)
         return picks[new]

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from zspace.core import Density
 from zspace.errors import InputError
+from zspace.functional import blockwise
+from zspace.functional.tensors import rows_at_once
 from zspace.options import About
 from zspace.samplers.normal import check_codes, no_labels, normal_cdf
 
@@ -192,13 +194,22 @@ class Mixture(Density):
         return self.means[y] + (self.factors[y] @ noise[:, 1:, None])[:, :, 0]
 
     def log_prob(self, z: Tensor) -> Tensor:
-        return torch.logsumexp(self.component_log_probs(z) + self.weights.log()[:, None], 0)
+        def density(block: Tensor) -> Tensor:
+            each = self.component_log_probs(block) + self.weights.log()[:, None]
+            return torch.logsumexp(each, 0)
+
+        return blockwise(density, z, rows_at_once(self.means.numel()))
 
     def component_log_probs(self, z: Tensor) -> Tensor:
         """The log densities log N(z_i; mean_k, covariance_k), (K, N) in nats, at codes (N, D)."""
-        white = torch.linalg.solve_triangular(
-            self.factors, (z - self.means[:, None]).mT, upper=False
-        )
         volume = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = 0.5 * z.shape[1] * math.log(2 * math.pi)
-        return -0.5 * white.square().sum(1) - (volume + constant)[:, None]
+
+        def squares(block: Tensor) -> Tensor:
+            centred = (block - self.means[:, None]).mT
+            white = torch.linalg.solve_triangular(self.factors, centred, upper=False)
+            return white.square().sum(1)
+
+        blocks = z.split(rows_at_once(self.means.numel()))
+        whole = torch.cat([squares(block) for block in blocks], 1)
+        return -0.5 * whole - (volume + constant)[:, None]

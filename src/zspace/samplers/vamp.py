@@ -11,6 +11,7 @@ from torch.nn.functional import hardtanh
 
 from zspace.core import Density
 from zspace.functional import blockwise, full_precision
+from zspace.functional.tensors import BLOCK, rows_at_once
 from zspace.samplers.normal import no_labels
 
 
@@ -56,7 +57,7 @@ class VampPrior(Density):
             squares = ((block[:, None] - mean).square() * precision).sum(2)
             return torch.logsumexp(-0.5 * (squares + constant), 1) - math.log(len(mean))
 
-        return blockwise(density, full_precision(z))
+        return blockwise(density, full_precision(z), rows_at_once(mean.numel(), BLOCK))
 
     def sample(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from zspace.evaluation.measurement import generated
 from zspace.functional import of_stored
 from zspace.functional.tensors import own_random
 from zspace.generation import maps
-from zspace.generation.combine import augmented, write_labelled
+from zspace.generation.combine import augmented, labelled, write_labelled
 from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.regene import ReGeneNets
@@ -195,7 +196,8 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
         rows.append(own if per_class is None else own[:per_class])
     originals = pool.take(torch.cat(rows)[torch.randperm(sum(map(len, rows)), generator=generator)])
     file = lab.out / "data" / f"{len(originals)}-{seed}.npz"
-    write_labelled(file, {"train": originals, "test": images.test}, images.classes)
+    blocks = chain(labelled([originals]), labelled([images.test], "_test"))
+    write_labelled(file, blocks, images.classes)
     of = trained(lab, str(file), seed=seed, train_size=None)
     assert originals.y is not None
     counts = torch.bincount(originals.y)

@@ -1,0 +1,94 @@
+"""The outputs of commands that write images: a sheet, an .npz file or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zspace.cli.base import say, tell
+from zspace.errors import InputError
+
+if TYPE_CHECKING:
+    from zspace.generation.files import Block
+
+SHOWN = 10_000
+"""The largest number of images on a sheet, and of points in a scatter plot."""
+
+
+def check_out(out: Path, *, sheet: bool = True) -> None:
+    """Check an output for images, before anything is computed.
+
+    Args:
+        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        sheet: whether FILE.png is allowed.
+
+    Raises:
+        InputError: the output is another, or exists already.
+    """
+    if out.suffix not in (*([".png"] if sheet else []), ".npz", ""):
+        kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
+        raise InputError(f"--out must be {kinds} or a folder, not {out}")
+    if out.suffix and out.is_dir():
+        raise InputError(f"--out {out} is a folder")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out} exists and is no empty folder")
+
+
+def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = None) -> int:
+    """How many of n samples go to an output, which are all of them unless it is a sheet.
+
+    A sentence says so if there are fewer.
+
+    Args:
+        out: the output.
+        n: the number of samples that are asked for.
+        each: the number of images on the sheet for each of them.
+        quiet: whether to print nothing.
+        hint: how to get all of them.
+    """
+    most = max(1, SHOWN // each)
+    if out.suffix != ".png" or n <= most:
+        return n
+    if not quiet:
+        hint = hint or "an .npz file or a new folder as --out gets all"
+        limit = f"a sheet has {SHOWN:,} images at most"
+        say(f"{out}: {most:,} of {n:,} are shown, since {limit} ({hint})")
+    return most
+
+
+def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
+    """Write images or vectors to a sheet, an .npz file or a folder.
+
+    Args:
+        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        blocks: images, floats in [0, 1] or uint8, or vectors (N, D), under the names images and
+            vectors (or data). Arrays of other names go to an .npz file alone.
+        quiet: whether to print nothing.
+
+    Raises:
+        InputError: vectors can't go to a folder.
+    """
+    import torch
+
+    from zspace.display import plots
+    from zspace.functional import as_stored
+    from zspace.generation.files import DATA, IMAGES, VECTORS, write_folder, write_npz
+
+    if out.suffix == ".npz":
+        write_npz(out, blocks)
+    elif out.suffix == ".png":
+        held = [
+            (as_stored(x) if x.is_floating_point() else x).cpu()
+            for block in blocks
+            for name, x in block.items()
+            if name in (IMAGES, VECTORS, DATA)
+        ]
+        x = torch.cat(held)
+        if x.ndim == 4:
+            plots.save_sheet(out, x)
+        else:
+            plots.scatters(out, {"": x})
+    else:
+        write_folder(out, blocks)
+    tell(out, quiet)

@@ -1,0 +1,131 @@
+"""Arrays in NumPy's files, written and read by blocks of rows, so that none is held whole."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zspace.errors import InputError
+from zspace.storage.files import atomic
+
+Array = npt.NDArray[Any]
+Add = Callable[[str, Array], None]
+"""A function that appends rows to the array of a given name."""
+
+
+@contextmanager
+def growing(path: Path) -> Generator[Add]:
+    """A context that gives a function by which the arrays of an .npz file grow, block by block.
+
+    The rows of each array wait in a temporary file beside `path`; at the end they become what
+    `numpy.savez` would have written of the whole arrays, in the order in which these began. The
+    file appears if all goes well, as with `atomic`.
+
+    Raises:
+        OSError: the file can't be written; the error names `path`.
+    """
+    with atomic(path) as partial, ExitStack() as files:
+        folder = files.enter_context(
+            tempfile.TemporaryDirectory(prefix=f"{partial.stem}-", dir=partial.parent)
+        )
+        spools: dict[str, IO[bytes]] = {}
+        first: dict[str, Array] = {}
+        counts: dict[str, int] = {}
+
+        def add(name: str, rows: Array) -> None:
+            if name not in spools:
+                spool = Path(folder) / str(len(spools))
+                spools[name] = files.enter_context(spool.open("w+b"))
+                first[name], counts[name] = rows[:0], 0
+            spools[name].write(np.ascontiguousarray(rows).data)
+            counts[name] += len(rows)
+
+        yield add
+        with zipfile.ZipFile(partial, "w", allowZip64=True) as written:
+            for name, spool in spools.items():
+                header = np.lib.format.header_data_from_array_1_0(first[name])
+                header |= {"shape": (counts[name], *first[name].shape[1:]), "fortran_order": False}
+                spool.seek(0)
+                with written.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array_header_1_0(entry, header)
+                    shutil.copyfileobj(spool, entry, 1 << 20)
+                spool.close()
+
+
+class Stored:
+    """An array in an .npy or .npz file, whose rows are read as they are asked for.
+
+    Args:
+        path: the file.
+        name: the preferred array of an .npz file with several; a single one may have any name.
+
+    Attributes:
+        dtype, shape: those of the array.
+
+    Raises:
+        InputError: the file is missing or truncated, no NumPy file, or holds no such array.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        if not path.is_file():
+            raise InputError(f"{path} is missing")
+        self.path, self.name = path, name
+        with self._opened() as (_, shape, self.columnwise, self.dtype):
+            self.shape: tuple[int, ...] = shape
+
+    def blocks(self, rows: int, n: int) -> Iterator[Array]:
+        """The first n rows, in blocks of at most `rows`; an array stored by columns is read whole.
+
+        Raises:
+            InputError: the file is truncated.
+        """
+        with self._opened() as (content, shape, columnwise, dtype):
+            held = self.shape[0] if columnwise else rows
+            for start in range(0, n, held):
+                count = held if columnwise else min(rows, n - start)
+                size = count * math.prod(shape[1:]) * dtype.itemsize
+                read = content.read(size)
+                if len(read) < size:
+                    raise EOFError(f"it ends after {start} of {shape[0]} rows")
+                order: Any = "F" if columnwise else "C"
+                block = np.frombuffer(read, dtype).reshape((count, *shape[1:]), order=order)
+                for first in range(0, min(count, n), rows):
+                    yield block[first : min(first + rows, n)]
+
+    @contextmanager
+    def _opened(self) -> Generator[tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]]:
+        """A context that gives the open array behind its header, and what the header says."""
+        try:
+            with ExitStack() as files:
+                content: IO[bytes] = files.enter_context(self.path.open("rb"))
+                if content.read(2) == b"PK":
+                    archive = files.enter_context(zipfile.ZipFile(self.path))
+                    content = files.enter_context(archive.open(self._entry(archive.namelist())))
+                else:
+                    content.seek(0)
+                version = np.lib.format.read_magic(content)
+                if version == (1, 0):
+                    header = np.lib.format.read_array_header_1_0(content)
+                else:
+                    header = np.lib.format.read_array_header_2_0(content)
+                yield content, *header
+        except (InputError, GeneratorExit):
+            raise
+        except Exception as error:  # there are errors of many kinds for damaged files
+            raise InputError(f"{self.path} is truncated or no NumPy file ({error})") from error
+
+    def _entry(self, entries: list[str]) -> str:
+        wanted = f"{self.name}.npy"
+        if wanted not in entries and len(entries) != 1:
+            held = ", ".join(entry.removesuffix(".npy") for entry in entries)
+            raise InputError(f"{self.path} holds {held}: expected an array named {self.name}")
+        return wanted if wanted in entries else entries[0]
