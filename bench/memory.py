@@ -8,6 +8,7 @@ maximum resident set size.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -63,7 +64,10 @@ def main() -> None:
         for name in wanted:
             cells: list[str] = []
             for n in LONG.get(name, SIZES):
-                inputs(n)
+                # in a process of its own, since a child's peak begins with its parent's
+                made = multiprocessing.Process(target=inputs, args=(n,))
+                made.start()
+                made.join()
                 if name == "evaluate":
                     zspace(f"{TRAIN} --data images-{n}.npy --out vae-{n}")
                 command = COMMANDS[name].format(n=n, half=n // 2, tenth=n // 10, fifth=n // 5)

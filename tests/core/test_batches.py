@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
 from zspace.core import Batches
+from zspace.core import batches as core_batches
 from zspace.errors import InputError
 
 
@@ -116,3 +119,48 @@ def test_labels_may_lie_on_another_device() -> None:
     expected = here.set_aside()[1]
     assert expected is not None
     assert torch.equal(known, expected)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_batches_that_are_read_ahead_are_the_same_and_go_on_exactly(
+    monkeypatch: pytest.MonkeyPatch, replacement: bool
+) -> None:
+    """Seven batches reach into the second epoch, and the state is that of the batch in use."""
+    options: dict[str, object] = {"size": 4, "seed": 1, "replacement": replacement, "reserve": 3}
+    plain = numbered(20, **options)
+    monkeypatch.setattr(core_batches, "LARGE", 0)
+    ahead, resumed = numbered(20, **options), numbered(20, **options)
+    for step in range(7):
+        here, there = next(plain), next(ahead)
+        assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))  # type: ignore[arg-type]
+        assert torch.equal(plain.normal(2), ahead.normal(2))
+        assert (plain.epoch, plain.begins) == (ahead.epoch, ahead.begins)
+        assert torch.equal(plain.set_aside()[0], ahead.set_aside()[0])
+        held = plain.state(), ahead.state()
+        assert all(torch.equal(held[0][k], held[1][k]) for k in held[0]), step
+        resumed.load_state(held[1])
+        after = numbered(20, **options)
+        after.load_state(held[0])
+        assert torch.equal(next(resumed)[0], next(after)[0])
+
+
+def reading() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("batches")]
+
+
+def test_the_thread_that_reads_ahead_raises_in_the_step_and_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core_batches, "LARGE", 0)
+    batches = Batches(torch.zeros(12, 1), torch.arange(3), size=4)
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            next(batches)
+    assert batches.drawn == 0
+    before = {*reading()}
+    batches = numbered(12, size=4)
+    next(batches)
+    (thread,) = {*reading()} - before
+    del batches
+    thread.join(10)
+    assert not thread.is_alive()

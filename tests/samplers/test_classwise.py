@@ -11,6 +11,7 @@ from scipy.stats import ks_2samp, kstest
 
 from tests.samplers.shared import classes
 from zspace.errors import InputError
+from zspace.functional import tensors
 from zspace.samplers import Medium1, Medium2, Simple, as_text
 
 
@@ -101,3 +102,13 @@ def test_rows_of_theta_are_the_classes() -> None:
     with pytest.raises(InputError, match="theta has 2 rows, the data have 3 classes"):
         Medium2(2, theta="0,1;1,0").fit(*classes())
     assert as_text([[0.1, 1], [0.25, 0]]) == "0.1,1;0.25,0"
+
+
+def test_noise_in_many_blocks_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    sampler = Simple(3, average=6).fit(z, torch.arange(60) % 2)
+    drawn: list[torch.Tensor] = []
+    for held in (tensors.HELD, 16 * 3 * 6):
+        monkeypatch.setattr(tensors, "HELD", held)
+        drawn.append(sampler.sample(100, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(drawn[1], drawn[0], rtol=0, atol=0)

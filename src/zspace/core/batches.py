@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import torch
@@ -11,6 +12,9 @@ from zspace.core.samplers import Sampler
 from zspace.errors import InputError
 from zspace.functional import as_float, stream
 
+LARGE = 1 << 30
+"""The size in bytes above which the data's batches are read ahead."""
+
 
 class Batches:
     """Endless batches of a data set, determined by a seed, and the noise that goes with them.
@@ -18,6 +22,9 @@ class Batches:
     `next(batches)` returns `(x, y)`: float32 images (N, C, H, W) in [0, 1], or vectors (N, D)
     unchanged, and what belongs to them, usually int64 labels (N,), or None. `normal` and `uniform`
     draw noise for a batch.
+
+    Data of more than 1 GiB may be memory-mapped: a thread reads the next batch of them while the
+    last one is in use. What it fails with is raised when that batch is asked for.
 
     If there are W processes, each draws the whole batch and its noise and keeps its own W-th part,
     so that together they see what a single process would see.
@@ -80,15 +87,40 @@ class Batches:
         # on the CPU, so that the noise is the same on every device and a run can move to another
         self._noise = torch.Generator().manual_seed(stream(seed, 2))
         self._permutation: tuple[int, Tensor] | None = None
+        stored = [t for t in (x, y) if t is not None and t.device.type == "cpu"]
+        large = any(t.nbytes > LARGE for t in stored)
+        # the thread ends with these batches, since the executor does
+        self._reader = ThreadPoolExecutor(1, "batches") if large else None
+        self._ahead: Future[tuple[Tensor, Tensor | None]] | None = None
+        self._place = self._order.get_state()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor | None]:
-        x, y = self._taken(self._mine(self._rows()))
-        self.drawn += 1
+        if self._reader is None:
+            x, y = self._taken(self._mine(self._rows()))
+            self.drawn += 1
+        else:
+            self._ahead = self._ahead or self._fetch(self._reader)
+            x, y = self._ahead.result()
+            self.drawn += 1
+            self._ahead = self._fetch(self._reader)
         x = as_float(x.to(self.device, non_blocking=True))
         return x, None if y is None else y.to(self.device)
+
+    def _fetch(self, reader: ThreadPoolExecutor) -> Future[tuple[Tensor, Tensor | None]]:
+        """The next batch as stored, which a thread reads while the last one is in use."""
+        self._place = self._order.get_state()
+        return reader.submit(self._read, self._mine(self._rows()))
+
+    def _read(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What `_taken` gives, in memory from which a CUDA device copies by itself."""
+        x, y = self._taken(rows)
+        if self.device.type == "cuda" and x.device.type == "cpu":
+            with torch.cuda.device(self.device):  # a thread's own is the first one
+                x = x.pin_memory()
+        return x, y
 
     @property
     def epoch(self) -> int:
@@ -151,7 +183,8 @@ class Batches:
         return {
             "step": torch.tensor(self.step),
             "drawn": torch.tensor(self.drawn),
-            "order": self._order.get_state(),
+            # that of the batch which was given last, not of the one which is read ahead
+            "order": self._order.get_state() if self._ahead is None else self._place,
             "noise": self._noise.get_state(),
         }
 
@@ -159,4 +192,5 @@ class Batches:
         """Continue from a state that `state` returned."""
         self.step, self.drawn = int(state["step"]), int(state["drawn"])
         self._order.set_state(state["order"])
+        self._ahead = None
         self._noise.set_state(state["noise"])
