@@ -29,6 +29,9 @@ For the 2048 Inception features that is 10,240 samples, where 10,000 are customa
 LEAST_IN_LIMIT = 0.1
 """The smallest subset that FID_inf is extrapolated from, as a share of the samples."""
 
+SORTED = 8
+"""The numbers that are held for each one that is sorted: both sets, in order, with its indices."""
+
 POINTS = 15
 """The number of subsets, of sizes evenly spaced in 1/N, that FID_inf is extrapolated from."""
 
@@ -221,7 +224,7 @@ def wasserstein_distance_1d(x: Tensor, y: Tensor) -> Tensor:
     check_pair(x, y)
     a, b = x.detach().cpu().double(), y.detach().cpu().double()
     if len(a) == len(b):
-        columns = rows_at_once(len(a), a.shape[1])
+        columns = rows_at_once(SORTED * len(a), a.shape[1])
         pairs = zip(a.split(columns, 1), b.split(columns, 1), strict=True)
         return torch.cat([(p.sort(0).values - q.sort(0).values).abs().mean(0) for p, q in pairs])
     each = zip(a.T.numpy(), b.T.numpy(), strict=True)
@@ -255,7 +258,7 @@ def sliced_wasserstein_distance(
     u = torch.randn(x.shape[1], projections, generator=generator, dtype=torch.float64)
     u /= u.norm(dim=0)
     a, b = (z.detach().cpu().double() for z in (x, y))
-    directions = u.split(rows_at_once(max(len(a), len(b)), projections), 1)
+    directions = u.split(rows_at_once(SORTED * max(len(a), len(b)), projections), 1)
     return float(torch.cat([wasserstein_distance_1d(a @ v, b @ v) for v in directions]).mean())
 
 
