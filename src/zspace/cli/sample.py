@@ -126,7 +126,8 @@ def sample(
         raise InputError("--out is missing: FILE.png, FILE.npz or a new folder")
     if origin not in (None, "latents", "images"):
         raise unknown("origin", origin, ["latents", "images"])
-    positive("generations", generations or 1, most=100)
+    generations = 1 if generations is None else generations
+    positive("generations", generations, most=100)
     model, where = load(run, checkpoint, device)
     generator = seeded(seed, where)
     classes = Run(run).facts.classes
@@ -140,7 +141,7 @@ def sample(
             model,
             n,
             number,
-            generations or 1,
+            generations,
             origin or "latents",
             generator,
             out,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from zspace.data.images import IN_MEMORY, allocate
 from zspace.errors import InputError
+from zspace.storage.arrays import checked_header
 from zspace.storage.reading import BLOCK, opened, size_text
 
 
@@ -57,7 +57,7 @@ def read_numpy(
 def _single(file: BinaryIO, size: int, path: Path) -> npt.NDArray[Any]:
     if size <= IN_MEMORY:
         return _read(file, size)
-    _header(file, size)
+    checked_header(file, size)
     return np.load(path, "c", allow_pickle=False)
 
 
@@ -80,26 +80,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[An
         return _read(file, member.file_size)
 
 
-def _header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """The shape, order and type of an array, after a check against the size of its file."""
-    version = np.lib.format.read_magic(file)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise ValueError(f"the format's version is {version}")
-    shape, fortran, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    held, expected = size - file.tell(), math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or held != expected:
-        raise ValueError(f"it has {held} bytes of data, {expected} are expected for {shape}")
-    return shape, fortran, dtype
-
-
 def _read(file: IO[bytes], size: int) -> npt.NDArray[Any]:
-    shape, fortran, dtype = _header(file, size)
+    shape, fortran, dtype = checked_header(file, size)
     array = allocate(shape[::-1] if fortran else shape, dtype)
     if fill(array, file) < array.nbytes or file.read(1):
         raise ValueError(f"its data have another size than {array.nbytes} bytes")

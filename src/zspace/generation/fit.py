@@ -262,10 +262,8 @@ class _Fit:
             InputError: the folder holds something else.
         """
         folder = self.file.with_suffix("")
-        if not folder.exists() and not folder.is_symlink():
-            return None
         try:
-            return Run(folder)
+            return Run(folder) if folder.exists() or folder.is_symlink() else None
         except InputError as error:
             raise InputError(f"{folder} is no fit of a sampler: move it away ({error})") from error
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from zspace.errors import InputError
 from zspace.storage.files import atomic
+from zspace.storage.reading import opened
 
 Array = npt.NDArray[Any]
 Add = Callable[[str, Array], None]
@@ -35,7 +36,8 @@ def growing(path: Path) -> Generator[Add]:
     """
     with atomic(path) as partial, ExitStack() as files:
         folder = files.enter_context(
-            tempfile.TemporaryDirectory(prefix=f"{partial.stem}-", dir=partial.parent)
+            # named like `partial`, so that it is removed like that after a kill
+            tempfile.TemporaryDirectory(f"{partial.suffix}", f"{partial.stem}-", partial.parent)
         )
         spools: dict[str, IO[bytes]] = {}
         first: dict[str, Array] = {}
@@ -61,6 +63,32 @@ def growing(path: Path) -> Generator[Add]:
                 spool.close()
 
 
+def checked_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape, order (whether by columns) and type of an array in NumPy's format.
+
+    Args:
+        file: an open file, whose header is read.
+        size: the number of its bytes.
+
+    Raises:
+        ValueError: the header is damaged, or claims another number of bytes.
+    """
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"the format's version is {version}")
+    shape, fortran, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    held, expected = size - file.tell(), math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or held != expected:
+        raise ValueError(f"it has {held} bytes of data, {expected} are expected for {shape}")
+    return shape, fortran, dtype
+
+
 class Stored:
     """An array in an .npy or .npz file, whose rows are read as they are asked for.
 
@@ -76,8 +104,6 @@ class Stored:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        if not path.is_file():
-            raise InputError(f"{path} is missing")
         self.path, self.name = path, name
         with self._opened() as (_, shape, self.columnwise, self.dtype):
             self.shape: tuple[int, ...] = shape
@@ -106,18 +132,15 @@ class Stored:
         """A context that gives the open array behind its header, and what the header says."""
         try:
             with ExitStack() as files:
-                content: IO[bytes] = files.enter_context(self.path.open("rb"))
-                if content.read(2) == b"PK":
-                    archive = files.enter_context(zipfile.ZipFile(self.path))
-                    content = files.enter_context(archive.open(self._entry(archive.namelist())))
-                else:
-                    content.seek(0)
-                version = np.lib.format.read_magic(content)
-                if version == (1, 0):
-                    header = np.lib.format.read_array_header_1_0(content)
-                else:
-                    header = np.lib.format.read_array_header_2_0(content)
-                yield content, *header
+                content: IO[bytes] = files.enter_context(opened(self.path))
+                zipped = content.read(2) == b"PK"
+                size = content.seek(0, 2)
+                content.seek(0)
+                if zipped:
+                    archive = files.enter_context(zipfile.ZipFile(content))
+                    entry = archive.getinfo(self._entry(archive.namelist()))
+                    content, size = files.enter_context(archive.open(entry)), entry.file_size
+                yield content, *checked_header(content, size)
         except (InputError, GeneratorExit):
             raise
         except Exception as error:  # there are errors of many kinds for damaged files
