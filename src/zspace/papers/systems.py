@@ -34,7 +34,7 @@ SYSTEMS = {
     "FlexAE": System("flexae", grid=FLEXAE),
     "FlexAE-SR": System("flexae-sr", grid=FLEXAE),
     "GEN": System("gen", grid=grid(learning_rate=RATES, latent_dim=(8, 32))),
-    "ReGene": System("regene", "convex", {"perceptual": 0.0}, grid(learning_rate=(None, 1e-3))),
+    "ReGene": System("regene", "convex", {"perceptual": 0.0}, grid(learning_rate=(None, 2e-4))),
     "categorical generation": System("vae-mlp", "medium2", {"prior_loss": "mmd"}, RATE),
     "LSR-GAN": System(
         "lsrgan", grid=grid(learning_rate=RATES, likelihood=("log-mse", "bernoulli"))
