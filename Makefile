@@ -6,12 +6,13 @@
 # make test-all: both
 # make docs: the site, into site/
 # make bench: speed against plain PyTorch and pythae
+# make campaign: kills, full disks, mutated files, wrong options, two at once: up to some hours
 # make bench-gpu: on a CUDA device, whether every recipe and sampler works, and what it costs
 
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-slow test-all docs bench bench-gpu clean
+.PHONY: demo test test-slow test-all docs bench bench-gpu campaign clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -56,6 +57,9 @@ bench: .venv/installed-dev
 	$(PIP) --editable '.[bench]'
 	.venv/bin/python bench/bench.py
 	.venv/bin/python bench/metrics.py
+
+campaign: .venv/installed-dev
+	.venv/bin/python -W ignore -m tests.campaign
 
 bench-gpu: .venv/installed
 	.venv/bin/python bench/gpu.py

@@ -11,7 +11,6 @@ The standard error of a mean over trainings is their standard deviation by the r
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -27,6 +26,7 @@ import yaml
 from zspace.display.tables import Table
 from zspace.errors import InputError
 from zspace.metrics import Figure
+from zspace.storage.files import read_json
 
 PAPERS = {
     "regene": "ReGene (Gopalakrishnan et al., 2022)",
@@ -199,9 +199,9 @@ def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for path in paths:
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = read_json(Path(path), dict[str, Any])
             _ = table["experiment"], table["scale"], table["data"], _by_name(table)
-        except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path} is no table of zspace reproduce: {error}") from None
         found.append(table)
     return found

@@ -1,0 +1,61 @@
+"""All campaigns, one after the other, and their figures as a page: `make campaign`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[2] / "docs" / "campaign.md"
+
+CAMPAIGNS = {
+    "mutations": "Mutations of every format that is read",
+    "choices": "Every option of every command with wrong values",
+    "kills": "Kills at random instants",
+    "disk": "A full disk at every write",
+    "pairs": "Two of every command at once",
+}
+
+
+def rows(name: str, found: Any) -> list[tuple[str, dict[str, int]]]:
+    """What a campaign counted, by format or as a whole."""
+    if isinstance(found, list):
+        return [(row["format"], row["seen"]) for row in found]
+    return [(name, found["seen"])]
+
+
+def main() -> int:
+    lines = [
+        "# Campaigns",
+        "",
+        "    make campaign",
+        "",
+        "What became of files, options, disks and processes that were made to fail. `read` and "
+        "`accepted` are values that mean something; `refused` is one line and the status 2.",
+        "",
+    ]
+    bad = 0
+    for name, title in CAMPAIGNS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "figures.json"
+            command = [sys.executable, "-W", "ignore", "-m", f"tests.campaign.{name}"]
+            bad += subprocess.run([*command, f"--out={out}"], check=False).returncode != 0
+            found = json.loads(out.read_text(encoding="utf-8"))
+        counted = rows(name, found)
+        columns = sorted({key for _, seen in counted for key in seen})
+        lines += [f"## {title}", "", "| | " + " | ".join(columns) + " |"]
+        lines += ["|---|" + "---:|" * len(columns)]
+        lines += [
+            f"| {what} | " + " | ".join(f"{seen.get(c, 0):,}" for c in columns) + " |"
+            for what, seen in counted
+        ]
+        lines.append("")
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
