@@ -64,7 +64,7 @@ def test_help_lists_the_commands(cli: Cli) -> None:
         (["train", "ae", "--seed=99999999999999999999"], "--seed must be at most"),
         (["train", "ae", "--image-size=100000"], "--image-size must be at most 4096"),
         (["train", "ae", "--hidden=99999999999"], "out of memory: lower --batch-size"),
-        (["train", "ae", "--config=."], "the configuration file . can't be read: Is a directory"),
+        (["train", "ae", "--config=."], ". is a folder: expected a file"),
         (["train", "ae", "--out=."], "is the current folder"),
         (["train", "ae", "--out=..", "--overwrite"], "is the current folder, or around it"),
         (

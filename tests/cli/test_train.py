@@ -138,14 +138,14 @@ def test_bad_configuration_files(refused: Refused, tmp_path: Path) -> None:
             "unknown option of ae 'latentdim': did you mean 'latent_dim'",
         ),
         ("- 1\n", "must hold a mapping"),
-        ("a: [1\n", "is no YAML file"),
+        ("a: [1\n", "line 1 holds a list or nested mapping"),
         ("data: digits\n", "names no recipe"),
         ("recipe: ae\niterations: many\n", "--iterations must be a whole number"),
         ("recipe: ae\ntensorboard: 3\n", "--tensorboard must be true or false"),
-        ("width: 2001-99-99\nrecipe: ae\n", "is no YAML file"),
-        ("a: " + "[" * 5000, "is no YAML file"),
-        ("recipe: [ae]\n", "unknown recipe"),
-        ("!!python/object/apply:os.system ['touch evil']\n", "is no YAML file"),
+        ("width: 2001-99-99\nrecipe: ae\n", "--width must be a whole number"),
+        ("a: " + "[" * 5000, "line 1 holds a list or nested mapping"),
+        ("recipe: [ae]\n", "line 1 holds a list or nested mapping"),
+        ("!!python/object/apply:os.system ['touch evil']\n", "line 1 holds a tag"),
     ):
         path.write_text(text)
         assert message in refused("train", "--config", path)

@@ -14,12 +14,12 @@ from PIL import Image
 
 from tests.conftest import random_images, write_idx
 from zspace.data import load, load_whole
-from zspace.data.arrays import read_codes
 from zspace.data.cifar import read_batch
 from zspace.data.idx import read_idx
 from zspace.data.names import class_names, printable, some
 from zspace.data.svhn import read_mat
 from zspace.errors import InputError
+from zspace.generation.files import read_codes
 from zspace.storage.reading import kind_of, opened, whole
 
 

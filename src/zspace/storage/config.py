@@ -88,7 +88,9 @@ class _Loader(yaml.SafeLoader):
         if event.tag is not None:
             raise _refused("a tag", event)
         if not isinstance(event, yaml.MappingStartEvent if parent is None else yaml.ScalarEvent):
-            raise _refused("a list or nested mapping" if parent else "no mapping", event)
+            if parent is None:
+                raise yaml.YAMLError("it must hold a mapping of options to values")
+            raise _refused("a list or nested mapping", event)
         self.left -= 1
         if self.left < 0:
             raise _refused(f"more than {MOST} options", event)
@@ -144,6 +146,4 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no configuration in YAML: {cut(str(error))}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold a mapping of options to values")
-    return {present_name(str(k).replace("-", "_")): v for k, v in config.items()}
+    return {present_name(str(k).replace("-", "_")): v for k, v in (config or {}).items()}
