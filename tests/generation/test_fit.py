@@ -98,7 +98,7 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_end(name: str, run: Path) -> N
     sampler_of(run, name, zspace.load(run))
     assert hashlib.md5(path.read_bytes()).digest() == hashlib.md5(whole).digest()
     fit_sampler(run, name, {**options, "iterations": 40}, progress=told)
-    assert told.said.pop() == "this fit has done 30 iterations of 40: going on from there"
+    assert told.said.pop() == "this fit has done 30 iterations of 40: it goes on"
     longer = path.read_bytes()
     path.write_bytes(longer[:1000])  # damaged: its fit is still there
     sampler_of(run, name, zspace.load(run))
@@ -154,3 +154,18 @@ def test_how_codes_are_drawn_is_no_reason_to_learn_again(run: Path) -> None:
     loaded = sampler_of(run, "flow-matching", zspace.load(run))
     assert isinstance(loaded, FlowMatching)
     assert (loaded.inner.steps, loaded.inner.guidance, loaded.inner.solver) == (3, 2.0, "adaptive")
+
+
+def test_a_fit_gives_the_same_bytes_whatever_was_drawn_before(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """A checkpoint holds the state of PyTorch's global generator, too."""
+    made: list[bytes] = []
+    for seed in (1, 2):
+        run = tmp_path / str(seed)
+        shutil.copytree(runs["ae"], run)
+        torch.manual_seed(seed)
+        fit_sampler(run, "flow-matching", {"iterations": 3, "batch_size": 16, "width": 8})
+        (path,) = (run / "samplers" / "flow-matching" / "checkpoints").glob("*3.safetensors")
+        made.append(path.read_bytes())
+    assert made[0] == made[1]

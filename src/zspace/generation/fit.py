@@ -30,7 +30,7 @@ from zspace.core import (
 )
 from zspace.data import Images
 from zspace.errors import InputError
-from zspace.functional.tensors import BLOCK, DRAWN
+from zspace.functional.tensors import BLOCK, DRAWN, own_random
 from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
@@ -337,11 +337,10 @@ class _Fit:
                 f"this fit of {done} iterations is complete; more --iterations continue it"
             )
         elif done:
-            progress.say(
-                f"this fit has done {done} iterations of {fitted.iterations}: going on from there"
-            )
+            progress.say(f"this fit has done {done} iterations of {fitted.iterations}: it goes on")
         folder = self.file.with_suffix("")
-        with Run.create(folder, config) if held is None else held.alone():
+        alone = Run.create(folder, config) if held is None else held.alone()
+        with alone, own_random(int(config.get("seed") or 0), batches.device):
             try:
                 fit(
                     fitted,
