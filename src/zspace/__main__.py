@@ -18,16 +18,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _caught: list[int] = []
 
 
+def _say() -> None:
+    os.write(2, b"zspace: interrupted\n")
+
+
 def _end(number: int, _: FrameType | None) -> None:
     if not _caught:
-        os.write(2, b"zspace: interrupted\n")
+        _say()
     os._exit(128 + number)
 
 
 def _unraisable(error: sys.UnraisableHookArgs) -> None:
     """Let an interrupt end the program where Python would print it and go on, as in `__del__`."""
-    if error.exc_type is KeyboardInterrupt:
-        os.write(2, b"zspace: interrupted\n")
+    if error.exc_type is KeyboardInterrupt and _caught:
+        _say()
         os._exit(128 + _caught[0])
     sys.__unraisablehook__(error)
 
@@ -75,7 +79,7 @@ def main() -> NoReturn:
         # libraries turn an interrupt into errors of their own
         if not _caught:
             raise
-        os.write(2, b"zspace: interrupted\n")
+        _say()
     finally:
         _handle(signal.SIG_IGN)
     sys.exit(128 + _caught[0] if _caught else status)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ import click
 import torch
 
 import zspace
+from tests.campaign.shared import store
 from tests.conftest import SMALL
 from zspace.cli import cli, main
 from zspace.options import options_of
@@ -211,9 +211,7 @@ def campaign() -> int:
         print(name, dict(own), flush=True)
         seen += own
     print(dict(seen))
-    if options.out is not None:
-        result = {"seen": dict(seen), "faults": faults}
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(options.out, {"seen": dict(seen), "faults": faults})
     shutil.rmtree(folder, ignore_errors=True)
     return int(bool(faults))
 

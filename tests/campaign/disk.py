@@ -10,18 +10,25 @@ well. What was there before stays as it was, and the same command works again.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.campaign.kills import COMMANDS, QUICK, VAE, contents, start
+from tests.campaign.shared import (
+    COMMANDS,
+    contents,
+    different,
+    environment,
+    fresh,
+    going_on,
+    prepared,
+    start,
+    store,
+)
 
 LIMITS = (0, 100, 2_000, 20_000, 200_000)
 """The sizes in bytes up to which a file can be written."""
@@ -50,12 +57,11 @@ def run(
     folder: Path, arguments: list[str], *, size: int | None, full: int | None
 ) -> tuple[int, str]:
     """Run a command on a disk that is full beyond a size of a file, or after some files."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     begin = ["-m", "zspace"] if full is None else ["-c", FULL, str(full)]
     done = subprocess.run(
         [sys.executable, *begin, *arguments],
         cwd=folder,
-        env={**environment, "ZSPACE_CACHE": str(folder.parent / "cache")},
+        env=environment(folder),
         capture_output=True,
         text=True,
         preexec_fn=None if size is None else lambda: limited(size),
@@ -70,25 +76,18 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=12, help="most whole files before it is full")
     parser.add_argument("--out", type=Path, help="JSON file of the figures")
     options = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="campaign-"))
-    base = root / "base"
-    base.mkdir()
-    start(base, ["train", "vae", *VAE, *QUICK, "--iterations=60", "--out=run"]).communicate()
+    root, base = prepared()
     seen: Counter[str] = Counter()
     faults: list[str] = []
     for name, command in COMMANDS.items():
         if options.only not in (None, name):
             continue
-        whole = root / "whole"
-        shutil.rmtree(whole, ignore_errors=True)
-        shutil.copytree(base, whole)
+        whole = fresh(base, "whole")
         start(whole, command.arguments).communicate()
         right = contents(whole)
         ways = [(size, None) for size in LIMITS] + [(None, k) for k in range(options.most)]
         for size, full in ways:
-            folder = root / "trial"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(base, folder)
+            folder = fresh(base, "trial")
             status, err = run(folder, command.arguments, size=size, full=full)
             lines = [line for line in err.splitlines() if line.startswith("zspace: ")]
             wrong: list[str] = []
@@ -97,16 +96,12 @@ def main() -> int:
             strays = [str(p) for p in folder.rglob(".*")]
             if strays:
                 wrong.append(f"strays: {strays[:5]}")
-            again = command.again is not None and (folder / command.made).exists()
-            follow = command.again if again and command.again else command.arguments
-            done = start(folder, follow)
+            done = start(folder, going_on(command, folder))
             _, err = done.communicate()
             if done.returncode != 0 and status != 0:
                 wrong.append(f"the same command does not work again: {err[-500:]}")
-            elif status != 0 and contents(folder) != right:
-                found = contents(folder)
-                differ = [p for p in found.keys() | right.keys() if found.get(p) != right.get(p)]
-                wrong.append(f"the result differs: {sorted(differ)[:5]}")
+            elif status != 0 and (differ := different(contents(folder), right)):
+                wrong.append(f"the result differs: {differ[:5]}")
             what = "wrong" if wrong else "refused" if status else "done"
             seen[what] += 1
             print(name, f"size {size}" if full is None else f"full after {full}", what, flush=True)
@@ -116,8 +111,7 @@ def main() -> int:
             if full is not None and status == 0:
                 break
     print(dict(seen))
-    if options.out is not None:
-        options.out.write_text(json.dumps({"seen": dict(seen), "faults": faults}, indent=1) + "\n")
+    store(options.out, {"seen": dict(seen), "faults": faults})
     shutil.rmtree(root, ignore_errors=True)
     return int(bool(faults))
 

@@ -10,105 +10,27 @@ those of a command that was never killed.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.campaign.shared import (
+    COMMANDS,
+    contents,
+    different,
+    fresh,
+    going_on,
+    prepared,
+    start,
+    store,
+)
+
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-
-QUICK = ["--device=cpu", "--threads=1"]
-VAE = ["--width=4", "--hidden=16", "--latent-dim=3", "--batch-size=16", "--data=digits"]
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command to be killed.
-
-    Attributes:
-        arguments: what follows `zspace`; RUN stands for the run that is there at the start.
-        made: what the command makes, in the working folder.
-        again: the arguments of the command that goes on, if `made` is there; None takes the same.
-    """
-
-    arguments: list[str]
-    made: str
-    again: list[str] | None = None
-
-
-COMMANDS = {
-    "train": Command(
-        ["train", "vae", *VAE, *QUICK, "--iterations=400", "--checkpoint-every=40", "--out=new"],
-        "new",
-        ["resume", "new"],
-    ),
-    "train --overwrite": Command(
-        ["train", "ae", *VAE, *QUICK, "--iterations=300", "--out=run", "--overwrite"], "run"
-    ),
-    "resume": Command(["resume", "run", "--iterations=400"], "run"),
-    "fit-sampler": Command(
-        ["fit-sampler", "run", "--sampler=flow-matching", "--iterations=120", "--device=cpu"], "run"
-    ),
-    "tune": Command(
-        ["tune", "run", "--sampler=simple", "--trials=12", "--samples=4", "--device=cpu"], "run"
-    ),
-    "evaluate": Command(
-        ["evaluate", "run", "--metrics=mse,fid,pr", "--features=pixels", "--n=200", "--device=cpu"],
-        "run",
-    ),
-    "reproduce": Command(
-        ["reproduce", "gen/table1", "--scale=smoke", "--out=table", "--device=cpu"], "table"
-    ),
-    "export": Command(["export", "run", "--out=net.onnx"], "net.onnx"),
-    "augment": Command(["augment", "run", "--per-class=30", "--device=cpu", "--out=more"], "more"),
-    "sample": Command(["sample", "run", "--n=3000", "--device=cpu", "--out=many"], "many"),
-}
-"""The commands by name."""
-
-
-def start(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [sys.executable, "-m", "zspace", *arguments],
-        cwd=folder,
-        env={**environment, "ZSPACE_CACHE": str(folder.parent / "cache")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-TIMES = ("seconds",)
-"""The keys of JSON files whose values are times."""
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """A checksum of each file in a folder, by its path; times in JSON files count for nothing."""
-    found: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        data = path.read_bytes()
-        if path.suffix == ".json":
-            held = json.loads(data)
-            if isinstance(held, dict):
-                data = json.dumps({k: v for k, v in held.items() if k not in TIMES}).encode()
-        elif path.suffix == ".md":
-            lines = data.decode().splitlines()
-            data = "\n".join(line for line in lines if "This call took" not in line).encode()
-        elif path.name == "trials.log":  # Optuna notes times and names of processes
-            data = b""
-        found[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
-    return found
 
 
 def main() -> int:
@@ -117,19 +39,13 @@ def main() -> int:
     parser.add_argument("--only")
     parser.add_argument("--out", type=Path, help="JSON file of the figures")
     options = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="campaign-"))
-    base = root / "base"
-    base.mkdir()
-    made = start(base, ["train", "vae", *VAE, *QUICK, "--iterations=60", "--out=run"])
-    made.communicate()
+    root, base = prepared()
     commands = {n: c for n, c in COMMANDS.items() if options.only in (None, n)}
     whole: dict[str, dict[str, str]] = {}
     lasts: dict[str, float] = {}
     for name, command in commands.items():
         for _ in range(2):  # the second has the cache
-            folder = root / "whole"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(base, folder)
+            folder = fresh(base, "whole")
             began = time.monotonic()
             done = start(folder, command.arguments)
             _, err = done.communicate()
@@ -146,13 +62,10 @@ def main() -> int:
             list(commands)
         )  # fmt: skip
         command = commands[name]
-        folder = root / "trial"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(base, folder)
+        folder = fresh(base, "trial")
         left = chance.choice((1, 1, 2))
         while True:
-            again = command.again is not None and (folder / command.made).exists()
-            process = start(folder, command.again if again and command.again else command.arguments)
+            process = start(folder, going_on(command, folder))
             number = chance.choice(SIGNALS)
             killed = False
             if left > 0:
@@ -177,9 +90,7 @@ def main() -> int:
                 break
         found = contents(folder)
         strays = [p for p in found if any(part.startswith(".") for part in Path(p).parts)]
-        differ = [
-            p for p in found.keys() | whole[name].keys() if found.get(p) != whole[name].get(p)
-        ]
+        differ = different(found, whole[name])
         what = "stray" if strays else "differs" if differ else "exact"
         if what != "exact":
             faults.append(f"{name}: {what}: {sorted(strays or differ)[:6]}")
@@ -190,9 +101,7 @@ def main() -> int:
     for fault in faults:
         print("    " + fault.replace("\n", "\n    "))
     print(f"{kills} kills, {len(faults)} faults; files in {root}")
-    if options.out is not None:
-        result = {"kills": kills, "seen": dict(seen), "faults": faults}
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    store(options.out, {"kills": kills, "seen": dict(seen), "faults": faults})
     return int(bool(faults))
 
 

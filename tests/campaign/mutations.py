@@ -31,6 +31,7 @@ from PIL import Image
 from scipy.io import savemat
 
 import zspace
+from tests.campaign.shared import store
 from tests.conftest import SMALL
 from zspace import api
 from zspace.data import load
@@ -251,8 +252,7 @@ def main() -> int:
         for fault in result["faults"]:
             print("    " + fault.replace("\n", "\n    "), flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+    store(options.out, results)
     return int(any(r["seen"].get(bad) for r in results for bad in BAD))
 
 

@@ -9,14 +9,12 @@ be read, and hold no stray file.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.campaign.kills import COMMANDS, QUICK, VAE, Command, start
+from tests.campaign.shared import COMMANDS, Command, fresh, prepared, start, store
 
 MORE = {
     "encode": Command(["encode", "run", "--out=codes.npz", "--device=cpu"], "codes.npz"),
@@ -38,19 +36,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="JSON file of the figures")
     options = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="campaign-"))
-    base = root / "base"
-    base.mkdir()
-    start(base, ["train", "vae", *VAE, *QUICK, "--iterations=60", "--out=run"]).communicate()
+    root, base = prepared()
     seen: Counter[str] = Counter()
     faults: list[str] = []
     for name, command in {**COMMANDS, **MORE}.items():
         if options.only not in (None, name):
             continue
         for _ in range(options.rounds):
-            folder = root / "trial"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(base, folder)
+            folder = fresh(base, "trial")
             both = [start(folder, command.arguments) for _ in range(2)]
             ends = [(process.communicate()[1], process.returncode) for process in both]
             after = start(folder, ["sample", "run", "--n=2", "--device=cpu", "--out=after.png"])
@@ -70,8 +63,7 @@ def main() -> int:
             for e in wrong:
                 print("    " + e[-1200:].replace("\n", "\n    "), flush=True)
     print(dict(seen))
-    if options.out is not None:
-        options.out.write_text(json.dumps({"seen": dict(seen), "faults": faults}, indent=1) + "\n")
+    store(options.out, {"seen": dict(seen), "faults": faults})
     shutil.rmtree(root, ignore_errors=True)
     return int(bool(faults))
 

@@ -18,7 +18,7 @@ from zspace.data.conversion import from_arrays
 from zspace.data.images import Raw
 from zspace.data.npy import fill
 from zspace.errors import InputError
-from zspace.storage.reading import kind_of, opened, size_text
+from zspace.storage.reading import first_bytes, kind_of, opened, size_text
 
 MOST = 1 << 30
 """The unzipped size in bytes of a file that is read, 20 times that of MNIST."""
@@ -36,10 +36,7 @@ def read_idx(path: Path, sha256: str | None = None) -> npt.NDArray[np.uint8]:
             another checksum.
     """
     with opened(path) as file:
-        start = file.read(2)
-        if not start:
-            raise InputError(f"{path} is empty")
-        file.seek(0)
+        start = first_bytes(file, path)
         try:
             if start != b"\x1f\x8b":
                 return _array(file, path, sha256)

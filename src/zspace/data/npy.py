@@ -14,7 +14,7 @@ import numpy.typing as npt
 from zspace.data.images import IN_MEMORY, allocate
 from zspace.errors import InputError
 from zspace.storage.arrays import checked_header
-from zspace.storage.reading import BLOCK, opened, size_text
+from zspace.storage.reading import BLOCK, first_bytes, opened, size_text
 
 
 def read_numpy(
@@ -34,10 +34,7 @@ def read_numpy(
             objects.
     """
     with opened(path) as file:
-        start = file.read(2)
-        if not start:
-            raise InputError(f"{path} is empty")
-        file.seek(0)
+        start = first_bytes(file, path)
         try:
             if start != b"PK":
                 size = file.seek(0, 2)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zspace.core import SILENT, Progress
 from zspace.errors import InputError, unknown
-from zspace.storage.cache import cache_folder, home_expanded
+from zspace.storage.cache import cache_folder, home_expanded, user_cache
 from zspace.storage.reading import sha256_of
 
 
@@ -81,9 +81,8 @@ WEIGHTS: dict[str, Weights] = {
 
 def folders() -> list[Path]:
     """The folders that may hold weights: zspace's cache, then PyTorch's download folder."""
-    name = next((n for n in ("TORCH_HOME", "XDG_CACHE_HOME") if os.environ.get(n)), "")
-    hub = home_expanded(name, os.environ.get(name) or "~/.cache")
-    hub = hub if name == "TORCH_HOME" else hub / "torch"
+    own = os.environ.get("TORCH_HOME")
+    hub = home_expanded("TORCH_HOME", own) if own else user_cache() / "torch"
     return [cache_folder() / "weights", hub / "hub" / "checkpoints"]
 
 

@@ -51,10 +51,7 @@ def nearest(
         )
     if not 1 <= k <= len(reference) - (not itself):
         raise InputError(f"there are no {k} neighbours among {len(reference)} samples")
-    mean = torch.zeros(reference[0].numel(), device=reference.device)
-    for r in blocks(reference, REFERENCES):
-        mean += vectors(r).sum(0)
-    mean /= len(reference)
+    mean = mean_vector(reference, torch.float32)
     checked = [mean, *(vectors(q).sum() for q in blocks(queries, REFERENCES))]
     if not all(bool(torch.isfinite(sums).all()) for sums in checked):
         raise InputError("samples that hold NaN or infinite values have no neighbours")
@@ -96,6 +93,14 @@ def _candidates(q: Tensor, reference: Tensor, mean: Tensor, k: int, rows: Tensor
         found = torch.cat([found, columns + start], 1).gather(1, order)
         start += len(r)
     return found
+
+
+def mean_vector(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mean (D,) of samples (N, ...) as vectors, summed in a given precision."""
+    total = torch.zeros(x[0].numel(), dtype=dtype, device=x.device)
+    for block in blocks(x, REFERENCES):
+        total += vectors(block).to(dtype).sum(0)
+    return total / len(x)
 
 
 def blocks(x: Tensor, rows: int) -> Sequence[Tensor]:

@@ -13,7 +13,7 @@ from zspace.errors import InputError
 from zspace.metrics.arrays import of_arrays
 from zspace.metrics.distances import check_pair
 from zspace.metrics.figure import Figure
-from zspace.metrics.neighbours import QUERIES, REFERENCES, blocks, nearest, vectors
+from zspace.metrics.neighbours import QUERIES, REFERENCES, blocks, mean_vector, nearest, vectors
 
 ANGLES = 1001
 """The number of points on a curve of precision and recall."""
@@ -222,10 +222,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def _within(queries: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
     """The number of balls with these centres and radii that hold each query, (N,) floats."""
     counts: list[Tensor] = []
-    mean = torch.zeros(centres.shape[1], dtype=torch.float64, device=centres.device)
-    for r in blocks(centres, REFERENCES):
-        mean += vectors(r).double().sum(0)
-    mean /= len(centres)
+    mean = mean_vector(centres, torch.float64)
     # duplicates lie exactly on a radius: so distances are computed in float64 from centred
     # vectors, with room for rounding
     room = 1e-6 * float((vectors(centres[:QUERIES]) - mean).square().sum(1).mean().sqrt())

@@ -29,9 +29,12 @@ def cache_folder() -> Path:
     own = os.environ.get("ZSPACE_CACHE")
     if own:
         return home_expanded("ZSPACE_CACHE", own)
-    return (
-        home_expanded("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "zspace"
-    )
+    return user_cache() / "zspace"
+
+
+def user_cache() -> Path:
+    """The folder of all caches of the user, by the environment variable XDG_CACHE_HOME."""
+    return home_expanded("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
 
 def home_expanded(name: str, value: str) -> Path:

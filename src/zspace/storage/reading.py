@@ -8,7 +8,7 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -55,6 +55,19 @@ def opened(path: Path) -> io.BufferedReader:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def first_bytes(file: BinaryIO, path: Path) -> bytes:
+    """The first two bytes of an open file, which tell what it is; it is at its begin again then.
+
+    Raises:
+        InputError: the file is empty.
+    """
+    start = file.read(2)
+    if not start:
+        raise InputError(f"{path} is empty")
+    file.seek(0)
+    return start
 
 
 def whole(path: Path, most: int, what: str) -> bytes:
