@@ -168,6 +168,30 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path
     assert (tmp_path / "b.json").read_text() == "mine"
 
 
+def test_nothing_is_left_of_tensors_whose_writer_was_killed(tmp_path: Path) -> None:
+    """The library that writes them begins with a temporary file of its own."""
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, signal, sys\n"
+            "from pathlib import Path\n"
+            "from zspace.storage import files\n"
+            "def save_file(tensors, path, metadata):\n"
+            "    (path.parent / '.tmpAbCdEf').write_text('half')\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+            "files.save_file = save_file\n"
+            "files.write_tensors(Path(sys.argv[1]) / 'x.safetensors', {}, {})\n",
+            tmp_path,
+        ],
+        check=False,
+    )
+    assert killed.returncode == -9
+    assert list(tmp_path.iterdir()) != []
+    write_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(2)}, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+
+
 def test_paths_that_are_no_utf_8(refused: Refused, runs: dict[str, Path], tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"odd\xff")
     shutil.copytree(runs["ae"], odd / "run")

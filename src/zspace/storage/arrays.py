@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zspace.errors import InputError
-from zspace.storage.files import atomic
+from zspace.storage.files import atomic, folder_beside
 from zspace.storage.reading import opened
 
 Array = npt.NDArray[Any]
@@ -35,17 +34,14 @@ def growing(path: Path) -> Generator[Add]:
         OSError: the file can't be written; the error names `path`.
     """
     with atomic(path) as partial, ExitStack() as files:
-        folder = files.enter_context(
-            # named like `partial`, so that it is removed like that after a kill
-            tempfile.TemporaryDirectory(f"{partial.suffix}", f"{partial.stem}-", partial.parent)
-        )
+        folder = files.enter_context(folder_beside(partial))
         spools: dict[str, IO[bytes]] = {}
         first: dict[str, Array] = {}
         counts: dict[str, int] = {}
 
         def add(name: str, rows: Array) -> None:
             if name not in spools:
-                spool = Path(folder) / str(len(spools))
+                spool = folder / str(len(spools))
                 spools[name] = files.enter_context(spool.open("w+b"))
                 first[name], counts[name] = rows[:0], 0
             spools[name].write(np.ascontiguousarray(rows).data)

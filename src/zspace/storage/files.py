@@ -16,6 +16,7 @@ import platform
 import secrets
 import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,16 @@ def temporary(path: Path) -> Path:
         if left.name.startswith(begin) and left.suffix == path.suffix and _ended(process):
             _remove(left)
     return path.parent / f"{begin}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
+
+
+@contextmanager
+def folder_beside(partial: Path) -> Generator[Path]:
+    """A context that gives a folder for what is needed until a temporary path is written.
+
+    It is named like that path, so that it is removed like it after a kill.
+    """
+    with tempfile.TemporaryDirectory(partial.suffix, f"{partial.stem}-", partial.parent) as folder:
+        yield Path(folder)
 
 
 def _ended(process: str) -> bool:
@@ -185,7 +196,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
         # a single key, since the order of several would change from process to process
         metadata = {"zspace": json.dumps(sealed, sort_keys=True)}
         try:
-            save_file(plain, partial, metadata=metadata)
+            with folder_beside(partial) as folder:  # the writer has a temporary file of its own
+                save_file(plain, folder / path.name, metadata=metadata)
+                (folder / path.name).replace(partial)
         except SafetensorError as error:  # such as a full disk or a missing permission
             raise InputError(f"{path} can't be written: {error}") from error
         # the writer makes the file private; give it the permissions of any new file
