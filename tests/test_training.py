@@ -67,6 +67,24 @@ def test_rate_multiplies_every_optimisers_own() -> None:
     assert 1 - halved.a.item() == pytest.approx(0.5 * (1 - plain.a.item()))
 
 
+def test_a_rate_that_changes_is_that_of_each_iteration() -> None:
+    stepped, by_hand = TwoPlayers(), TwoPlayers()
+    factors = (1.0, 1.0, 0.25, 0.25, 1.0)
+    fit(stepped, vectors(), 5, rate=lambda iteration: factors[iteration])
+    a, b = by_hand.a.item(), by_hand.b.item()
+    for factor in factors:
+        a -= 0.1 * factor * (b + 2 * a)
+        b += 0.1 * factor * a
+    assert (stepped.a.item(), stepped.b.item()) == pytest.approx((a, b))
+
+
+def test_a_loss_that_leaves_a_parameter_out_is_an_error() -> None:
+    used, left_out = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(()))
+    with pytest.raises(RuntimeError, match="does not depend on all parameters"):
+        descend(SGD([used, left_out], lr=0.1), {"loss": used**2})
+    assert used.item() == 1
+
+
 def test_descend_equals_plain_adam_also_in_channels_last() -> None:
     """The fused update against PyTorch's plain one, gradients by backward, memory in rows."""
     torch.manual_seed(0)

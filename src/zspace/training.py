@@ -6,7 +6,8 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,17 +61,19 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
         fabric: the processes; None means one.
     """
     parameters = owned(optimizer)
-    loss = torch.stack(list(terms.values())).sum()
-    gradients: Sequence[Tensor] = torch.autograd.grad(loss, parameters)
+    first, *others = terms.values()
+    loss = sum(others, first)
+    # in the memory layout of each parameter, as the fused update needs it
+    torch.autograd.backward(loss, inputs=parameters)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if len(gradients) < len(parameters):
+        raise RuntimeError("a loss does not depend on all parameters of its optimiser")
     if fabric is not None and fabric.world_size > 1:
         flat = torch.cat([g.reshape(-1) for g in gradients])
         flat = fabric.all_reduce(flat, reduce_op="mean")
         assert isinstance(flat, Tensor)
-        parts = flat.split([g.numel() for g in gradients])
-        gradients = [part.view_as(p) for part, p in zip(parts, parameters, strict=True)]
-    for p, g in zip(parameters, gradients, strict=True):
-        # the fused update needs the same memory layout for a parameter and its gradient
-        p.grad = g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+        for g, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            g.copy_(part.view_as(g))
     optimizer.step()
     for p in parameters:
         p.grad = None
@@ -137,15 +140,18 @@ def fit(
         run.restore(whole, optimizers, batches, before)
         if fabric.is_global_zero:
             run.begin(before + batches.step)
-    losses = _Losses()
+    losses, factor = _Losses(), math.nan
+    half = precision == "bf16"
+    narrow = torch.autocast(fabric.device.type, torch.bfloat16) if half else nullcontext()
     method.train()
     while batches.step < iterations:
-        for name, optimizer in optimizers.items():
-            for group, base in zip(optimizer.param_groups, rates[name], strict=True):
-                group["lr"] = base * rate(batches.step)
+        if factor != (factor := rate(batches.step)):
+            for name, optimizer in optimizers.items():
+                for group, base in zip(optimizer.param_groups, rates[name], strict=True):
+                    group["lr"] = base * factor
         updates = iter(method.objectives(batches))
         while True:
-            with torch.autocast(fabric.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with narrow:
                 update = next(updates, None)
             if update is None:
                 break
@@ -156,8 +162,6 @@ def fit(
         done = before + batches.step
         last = batches.step == iterations
         save = run is not None and (last or done % checkpoint_every == 0)
-        if fabric.device.type == "cpu":
-            losses.check()
         if save or last or done % log_every == 0:
             means = losses.means()
             if run is not None and fabric.is_global_zero:
@@ -173,40 +177,38 @@ def fit(
 
 
 class _Losses:
-    """The losses since the last line of the log, which stay on their device."""
+    """The losses since the last line of the log, which must be finite.
+
+    Those on the CPU are checked at once, those on another device, which would have to be waited
+    for, when they are logged.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[str, list[Tensor]] = {}
-        self._unchecked: list[tuple[int, str, Tensor]] = []
+        self._seen: list[tuple[int, str, Tensor]] = []
 
     def add(self, iteration: int, name: str, terms: Terms) -> None:
         for term, value in terms.items():
-            value = value.detach()
             key = f"{name}.{term}"
-            self._seen.setdefault(key, []).append(value)
-            self._unchecked.append((iteration, key, value))
-
-    def check(self) -> None:
-        if not self._unchecked:
-            return
-        values = torch.stack([v.float() for _, _, v in self._unchecked])
-        if not bool(torch.isfinite(values.sum())):
-            for (iteration, key, _), value in zip(self._unchecked, values.tolist(), strict=True):
-                if not math.isfinite(value):
-                    raise InputError(
-                        f"the loss '{key}' became {value} at iteration {iteration + 1}: the run "
-                        "stopped there and its last checkpoint stays (a lower learning rate, or "
-                        "--precision 32, may help)"
-                    )
-        self._unchecked.clear()
+            self._seen.append((iteration, key, value.detach()))
+            if value.device.type == "cpu":
+                _check_loss(iteration, key, value.item())
 
     def means(self) -> dict[str, float]:
-        self.check()
-        means = {
-            key: float(torch.stack(values).double().mean()) for key, values in self._seen.items()
-        }
-        self._seen.clear()
-        return means
+        seen, self._seen = self._seen, []
+        values = torch.stack([v.float() for *_, v in seen]).tolist() if seen else []
+        by_key: dict[str, list[float]] = {}
+        for (iteration, key, _), value in zip(seen, values, strict=True):
+            _check_loss(iteration, key, value)
+            by_key.setdefault(key, []).append(value)
+        return {key: math.fsum(own) / len(own) for key, own in by_key.items()}
+
+
+def _check_loss(iteration: int, key: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise InputError(
+            f"the loss '{key}' became {value} at iteration {iteration + 1}: the run stopped there "
+            "and its last checkpoint stays (a lower learning rate, or --precision 32, may help)"
+        )
 
 
 def _check_weights(method: Method, iteration: int) -> None:
