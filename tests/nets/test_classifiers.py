@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zspace.errors import InputError
-from zspace.nets.classifiers import cnn, densenet, resnet56
+from zspace.nets.classifiers import ClassifierNet, cnn, densenet, dropout_cnn, quick, resnet56
 
 
 def count(net: nn.Module) -> int:
@@ -26,6 +26,25 @@ def test_resnet56_has_the_published_size() -> None:
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 55
     assert net.features(torch.rand(2, 3, 32, 32)).shape == (2, 64)
+
+
+@pytest.mark.parametrize("build", [cnn, resnet56, dropout_cnn])
+def test_the_quick_form_is_the_same_function(build: Callable[..., ClassifierNet]) -> None:
+    torch.manual_seed(0)
+    net = build((3, 32, 32), 5)
+    for layer in net.modules():  # statistics that are not those of the start
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+            nn.init.normal_(layer.weight, 1, 0.1)
+            nn.init.normal_(layer.bias)
+    net.eval()
+    same, x = quick(net), torch.rand(6, 3, 32, 32)
+    torch.testing.assert_close(same(x), net(x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(same.features(x), net.features(x), rtol=1e-4, atol=1e-4)
+    norms = [sum(isinstance(m, nn.BatchNorm2d) for m in n.modules()) for n in (net, same)]
+    assert norms[1] == 0
+    assert (norms[0] > 0) == (build is not dropout_cnn)
 
 
 @pytest.mark.parametrize("build", [cnn, resnet56])

@@ -214,7 +214,7 @@ def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> 
         "classifying": isinstance(measurement.model, Classifying),
         "images": images.is_image,
         "labels": images.test.y is not None,
-        "logits": extractor.logits is not None,
+        "logits": extractor.classifies,
         "classes": len(images.classes) > 1 and images.test.y is not None,
     }
     lacking = {

@@ -109,7 +109,11 @@ class Measurement:
             InputError: the extractor has no logits, or refuses the images.
         """
         entry = subject.content, output
-        if entry not in self._seen:
+        head = self.extractor.head
+        if entry not in self._seen and output == "logits" and head is not None:
+            with torch.no_grad():
+                self._seen[entry] = head(self.features(subject))
+        elif entry not in self._seen:
             self._seen[entry] = extract(
                 self.extractor,
                 subject.x,

@@ -22,7 +22,7 @@ from zspace.functional import of_stored
 from zspace.functional.tensors import own_random
 from zspace.methods.classifier import Augment, Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
-from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, resnet56
+from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, quick, resnet56
 from zspace.options import About
 from zspace.storage.cache import alone, cache_folder, fingerprint, key
 from zspace.storage.files import load_state, read_tensors, write_tensors
@@ -198,4 +198,6 @@ def _read(folder: Path, net: ClassifierNet, arch: str) -> Neutral:
     path = folder / "model.safetensors"
     tensors, header = read_tensors(path, _Header)
     load_state(net, tensors, path)
-    return Neutral(net.eval(), arch, fingerprint(*tensors.values()), Figure(*header.accuracy))
+    return Neutral(
+        quick(net.eval()), arch, fingerprint(*tensors.values()), Figure(*header.accuracy)
+    )

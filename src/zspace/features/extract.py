@@ -49,7 +49,9 @@ class Extractor:
         name: the name that stands beside every figure.
         identity: a checksum of the network.
         compute: maps images (N, C, H, W), floats in [0, 1], to features (N, D) or (N, D, 1, 1).
-        logits: maps such images to a classifier's logits (N, K); None if there is no classifier.
+        logits: maps such images to a classifier's logits (N, K), or None.
+        head: maps features to a classifier's logits (N, K) where that is possible, so that images
+            need not be passed again, or None.
         cached: whether extracted features may be kept in the cache.
         block: the number of images that are passed at a time.
     """
@@ -58,8 +60,14 @@ class Extractor:
     identity: str
     compute: Callable[[Tensor], Tensor]
     logits: Callable[[Tensor], Tensor] | None = None
+    head: Callable[[Tensor], Tensor] | None = None
     cached: bool = True
     block: int = 256
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there are logits."""
+        return self.logits is not None or self.head is not None
 
 
 def find_extractor(
@@ -88,7 +96,8 @@ def find_extractor(
             f"classifier {found.name}",
             found.identity,
             lambda x: net.features(x.to(where)),
-            lambda x: net(x.to(where)),
+            head=lambda features: net.head(features.to(where)).cpu(),
+            block=128,
         )
     if name == "inception":
         path, known = checked_weights(name)
