@@ -5,6 +5,8 @@
 #   the browser, the wheel in an empty environment
 # make test-all: both
 # make docs: the site, into site/
+# make known: src/zspace/cli/known.json, which help and completion are made of, after a change of an
+#   option or of a table of names
 # make bench: speed against plain PyTorch and pythae
 # make campaign: kills, full disks, mutated files, wrong options, two at once: up to some hours
 # make bench-gpu: on a CUDA device, whether every recipe and sampler works, and what it costs
@@ -12,7 +14,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-slow test-all docs bench bench-gpu campaign clean
+.PHONY: demo test test-slow test-all docs known bench bench-gpu campaign clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -52,6 +54,9 @@ test-all: test test-slow
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 	@echo 'The site: site/index.html (python3 -m http.server --directory site shows it)'
+
+known: .venv/installed
+	.venv/bin/python -c 'from zspace.cli.known import write; write()'
 
 bench: .venv/installed-dev
 	$(PIP) --editable '.[bench]'

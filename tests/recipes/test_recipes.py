@@ -9,9 +9,8 @@ import pytest
 import torch
 
 import zspace
-from zspace import recipes
+from zspace import plugins, recipes
 from zspace.errors import InputError
-from zspace.recipes import plugins
 
 
 def test_recipes_of_other_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

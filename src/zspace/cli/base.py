@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zspace import __version__
+from zspace.cli import known
 from zspace.errors import InputError, unknown
 from zspace.options import OTHER_NAMES, Option
 from zspace.processes import processes
@@ -37,13 +38,26 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def completed(names: Callable[[], Iterable[object]]) -> Completion:
+    """The shell completion of a value that is one of some names, or several with commas."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in names() if str(name).startswith(last)]
+
+    return complete
+
+
 class NamedOption(click.Option):
     """An option whose help hides some of its names, or holds a list that is made when needed.
 
     Args:
         unshown: names that are accepted, but not shown in the help.
-        listing: makes the list that replaces "{names}" in the help; it is only called for the help,
-            since it may import much.
+        listing: makes the list that replaces "{names}" in the help, and by which a shell completes
+            the value; it is only called then, since it may import other packages.
     """
 
     def __init__(
@@ -53,6 +67,8 @@ class NamedOption(click.Option):
         listing: Callable[[], list[str]] | None = None,
         **more: Any,
     ) -> None:
+        if listing is not None:
+            more.setdefault("shell_complete", completed(listing))
         super().__init__(*args, **more)
         self.unshown, self.listing = frozenset(unshown), listing
 
@@ -83,25 +99,10 @@ def click_option(option: Option) -> click.Option:
     metavar = {int: "N", float: "X", str: "TEXT"}[option.kind]
     others = [f"--{name}" for name in OTHER_NAMES.get(option.name, ())]
     flags = [option.flag, *others, option.name]
-    return NamedOption(flags, metavar=metavar, help=text, unshown=others[1:])
-
-
-def samplers() -> list[str]:
-    """The names of all samplers that can be fitted."""
-    from zspace.recipes.catalogue import names
-
-    return names()
-
-
-def samplers_of(kind: str) -> Callable[[], list[str]]:
-    """A function that lists the samplers whose class has a true attribute of a given name."""
-
-    def listing() -> list[str]:
-        from zspace.recipes.catalogue import which
-
-        return which(lambda sampler: bool(getattr(sampler, kind)))
-
-    return listing
+    complete = completed(lambda: option.choices)
+    return NamedOption(
+        flags, metavar=metavar, help=text, unshown=others[1:], shell_complete=complete
+    )
 
 
 class DrawingCommand(click.Command):
@@ -112,18 +113,15 @@ class DrawingCommand(click.Command):
 
     def kinds(self) -> list[str]:
         """The names of the samplers whose options the command has."""
-        from zspace.recipes.catalogue import kinds
-
-        return [*kinds()]
+        return [*known.samplers()]
 
     @property
     def drawing(self) -> dict[str, dict[str, Option]]:
         """The options, by their name and by the name of their sampler."""
-        from zspace.recipes.catalogue import drawing_options
-
+        samplers = known.samplers()
         found: dict[str, dict[str, Option]] = {}
         for kind in self.kinds():
-            for name, option in drawing_options(kind).items():
+            for name, option in samplers[kind].drawing_options().items():
                 found.setdefault(name, {})[kind] = option
         return found
 

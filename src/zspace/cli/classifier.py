@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import DEVICE, QUIET, cli, click_option, progress, tell
-
-if TYPE_CHECKING:
-    pass
-
-
-def _classifier_options() -> list[click.Option]:
-    from zspace.features.classifier import neutral_classifier
-    from zspace.options import options_of
-
-    return [click_option(o) for o in options_of(neutral_classifier).values()]
+from zspace.options import checked
 
 
 class ClassifierCommand(click.Command):
@@ -24,13 +16,10 @@ class ClassifierCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of the classifier and of the data, followed by the command's own."""
-        from zspace.data import DataOptions
-        from zspace.options import options_of
-
         left_out = ("train_size", "train_per_class")
-        data = options_of(DataOptions).values()
-        more = [click_option(o) for o in data if o.name not in left_out]
-        return [*_classifier_options(), *more, *super().get_params(ctx)]
+        own, data = known.own().classifier, known.own().data
+        options = [*own.values(), *(o for name, o in data.items() if name not in left_out)]
+        return [*map(click_option, options), *super().get_params(ctx)]
 
 
 @cli.command(cls=ClassifierCommand)
@@ -44,16 +33,14 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 
     It is trained once and kept in the cache; its test accuracy is printed.
     """
-    from zspace.data import DataOptions
+    given = {name: value for name, value in options.items() if value is not None}
+    own, of_data = known.own().classifier, known.own().data
+    settings = checked(own, {k: v for k, v in given.items() if k in own})
+    chosen = checked(of_data, {k: v for k, v in given.items() if k in of_data})
     from zspace.data.given import images_of
     from zspace.features.classifier import neutral_classifier
-    from zspace.options import checked, options_of
 
-    given = {name: value for name, value in options.items() if value is not None}
-    own = options_of(neutral_classifier)
-    settings = checked(own, {k: v for k, v in given.items() if k in own})
-    known = options_of(DataOptions)
-    images = images_of(data, checked(known, {k: v for k, v in given.items() if k in known}))
+    images = images_of(data, chosen)
     with progress(quiet) as follow:
         found = neutral_classifier(images, **settings, device=device, progress=follow)
     click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
@@ -72,9 +59,9 @@ def weights(name: str | None, quiet: bool) -> None:
             path = download_weights(name, follow)
         tell(path, quiet)
         return
-    for known, held in WEIGHTS.items():
-        found = find_weights(known)
-        click.echo(f"{known}: {held.about}")
+    for network, held in WEIGHTS.items():
+        found = find_weights(network)
+        click.echo(f"{network}: {held.about}")
         if found is None:
             click.echo("  not there")
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
     DEVICE,
@@ -86,13 +87,6 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
         click.echo(f"h is below 1 from about {least:,} samples on")
 
 
-def densities_listed() -> list[str]:
-    """The names of the samplers whose density is known."""
-    from zspace.recipes.catalogue import densities
-
-    return densities()
-
-
 @cli.command()
 @RUN
 @data_options
@@ -116,7 +110,7 @@ def densities_listed() -> list[str]:
     help="density of the codes: prior (or target) if the model's is a density, or one that is "
     "fitted to its training codes: {names}",
     cls=NamedOption,
-    listing=densities_listed,
+    listing=known.samplers_with("density"),
 )
 @click.option(
     "--out",

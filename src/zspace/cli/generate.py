@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
     DECODER,
@@ -21,10 +22,10 @@ from zspace.cli.base import (
     check_writable,
     checked_drawing,
     cli,
+    completed,
     load,
     positive,
     sampler_of_run,
-    samplers_of,
     say,
     seeded,
     tell,
@@ -99,16 +100,13 @@ class GalleryCommand(ConvexCommand):
     """A command whose help lists every kind of picture."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from zspace.generation.gallery import SHEETS
-        from zspace.generation.maps import MAPS
-
         with formatter.section("Kinds of pictures"):
-            formatter.write_dl([(name, about) for name, (_, about) in {**SHEETS, **MAPS}.items()])
+            formatter.write_dl([*known.own().pictures.items()])
 
 
 @cli.command(cls=GalleryCommand)
 @RUN
-@click.argument("kind")
+@click.argument("kind", shell_complete=completed(lambda: known.own().pictures))
 @click.option(
     "--label", metavar="NAMES", help="classes to show, separated by commas  [default: all]"
 )
@@ -171,7 +169,7 @@ class ExportCommand(DrawingCommand):
     """A command with the options for drawing codes from samplers that can be exported."""
 
     def kinds(self) -> list[str]:
-        return samplers_of("exportable")()
+        return known.samplers_with("exportable")()
 
 
 @cli.command(cls=ExportCommand)
@@ -184,7 +182,7 @@ class ExportCommand(DrawingCommand):
     help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
     "the training codes: {names}",
     cls=NamedOption,
-    listing=samplers_of("exportable"),
+    listing=known.samplers_with("exportable"),
 )
 @click.option(
     "--format", "form", default="onnx", show_default=True, help="format of the file: onnx"

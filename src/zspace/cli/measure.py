@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
     DEVICE,
@@ -19,9 +20,9 @@ from zspace.cli.base import (
     NamedOption,
     check_writable,
     cli,
+    completed,
     positive,
     progress,
-    samplers,
     say,
     tell,
 )
@@ -32,14 +33,6 @@ from zspace.options import comma_names
 if TYPE_CHECKING:
     from zspace.evaluation.measurement import Measurement
 from zspace.cli.printing import print_tables
-
-
-def features_listed() -> list[str]:
-    """The names of the features that images can be compared by."""
-    from zspace.features import FEATURES
-
-    return [*FEATURES]
-
 
 N = click.option(
     "--n",
@@ -53,7 +46,7 @@ FEATURES = click.option(
     help="features by which images are compared: {names}  [default: classifier if the data have "
     "labels, else pixels]",
     cls=NamedOption,
-    listing=features_listed,
+    listing=lambda: [*known.own().features],
 )
 TRUST = click.option(
     "--trust",
@@ -90,6 +83,7 @@ def _first_sampler(measurement: Measurement, name: str | None) -> str:
     "--metrics",
     metavar="NAMES",
     help="metrics, separated by commas; 'list' names them all  [default: all but fid-inf]",
+    shell_complete=completed(lambda: known.own().metrics),
 )
 @click.option(
     "--samplers",
@@ -97,7 +91,7 @@ def _first_sampler(measurement: Measurement, name: str | None) -> str:
     help="samplers, separated by commas: prior, target, {names}  [default: the model's own, and "
     "those that the run holds]",
     cls=NamedOption,
-    listing=samplers,
+    listing=known.sampler_names,
 )
 @_measurement_options
 def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **options: Any) -> None:
@@ -105,17 +99,16 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
 
     It prints a table and writes evaluation.json into the run; each figure has a standard error.
     """
-    from zspace.evaluation.compare import evaluation_table
-    from zspace.evaluation.evaluate import evaluate as measure
-    from zspace.evaluation.metrics import METRICS
-    from zspace.evaluation.results import write_evaluation
-
     if metrics == "list":
-        for name, metric in METRICS.items():
-            click.echo(f"{name:10} {metric.about}")
+        for name, about in known.own().metrics.items():
+            click.echo(f"{name:10} {about}")
         return
     if run is None:
         raise InputError("the run's folder is missing: zspace evaluate RUN")
+    from zspace.evaluation.compare import evaluation_table
+    from zspace.evaluation.evaluate import evaluate as measure
+    from zspace.evaluation.results import write_evaluation
+
     quiet = options.pop("quiet")
     with progress(quiet) as follow:
         result = measure(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
     DECODER,
@@ -24,8 +25,6 @@ from zspace.cli.base import (
     positive,
     progress,
     sampler_of_run,
-    samplers,
-    samplers_of,
     seeded,
     tell,
     with_decoder,
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
     "the training codes: {names}",
     cls=NamedOption,
-    listing=samplers,
+    listing=known.sampler_names,
 )
 @click.option(
     "--label",
@@ -65,7 +64,8 @@ if TYPE_CHECKING:
     help="class of the images, if the prior knows classes, or for the samplers {names}  [default: "
     "all classes]",
     cls=NamedOption,
-    listing=samplers_of("by_label"),
+    listing=known.samplers_with("by_label"),
+    shell_complete=lambda *_: [],
 )
 @click.option(
     "--generations",
@@ -231,16 +231,13 @@ class FitCommand(click.Command):
     """A command whose help also lists the options of every sampler."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from zspace.options import options_of
-        from zspace.recipes.catalogue import faults, kinds
-
         super().format_options(ctx, formatter)
-        for name, kind in kinds().items():
-            made = [click_option(o).get_help_record(ctx) for o in options_of(kind).values()]
+        for name, held in known.samplers().items():
+            made = [click_option(o).get_help_record(ctx) for o in held.options.values()]
             if made:
                 with formatter.section(f"Options of --sampler {name}"):
                     formatter.write_dl([record for record in made if record is not None])
-        if faulty := faults():
+        if faulty := known.sampler_faults():
             with formatter.section("Samplers of other packages that can't be used"):
                 formatter.write_dl(list(faulty.items()))
 
@@ -253,7 +250,7 @@ class FitCommand(click.Command):
     metavar="NAME",
     help="sampler to fit: {names}",
     cls=NamedOption,
-    listing=samplers,
+    listing=known.sampler_names,
 )
 @CHECKPOINT
 @DEVICE
@@ -290,8 +287,8 @@ def fit_sampler(
     kind = find(sampler)
     if precision not in get_args(Precision):
         raise unknown("precision", precision, get_args(Precision))
-    known = options_of(kind)
-    command = click.Command(sampler, params=[click_option(o) for o in known.values()])
+    own = options_of(kind)
+    command = click.Command(sampler, params=[click_option(o) for o in own.values()])
     context = command.make_context(sampler, list(options))
     given = {k: v for k, v in context.params.items() if v is not None}
     with progress(quiet) as follow:

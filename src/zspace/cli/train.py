@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import QUIET, Commands, cli, click_option, progress
 from zspace.errors import InputError
+from zspace.options import checked
 from zspace.processes import processes
 
 
@@ -18,25 +20,16 @@ class TrainCommand(Commands):
     kind = "recipe"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from zspace.recipes import recipes
-
-        return recipes()
+        return known.recipe_names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from zspace.api import run_options
-        from zspace.options import options_of
-        from zspace.recipes import find, recipes
-
-        if cmd_name not in recipes():
+        if cmd_name not in known.recipe_names():
             return None
-        recipe = find(cmd_name)
-        known = run_options(cmd_name)
-        own = options_of(recipe)
-        own_first = [*own.values(), *(o for name, o in known.items() if name not in own)]
-        about = (recipe.__doc__ or "").strip().splitlines()
+        recipe = known.recipe(cmd_name)
+        own_first = {**recipe.options, **known.run_options(cmd_name)}
         return click.Command(
             cmd_name,
-            help=about[0] if about else None,
+            help=recipe.about,
             callback=lambda **given: _train(cmd_name, given),
             params=[
                 click.Option(
@@ -51,7 +44,7 @@ class TrainCommand(Commands):
                     help="YAML file of these options; options on the command line take precedence",
                 ),
                 click.Option(["--quiet"], is_flag=True, help="print only errors"),
-                *map(click_option, own_first),
+                *map(click_option, own_first.values()),
             ],
         )
 
@@ -82,13 +75,11 @@ def train_group(ctx: click.Context) -> None:
 
 
 def _train(recipe: str, given: dict[str, Any]) -> None:
-    from zspace import api
-    from zspace.options import checked
-    from zspace.storage.config import read_config
-
     own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
     chosen: dict[str, Any] = {}
     if own["config"] is not None:
+        from zspace.storage.config import read_config
+
         chosen = read_config(Path(own["config"]))
         named = chosen.pop("recipe", recipe)
         if named != recipe:
@@ -98,11 +89,13 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
             raise InputError(f"{own['config']} names no data: give --data")
         own["data"] = data if own["data"] is None else own["data"]
     chosen.update({k: v for k, v in given.items() if v is not None})
-    settings = checked(api.run_options(recipe), chosen, f"option of {recipe}")
+    settings = checked(known.run_options(recipe), chosen, f"option of {recipe}")
     data = "digits" if own["data"] is None else own["data"]
     if not isinstance(data, str) or not data or own["out"] == "":
         raise InputError("--data and --out must be texts that are not empty")
     out = Path("runs") / f"{recipe}-{_label(data)}" if own["out"] is None else Path(own["out"])
+    from zspace import api
+
     with progress(own["quiet"]) as follow:
         api.train(recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings)
     _show_run(out, own["quiet"])

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
+from zspace.cli import known
 from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, progress, tell
-
-
-def tunable() -> list[str]:
-    """The names of the samplers that can be tuned."""
-    from zspace.generation.tuning.lines import SPACES
-
-    return [*SPACES]
-
-
-def searches() -> list[str]:
-    """The names of the search methods."""
-    from zspace.generation.tuning.lines import Search
-
-    return [*get_args(Search)]
 
 
 @cli.command()
@@ -32,7 +19,7 @@ def searches() -> list[str]:
     metavar="NAME",
     help="sampler whose theta is searched: {names}",
     cls=NamedOption,
-    listing=tunable,
+    listing=lambda: [*known.own().tunable],
 )
 @click.option(
     "--trials", type=int, default=1000, show_default=True, help="number of candidates in all"
@@ -50,7 +37,7 @@ def searches() -> list[str]:
     help="way in which candidates are chosen: {names}  "
     "[default: the grid if it has no more points than --trials, else coordinate descent]",
     cls=NamedOption,
-    listing=searches,
+    listing=lambda: [*known.own().searches],
 )
 @click.option(
     "--min-accuracy",

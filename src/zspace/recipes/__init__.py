@@ -12,6 +12,8 @@ from typing import Any
 
 from zspace.errors import InputError, shown, unknown
 from zspace.options import options_of
+from zspace.plugins import RECIPES as GROUP
+from zspace.plugins import entries, load_plugin
 from zspace.recipes.aae import aae
 from zspace.recipes.ae import ae
 from zspace.recipes.alae import alae
@@ -23,7 +25,6 @@ from zspace.recipes.gen import gen
 from zspace.recipes.lsrgan import lsrgan
 from zspace.recipes.maskaae import mask_aae
 from zspace.recipes.pioneer import pioneer
-from zspace.recipes.plugins import entries, load_plugin
 from zspace.recipes.priors import vae_flow, vae_iop, vampprior
 from zspace.recipes.rae import rae
 from zspace.recipes.regene import regene
@@ -31,9 +32,6 @@ from zspace.recipes.two_stage import two_stage_vae
 from zspace.recipes.vae import vae, vae_mlp
 from zspace.recipes.vqvae import vq_vae
 from zspace.recipes.wae import wae, wae_gan
-
-GROUP = "zspace.recipes"
-"""The entry-point group by which other packages add recipes."""
 
 RECIPES: dict[str, Recipe] = {
     "ae": ae,

@@ -19,7 +19,8 @@ from zspace.core import Density, Sampler
 from zspace.errors import InputError, unknown
 from zspace.methods.two_stage import TwoStageSampler
 from zspace.options import Option, checked, options_of
-from zspace.recipes.plugins import entries, load_plugin, package_of, source_of
+from zspace.plugins import SAMPLERS as GROUP
+from zspace.plugins import entries, load_plugin, package_of, source_of
 from zspace.samplers import (
     KDE,
     Convex,
@@ -34,9 +35,6 @@ from zspace.samplers import (
 )
 from zspace.storage.files import Plain, load_state, read_header, read_tensors, write_tensors
 from zspace.storage.reading import Claims
-
-GROUP = "zspace.samplers"
-"""The entry-point group by which other packages add samplers."""
 
 SAMPLERS: dict[str, type[Sampler]] = {
     "normal": Normal,

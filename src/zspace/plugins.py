@@ -7,6 +7,9 @@ from typing import Any
 
 from zspace.errors import InputError
 
+RECIPES, SAMPLERS = "zspace.recipes", "zspace.samplers"
+"""The entry-point groups by which other packages add recipes and samplers."""
+
 
 def entries(group: str) -> dict[str, EntryPoint]:
     """The entry points of a group by name; if two packages use the same name, the first counts."""
