@@ -8,6 +8,18 @@ import zspace
 from tests.recipes.toy import toy
 from zspace.errors import InputError
 from zspace.options import checked, options_of
+from zspace.samplers import Mixture
+
+
+def test_a_word_in_place_of_a_number() -> None:
+    options = options_of(Mixture)
+    assert checked(options, {"components": "auto"})["components"] == "auto"
+    assert checked(options, {"components": "7"})["components"] == 7
+    for bad in ("automatic", True, None, 1.5):
+        with pytest.raises(InputError, match="--components must be a whole number or auto, not"):
+            checked(options, {"components": bad})
+    with pytest.raises(InputError, match="--components must be at least 1"):
+        checked(options, {"components": 0})
 
 
 def test_options_of_a_signature() -> None:

@@ -63,6 +63,7 @@ class Option:
         optional: whether None, for an unset option, is allowed.
         default: the default value.
         about: the meaning and the range.
+        words: texts that are allowed instead of a number.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Option:
     optional: bool
     default: Any
     about: About
+    words: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -85,8 +87,11 @@ class Option:
         """
         if value is None and self.optional:
             return None
+        if value in self.words:
+            return value
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-        wrong = InputError(f"{self.flag} must be {kinds[self.kind]}, not {shown(value)}")
+        expected = " or ".join([kinds[self.kind], *self.words])
+        wrong = InputError(f"{self.flag} must be {expected}, not {shown(value)}")
         if isinstance(value, bool) != (self.kind is bool):
             raise wrong
         if self.kind is str:
@@ -177,14 +182,18 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
         about = next((n for n in notes if isinstance(n, About)), None)
         if about is None:
             continue
-        optional = get_origin(kind) in (Union, types.UnionType) and type(None) in get_args(kind)
-        if optional:
-            kind = next(k for k in get_args(kind) if k is not type(None))
-        choices: tuple[Any, ...] = ()
-        if get_origin(kind) is Literal:
-            choices = get_args(kind)
-            kind = type(choices[0])
-        options[name] = Option(name, kind, choices, optional, parameter.default, about)
+        kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+        optional = type(None) in kinds
+        listed: tuple[Any, ...] = ()
+        kind = None
+        for one in kinds:
+            if get_origin(one) is Literal:
+                listed += get_args(one)
+            elif one is not type(None):
+                kind = one
+        choices, words = (listed, ()) if kind is None else ((), listed)
+        kind = kind or type(choices[0])
+        options[name] = Option(name, kind, choices, optional, parameter.default, about, words)
     return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,12 @@ def test_sampler_of_every_kind(cli: Cli, runs: dict[str, Path], tmp_path: Path) 
 
     header = read_header(run / "samplers" / "mixture.safetensors", dict)
     assert header["options"] == {"components": 3, "seed": 1}
+    status, _, err = cli("fit-sampler", run, "--sampler=mixture", "--components=auto")
+    assert status == 0
+    said = re.search(r"components: (\d+) is the best of the numbers tried", err)
+    assert said is not None
+    header = read_header(run / "samplers" / "mixture.safetensors", dict)
+    assert header["options"] == {"components": int(said[1]), "seed": 0}
 
 
 def test_encode_then_decode_is_reconstruct(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:

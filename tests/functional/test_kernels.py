@@ -14,7 +14,13 @@ from torch.distributions import MultivariateNormal
 from tests.functional.plain import plain_log_density
 from tests.metrics.shared import normal
 from zspace.errors import InputError
-from zspace.functional import kernel_entropy, kernel_jsd, kernel_jsd_slope, kernel_log_density
+from zspace.functional import (
+    kernel_entropy,
+    kernel_entropy_slopes,
+    kernel_jsd,
+    kernel_jsd_slope,
+    kernel_log_density,
+)
 from zspace.samplers import Normal
 
 
@@ -166,6 +172,33 @@ def test_entropy_against_a_loop_and_the_known_value() -> None:
         rest = torch.cat([z[:i], z[i + 1 :]])
         each.append(float(plain_log_density(z[i : i + 1], rest, 0.5)))
     assert kernel_entropy(z, 0.5) == pytest.approx(-np.mean(each), rel=1e-10)
+
+
+@pytest.mark.parametrize("h", [0.03, 0.4, 1.5])
+@pytest.mark.parametrize("tile", [7, 1000])
+def test_slopes_of_the_entropy_against_a_loop(
+    h: float, tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codes of two clusters and one far away, whose kernels vanish in float32 if h is small."""
+    monkeypatch.setattr("zspace.functional.kernels.TILE", tile)
+    monkeypatch.setattr("zspace.functional.kernels.DISTANCES", 60)
+    z = torch.cat([normal(25, 3), 0.1 * normal(25, 3, 1) + 4, torch.tensor([[9.0, 9, 9]])]).float()
+    squares = (z.double()[:, None] - z.double()).square().sum(2)
+
+    def entropy(log_h: Tensor) -> Tensor:
+        logs = (squares / (-2 * torch.exp(2 * log_h))).fill_diagonal_(-torch.inf)
+        return -logs.logsumexp(1).mean() + math.log(50) + 1.5 * math.log(2 * math.pi) + 3 * log_h
+
+    at = torch.tensor(math.log(h), dtype=torch.float64)
+    expected = entropy(at), torch.func.grad(entropy)(at), torch.func.hessian(entropy)(at)
+    ours = kernel_entropy_slopes(z, h)
+    np.testing.assert_allclose(ours, [float(value) for value in expected], rtol=1e-4, atol=1e-4)
+    assert ours[0] == pytest.approx(kernel_entropy(z.double(), h), rel=1e-4)
+    scores = [
+        KernelDensity(bandwidth=h).fit(torch.cat([z[:i], z[i + 1 :]])).score_samples(z[i : i + 1])
+        for i in range(len(z))
+    ]
+    assert ours[0] == pytest.approx(-np.mean(scores), rel=1e-4)
 
 
 def test_small_bandwidths_are_exact_in_single_precision() -> None:

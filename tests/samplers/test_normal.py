@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 from scipy.stats import multivariate_normal
 
 from tests.samplers.shared import clouds
+from zspace.functional import tensors
 from zspace.samplers import Normal
+from zspace.samplers.normal import moments
 
 
 def test_normal_against_scipy() -> None:
@@ -16,3 +20,9 @@ def test_normal_against_scipy() -> None:
     np.testing.assert_allclose(
         normal.log_prob(z), reference.logpdf(z.numpy()), rtol=1e-4, atol=1e-4
     )
+
+
+def test_moments_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = moments(clouds())
+    monkeypatch.setattr(tensors, "HELD", 3 * 37)
+    torch.testing.assert_close(moments(clouds()), whole)

@@ -96,7 +96,7 @@ def click_option(option: Option) -> click.Option:
     if option.kind is bool:
         both = f"{option.flag}/--no-{option.flag[2:]}"
         return click.Option([both, option.name], default=None, help=text)
-    metavar = {int: "N", float: "X", str: "TEXT"}[option.kind]
+    metavar = "|".join([{int: "N", float: "X", str: "TEXT"}[option.kind], *option.words])
     others = [f"--{name}" for name in OTHER_NAMES.get(option.name, ())]
     flags = [option.flag, *others, option.name]
     complete = completed(lambda: option.choices)

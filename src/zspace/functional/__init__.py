@@ -8,6 +8,7 @@ from zspace.functional.geometry import jacobian_log_determinant, whitened, white
 from zspace.functional.integration import Solver, integral
 from zspace.functional.kernels import (
     kernel_entropy,
+    kernel_entropy_slopes,
     kernel_jsd,
     kernel_jsd_slope,
     kernel_log_density,
@@ -65,6 +66,7 @@ __all__ = [
     "jacobian_log_determinant",
     "jacobian_norm",
     "kernel_entropy",
+    "kernel_entropy_slopes",
     "kernel_jsd",
     "kernel_jsd_slope",
     "kernel_log_density",

@@ -22,6 +22,14 @@ SINGLE = 1e4
 """The largest squared distance, in units of h^2, at which float32 gives kernels to 0.1%."""
 
 
+TILE = 1024
+"""The number of codes among which, and as many others, pairs are met at a time."""
+
+
+FAINT = 80.0
+"""The logarithm of the smallest kernel that is told from zero in a sum of kernels in float32."""
+
+
 LIMIT = 1e12
 """The largest squared distance, in units of h^2, at which float64 gives kernels to 0.1%."""
 
@@ -146,6 +154,73 @@ def kernel_entropy(z: Tensor, bandwidth: float) -> float:
     Reference: Saha et al., GEN, Eq. 9; supplement, Eq. 4.
     """
     return -float(kernel_log_density(z, z, bandwidth, leave_one_out=True).mean())
+
+
+def kernel_entropy_slopes(z: Tensor, bandwidth: float) -> tuple[float, float, float]:
+    """`kernel_entropy` and its first two derivatives in log h, from one set of kernels.
+
+    With q_ij = ||z_i - z_j||^2 / h^2, and the mean and the variance of q_ij over j by the shares of
+    the kernels in the density at z_i:
+
+        dH / d log h = D - E_i mean_j q        d2H / (d log h)^2 = E_i (2 mean_j q - var_j q)
+
+    Each pair of codes is met once, `TILE` times `TILE` pairs at a time. The products are in float32
+    unless the bandwidth is too small for codes as far from their mean as these are on average.
+
+    Args:
+        z: codes (m, D), m at least 2.
+        bandwidth: h, above 0.
+
+    Returns H in nats, and its derivatives.
+
+    Reference: Saha et al., GEN, supplement, Eq. 4; the root of the first derivative is the fixed
+    point of its Eq. 5.
+    """
+    x = (z.double() - z.double().mean(0)) / bandwidth
+    norms = x.square().sum(1, keepdim=True) / 2
+    if 2 * float(norms.mean()) <= SINGLE:
+        x, norms = x.float(), norms.float()
+    ones = torch.ones_like(norms)
+    # the product of a row and another is -q / 2
+    left, right = torch.cat([x, -norms, ones], 1), torch.cat([x, ones, -norms], 1)
+    sums = z.new_zeros(3, len(z), dtype=torch.float64)
+    with torch.autocast(z.device.type, enabled=False):
+        for i, block in enumerate(left.split(TILE)):
+            rows = slice(i * TILE, i * TILE + len(block))
+            for j, other in enumerate(right.split(TILE)[i:], i):
+                columns = slice(j * TILE, j * TILE + len(other))
+                # no kernel is so small that processors compute it slowly
+                halves = (block @ other.T).clamp_(min=-FAINT)
+                kernels = halves.exp()
+                if i == j:
+                    kernels.fill_diagonal_(0)
+                for total in sums:
+                    total[rows] += kernels.sum(1)
+                    if i != j:
+                        total[columns] += kernels.sum(0)
+                    kernels.mul_(halves)
+        logs = sums[0].log()
+        # codes so far from all others that their sum may be of clamped kernels
+        far = (logs < math.log(len(z)) - 0.75 * FAINT).nonzero()[:, 0]
+        for rows in far.split(max(1, DISTANCES // len(z))):
+            halves = left[rows] @ right.T
+            own = torch.arange(len(rows), device=z.device), rows
+            halves[own] = -torch.inf
+            top = halves.max(1, keepdim=True).values
+            kernels = (halves - top).exp()
+            halves[own] = 0
+            each = kernels, kernels * halves, kernels * halves.square()
+            sums[:, rows] = torch.stack([part.double().sum(1) for part in each])
+            logs[rows] = sums[0, rows].log() + top[:, 0]
+    mean = -2 * sums[1] / sums[0]
+    variance = 4 * sums[2] / sums[0] - mean.square()
+    dim = z.shape[1]
+    constant = 0.5 * dim * math.log(2 * math.pi * bandwidth**2) + math.log(len(z) - 1)
+    return (
+        constant - float(logs.mean()),
+        dim - float(mean.mean()),
+        float((2 * mean - variance).mean()),
+    )
 
 
 def log_share(log_p: Tensor, log_q: Tensor) -> Tensor:

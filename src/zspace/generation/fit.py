@@ -33,7 +33,7 @@ from zspace.errors import InputError
 from zspace.functional.tensors import BLOCK, DRAWN, own_random
 from zspace.options import options_of
 from zspace.recipes import catalogue
-from zspace.samplers import Convex, Learned
+from zspace.samplers import Convex, Learned, Mixture
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
 from zspace.storage.files import read_header
@@ -288,6 +288,8 @@ class _Fit:
         if isinstance(fitted, Learned):
             fitted.to(next(self.model.parameters()).device)
             self._learn(fitted, fitted.batches(z, train.y), chosen, precision, progress)
+        elif isinstance(fitted, Mixture):
+            fitted.fit(z, progress=progress)
         else:
             with catalogue.whose_fault(self.name):
                 fitted.fit(z, train.y)

@@ -1,20 +1,26 @@
-"""The mixture of normal distributions with full covariances, fitted by scikit-learn."""
+"""The mixture of normal distributions with full covariances."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from torch import Tensor
 
-from zspace.core import Density
+from zspace.core import SILENT, Density, Progress
 from zspace.errors import InputError
-from zspace.functional import blockwise
+from zspace.functional import blockwise, stream
 from zspace.functional.tensors import rows_at_once
 from zspace.options import About
+from zspace.samplers.em import fitted
 from zspace.samplers.normal import check_codes, no_labels, normal_cdf
+
+COUNTS = 1, 2, 5, 10, 20, 50, 100
+"""The numbers of components that "auto" chooses from."""
+
+HELD_OUT = 10_000
+"""The largest number of codes that "auto" holds out."""
 
 
 class Mixture(Density):
@@ -36,15 +42,24 @@ class Mixture(Density):
         self,
         dim: int,
         *,
-        components: Annotated[int, About("number of Gaussians", least=1, most=10_000)] = 10,
+        components: Annotated[
+            int | Literal["auto"],
+            About(
+                f"number of Gaussians; auto: the best of {', '.join(map(str, COUNTS))} for codes "
+                "that are held out",
+                least=1,
+                most=10_000,
+            ),
+        ] = 10,
         seed: Annotated[int, About("seed of the initialisation", least=0, most=(1 << 32) - 1)] = 0,
     ) -> None:
         super().__init__()
-        self.seed = seed
+        self.components, self.seed = components, seed
         self.labelled = False
-        self.register_buffer("weights", torch.full((components,), 1 / components))
-        self.register_buffer("means", torch.zeros(components, dim))
-        self.register_buffer("factors", torch.eye(dim).repeat(components, 1, 1))
+        count = 1 if isinstance(components, str) else components
+        self.register_buffer("weights", torch.full((count,), 1 / count))
+        self.register_buffer("means", torch.zeros(count, dim))
+        self.register_buffer("factors", torch.eye(dim).repeat(count, 1, 1))
 
     @classmethod
     def of(
@@ -123,43 +138,39 @@ class Mixture(Density):
     def labels(self) -> int:
         return len(self.weights) if self.labelled else 0
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit(self, z: Tensor, y: Tensor | None = None, *, progress: Progress = SILENT) -> Self:
         """Fit the mixture to codes (N, D) by expectation-maximisation, starting from k-means.
 
-        Raises:
-            InputError: there are fewer codes than components, or the fit fails.
-        """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
+        If `components` is "auto", the number is chosen by `best_count`. A component that loses all
+        of its codes, as some do if there are fewer different codes than components, is left out.
 
+        Args:
+            z: the codes.
+            y: ignored.
+            progress: told the rounds done, the number that was chosen, and what is left out.
+
+        Raises:
+            InputError: there are fewer codes than components, or the codes can't be used.
+        """
         check_codes(z)
-        components = len(self.weights)
-        if len(z) < components:
-            raise InputError(f"{len(z)} codes are fewer than the mixture's {components} components")
-        codes = z.detach().cpu().double().numpy()
-        # the regularisation is relative to the codes' own scale, as for the normal distribution
-        ridge = 1e-6 * max(float(codes.var(0).mean()), 1e-12)
-        mixture = GaussianMixture(
-            components,
-            covariance_type="full",
-            reg_covar=ridge,
-            random_state=self.seed,
-            max_iter=200,
-        )
-        with warnings.catch_warnings():
-            # a fit that ends after 200 rounds without convergence is still the best one found
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                mixture.fit(codes)
-            except ValueError as error:
-                raise InputError(
-                    f"a mixture of {components} components can't be fitted to these {len(z)} codes "
-                    f"of {z.shape[1]} dimensions: lower --components or give more images"
-                ) from error
+        asked = self.components
+        if isinstance(asked, str):
+            asked = best_count(z, seed=self.seed, progress=progress)
+        if len(z) < asked:
+            raise InputError(f"{len(z)} codes are fewer than the mixture's {asked} components")
+        codes = z.cpu() if z.device.type == "mps" else z  # which has no float64
+        found = fitted(codes, asked, seed=self.seed, progress=progress.about("fitting mixture"))
+        count = len(found.weights)
+        if count < asked:
+            progress.say(
+                f"{asked - count} of the mixture's {asked} components lost all of their codes and "
+                f"are left out: {count} remain"
+            )
         self.to(z.device)
-        self.weights.copy_(torch.from_numpy(mixture.weights_))
-        self.means.copy_(torch.from_numpy(mixture.means_))
-        self.factors.copy_(torch.linalg.cholesky(torch.from_numpy(mixture.covariances_)))
+        self.weights = found.weights.to(self.weights)
+        self.means = found.means.to(self.means)
+        self.factors = torch.linalg.cholesky(found.covariances).to(self.factors)
+        self.found = {} if count == self.components else {"components": count}
         return self
 
     def sample(
@@ -213,3 +224,45 @@ class Mixture(Density):
         blocks = z.split(rows_at_once(self.means.numel()))
         whole = torch.cat([squares(block) for block in blocks], 1)
         return -0.5 * whole - (volume + constant)[:, None]
+
+
+def best_count(z: Tensor, *, seed: int = 0, progress: Progress = SILENT) -> int:
+    """The number of components of a mixture by which codes that are held out are likeliest.
+
+    A fifth of the codes, at most `HELD_OUT`, are held out, and mixtures are fitted to the others:
+    of `COUNTS` components, in ascending order, until the mean log density of those that are held
+    out becomes lower.
+
+    Args:
+        z: codes (N, D). If there are fewer than ten, the number is 1.
+        seed: the seed of the choice of codes and of the fits.
+        progress: told the rounds of each fit, and the mean log densities.
+
+    Raises:
+        InputError: the codes have wrong shapes or values.
+    """
+    check_codes(z)
+    generator = torch.Generator().manual_seed(stream(seed, 42))
+    order = torch.randperm(len(z), generator=generator).to(z.device)
+    held = min(len(z) // 5, HELD_OUT)
+    if held < 2:
+        progress.say(f"the mixture has 1 component: {len(z)} codes are too few to hold some out")
+        return 1
+    others, test = z[order[held:]], z[order[:held]]
+    tried: dict[int, float] = {}
+    for count in COUNTS:
+        if count > len(others):
+            break
+        told = progress.about(f"fitting {count} components to a part of the codes")
+        found = fitted(others, count, seed=seed, progress=told)
+        mixture = Mixture.of(found.weights, found.means, found.covariances).to(z.device)
+        tried[count] = float(mixture.log_prob(test).double().mean())
+        if tried[count] < max(tried.values()):
+            break
+    best = max(tried, key=lambda count: tried[count])
+    numbers = ", ".join(f"{count} ({log_p:.4g})" for count, log_p in tried.items())
+    progress.say(
+        f"components: {best} is the best of the numbers tried, by the mean log density in nats of "
+        f"{held} codes that were held out: {numbers}"
+    )
+    return best

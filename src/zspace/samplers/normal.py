@@ -11,6 +11,7 @@ from torch.distributions import MultivariateNormal
 
 from zspace.core import Density, Sampler
 from zspace.errors import InputError
+from zspace.functional.tensors import rows_at_once
 
 RIDGE = 1e-6
 """The share of its mean added to a covariance's diagonal, since codes may span a subspace."""
@@ -71,12 +72,16 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
         InputError: the codes have wrong shapes or values.
     """
     check_codes(z)
-    z = z.double()
-    mean = z.mean(0)
-    centred = z - mean
-    covariance = centred.T @ centred / len(z)
+    blocks = z.split(rows_at_once(z.shape[1]))
+    mean = z.new_zeros(z.shape[1], dtype=torch.float64)
+    for block in blocks:
+        mean += block.double().sum(0) / len(z)
+    covariance = torch.zeros_like(mean).diag()
+    for block in blocks:
+        centred = block.double() - mean
+        covariance += centred.T @ centred / len(z)
     scale = covariance.diagonal().mean().clamp(min=1e-12)
-    ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=mean.dtype, device=z.device)
     return mean, covariance + ridge
 
 
@@ -93,7 +98,7 @@ def check_codes(z: Tensor) -> None:
     """
     if z.ndim != 2 or len(z) < 2:
         raise InputError(f"codes must be (N, D) with N at least 2, not {tuple(z.shape)}")
-    if not bool(torch.isfinite(z).all()):
+    if not all(bool(torch.isfinite(block).all()) for block in z.split(rows_at_once(z.shape[1]))):
         raise InputError("the codes hold NaN or infinite numbers: no sampler can be fitted to them")
 
 
