@@ -191,8 +191,10 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
                 listed += get_args(one)
             elif one is not type(None):
                 kind = one
-        choices, words = (listed, ()) if kind is None else ((), listed)
-        kind = kind or type(choices[0])
+        if kind is None:
+            choices, words, kind = listed, (), type(listed[0])
+        else:
+            choices, words = (), listed
         options[name] = Option(name, kind, choices, optional, parameter.default, about, words)
     return options
 

@@ -66,8 +66,8 @@ def fit_sampler(
         precision: the precision of training by iterations, "32" or "bf16", for which float32 is
             taken where it is faster. A fit that was begun goes on in its precision, if that is the
             one asked for, or float32.
-        progress: told the iteration and the losses whenever they are logged, and whether an
-            earlier fit is resumed.
+        progress: told the iteration and the losses whenever they are logged, a mixture's rounds,
+            and whether an earlier fit is resumed.
 
     Returns the fitted sampler, on the model's device.
     Raises:
@@ -362,14 +362,10 @@ class _Fit:
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
         """Store a fitted sampler with its options in the run."""
-        self._check_storable({**options, **fitted.found}, fitted)
-        header = {
-            "sampler": self.name,
-            "dim": self.model.latent_dim,
-            "options": {**options, **fitted.found},
-            "model": self.mark,
-        }
-        catalogue.save(fitted, self.file, header)
+        options = {**options, **fitted.found}
+        self._check_storable(options, fitted)
+        whose = {"sampler": self.name, "dim": self.model.latent_dim}
+        catalogue.save(fitted, self.file, {**whose, "options": options, "model": self.mark})
         return self.placed(fitted)
 
     def _check_storable(self, options: Mapping[str, Any], fitted: Sampler) -> None:

@@ -143,6 +143,7 @@ class Mixture(Density):
 
         If `components` is "auto", the number is chosen by `best_count`. A component that loses all
         of its codes, as some do if there are fewer different codes than components, is left out.
+        The same codes, options and number of threads give the same mixture to the last bit.
 
         Args:
             z: the codes.
@@ -253,7 +254,7 @@ def best_count(z: Tensor, *, seed: int = 0, progress: Progress = SILENT) -> int:
     for count in COUNTS:
         if count > len(others):
             break
-        told = progress.about(f"fitting {count} components to a part of the codes")
+        told = progress.about(f"fitting a part of the codes, components: {count}")
         found = fitted(others, count, seed=seed, progress=told)
         mixture = Mixture.of(found.weights, found.means, found.covariances).to(z.device)
         tried[count] = float(mixture.log_prob(test).double().mean())
