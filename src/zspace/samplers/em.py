@@ -141,7 +141,7 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
         InputError: the codes have wrong shapes or values.
     """
     mean, covariance = moments(z)
-    scale = covariance.diagonal().mean().sqrt()
+    scale = covariance.diagonal().mean().clamp(min=1e-12).sqrt()
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
     rows = rows_at_once(numbers + components, ROWS)
