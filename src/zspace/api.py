@@ -133,8 +133,9 @@ def resume(
     asked = {} if iterations is None else {"iterations": iterations}
     config = _checked_config({**existing.config, **asked}, existing)
     existing = Run(run, config=config)
-    images = run_images(existing) if data is None else images_of(data, config)
+    images = _images(existing, data)
     if existing.model_file.exists() and iterations in (None, done):
+        existing.facts.check(_facts(images), run)
         progress.say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
         pictures.draw(existing, model, images, missing=True)
@@ -322,16 +323,26 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     return model.to(find_device(device)).eval()
 
 
-def run_images(run: Run) -> Images:
+def run_images(run: Run, data: Data | None = None) -> Images:
     """The data set that a run was trained on, which is read again.
 
+    Args:
+        run: the run.
+        data: the data set, if it was given as an array in Python.
+
     Raises:
-        InputError: it was given as an array in Python, or can't be read.
+        InputError: it can't be read, or its samples have another shape or other classes now.
     """
+    images = _images(run, data)
+    run.facts.check(_facts(images), run.folder)
+    return images
+
+
+def _images(run: Run, data: Data | None) -> Images:
     config = _checked_config(run.config, run)
-    if config["data"] is None:
+    if data is None and config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
-    return images_of(config["data"], config)
+    return images_of(config["data"] if data is None else data, config)
 
 
 def data_for(

@@ -213,11 +213,7 @@ def measure_run(
     if data_dir is not None:
         moved = _moved(existing.config["data"], data_dir)
         existing = Run(run, config={**existing.config, **moved})
-    images = api.run_images(existing) if data is None else images_of(data, existing.config)
-    if images.shape != existing.facts.shape:
-        raise InputError(
-            f"{images.name} has samples of shape {images.shape}, the model of {run} is for others"
-        )
+    images = api.run_images(existing, data)
     if part not in ("test", "validation"):
         raise unknown("part of the data", part, ("test", "validation"))
     reference = images.test if part == "test" else images.validation

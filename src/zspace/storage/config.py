@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,32 @@ class Facts:
     def is_image(self) -> bool:
         """Whether a sample is an image, and not a vector."""
         return len(self.shape) == 3
+
+    def check(self, now: Facts, where: object, *, exactly: bool = False) -> None:
+        """Check that data are those of these facts.
+
+        Args:
+            now: the facts about the data.
+            where: what was trained on the data of these facts, for the message.
+            exactly: whether all facts must agree. Otherwise the shape must, and the names of the
+                classes, unless the data have none or had none.
+
+        Raises:
+            InputError: the data are others; the message has the first difference.
+        """
+        pairs: dict[str, tuple[object, object]] = {"a sample's shape": (now.shape, self.shape)}
+        if exactly or (now.classes and self.classes):
+            names = zip_longest(now.classes, self.classes, fillvalue="missing")
+            pairs |= {f"the name of class {i}": pair for i, pair in enumerate(names)}
+        if exactly:
+            pairs["the number of training samples"] = now.train_images, self.train_images
+            pairs["whether all values lie in [-1, 1]"] = now.bounded, self.bounded
+        for what, (new, old) in pairs.items():
+            if new != old:
+                raise InputError(
+                    f"the data are not those that {where} was trained on: {what} is {new} now, "
+                    f"{old} then"
+                )
 
 
 _FREE = ("iterations", "device", "data_dir", "threads", "tensorboard", "checkpoint_every", "keep")

@@ -292,11 +292,8 @@ class Run:
         where = stored[-1]
         tensors, header = read_tensors(where, Header)
         self._check_owner(where, header)
-        if header.facts != self._facts:
-            raise InputError(
-                f"the data are not those that {where} was trained on: {self._facts} now, "
-                f"{header.facts} then"
-            )
+        if self._facts is not None:
+            self.facts_of(where).check(self._facts, where, exactly=True)
         try:
             torch.set_rng_state(tensors["random.cpu"])
             if batches.device.type == "cuda" and "random.cuda" in tensors:

@@ -1,0 +1,97 @@
+"""Commands that read a run's data again, where these have changed since it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zspace
+from tests.conftest import SMALL, Cli, Refused, random_images
+from zspace.errors import InputError
+from zspace.evaluation.evaluate import evaluate
+
+COMMANDS = {
+    "sample": ["--sampler=simple", "--label=cat", "--out={out}.png", "--device=cpu"],
+    "fit-sampler": ["--sampler=simple"],
+    "augment": ["--per-class=2", "--out={out}.npz", "--device=cpu"],
+    "gallery": ["collage", "--out={out}.png", "--device=cpu"],
+    "evaluate": ["--features=pixels", "--device=cpu"],
+    "tune": ["--sampler=simple", "--trials=1", "--device=cpu"],
+    "resume": [],
+}
+
+
+def added(folder: Path) -> None:
+    write_class(folder / "ant", 4)
+
+
+def renamed(folder: Path) -> None:
+    (folder / "bear").rename(folder / "zebra")
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "added": (added, "the name of class 0 is ant now, bear then"),
+    "renamed": (renamed, "the name of class 0 is cat now, bear then"),
+}
+
+
+def write_class(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True)
+    for i, image in enumerate(random_images(20, 8, 8, seed=seed)):
+        Image.fromarray(image).save(folder / f"{i:02d}.png")
+
+
+def trained(root: Path) -> Path:
+    for seed, name in enumerate(("bear", "cat", "dog")):
+        write_class(root / "f" / name, seed)
+    data = str(root / "f")
+    zspace.train("ae", data, out=root / "r", iterations=2, device="cpu", **SMALL)
+    return root / "r"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_classes_that_have_changed_are_refused(
+    refused: Refused, tmp_path: Path, change: str
+) -> None:
+    run = trained(tmp_path)
+    make, words = CHANGES[change]
+    make(tmp_path / "f")
+    before = sorted(run.rglob("*"))
+    for command, options in COMMANDS.items():
+        given = [text.format(out=tmp_path / "x") for text in options]
+        message = refused(command, run, *given)
+        assert f"the data are not those that {run} was trained on: {words}" in message, command
+    assert sorted(run.rglob("*")) == before
+    assert not [*tmp_path.glob("x*")]
+
+
+def test_more_images_of_the_same_classes_are_used(cli: Cli, tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    for name in ("bear", "cat", "dog"):
+        (tmp_path / "f" / name / "00.png").unlink()
+    assert cli("fit-sampler", run, "--sampler=simple")[0] == 0
+    message = cli("resume", run, "--iterations=4")[2]
+    assert "the number of training samples is" in message
+
+
+def test_data_given_as_arrays_are_compared_too(tmp_path: Path) -> None:
+    x = random_images(300, 8, 8)
+    paths: list[Path] = []
+    for offset in (0, 5):
+        names = np.array([f"c{offset + i}" for i in range(3)])
+        paths.append(tmp_path / f"{offset}.npz")
+        np.savez(paths[-1], images=x, labels=np.arange(300) % 3, classes=names)
+    images, others = (zspace.data.load(str(path)) for path in paths)
+    run = tmp_path / "r"
+    zspace.train("ae", images, out=run, iterations=2, device="cpu", **SMALL)
+    with pytest.raises(InputError, match="the name of class 0 is c5 now, c0 then"):
+        evaluate(run, data=others, metrics=["mse"], features="pixels", device="cpu")
+    with pytest.raises(InputError, match="the name of class 0 is c5 now, c0 then"):
+        zspace.resume(run, data=others)
+    # data without classes can't be named wrongly
+    for data in (images, x):
+        assert evaluate(run, data=data, metrics=["mse"], features="pixels", device="cpu")["rows"]
