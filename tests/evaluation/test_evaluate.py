@@ -66,7 +66,7 @@ def test_arrays_from_python_are_evaluated_with_their_data(tmp_path: Path) -> Non
     result = evaluate(tmp_path / "a", data=x, metrics=["mse", "fid", "active"], device="cpu")
     assert result["features"] == "pixels"
     assert [r["subject"] for r in result["rows"]][:3] == ["reconstructions", "normal", "mixture"]
-    with pytest.raises(InputError, match="a sample's shape is .* now"):
+    with pytest.raises(InputError, match=r"a sample's shape is .* now"):
         evaluate(tmp_path / "a", data=random_images(300, 12, 12), device="cpu")
 
 
