@@ -22,7 +22,7 @@ from zspace.errors import InputError, encodable
 from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
-from zspace.storage.files import load_state, read_header, write_tensors
+from zspace.storage.files import check_numbers, load_state, read_header, write_tensors
 from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
@@ -288,7 +288,9 @@ def _near(x: Tensor, device: torch.device) -> Tensor:
 def _initialise(model: LatentModel, run: str) -> list[str]:
     """Load another run's weights wherever name and shape agree; returns messages about them."""
     other = Run(run)
-    theirs = other.weights(other.weights_file())
+    path = other.weights_file()
+    theirs = other.weights(path)
+    check_numbers(theirs, path)
     ours = model.state_dict()
     taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
     if not taken:

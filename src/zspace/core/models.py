@@ -25,6 +25,7 @@ from zspace.functional import (
     as_float,
     as_stored,
     blockwise,
+    check_finite,
     check_floats,
     check_range,
     of_stored,
@@ -235,6 +236,9 @@ class Variational(LatentModel[Prior], ABC):
 
         Args:
             x, draws, seed: what `draw` takes.
+
+        Raises:
+            InputError: a posterior or a code is NaN or infinite.
         """
         device = next(self.parameters()).device
         random: Any = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type, torch)
@@ -246,9 +250,11 @@ class Variational(LatentModel[Prior], ABC):
                 if state is not None:
                     random.set_rng_state(state, *which)
                 posterior = self.posterior(as_float(block.to(device)))
+                # a flow's deviation is unknown, that of what it starts from is not
+                check_finite(getattr(posterior, "base", posterior).stddev, "posteriors")
                 z = posterior.sample(torch.Size([draws])).movedim(0, 1)
                 state = random.get_rng_state(*which)
-            yield z
+            yield check_finite(z, "codes")
 
     @torch.no_grad()
     def imagine(self, x: Tensor, draws: int = 8, *, seed: int = 0) -> Tensor:
@@ -303,6 +309,9 @@ def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
     Args:
         model: the model.
         x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors (N, D).
+
+    Raises:
+        InputError: they hold NaN or infinite numbers.
     """
     device = next(model.parameters()).device
     return of_stored(lambda block: as_stored(model.decode(model.encode(block))).cpu(), x, device)
@@ -310,7 +319,11 @@ def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decoded(model: LatentModel, z: Tensor) -> Tensor:
-    """The images or vectors that codes (N, D) decode to in the stored form, on the CPU."""
+    """The images or vectors that codes (N, D) decode to in the stored form, on the CPU.
+
+    Raises:
+        InputError: they hold NaN or infinite numbers.
+    """
     return blockwise(lambda block: as_stored(model.decode(block)).cpu(), z)
 
 
@@ -320,5 +333,8 @@ def codes(model: LatentModel, x: Tensor) -> Tensor:
     Args:
         model: the model.
         x: images (N, C, H, W), uint8 or floats in [0, 1], or vectors (N, D).
+
+    Raises:
+        InputError: they are NaN or infinite.
     """
-    return of_stored(model.encode, x, next(model.parameters()).device)
+    return check_finite(of_stored(model.encode, x, next(model.parameters()).device), "codes")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zspace.functional import as_stored
+from zspace.functional import as_stored, check_finite
 from zspace.storage.files import atomic
 
 CELL = 56
@@ -148,13 +148,16 @@ def scatters(path: Path, sets: Mapping[str, Tensor]) -> None:
     """Write scatter plots of sets of vectors (N, D), side by side, each under its name.
 
     All are projected onto the first two principal axes of the first set.
+
+    Raises:
+        InputError: they hold NaN or infinite numbers.
     """
     first = next(iter(sets.values())).double()
     centre = first.mean(0)
     axes2 = np.linalg.svd((first - centre).cpu().numpy(), full_matrices=False)[2][:2].T
     fig, axes = figure(len(sets), 1, (4, 4))
     for axis, (name, x) in zip(axes.flat, sets.items(), strict=True):
-        points = (x.double() - centre).cpu().numpy() @ axes2
+        points = (check_finite(x, name or "vectors").double() - centre).cpu().numpy() @ axes2
         axis.scatter(points[:, 0], points[:, -1], s=2, linewidths=0)
         axis.set_title(name, fontsize=10)
     low, high = _limits((first - centre).cpu().numpy() @ axes2)

@@ -17,7 +17,7 @@ from zspace.core import SILENT, Density, LatentModel, Progress, Sampler
 from zspace.data.images import Part, class_numbers
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.functional import as_float, jacobian_log_determinant, of_stored
+from zspace.functional import as_float, check_finite, jacobian_log_determinant, of_stored
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
 from zspace.options import comma_names
@@ -207,6 +207,7 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
         lambda b: (model.decode(model.encode(b)) - b).square().flatten(1).mean(1), x, device
     )
     # a perfect reconstruction would have an infinite density
+    check_finite(errors, "reconstruction errors")
     return max(float(errors.double().mean()), 1e-12)
 
 

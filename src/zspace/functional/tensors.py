@@ -56,7 +56,12 @@ def as_float(x: Tensor) -> Tensor:
 
 
 def as_stored(x: Tensor) -> Tensor:
-    """The inverse of `as_float`: images in [0, 1] as uint8, rounded; vectors (N, D) unchanged."""
+    """The inverse of `as_float`: images in [0, 1] as uint8, rounded; vectors (N, D) unchanged.
+
+    Raises:
+        InputError: x holds NaN or infinite numbers, which uint8 would hide.
+    """
+    check_finite(x, "images" if x.ndim == 4 else "vectors")
     return x.float().clamp(0, 1).mul(255).round().byte() if x.ndim == 4 else x
 
 
@@ -76,6 +81,24 @@ def check_floats(x: Tensor) -> Tensor:
         raise InputError(
             f"expected a torch tensor of floats (images in [0, 1]), not {kind}: "
             "zspace.functional.as_float converts stored images"
+        )
+    return x
+
+
+def check_finite(x: Tensor, what: str) -> Tensor:
+    """x itself, after a check that none of its numbers is NaN or infinite.
+
+    Args:
+        x: what a model has computed.
+        what: what it is, in the plural, for the message.
+
+    Raises:
+        InputError: a number is NaN or infinite.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise InputError(
+            f"the model's {what} hold NaN or infinite numbers, for which its weights or its data "
+            "are to blame: choose another checkpoint, or train it anew"
         )
     return x
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from zspace.data.conversion import to_float32
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.functional.tensors import BLOCK
+from zspace.functional.tensors import BLOCK, check_finite
 from zspace.storage.arrays import Array, Stored, growing
 from zspace.storage.files import atomic
 
@@ -42,11 +42,14 @@ def write_npz(out: Path, blocks: Iterable[Block], more: Mapping[str, Array] | No
         out: the file.
         blocks: the arrays' rows; not every block needs rows of every array.
         more: whole arrays by name.
+
+    Raises:
+        InputError: rows hold NaN or infinite numbers.
     """
     with growing(out) as add:
         for block in blocks:
             for name, rows in block.items():
-                add(name, as_array(rows))
+                add(name, as_array(check_finite(rows, name)))
         for name, array in (more or {}).items():
             add(name, array)
 

@@ -282,7 +282,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Pa
         where: the file that they come from, for error messages.
 
     Raises:
-        InputError: a name, shape or type does not fit, or a tensor holds NaN or infinite values.
+        InputError: a name, shape or type does not fit, or `check_numbers` refuses a tensor.
     """
     own = module.state_dict()
     wrong = [f"{n} is missing" for n in own if n not in tensors]
@@ -300,7 +300,22 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Pa
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise InputError(f"{where} is of another model: {wrong[0]}{more}")
+    check_numbers(tensors, where)
+    module.load_state_dict(dict(tensors))
+
+
+def check_numbers(tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Check that networks can compute with weights.
+
+    Args:
+        tensors: the weights by name.
+        where: the file that they come from, for error messages.
+
+    Raises:
+        InputError: a tensor holds NaN or infinite numbers, or batch norm's variances negative ones.
+    """
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(f"{where} is damaged: {name} holds NaN or infinite numbers")
-    module.load_state_dict(dict(tensors))
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise InputError(f"{where} is damaged: {name} holds negative variances")
