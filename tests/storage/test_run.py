@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import shutil
+import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli
 from zspace.errors import InputError
+from zspace.storage import log
 from zspace.storage.config import dump_config, read_config
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.run import Run
@@ -218,3 +221,35 @@ def test_a_configuration_that_claims_a_huge_network(
     message = refused("sample", run, "--sampler=normal", "--out", tmp_path / "x.png")
     assert "can't hold the network of its configuration" in message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10
+
+
+def test_a_log_of_many_lines_takes_little_memory(
+    cli: Cli, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    count = 60_000
+    (run / "log.jsonl").write_text("".join(f'{{"iteration":{i}}}\n' for i in range(count)))
+    held = Run(run).losses()
+    assert log.POINTS / 2 <= len(held) <= log.POINTS
+    steps = {b["iteration"] - a["iteration"] for a, b in pairwise(held)}
+    assert (held[0]["iteration"], steps) == (0, {8})
+    tracemalloc.start()
+    Run(run, config=read_config(run / "config.yaml")).begin(count - 10)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 << 20
+    assert len((run / "log.jsonl").read_text().splitlines()) == count - 9
+
+
+def test_a_log_without_line_breaks_takes_little_memory(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    (run / "log.jsonl").write_bytes(b"x" * (32 << 20))
+    tracemalloc.start()
+    assert Run(run).losses() == []
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most <= log.POINTS * (log.LONGEST + 100)

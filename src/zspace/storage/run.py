@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from torch.optim import Adam, Optimizer
 from zspace.core import Batches, Method
 from zspace.errors import InputError, shown, whole_number
 from zspace.options import present_name
+from zspace.storage import log
 from zspace.storage.config import Facts, comparable, dump_config, read_config
 from zspace.storage.files import (
     Count,
     Plain,
+    atomic,
     check_name,
-    decoded,
     load_state,
     read_header,
     read_tensors,
@@ -32,10 +33,6 @@ from zspace.storage.files import (
 )
 from zspace.storage.lock import locked
 from zspace.storage.optimizers import optimizer_state, owned
-from zspace.storage.reading import whole
-
-LOG = 1 << 30
-"""The size in bytes up to which a log is read."""
 
 
 @dataclass(frozen=True)
@@ -215,16 +212,13 @@ class Run:
                 self._writer.add_scalar(name.replace(".", "/"), value, iteration)
 
     def losses(self) -> list[dict[str, float]]:
-        """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out."""
+        """The lines of log.jsonl, each with its "iteration"; an unfinished line is left out.
+
+        Of more than 8,192 lines, every second, fourth or later one is given.
+        """
         path = self.folder / "log.jsonl"
-        lines: list[dict[str, float]] = []
-        there = path.is_file() and path.stat().st_size > 0
-        for text in whole(path, LOG, "logs").splitlines() if there else ():
-            with suppress(InputError):
-                line = decoded(text, dict[str, float], path)
-                if (iteration := line.get("iteration", -1)) >= 0 and iteration.is_integer():
-                    lines.append({**line, "iteration": int(iteration)})
-        return lines
+        parsed = (log.losses(line, path) for line in log.thinned(log.lines(path), log.POINTS))
+        return [line for line in parsed if line is not None]
 
     def checkpoint(
         self,
@@ -339,9 +333,12 @@ class Run:
         if read_config(self.folder / "config.yaml") != self.config:
             write_text(self.folder / "config.yaml", dump_config(self.config))
         self.model_file.unlink(missing_ok=True)
-        lines = [line for line in self.losses() if line["iteration"] <= iteration]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        write_text(self.folder / "log.jsonl", text)
+        path = self.folder / "log.jsonl"
+        with atomic(path) as partial, partial.open("w", encoding="utf-8") as file:
+            for line in log.lines(path):
+                found = log.losses(line, path)
+                if found is not None and found["iteration"] <= iteration:
+                    file.write(json.dumps(found) + "\n")
 
     def weights_file(self, checkpoint: str = "last") -> Path:
         """The file that holds the model's weights.
