@@ -15,6 +15,7 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli
 from zspace.errors import InputError
+from zspace.generation.fit import fit_sampler
 from zspace.storage import log
 from zspace.storage.config import dump_config, read_config
 from zspace.storage.files import read_tensors, write_tensors
@@ -253,3 +254,51 @@ def test_a_log_without_line_breaks_takes_little_memory(
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most <= log.POINTS * (log.LONGEST + 100)
+
+
+@pytest.mark.parametrize(
+    "name, command",
+    [
+        ("checkpoints", ["resume", "--iterations=30"]),
+        ("tensorboard", ["resume", "--iterations=30"]),
+        ("log.jsonl", ["resume", "--iterations=30"]),
+        ("samplers", ["fit-sampler", "--sampler=normal"]),
+        ("samplers", ["sample", "--sampler=normal", "--out=never.png"]),
+        ("samplers", ["tune", "--sampler=simple", "--trials=1"]),
+        ("samplers/flow", ["fit-sampler", "--sampler=flow", "--iterations=4"]),
+        (
+            "samplers/flow/checkpoints",
+            ["fit-sampler", "--quiet", "--sampler=flow", "--iterations=4"],
+        ),
+        ("tuning", ["tune", "--sampler=simple", "--trials=1"]),
+        ("tuning/trials.log", ["tune", "--sampler=simple", "--trials=1"]),
+    ],
+)
+def test_nothing_is_written_through_a_link_in_a_run(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, name: str, command: list[str]
+) -> None:
+    """What a received run links to is neither changed nor removed."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(runs["ae"], run)
+    if name.startswith("samplers/flow"):
+        fit_sampler(run, "flow", {"iterations": 2})
+    inside = run / name
+    inside.parent.mkdir(exist_ok=True)
+    if inside.exists():
+        inside.rename(elsewhere)
+    elif "." in name:
+        elsewhere.write_text("")
+    else:
+        elsewhere.mkdir()
+    inside.symlink_to(elsewhere)
+    before = {p: p.is_file() and p.read_bytes() for p in sorted(tmp_path.rglob("*"))}
+    assert f"{inside} is a symbolic link" in refused(command[0], run, *command[1:])
+    assert {p: p.is_file() and p.read_bytes() for p in sorted(tmp_path.rglob("*"))} == before
+
+
+def test_a_run_may_itself_be_a_link(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["ae"], tmp_path / "elsewhere")
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    assert cli("resume", tmp_path / "run", "--iterations=22")[0] == 0
+    assert cli("fit-sampler", tmp_path / "run", "--sampler=normal")[0] == 0
+    assert (tmp_path / "elsewhere" / "samplers" / "normal.safetensors").is_file()

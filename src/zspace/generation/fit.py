@@ -36,7 +36,7 @@ from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned, Mixture
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
-from zspace.storage.files import read_header
+from zspace.storage.files import check_inside, read_header
 from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric, settled
 
@@ -281,6 +281,7 @@ class _Fit:
     ) -> Sampler:
         """Fit a sampler with options, all of which are given, and store it."""
         fitted = catalogue.make(self.name, self.model.latent_dim, chosen)
+        check_inside(self.run.folder, "samplers", f"samplers/{self.name}")
         if self.file.is_dir():
             raise InputError(f"{self.file} is a folder: move it away")
         train = (images or api.run_images(self.run)).train
@@ -329,10 +330,9 @@ class _Fit:
                 shutil.rmtree(held.folder)
             held, done = None, 0
         if done > fitted.iterations:
-            assert held is not None
             raise InputError(
                 f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove "
-                f"the folder {held.folder} to begin anew)"
+                f"the folder {self.file.with_suffix('')} to begin anew)"
             )
         if done == fitted.iterations:
             progress.say(

@@ -213,6 +213,26 @@ def check_name(path: Path) -> None:
         raise InputError(f"the path {encodable(str(path))} is no UTF-8: rename it")
 
 
+def check_inside(folder: Path, *names: str) -> None:
+    """Check that what is to be written in a folder does not lie elsewhere, by a symbolic link.
+
+    The folder may itself be such a link.
+
+    Args:
+        folder: the folder.
+        names: the paths of folders and files in it, which need not exist.
+
+    Raises:
+        InputError: one of them is a symbolic link.
+    """
+    for path in (folder / name for name in names):
+        if path.is_symlink():
+            raise InputError(
+                f"{path} is a symbolic link, and writing there would change what lies elsewhere: "
+                "remove the link, or put in its place what it leads to"
+            )
+
+
 @contextmanager
 def _open(path: Path) -> Generator[tuple[Any, _Sealed]]:
     """A context that gives an open safetensors file and the header that `write_tensors` wrote."""

@@ -23,6 +23,7 @@ from zspace.storage.files import (
     Count,
     Plain,
     atomic,
+    check_inside,
     check_name,
     load_state,
     read_header,
@@ -126,8 +127,10 @@ class Run:
         """A context in which this process alone trains the run.
 
         Raises:
-            InputError: another process trains it; the message names it.
+            InputError: another process trains it (the message names it), or a part of it lies
+                elsewhere.
         """
+        check_inside(self.folder, "checkpoints", "tensorboard", "log.jsonl")
         return locked(self.folder)
 
     @staticmethod

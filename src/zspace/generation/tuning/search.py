@@ -47,7 +47,7 @@ from zspace.recipes.catalogue import make
 from zspace.samplers import Simple, as_text
 from zspace.samplers.normal import learned_label
 from zspace.storage.cache import key
-from zspace.storage.files import write_text
+from zspace.storage.files import check_inside, write_text
 from zspace.storage.run import Run
 
 FRESH = 1000
@@ -136,6 +136,7 @@ def tune(
         raise unknown("search", search, get_args(Search))
     space_of(name, 1, 1)
     existing = Run(run)
+    check_inside(existing.folder, "samplers", "tuning", "tuning/trials.log")
     model = api.load(run, device=device)
     where = next(model.parameters()).device
     images = api.run_images(existing)
