@@ -19,6 +19,21 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def visible_lines(text: str) -> str:
+    """A text whose line breaks stay, and in whose lines escapes stand for the rest (`visible`)."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+LONGEST_NAME = 100
+"""The characters that a received name has at most."""
+
+
+def printable(name: str) -> str:
+    """A name as a text of at most `LONGEST_NAME` characters, which can be stored and drawn."""
+    text = visible(name[: LONGEST_NAME + 1])
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
+
+
 class InputError(ValueError):
     """Bad input. The message says what was expected, what was given, and what to do.
 

@@ -16,9 +16,9 @@ from tests.conftest import random_images, write_idx
 from zspace.data import load, load_whole
 from zspace.data.cifar import read_batch
 from zspace.data.idx import read_idx
-from zspace.data.names import class_names, printable, some
+from zspace.data.names import class_names, some
 from zspace.data.svhn import read_mat
-from zspace.errors import InputError
+from zspace.errors import InputError, printable
 from zspace.generation.files import read_codes
 from zspace.storage.reading import kind_of, opened, whole
 

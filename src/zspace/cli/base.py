@@ -13,7 +13,7 @@ import click
 
 from zspace import __version__
 from zspace.cli import known
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, unknown, visible, visible_lines
 from zspace.options import OTHER_NAMES, Option
 from zspace.processes import processes
 
@@ -170,9 +170,19 @@ def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def say(message: str) -> None:
-    """Print a message on standard error."""
+    """Print a message of one line on standard error."""
     with suppress(OSError):  # a closed or full standard error is no reason to stop
-        click.echo(message, err=True)
+        click.echo(visible(message), err=True)
+
+
+def echo(text: str, *, end: bool = True) -> None:
+    """Print a text on standard output, with escapes for what would steer a terminal.
+
+    Args:
+        text: the text, whose line breaks stay.
+        end: whether a line break follows.
+    """
+    click.echo(visible_lines(text), nl=end)
 
 
 @click.group(
@@ -311,9 +321,9 @@ def progress(quiet: bool, start: int = 0) -> Display:
 
 
 def tell(message: object, quiet: bool) -> None:
-    """Print on standard output what was done, such as the file that was written."""
+    """Print on standard output, in one line, what was done, such as the file that was written."""
     if not quiet:
-        click.echo(str(message))
+        click.echo(visible(str(message)))
 
 
 def check_writable(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DEVICE, QUIET, cli, click_option, progress, tell
+from zspace.cli.base import DEVICE, QUIET, cli, click_option, echo, progress, tell
 from zspace.options import checked
 
 
@@ -43,7 +43,7 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     images = images_of(data, chosen)
     with progress(quiet) as follow:
         found = neutral_classifier(images, **settings, device=device, progress=follow)
-    click.echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
+    echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
 
 
 @cli.command()
@@ -61,15 +61,15 @@ def weights(name: str | None, quiet: bool) -> None:
         return
     for network, held in WEIGHTS.items():
         found = find_weights(network)
-        click.echo(f"{network}: {held.about}")
+        echo(f"{network}: {held.about}")
         if found is None:
-            click.echo("  not there")
+            echo("  not there")
         else:
             path, file = found
             good = sha256_of(path) == file.sha256
-            click.echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
+            echo(f"  {path}: {'checksum as published' if good else 'WRONG CHECKSUM'}")
         for file in held.files:
-            click.echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")
-    click.echo("looked for in:")
+            echo(f"  {file.file}  SHA-256 {file.sha256}\n    {file.address}")
+    echo("looked for in:")
     for folder in folders():
-        click.echo(f"  {folder}")
+        echo(f"  {folder}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zspace.cli.base import QUIET, cli, progress, tell
+from zspace.cli.base import QUIET, cli, echo, progress, tell
 from zspace.errors import InputError
 
 
@@ -26,8 +26,8 @@ def datasets(name: str | None, data_dir: str | None, mirror: str | None, quiet: 
     if name is None:
         for known, named in NAMED.items():
             how = "" if named.make else "  (--data-dir)"
-            click.echo(f"{known:14} {named.about}{how}")
-        click.echo("\nalso: --data FOLDER | FILE.npz | FILE.npy | hf:NAME")
+            echo(f"{known:14} {named.about}{how}")
+        echo("\nalso: --data FOLDER | FILE.npz | FILE.npy | hf:NAME")
         return
     if not data_dir:
         raise InputError("--download needs --data-dir, the folder to fetch to")

@@ -18,6 +18,7 @@ from zspace.cli.base import (
     check_writable,
     cli,
     data_options,
+    echo,
     positive,
     progress,
     say,
@@ -69,22 +70,22 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
     found = every[~every.isnan()]
     if len(found):
         spread = f" ± {float(found.std()):.4f}" if len(found) > 1 else ""
-        click.echo(
+        echo(
             f"h_opt({dim}, {samples}) = {float(found.mean()):.4f}{spread}"
             f"  (mean and standard deviation of {len(found)} trials)"
         )
     if len(found) < trials:
         why = "the fixed point did not settle" if route == "fixed-point" else "no maximum was found"
-        click.echo(f"{why} in {trials - len(found)} of {trials} trials")
+        echo(f"{why} in {trials - len(found)} of {trials} trials")
     if len(found) and float(found.mean()) < 1:
         left = (1 - float(found.mean()) ** 2) ** 0.5
-        click.echo(f"codes matched with it have the standard deviation {left:.3f}")
+        echo(f"codes matched with it have the standard deviation {left:.3f}")
     elif len(found):
-        click.echo(f"out of reach: in {dim} dimensions h is not below 1 for {samples} samples")
+        echo(f"out of reach: in {dim} dimensions h is not below 1 for {samples} samples")
     if least is None:
-        click.echo(f"no number of samples up to {MOST_CENTRES:,} has an h below 1")
+        echo(f"no number of samples up to {MOST_CENTRES:,} has an h below 1")
     else:
-        click.echo(f"h is below 1 from about {least:,} samples on")
+        echo(f"h is below 1 from about {least:,} samples on")
 
 
 @cli.command()
@@ -159,4 +160,4 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
             say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
     else:
         inside = int(found.known.sum())
-        click.echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")
+        echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")

@@ -21,6 +21,7 @@ from zspace.cli.base import (
     check_writable,
     cli,
     completed,
+    echo,
     positive,
     progress,
     say,
@@ -101,7 +102,7 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
     """
     if metrics == "list":
         for name, about in known.own().metrics.items():
-            click.echo(f"{name:10} {about}")
+            echo(f"{name:10} {about}")
         return
     if run is None:
         raise InputError("the run's folder is missing: zspace evaluate RUN")
@@ -218,9 +219,9 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
         findings = look(measurement, generated(measurement, name))
     write_text(run / "diagnosis.json", json.dumps([asdict(f) for f in findings], indent=1) + "\n")
     for finding in findings:
-        click.echo(str(finding))
+        echo(str(finding))
     faults = sum(f.fault for f in findings)
-    click.echo(
+    echo(
         f"{faults} of {len(findings)} looked wrong (sampler {name}, n = {len(measurement.test)}, "
         f"features {measurement.extractor.name}): {run / 'diagnosis.json'}"
     )
@@ -341,7 +342,7 @@ def neighbours(
     pixel, feature = (
         float(d[:, 0].mean()) for d in (found.pixel_distances, found.feature_distances)
     )
-    click.echo(
+    echo(
         f"{out}: mean distance to the nearest training image {pixel:.4g} (pixels), {feature:.4g} "
         f"({found.features})"
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import click
-
-if TYPE_CHECKING:
-    pass
+from zspace.cli.base import echo
 
 
 def print_tables(tables: Any) -> None:
@@ -22,4 +19,4 @@ def print_tables(tables: Any) -> None:
         if sys.stdout.isatty():
             console.print(table.rich())
         else:
-            click.echo(table.markdown())
+            echo(table.markdown())

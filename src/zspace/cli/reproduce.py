@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, cli, tell
+from zspace.cli.base import DEVICE, QUIET, cli, echo, tell
 from zspace.cli.printing import print_tables
 from zspace.errors import InputError
 
@@ -92,19 +92,19 @@ def reproduce(
 
     if listed:
         for known in EXPERIMENTS.values():
-            click.echo(f"{known.name:14} {known.about}")
+            echo(f"{known.name:14} {known.about}")
             what = f"; data: {', '.join(known.data)}" if known.data else ""
             needs = f"; needs {known.needs}" if known.needs else ""
             costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
             ran = RAN.get(known.name, "smoke alone")
-            click.echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
+            echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
         return
     if results is not None and not claims:
         raise InputError("--results is for --claims")
     if claims:
         from zspace.papers.claims import ledger, read_claims, read_results
 
-        click.echo(ledger(read_claims(), read_results(results)), nl=False)
+        echo(ledger(read_claims(), read_results(results)), end=False)
         return
     if name is None:
         raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")

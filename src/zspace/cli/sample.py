@@ -21,6 +21,7 @@ from zspace.cli.base import (
     checked_drawing,
     cli,
     click_option,
+    echo,
     load,
     positive,
     progress,
@@ -219,7 +220,7 @@ def _combine(
     for (own, number), took in trials.items():
         named = ", ".join(f"{judge} {count}" for judge, count in took.items())
         which = "" if generations == 1 else f", generation {number}"
-        click.echo(
+        echo(
             f"class {classes[own]}{which}: {counts[own]} combinations of {convex.combine}; "
             f"trials: {named or 'all taken, this model has no judges'}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import QUIET, Commands, cli, click_option, progress
+from zspace.cli.base import QUIET, Commands, cli, click_option, echo, progress
 from zspace.errors import InputError
 from zspace.options import checked
 from zspace.processes import processes
@@ -71,7 +71,7 @@ class TrainCommand(Commands):
 def train_group(ctx: click.Context) -> None:
     """Train a model by a recipe: zspace train RECIPE --data DATA ..."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        echo(ctx.get_help())
 
 
 def _train(recipe: str, given: dict[str, Any]) -> None:
@@ -108,10 +108,10 @@ def _label(data: str) -> str:
 def _show_run(run: Path, quiet: bool) -> None:
     if quiet or processes().rank > 0:
         return
-    click.echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
+    echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
     for picture in sorted(run.glob("*.png")):
-        click.echo(f"  {picture}")
-    click.echo(f"go on with: zspace sample {run} --n 64 --out samples.png")
+        echo(f"  {picture}")
+    echo(f"go on with: zspace sample {run} --n 64 --out samples.png")
 
 
 @cli.command()

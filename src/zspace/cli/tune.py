@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, progress, tell
+from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, echo, progress, tell
 
 
 @cli.command()
@@ -83,5 +83,5 @@ def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
         f"{tuned.judge.accuracy} on test images.",
         f"Smallest mean cosine among the trials with a mean accuracy of 0.995: {of_all}.",
     ]
-    click.echo(Table(["class", "mean cosine", "accuracy"], rows, notes=notes).markdown())
+    echo(Table(["class", "mean cosine", "accuracy"], rows, notes=notes).markdown())
     tell(f"{run}/samplers/{sampler}.safetensors", quiet)

@@ -13,8 +13,7 @@ import torch
 
 from zspace.data.conversion import from_arrays
 from zspace.data.images import Part, Raw
-from zspace.data.names import printable
-from zspace.errors import InputError
+from zspace.errors import InputError, printable
 from zspace.storage.reading import kind_of, whole
 
 MOST = 1 << 28

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zspace.errors import InputError, visible
-
-LONGEST_NAME = 100
-"""The characters that the name of a class has at most."""
+from zspace.errors import InputError, printable
 
 
 def listed(folder: Path) -> list[Path]:
@@ -21,12 +18,6 @@ def listed(folder: Path) -> list[Path]:
         return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except OSError as error:
         raise InputError(f"{folder} can't be read: {error.strerror}") from error
-
-
-def printable(name: str) -> str:
-    """A name as a text of at most `LONGEST_NAME` characters, which can be stored and drawn."""
-    text = visible(name[: LONGEST_NAME + 1])
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
 
 
 def class_names(names: Sequence[str], what: str) -> tuple[str, ...]:

@@ -19,10 +19,9 @@ from zspace.data.huggingface import read_hub
 from zspace.data.idx import idx_set
 from zspace.data.images import Images, Part, Raw, choose_classes, join, select, split
 from zspace.data.levels import Levels
-from zspace.data.names import printable
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, printable, unknown
 from zspace.options import About, checked, comma_names, options_of
 from zspace.storage.reading import kind_of
 

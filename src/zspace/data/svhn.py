@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from zspace.data.conversion import from_arrays
 from zspace.data.images import Part, Raw
-from zspace.data.names import printable
-from zspace.errors import InputError
+from zspace.errors import InputError, printable
 from zspace.storage.reading import kind_of, size_text, whole
 
 MOST = 1 << 30

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from zspace.core import Progress
 from zspace.core.progress import NO_FIGURES
+from zspace.errors import visible
 
 EVERY = 10.0
 """The number of seconds between two plain lines."""
@@ -65,9 +66,9 @@ class Display(Progress):
         if self.quiet:
             return
         if self.bar is not None:
-            self.bar.console.print(escape(message), highlight=False)
+            self.bar.console.print(escape(visible(message)), highlight=False)
         else:
-            print(message, file=sys.stderr, flush=True)
+            print(visible(message), file=sys.stderr, flush=True)
 
     def task(self, what: str) -> TaskID:
         """The bar of a given name, which replaces the one shown before."""
@@ -75,7 +76,7 @@ class Display(Progress):
         if self._shown is None or self._shown[0] != what:
             if self._shown is not None:
                 self.bar.remove_task(self._shown[1])
-            task = self.bar.add_task(escape(what), total=None, rate="", figures="")
+            task = self.bar.add_task(escape(visible(what)), total=None, rate="", figures="")
             self._shown = what, task
         return self._shown[1]
 
@@ -108,7 +109,7 @@ class _Part(Progress):
                 minutes, seconds = divmod(round((total - done) / speed), 60)
                 left = f"{minutes}:{seconds:02d} left"
             parts = [self.what, far, rate, left, words]
-            print("  ".join(p for p in parts if p), file=sys.stderr, flush=True)
+            print(visible("  ".join(p for p in parts if p)), file=sys.stderr, flush=True)
 
     def about(self, what: str) -> Progress:
         return _Part(self.display, what)

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from zspace.errors import InputError
+from zspace.errors import InputError, visible
 from zspace.storage.files import write_text
 
 
@@ -36,14 +36,14 @@ class Table:
         """The table as Markdown, with its title and notes."""
 
         def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
+            return "| " + " | ".join(visible(c).replace("|", "\\|") for c in cells) + " |"
 
         rule = (
             "|" + "|".join(" --- " if i == 0 else " ---: " for i in range(len(self.header))) + "|"
         )
-        parts = [f"**{self.title}**\n"] if self.title else []
+        parts = [f"**{visible(self.title)}**\n"] if self.title else []
         parts += [line(self.header), rule, *(line(row) for row in self.rows)]
-        parts += [f"\n{note}" for note in self.notes]
+        parts += [f"\n{visible(note)}" for note in self.notes]
         return "\n".join(parts) + "\n"
 
     def csv(self) -> str:
@@ -67,11 +67,19 @@ class Table:
 
     def rich(self) -> RichTable:
         """The table for a terminal, with its title and without its notes."""
-        table = RichTable(title=self.title or None, title_justify="left", title_style="bold")
+        table = RichTable(
+            title=Text(visible(self.title)) if self.title else None,
+            title_justify="left",
+            title_style="bold",
+        )
         for i, name in enumerate(self.header):
-            table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+            table.add_column(
+                Text(visible(name)), justify="left" if i == 0 else "right", overflow="fold"
+            )
         for row in self.rows:
-            table.add_row(*(Text(plain(c), "bold" if c.startswith("**") else "") for c in row))
+            table.add_row(
+                *(Text(visible(plain(c)), "bold" if c.startswith("**") else "") for c in row)
+            )
         return table
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from zspace.errors import InputError, cut, shown
+from zspace.errors import InputError, cut, printable, shown
 from zspace.options import present_name
 from zspace.storage.files import Count
 from zspace.storage.reading import whole
@@ -28,7 +28,7 @@ class Facts:
 
     Attributes:
         shape: the shape of one sample, (C, H, W) of an image or (D,) of a vector.
-        classes: the names of the labels; empty without labels.
+        classes: the names of the labels, made printable; empty without labels.
         bounded: whether all values lie in [-1, 1], as those of images do.
         train_images: the number of training samples; 0 if it is unknown.
     """
@@ -39,6 +39,8 @@ class Facts:
     train_images: Count = 0
 
     def __post_init__(self) -> None:
+        # a received header may hold any name
+        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         if len(self.shape) not in (1, 3):
             raise ValueError(f"a sample has 1 or 3 dimensions, not {len(self.shape)}")
 
