@@ -194,7 +194,7 @@ def _train(
         left = plan.left(done)
         if isinstance(out, Run) and left[0][0]:  # a later stage prepares its data by earlier ones
             path = out.checkpoints()[done]
-            load_state(model, out.weights(path), path)
+            load_state(model, out.weights(path, model), path)
 
         def batches_of(stage: Stage) -> Batches:
             data = stage.data(images)
@@ -289,7 +289,7 @@ def _initialise(model: LatentModel, run: str) -> list[str]:
     """Load another run's weights wherever name and shape agree; returns messages about them."""
     other = Run(run)
     path = other.weights_file()
-    theirs = other.weights(path)
+    theirs = other.weights(path, model)
     check_numbers(theirs, path)
     ours = model.state_dict()
     taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
@@ -316,10 +316,10 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     existing = Run(run)
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
-    tensors = existing.weights(path)
+    facts = existing.facts_of(path)
     with Claims(path):
-        model = plan_of(config, existing.facts_of(path)).model
-    load_state(model, tensors, path)
+        model = plan_of(config, facts).model
+    load_state(model, existing.weights(path, model), path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.to(find_device(device)).eval()

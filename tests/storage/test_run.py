@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import tracemalloc
@@ -15,8 +16,8 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli
 from zspace.errors import InputError
-from zspace.generation.fit import fit_sampler
-from zspace.storage import log
+from zspace.generation.fit import fit_sampler, read_sampler
+from zspace.storage import files, log
 from zspace.storage.config import dump_config, read_config
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.run import Run
@@ -302,3 +303,57 @@ def test_a_run_may_itself_be_a_link(cli: Cli, runs: dict[str, Path], tmp_path: P
     assert cli("resume", tmp_path / "run", "--iterations=22")[0] == 0
     assert cli("fit-sampler", tmp_path / "run", "--sampler=normal")[0] == 0
     assert (tmp_path / "elsewhere" / "samplers" / "normal.safetensors").is_file()
+
+
+def padded(path: Path, size: int) -> None:
+    """Give a file of tensors one more, of zeros that take no room on the disk."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    end = len(content) - start
+    header["z"] = {"dtype": "U8", "shape": [size], "data_offsets": [end, end + size]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + content[start:])
+        file.truncate(8 + len(text) + end + size)
+
+
+@pytest.mark.parametrize("what", ["model", "checkpoint", "sampler", "init-from"])
+def test_a_file_far_larger_than_its_network_is_not_read(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path, what: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    fit_sampler(run, "normal")
+    path = {
+        "checkpoint": Run(run).checkpoints()[20],
+        "sampler": run / "samplers" / "normal.safetensors",
+    }.get(what, run / "model.safetensors")
+    padded(path, 400 << 20)
+    sample = ["sample", run, "--sampler=normal", "--out", tmp_path / "x.png"]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    commands = {
+        "checkpoint": ["resume", run, "--iterations=30"],
+        "init-from": ["train", "ae", "--init-from", run, "--out", tmp_path / "new", *options],
+    }
+    message = refused(*commands.get(what, sample))
+    assert f"{path} is of 400 MiB, far more than the network of its configuration" in message
+
+
+def test_a_stored_sampler_is_opened_once(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    fit_sampler(run, "normal")
+    model, opened = zspace.load(run), list[Path]()
+    safe_open = files.safe_open
+
+    def counted(path: Path, framework: str) -> object:
+        opened.append(path)
+        return safe_open(path, framework)
+
+    monkeypatch.setattr(files, "safe_open", counted)
+    assert read_sampler(run, "normal", model) is not None
+    held = run / "samplers" / "normal.safetensors"
+    assert opened.count(held) == 1

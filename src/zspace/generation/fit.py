@@ -36,7 +36,7 @@ from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned, Mixture
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
-from zspace.storage.files import check_inside, read_header
+from zspace.storage.files import check_inside, open_tensors, read_header
 from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric, settled
 
@@ -123,14 +123,15 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
     if not held.file.exists():
         return None
     try:
-        header = read_header(held.file, catalogue.Header)
-        if header.sampler != name:
-            raise InputError(f"{held.file} is no sampler {name}")
-        if header.model != held.mark:
-            return None
-        if header.dim != model.latent_dim:
-            raise InputError(f"{held.file} draws codes of {header.dim} numbers")
-        return held.placed(catalogue.load(held.file))
+        with open_tensors(held.file, catalogue.Header) as stored:
+            header = stored.header
+            if header.sampler != name:
+                raise InputError(f"{held.file} is no sampler {name}")
+            if header.model != held.mark:
+                return None
+            if header.dim != model.latent_dim:
+                raise InputError(f"{held.file} draws codes of {header.dim} numbers")
+            return held.placed(catalogue.load(stored))
     except InputError as error:
         if held.begun() is not None:  # it can be made again from its fit
             return None

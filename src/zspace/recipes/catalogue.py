@@ -33,7 +33,7 @@ from zspace.samplers import (
     Normal,
     Simple,
 )
-from zspace.storage.files import Plain, load_state, read_header, read_tensors, write_tensors
+from zspace.storage.files import Opened, Plain, load_state, read_header, write_tensors
 from zspace.storage.reading import Claims
 
 SAMPLERS: dict[str, type[Sampler]] = {
@@ -236,13 +236,17 @@ def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
     write_tensors(path, sampler.state_dict(), {**header, **whose})
 
 
-def check_installed(path: Path) -> None:
+def check_installed(path: Path, header: Header | None = None) -> None:
     """Check that the package of a stored sampler is installed.
+
+    Args:
+        path: the sampler's file.
+        header: its header; None reads it.
 
     Raises:
         InputError: it is not installed (the message names it), or the file can't be read.
     """
-    header = read_header(path, Header)
+    header = header or read_header(path, Header)
     if header.package is not None and header.sampler not in names():
         raise InputError(
             f"{path} was fitted by the sampler '{header.sampler}' of the package {header.package}, "
@@ -251,15 +255,18 @@ def check_installed(path: Path) -> None:
         )
 
 
-def load(path: Path) -> Sampler:
+def load(stored: Opened[Header]) -> Sampler:
     """A sampler that `save` stored, in eval mode.
+
+    Args:
+        stored: its open file (`zspace.storage.files.open_tensors`).
 
     Raises:
         InputError: the file is damaged, holds no sampler, or the sampler's package is missing.
     """
-    check_installed(path)
-    tensors, header = read_tensors(path, Header)
+    path, header = stored.path, stored.header
+    check_installed(path, header)
     with Claims(path):
         sampler = make(header.sampler, header.dim, header.options)
-    load_state(sampler, tensors, path)
+    load_state(sampler, stored.tensors(sampler), path)
     return sampler.eval()

@@ -168,7 +168,7 @@ def lsrgan(
     def begin() -> None:
         run = Run(encoder)
         path = run.weights_file()
-        load_state(trained, run.weights(path), path)
+        load_state(trained, run.weights(path, trained), path)
         model.begin()
 
     return Plan(model, (Stage(model, total, batch_size),), found, begin, (Path(encoder),))

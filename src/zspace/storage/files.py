@@ -22,7 +22,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 import torch
@@ -32,7 +32,7 @@ from torch import Tensor
 
 from zspace.errors import InputError, cut, encodable, whole_number
 from zspace.storage.cache import fingerprint, key
-from zspace.storage.reading import whole
+from zspace.storage.reading import ROOM, size_text, whole
 
 T = TypeVar("T")
 
@@ -41,6 +41,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 
 Plain = bool | Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | float | str | None
 """The type of an option's value in a stored file."""
+
+TIMES = 32
+"""How many times the size of its network a file may have, beside `ROOM`.
+
+A checkpoint holds two more copies of a network for each optimiser.
+"""
 
 LARGEST = 64 << 20
 """The size in bytes up to which a file of text is read."""
@@ -252,45 +258,83 @@ def _open(path: Path) -> Generator[tuple[Any, _Sealed]]:
         raise InputError(f"{path} is truncated or no safetensors file ({reason})") from error
 
 
-def _typed(sealed: _Sealed, kind: type[T], path: Path) -> T:
-    try:
-        return msgspec.convert(sealed.header, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InputError(f"{path} has a damaged header: {cut(str(error))}") from error
+@dataclass(frozen=True)
+class Opened(Generic[T]):
+    """An open file that `write_tensors` wrote, whose header has been read.
+
+    Attributes:
+        path: the file.
+        header: the header, as a value of a type.
+    """
+
+    path: Path
+    header: T
+    _file: Any
+    _sealed: _Sealed
+
+    def tensors(self, like: torch.nn.Module | None = None) -> dict[str, Tensor]:
+        """The tensors by name, on the CPU.
+
+        Args:
+            like: a network that the tensors are for. A file that is larger than a checkpoint of
+                its training can be is refused before it is read; None sets no limit.
+
+        Raises:
+            InputError: the file is too large, or its checksum is wrong.
+        """
+        size = self.path.stat().st_size
+        own = 0 if like is None else sum(t.nbytes for t in like.state_dict().values())
+        if like is not None and size > TIMES * own + ROOM:
+            raise InputError(
+                f"{self.path} is of {size_text(size)}, far more than the network of its "
+                "configuration: it is damaged, or of another model"
+            )
+        names = cast(list[str], self._file.keys())
+        tensors: dict[str, Tensor] = {name: self._file.get_tensor(name) for name in names}
+        if _checksum(tensors, self._sealed.header) != self._sealed.checksum:
+            raise InputError(f"{self.path} is damaged: its checksum is wrong")
+        return tensors
 
 
-def read_header(path: Path, kind: type[T]) -> T:
-    """The header of a file that `write_tensors` wrote, as a value of a type.
+@contextmanager
+def open_tensors(path: Path, kind: type[T]) -> Generator[Opened[T]]:
+    """A context that gives an open file that `write_tensors` wrote.
 
     Args:
         path: the file.
-        kind: the type, such as a dataclass.
+        kind: the type of its header, such as a dataclass.
 
     Raises:
         InputError: the file is missing, truncated, or was not written by zspace, or its header is
             of another type.
     """
-    with _open(path) as (_, sealed):
-        return _typed(sealed, kind, path)
+    with _open(path) as (file, sealed):
+        try:
+            header = msgspec.convert(sealed.header, kind)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise InputError(f"{path} has a damaged header: {cut(str(error))}") from error
+        yield Opened(path, header, file, sealed)
+
+
+def read_header(path: Path, kind: type[T]) -> T:
+    """The header of a file that `write_tensors` wrote, as a value of a type.
+
+    Args and Raises are those of `open_tensors`.
+    """
+    with open_tensors(path, kind) as stored:
+        return stored.header
 
 
 def read_tensors(path: Path, kind: type[T]) -> tuple[dict[str, Tensor], T]:
     """The tensors, on the CPU, and the header of a file that `write_tensors` wrote.
 
-    Args:
-        path: the file.
-        kind: the type of the header, such as a dataclass.
+    Args are those of `open_tensors`.
 
     Raises:
-        InputError: the file is missing, truncated, or was not written by zspace, its header is of
-            another type, or its checksum is wrong.
+        InputError: what `open_tensors` raises, or the checksum is wrong.
     """
-    with _open(path) as (file, sealed):
-        names = cast(list[str], file.keys())
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
-    if _checksum(tensors, sealed.header) != sealed.checksum:
-        raise InputError(f"{path} is damaged: its checksum is wrong")
-    return tensors, _typed(sealed, kind, path)
+    with open_tensors(path, kind) as stored:
+        return stored.tensors(), stored.header
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:

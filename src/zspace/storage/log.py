@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zspace.errors import InputError
 from zspace.storage.files import decoded
@@ -67,3 +67,16 @@ def thinned(items: Iterable[T], most: int) -> list[T]:
                 del kept[1::2]
                 step *= 2
     return kept
+
+
+def events(folder: Path, iteration: int) -> Any:
+    """A writer of TensorBoard's events to a folder, from an iteration on.
+
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs the package: pip install tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=iteration)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
@@ -26,6 +26,7 @@ from zspace.storage.files import (
     check_inside,
     check_name,
     load_state,
+    open_tensors,
     read_header,
     read_tensors,
     temporary,
@@ -179,9 +180,12 @@ class Run:
         """The facts about the data that are stored in one of the run's files of weights.
 
         Raises:
-            InputError: the file can't be read, or does not hold them.
+            InputError: the file can't be read, belongs to another configuration, or does not hold
+                them.
         """
-        if (facts := read_header(path, Header).facts) is None:
+        header = read_header(path, Header)
+        self._check_owner(path, header)
+        if (facts := header.facts) is None:
             raise InputError(f"the weights of {self.folder} do not say what data they are for")
         return facts
 
@@ -210,7 +214,7 @@ class Run:
             file.write(json.dumps({"iteration": iteration, **losses}) + "\n")
         if self.config.get("tensorboard"):
             if self._writer is None:
-                self._writer = _tensorboard(self.folder / "tensorboard", iteration)
+                self._writer = log.events(self.folder / "tensorboard", iteration)
             for name, value in losses.items():
                 self._writer.add_scalar(name.replace(".", "/"), value, iteration)
 
@@ -287,8 +291,10 @@ class Run:
         if not stored:
             return
         where = stored[-1]
-        tensors, header = read_tensors(where, Header)
-        self._check_owner(where, header)
+        with open_tensors(where, Header) as opened:
+            header = opened.header
+            self._check_owner(where, header)
+            tensors = opened.tensors(method)
         if self._facts is not None:
             self.facts_of(where).check(self._facts, where, exactly=True)
         try:
@@ -372,14 +378,19 @@ class Run:
             )
         return stored[number]
 
-    def weights(self, path: Path) -> dict[str, Tensor]:
+    def weights(self, path: Path, like: nn.Module | None = None) -> dict[str, Tensor]:
         """The model's weights in one of the run's files, by name.
 
+        Args:
+            path: the file.
+            like: a network that they are for, which bounds the file's size.
+
         Raises:
-            InputError: the file is missing, damaged, or belongs to another configuration.
+            InputError: the file is missing, damaged, too large, or of another configuration.
         """
-        tensors, header = read_tensors(path, Header)
-        self._check_owner(path, header)
+        with open_tensors(path, Header) as opened:
+            self._check_owner(path, opened.header)
+            tensors = opened.tensors(like)
         return tensors if path == self.model_file else _model_part(tensors)
 
 
@@ -387,11 +398,3 @@ def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a checkpoint that belong to the model, under the model's names."""
     prefix = "model."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _tensorboard(folder: Path, iteration: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise InputError("--tensorboard needs the package: pip install tensorboard") from error
-    return SummaryWriter(str(folder), purge_step=iteration)
