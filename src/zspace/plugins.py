@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 
 RECIPES, SAMPLERS = "zspace.recipes", "zspace.samplers"
 """The entry-point groups by which other packages add recipes and samplers."""
@@ -44,5 +44,5 @@ def load_plugin(entry: EntryPoint, kind: str) -> Any:
     except Exception as error:  # another package's code may fail in any way
         raise InputError(
             f"the {kind} '{entry.name}' of {source_of(entry)} fails: {type(error).__name__}: "
-            f"{error}"
+            f"{cut(str(error))}"
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zspace.data.npy import read_numpy
 from zspace.errors import InputError
 from zspace.storage.arrays import Stored, growing
 
@@ -84,3 +85,16 @@ def test_files_that_hold_no_such_array(tmp_path: Path) -> None:
         (tmp_path / "x.npy").write_bytes(content)
         with pytest.raises(InputError, match="truncated or no NumPy file"):
             Stored(tmp_path / "x.npy", "codes")
+
+
+def test_an_error_shows_little_of_a_damaged_archive(tmp_path: Path) -> None:
+    """The library's message has the name in the file's header, which can be of any length."""
+    path = tmp_path / "x.npz"
+    np.savez(path, codes=np.arange(4000.0).reshape(-1, 4))
+    content = bytearray(path.read_bytes())
+    content[26:28] = (3000).to_bytes(2, "little")
+    path.write_bytes(content)
+    for read in (lambda: Stored(path, "codes"), lambda: read_numpy(path, lambda names: names)):
+        with pytest.raises(InputError, match="is truncated or no NumPy file") as caught:
+            read()
+        assert len(str(caught.value)) < len(str(path)) + 150

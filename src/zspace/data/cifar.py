@@ -13,7 +13,7 @@ import torch
 
 from zspace.data.conversion import from_arrays
 from zspace.data.images import Part, Raw
-from zspace.errors import InputError, printable
+from zspace.errors import InputError, cut, printable
 from zspace.storage.reading import kind_of, whole
 
 MOST = 1 << 28
@@ -164,7 +164,7 @@ def read_batch(path: Path, sha256: str | None = None) -> Part:
     except InputError as error:
         raise InputError(f"{path} {error}") from error
     except Exception as error:  # a damaged pickle can fail in any way, but do nothing else
-        raise InputError(f"{path} is truncated or no python batch ({error})") from error
+        raise InputError(f"{path} is truncated or no python batch ({cut(str(error))})") from error
     x = _bytes_of(batch.get("data")) if isinstance(batch, dict) else None
     labels = batch.get("labels") if isinstance(batch, dict) else None
     if x is None or not isinstance(labels, list):

@@ -13,7 +13,7 @@ from typing import IO
 
 from zspace.core import SILENT, Progress
 from zspace.data.sets import NAMED
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, cut, unknown
 from zspace.storage.reading import BLOCK, kind_of, sha256_of, size_text
 
 CHUNK = 1 << 16
@@ -70,7 +70,7 @@ def _fetch_any(bases: tuple[str, ...], path: Path, sha256: str, progress: Progre
         except InputError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
-            failures.append(f"{address}: {error}")
+            failures.append(f"{address}: {cut(str(error))}")
         else:
             return
     raise InputError(f"{path.name} can't be fetched ({'; '.join(failures)})")
@@ -161,4 +161,4 @@ def _unpack(path: Path) -> None:
                 raise tarfile.TarError("it holds more than plain files, or too many")
             archive.extractall(path.parent, members, filter="data")
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path} can't be unpacked: {error}") from error
+        raise InputError(f"{path} can't be unpacked: {cut(str(error))}") from error

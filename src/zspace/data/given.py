@@ -14,7 +14,7 @@ from zspace.data.conversion import from_arrays, refit
 from zspace.data.images import Images, Raw, select, split
 from zspace.data.levels import Levels
 from zspace.data.sets import DataOptions, read
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 """The types of data that `train` takes."""
@@ -37,7 +37,7 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     try:
         array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"the data are no array of numbers ({error})") from error
+        raise InputError(f"the data are no array of numbers ({cut(str(error))})") from error
     levels = Levels.of(settings.get("value_range"))
     part = from_arrays(array, levels=levels)
     raw = Raw({"train": part}, notes=levels.notes())

@@ -12,7 +12,7 @@ from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
 from zspace.data.levels import Levels
 from zspace.data.names import class_names
 from zspace.data.pictures import image_in, pixels_of, shape_of
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 from zspace.storage.reading import opened
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
@@ -46,7 +46,7 @@ def read_hub(
         splits: Any = datasets.load_dataset(name)
     except Exception as error:  # no network, an unknown set, broken files: of many kinds
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"hf:{name} can't be loaded: {first}") from error
+        raise InputError(f"hf:{name} can't be loaded: {cut(first)}") from error
     parts: dict[str, Part] = {}
     classes: tuple[str, ...] = ()
     for split_name, split in splits.items():

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from zspace.data.conversion import from_arrays
 from zspace.data.images import Raw
 from zspace.data.npy import fill
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 from zspace.storage.reading import first_bytes, kind_of, opened, size_text
 
 MOST = 1 << 30
@@ -45,7 +45,7 @@ def read_idx(path: Path, sha256: str | None = None) -> npt.NDArray[np.uint8]:
         except InputError:
             raise
         except (EOFError, OSError, zlib.error) as error:
-            raise InputError(f"{path} is truncated or damaged: {error}") from error
+            raise InputError(f"{path} is truncated or damaged: {cut(str(error))}") from error
 
 
 def _array(

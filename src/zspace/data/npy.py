@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zspace.data.images import IN_MEMORY, allocate
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 from zspace.storage.arrays import checked_header
 from zspace.storage.reading import BLOCK, first_bytes, opened, size_text
 
@@ -48,7 +48,7 @@ def read_numpy(
         except InputError:
             raise
         except Exception as error:  # damaged files cause errors of many kinds
-            raise InputError(f"{path} is truncated or no NumPy file ({error})") from error
+            raise InputError(f"{path} is truncated or no NumPy file ({cut(str(error))})") from error
 
 
 def _single(file: BinaryIO, size: int, path: Path) -> npt.NDArray[Any]:

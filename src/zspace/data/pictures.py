@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zspace.data.conversion import fit_picture
 from zspace.data.levels import Levels
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 
 # it reports damaged TIFF files twice, by an error and on standard error
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -59,7 +59,7 @@ def image_in(file: BinaryIO, what: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"{what} is broken or no image ({FORMAT_NAMES})") from error
     except Exception as error:  # Pillow's plugins raise errors of many kinds for damaged files
-        raise InputError(f"{what} is broken ({error})") from error
+        raise InputError(f"{what} is broken ({cut(str(error))})") from error
     if picture.width * picture.height > MOST_PIXELS:
         raise _too_large(what)
     return picture
@@ -108,7 +108,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _broken(what: str, error: Exception) -> InputError:
-    return InputError(f"{what} is broken or truncated ({error})")
+    return InputError(f"{what} is broken or truncated ({cut(str(error))})")
 
 
 def pixels_of(

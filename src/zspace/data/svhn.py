@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from zspace.data.conversion import from_arrays
 from zspace.data.images import Part, Raw
-from zspace.errors import InputError, printable
+from zspace.errors import InputError, cut, printable
 from zspace.storage.reading import kind_of, size_text, whole
 
 MOST = 1 << 30
@@ -78,7 +78,7 @@ def read_mat(path: Path, sha256: str | None = None) -> Part:
     except InputError as error:
         raise InputError(f"{path} {error}") from error
     except (ValueError, struct.error, zlib.error) as error:
-        raise InputError(f"{path} is truncated or no SVHN .mat file ({error})") from error
+        raise InputError(f"{path} is truncated or no SVHN .mat file ({cut(str(error))})") from error
     labels = y.ravel().astype(np.int64) % 10
     return from_arrays(np.ascontiguousarray(x.transpose(3, 2, 0, 1)), labels, str(path))
 

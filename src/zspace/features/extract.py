@@ -18,7 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from zspace.core import SILENT, Progress
 from zspace.data.images import allocate
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, cut, unknown
 from zspace.features.classifier import Neutral
 from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
@@ -143,8 +143,7 @@ def _torchscript(path: Path) -> nn.Module:
             warnings.simplefilter("ignore")  # PyTorch recommends another file format
             return torch.jit.load(str(path), map_location="cpu").eval()
     except (RuntimeError, OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise InputError(f"{path} is no TorchScript file: {' '.join(first)[:200]}") from error
+        raise InputError(f"{path} is no TorchScript file: {cut(str(error))}") from error
 
 
 def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
@@ -168,7 +167,7 @@ def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common class
-        raise InputError(f"{path} is no ONNX file that can be run: {error}") from error
+        raise InputError(f"{path} is no ONNX file that can be run: {cut(str(error))}") from error
     entry = session.get_inputs()[0].name
 
     def run(x: Tensor) -> Tensor:
@@ -264,9 +263,9 @@ def _checked(compute: Callable[[Tensor], Tensor], name: str, block: Tensor) -> T
     except InputError:
         raise
     except Exception as error:  # a network's errors can be of any kind
-        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        last = cut((str(error).strip().splitlines() or [type(error).__name__])[-1])
         raise InputError(
-            f"the features {name} can't be computed of images {tuple(block.shape[1:])}: {last[0]}"
+            f"the features {name} can't be computed of images {tuple(block.shape[1:])}: {last}"
         ) from error
     if not torch.is_tensor(found) or not found.is_floating_point() or found.ndim < 2:
         raise InputError(f"the features {name} give no vectors (N, D) of floats")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, cut, unknown
 from zspace.storage.cache import cache_folder, home_expanded, user_cache
 from zspace.storage.reading import sha256_of
 
@@ -150,7 +150,7 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
     except InputError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{known.address} can't be fetched: {error}") from error
+        raise InputError(f"{known.address} can't be fetched: {cut(str(error))}") from error
     return path
 
 
@@ -167,9 +167,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path} can't be read: {error}") from error
+        raise InputError(f"{path} can't be read: {cut(str(error))}") from error
     except Exception as error:  # the unpickler raises errors of many kinds
-        raise InputError(f"{path} holds no plain tensors: {error}") from error
+        raise InputError(f"{path} holds no plain tensors: {cut(str(error))}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path} holds no plain tensors")
     return state

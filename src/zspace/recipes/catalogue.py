@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from zspace.core import Density, Sampler
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, cut, unknown
 from zspace.methods.two_stage import TwoStageSampler
 from zspace.options import Option, checked, options_of
 from zspace.plugins import SAMPLERS as GROUP
@@ -153,7 +153,7 @@ def whose_fault(name: str) -> Generator[None]:
             raise
         raise InputError(
             f"the sampler '{name}' of the package {package_of(entry)} fails: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {cut(str(error))}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 from zspace.storage.files import atomic, folder_beside
 from zspace.storage.reading import opened
 
@@ -140,11 +140,13 @@ class Stored:
         except (InputError, GeneratorExit):
             raise
         except Exception as error:  # there are errors of many kinds for damaged files
-            raise InputError(f"{self.path} is truncated or no NumPy file ({error})") from error
+            raise InputError(
+                f"{self.path} is truncated or no NumPy file ({cut(str(error))})"
+            ) from error
 
     def _entry(self, entries: list[str]) -> str:
         wanted = f"{self.name}.npy"
         if wanted not in entries and len(entries) != 1:
             held = ", ".join(entry.removesuffix(".npy") for entry in entries)
-            raise InputError(f"{self.path} holds {held}: expected an array named {self.name}")
+            raise InputError(f"{self.path} holds {cut(held)}: expected an array named {self.name}")
         return wanted if wanted in entries else entries[0]

@@ -206,7 +206,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
                 save_file(plain, folder / path.name, metadata=metadata)
                 (folder / path.name).replace(partial)
         except SafetensorError as error:  # such as a full disk or a missing permission
-            raise InputError(f"{path} can't be written: {error}") from error
+            raise InputError(f"{path} can't be written: {cut(str(error))}") from error
         # the writer makes the file private; give it the permissions of any new file
         mask = os.umask(0)
         os.umask(mask)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
-from zspace.errors import InputError, shown, whole_number
+from zspace.errors import InputError, cut, shown, whole_number
 from zspace.options import present_name
 from zspace.storage import log
 from zspace.storage.config import Facts, comparable, dump_config, read_config
@@ -316,7 +316,7 @@ class Run:
         except InputError:
             raise
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where} is damaged: {error}") from error
+            raise InputError(f"{where} is damaged: {cut(str(error))}") from error
 
     def _check_owner(self, path: Path, header: Header) -> None:
         """Check that a file is of this configuration and, a checkpoint, of its name's iteration."""

@@ -32,10 +32,24 @@ def test_a_lock_that_a_kill_left(run: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not lock.is_symlink()
 
 
-def test_a_damaged_trial(run: Path, refused: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    "written, damaged",
+    [
+        ('"rows"', '"lines"'),
+        ('"where": [0, 0]', '"where": [[0], 0]'),
+        ('"where": [0, 0]', '"where": [0, 0.5]'),
+        ('"where": [0, 0]', '"where": [0]'),
+        ('"where": [0, 0]', '"where": 5'),
+    ],
+)
+def test_a_damaged_trial(
+    run: Path, refused: Callable[..., str], written: str, damaged: str
+) -> None:
     tune(run, "simple", trials=3, samples=20, device="cpu")
     log = run / "tuning" / "trials.log"
-    log.write_text(log.read_text().replace('"rows"', '"lines"'))
+    text = log.read_text().replace('"where":[', '"where": [').replace("[0,0]", "[0, 0]")
+    assert written in text
+    log.write_text(text.replace(written, damaged))
     message = refused(
         "tune", run, "--sampler=simple", "--trials=3", "--samples=20", "--quiet", "--device=cpu"
     )

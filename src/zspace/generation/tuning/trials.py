@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 
 TRIED = {"rows", "values", "cosine", "accuracy"}
 """The keys of what is stored for a candidate."""
@@ -77,7 +77,7 @@ class Trials:
         except OSError:
             raise
         except Exception as error:  # each kind of storage raises its own errors
-            why = " ".join(str(error).split())[:200]
+            why = cut(str(error))
             if storage is not None:
                 raise InputError(f"--storage '{storage}' can't be used ({why})") from error
             raise InputError(f"{file} can't be used ({why}): remove it") from error
@@ -101,16 +101,16 @@ class Trials:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number in self.seen or trial.number == but:
                 continue
-            where = tuple(trial.user_attrs.get("where", ()))
-            found = trial.user_attrs.get("found")
+            where, found = (trial.user_attrs.get(name) for name in ("where", "found"))
+            if not _sound(where, found):
+                raise InputError(
+                    f"trial {trial.number} of this search is damaged: remove the run's "
+                    "tuning/trials.log, or choose another --storage"
+                )
+            where = tuple(where or ())
             if trial.state.is_finished():
                 self.seen.add(trial.number)
                 if found is not None:
-                    if not isinstance(found, dict) or found.keys() != TRIED:
-                        raise InputError(
-                            f"trial {trial.number} of this search is damaged: remove the run's "
-                            "tuning/trials.log, or choose another --storage"
-                        )
                     self.known.setdefault(where, {**found, "number": trial.number})
             elif (datetime.now() - trial.datetime_start).total_seconds() < CLAIM:
                 claimed.add(where)
@@ -141,6 +141,13 @@ class Trials:
             state=states.COMPLETE if judged else states.PRUNED,
             skip_if_finished=True,
         )
+
+
+def _sound(where: Any, found: Any) -> bool:
+    """Whether the attributes of a stored trial are what `Trials.add` writes, as far as it came."""
+    pair = isinstance(where, list | tuple) and [type(n) for n in where] == [int, int]
+    tried = isinstance(found, dict) and found.keys() == TRIED
+    return (pair or (where is None and found is None)) and (tried or found is None)
 
 
 def _remove_stale(lock: Path) -> None:
