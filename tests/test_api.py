@@ -10,10 +10,13 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL, Cli, Told, random_images
+from tests.conftest import SMALL, Cli, Told, random_images, small
 from zspace import api
+from zspace.core import Variational
 from zspace.errors import InputError
 from zspace.methods.lsrgan import LSRGAN
+from zspace.options import options_of
+from zspace.recipes import RECIPES, Facts, find, plan_of
 
 
 def test_arrays_in_memory(tmp_path: Path) -> None:
@@ -42,6 +45,26 @@ def test_bad_arrays(data: np.ndarray, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         zspace.train("ae", data, out=tmp_path / "run", device="cpu", **SMALL)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "lsrgan"])
+def test_models_say_which_shape_they_take(recipe: str) -> None:
+    defaults = {name: option.default for name, option in options_of(find(recipe)).items()}
+    config = {**defaults, **small(recipe), "recipe": recipe}
+    model = plan_of(config, Facts((1, 8, 8), ("a", "b"), train_images=1000)).model.eval()
+    x = torch.rand(2, 3, 8, 8)
+    for function in (model.encode, model.reconstruct, lambda x: model.interpolate(x, x)):
+        with pytest.raises(InputError, match=r"takes samples \(N, 1, 8, 8\), not \(2, 3, 8, 8\)"):
+            function(x)
+
+
+def test_other_shapes_are_refused_by_trained_models(runs: dict[str, Path]) -> None:
+    model = zspace.load(runs["vae"])
+    assert isinstance(model, Variational)
+    for x in (torch.rand(2, 3, 8, 8), torch.rand(2, 1, 9, 8), torch.rand(2, 64)):
+        for function in (model.encode, model.reconstruct, model.imagine, model.draw):
+            with pytest.raises(InputError, match=r"takes samples \(N, 1, 8, 8\), not"):
+                function(x)
 
 
 @pytest.mark.parametrize(

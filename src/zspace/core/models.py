@@ -69,8 +69,12 @@ class LatentModel(Method, Generic[Prior], ABC):
         decoder: maps codes (N, D) to images or vectors.
         prior: the distribution from which the paper draws codes; None if it has none.
         latent_dim: D, the size of a code.
+
+    Attributes:
+        sample_shape: the shape of an image or a vector, (C, H, W) or (D,); None if it is unknown.
     """
 
+    sample_shape: tuple[int, ...] | None = None
     usual: tuple[str, ...] = ("normal", "mixture")
     """The samplers to fit to its codes by default if it has no prior."""
 
@@ -85,9 +89,9 @@ class LatentModel(Method, Generic[Prior], ABC):
         """The codes (N, D) of images (N, C, H, W) in [0, 1] or of vectors, without randomness.
 
         Raises:
-            InputError: x is no tensor of floats.
+            InputError: x is no tensor of floats, or its samples have another shape.
         """
-        codes: Tensor = self.encoder(check_floats(x))
+        codes: Tensor = self.encoder(self.check_samples(x))
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
@@ -98,6 +102,18 @@ class LatentModel(Method, Generic[Prior], ABC):
         """
         data: Tensor = self.decoder(self.check_codes(z))
         return data
+
+    def check_samples(self, x: Tensor) -> Tensor:
+        """x itself, after a check that it is a tensor of floats, of the model's sample shape.
+
+        Raises:
+            InputError: it is not.
+        """
+        shape = self.sample_shape
+        if tuple(check_floats(x).shape[1:]) != (shape or x.shape[1:]):
+            sizes = ", ".join(map(str, shape or ()))
+            raise InputError(f"the model takes samples (N, {sizes}), not {tuple(x.shape)}")
+        return x
 
     def check_codes(self, z: Tensor) -> Tensor:
         """z itself, after a check that it is a tensor of codes of this model, (N, D).
@@ -148,7 +164,7 @@ class LatentModel(Method, Generic[Prior], ABC):
         """The reconstructions decode(encode(x)) of images (N, C, H, W) in [0, 1] or of vectors.
 
         Raises:
-            InputError: x is no tensor of floats, or has values out of range.
+            InputError: x is no tensor of floats, has values out of range, or another shape.
         """
         return blockwise(lambda block: self.decode(self.encode(block)), check_range(x))
 

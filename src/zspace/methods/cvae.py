@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.functional import check_floats, full_precision, normal_kl, squared_error
+from zspace.functional import full_precision, normal_kl, squared_error
 from zspace.methods.vae import moments_of, reparametrised
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
@@ -59,7 +59,7 @@ class CVAE(LatentModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes (N, noise_dim + K): the mean of q(n | x, p) and p, with p = q(y | x)."""
-        p = full_precision(self.classifier(check_floats(x))).softmax(1)
+        p = full_precision(self.classifier(self.check_samples(x))).softmax(1)
         mean, _ = moments_of(self.encoder(labelled(x, p)))
         return torch.cat([mean, p], 1)
 

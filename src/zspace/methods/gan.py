@@ -12,14 +12,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.functional import (
-    check_floats,
-    fake_loss,
-    full_precision,
-    gradient_penalty,
-    real_loss,
-    squared_error,
-)
+from zspace.functional import fake_loss, full_precision, gradient_penalty, real_loss, squared_error
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
 from zspace.training import adam
@@ -130,5 +123,5 @@ class GAN(LatentModel[Labelled]):
         return one_hot(y, self.prior.labels).to(x)
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        encoded = full_precision(self.encoder(check_floats(x)))
+        encoded = full_precision(self.encoder(self.check_samples(x)))
         return encoded[:, : self.noise_dim], encoded[:, self.noise_dim :]

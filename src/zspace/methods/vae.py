@@ -17,7 +17,6 @@ from zuko.lazy import LazyTransform
 from zspace.core import Batches, Density, Prior, Terms, Variational
 from zspace.functional import (
     bernoulli_error,
-    check_floats,
     full_precision,
     gaussian_mmd,
     log_squared_error,
@@ -86,7 +85,7 @@ class DiagonalPosterior(Variational[Prior], ABC):
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the log variance of q(z | x), each (N, D)."""
-        return moments_of(self.encoder(check_floats(x)))
+        return moments_of(self.encoder(self.check_samples(x)))
 
     def posterior(self, x: Tensor) -> Distribution:
         return diagonal_normal(*self.moments(x))
@@ -176,7 +175,7 @@ class VAE(Variational[Density]):
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The mean and log variance of z_0, each (N, D), and the flow's context, (N, D or 0)."""
-        encoded = self.encoder(check_floats(x)).float()
+        encoded = self.encoder(self.check_samples(x)).float()
         d = self.latent_dim
         return *moments_of(encoded[:, : 2 * d]), encoded[:, 2 * d :]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import check_floats, full_precision, squared_error
+from zspace.functional import full_precision, squared_error
 from zspace.samplers.autoregressive import Autoregressive
 from zspace.training import adam
 
@@ -61,7 +61,7 @@ class VQVAE(LatentModel[Autoregressive]):
         return nearest.view(len(grid), *grid.shape[2:])
 
     def encode(self, x: Tensor) -> Tensor:
-        grid = full_precision(self.encoder(check_floats(x)))
+        grid = full_precision(self.encoder(self.check_samples(x)))
         return self.prior.embed(self.quantise(grid)).flatten(1)
 
     def decode(self, z: Tensor) -> Tensor:

@@ -95,7 +95,9 @@ def plan_of(config: Mapping[str, Any], facts: Facts) -> Plan:
         InputError: the recipe is unknown, or refuses its options or the data.
     """
     build = find(config["recipe"])
-    return build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
+    plan = build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
+    plan.model.sample_shape = facts.shape
+    return plan
 
 
 __all__ = ["RECIPES", "Facts", "Plan", "Recipe", "Stage", "find", "plan_of", "recipes"]
