@@ -101,19 +101,21 @@ class Trials:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number in self.seen or trial.number == but:
                 continue
-            where, found = (trial.user_attrs.get(name) for name in ("where", "found"))
+            where, found = trial.user_attrs.get("where"), trial.user_attrs.get("found")
             if not _sound(where, found):
                 raise InputError(
                     f"trial {trial.number} of this search is damaged: remove the run's "
                     "tuning/trials.log, or choose another --storage"
                 )
-            where = tuple(where or ())
             if trial.state.is_finished():
                 self.seen.add(trial.number)
                 if found is not None:
-                    self.known.setdefault(where, {**found, "number": trial.number})
-            elif (datetime.now() - trial.datetime_start).total_seconds() < CLAIM:
-                claimed.add(where)
+                    self.known.setdefault((where[0], where[1]), {**found, "number": trial.number})
+            elif (
+                where is not None
+                and (datetime.now() - trial.datetime_start).total_seconds() < CLAIM
+            ):
+                claimed.add((where[0], where[1]))
         return claimed
 
     def add(self, where: tuple[int, int], evaluate: Callable[[], dict[str, Any]]) -> None:
