@@ -15,7 +15,7 @@ from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import NO_FIGURES
 from zspace.data import NAMED, DataOptions, Images
 from zspace.data.given import Data, images_of
-from zspace.data.images import Part
+from zspace.data.images import Part, Raw
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
@@ -348,7 +348,7 @@ def _images(run: Run, data: Data | None) -> Images:
 
 
 def data_for(
-    run: str | Path, data: str | None, data_dir: str | None, part: str
+    run: str | Path, data: str | None, data_dir: str | None, part: str, progress: Progress = SILENT
 ) -> tuple[Part, tuple[str, ...]]:
     """Samples for a run's model, and the names of their labels.
 
@@ -358,6 +358,7 @@ def data_for(
             run's range of values; None takes the run's.
         data_dir: the folder that holds the files of a named set; None takes the run's.
         part: "train", "validation" or "test", or "all" for every sample in the data's own order.
+        progress: told what the user should know about the range of the values.
 
     Raises:
         InputError: the data can't be read, or have another shape than the model's.
@@ -380,16 +381,19 @@ def data_for(
     if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
     if part == "all":
-        chosen, classes = read_whole(source, options)
+        found: Raw | Images = read_whole(source, options)
+        chosen: Part = found.parts["train"]
     else:
-        images = read(source, options)
-        chosen, classes = getattr(images, part), images.classes
+        found = read(source, options)
+        chosen = getattr(found, part)
     if tuple(chosen.x.shape[1:]) != facts.shape:
         raise InputError(
             f"{source} has samples of shape {tuple(chosen.x.shape[1:])}, the model is for "
             f"{facts.shape}"
         )
-    return chosen, classes
+    for note in found.range_notes:
+        progress.say(note)
+    return chosen, found.classes
 
 
 def _square(facts: Facts) -> int | None:

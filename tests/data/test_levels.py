@@ -196,3 +196,86 @@ def test_a_run_keeps_its_range(
     assert DataOptions.of(config).value_range is None
     model = zspace.train("ae", np.tile(TWELVE, (40, 1, 1)), value_range="0,4095", **small)
     assert all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+@pytest.fixture(scope="module")
+def runs_of_scans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of 12-bit scans by --value-range, and one of 8-bit images. Not to be changed."""
+    root = tmp_path_factory.mktemp("scans")
+    small = {**SMALL, "iterations": 3, "device": "cpu"}
+    scans(root / "deep", n=40)
+    scans(root / "plain", x=(TWELVE >> 4).astype(np.uint8), n=40)
+    deep, plain = str(root / "deep"), str(root / "plain")
+    zspace.train("vae", deep, out=root / "ranged", value_range="0,4095", **small)
+    zspace.train("vae", plain, out=root / "bytes", **small)
+    return {name: root / name for name in ("deep", "plain", "ranged", "bytes")}
+
+
+@pytest.mark.parametrize(
+    "run, data, told",
+    [
+        ("ranged", "plain", "values from 0 to 255 occur, less than a tenth of --value-range"),
+        ("bytes", "deep", "16-bit images with values from 0 to 4095 are read as 0 to 65535"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command, more",
+    [
+        ("encode", ("--out=c.npz",)),
+        ("encode", ("--out=c.npz", "--part=test")),
+        ("reconstruct", ("--out=r.png",)),
+        ("interpolate", ("--out=i.png",)),
+        ("imagine", ("--out=m.png",)),
+        ("novelty", ("--out=n.csv",)),
+    ],
+)
+def test_a_range_that_is_hardly_used_is_told(
+    cli: Cli,
+    runs_of_scans: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: str,
+    data: str,
+    told: str,
+    command: str,
+    more: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = {"ranged": "deep", "bytes": "plain"}[run]
+    given = (command, runs_of_scans[run], *more)
+    status, _, err = cli(*given, "--data", runs_of_scans[data])
+    assert status == 0
+    assert err.count(told) == 1, err
+    status, _, err = cli(*given, "--data", runs_of_scans[data], "--quiet")
+    assert (status, err) == (0, "")
+    status, _, err = cli(*given, "--data", runs_of_scans[own])
+    assert (status, "values from" in err) == (0, False)
+
+
+def test_a_range_that_a_runs_own_data_hardly_use_is_told(
+    cli: Cli, runs_of_scans: dict[str, Path]
+) -> None:
+    plain = f"--data-dir={runs_of_scans['plain']}"
+    _, _, err = cli("evaluate", runs_of_scans["ranged"], "--metrics=mse", "--n=20", plain)
+    assert "values from 0 to 255 occur, less than a tenth of --value-range 0,4095" in err
+    pictures = sorted(runs_of_scans["plain"].iterdir())[:2]
+    out = f"--out={runs_of_scans['plain'].parent / 'imagined.png'}"
+    _, _, err = cli("imagine", runs_of_scans["ranged"], out, "--images", *pictures)
+    assert "less than a tenth of --value-range 0,4095" in err
+
+
+def test_dark_images_of_every_type_are_told(tmp_path: Path) -> None:
+    x = random_images(40, 8, 8) % 17
+    (tmp_path / "set").mkdir()
+    for i, image in enumerate(x):
+        Image.fromarray(image).save(tmp_path / "set" / f"{i:02d}.png")
+    np.save(tmp_path / "whole.npy", x)
+    np.save(tmp_path / "floats.npy", (x / 255).astype(np.float32))
+    for name in ("set", "whole.npy"):
+        told = "images with values from 0 to 16 are read as 0 to 255, which makes them dark"
+        assert any(told in note for note in load(str(tmp_path / name)).notes), name
+    assert any("are read as 0 to 1, which" in n for n in load(str(tmp_path / "floats.npy")).notes)
+    np.save(tmp_path / "bright.npy", x * 15)
+    assert not any("makes them dark" in note for note in load(str(tmp_path / "bright.npy")).notes)
+    held = load(str(tmp_path / "set"), value_range="0,65535").notes
+    assert any("less than a tenth of --value-range 0,65535" in note for note in held)

@@ -42,6 +42,7 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
 
     images = images_of(data, chosen)
     with progress(quiet) as follow:
+        images.tell_range(follow)
         found = neutral_classifier(images, **settings, device=device, progress=follow)
     echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
 

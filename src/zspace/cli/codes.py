@@ -22,6 +22,7 @@ from zspace.cli.base import (
     data_options,
     load,
     positive,
+    progress,
     seeded,
     tell,
     with_decoder,
@@ -68,7 +69,7 @@ def encode(
         raise InputError(f"--out must be an .npz file, not {out}")
     check_part(part)
     model, _ = load(run, checkpoint, device)
-    chosen, classes = api.data_for(run, data, data_dir, part)
+    chosen, classes = api.data_for(run, data, data_dir, part, progress(quiet))
     labels = {} if chosen.y is None else {"labels": chosen.y.numpy(), "classes": np.array(classes)}
     write_npz(out, ({"codes": codes(model, block)} for block in chosen.x.split(BLOCK)), labels)
     tell(f"{out}: codes {(len(chosen), model.latent_dim)}", quiet)
@@ -125,7 +126,7 @@ def reconstruct(
     check_out(out)
     model, where = load(run, checkpoint, device)
     model = with_decoder(model, decoder)
-    stored = _test_images(run, n, 32, data, data_dir)
+    stored = _test_images(run, n, 32, data, data_dir, quiet)
     stored = stored[: shown(out, len(stored), 2, quiet=quiet)]
     if out.suffix == ".png" and stored.ndim == 4:
         x = as_float(stored.to(where))
@@ -138,7 +139,7 @@ def reconstruct(
 
 
 def _test_images(
-    run: Path, n: int | None, usual: int, data: str | None, data_dir: str | None
+    run: Path, n: int | None, usual: int, data: str | None, data_dir: str | None, quiet: bool
 ) -> torch.Tensor:
     """The first n test images, in the stored form, of a run's data or of others.
 
@@ -146,7 +147,7 @@ def _test_images(
     """
     from zspace import api
 
-    chosen, _ = api.data_for(run, data, data_dir, "test")
+    chosen, _ = api.data_for(run, data, data_dir, "test", progress(quiet))
     return chosen.x[: _count(n, usual, len(chosen), f"{len(chosen)} images")]
 
 
@@ -237,8 +238,10 @@ def imagine(
     stored = (
         read_pictures([*images, *files], shape, levels)
         if images
-        else _test_images(run, n, 8, data, data_dir)
+        else _test_images(run, n, 8, data, data_dir, quiet)
     )
+    for note in levels.notes():
+        progress(quiet).say(note)
     stored = stored[: shown(out, len(stored), draws + 1, quiet=quiet)]
     if out.suffix == ".png":
         x = as_float(stored.to(where))
@@ -291,7 +294,7 @@ def interpolate(
     positive("steps", steps, 2, 1000)
     check_out(out)
     model, where = load(run, checkpoint, device)
-    chosen, _ = api.data_for(run, data, data_dir, "test")
+    chosen, _ = api.data_for(run, data, data_dir, "test", progress(quiet))
     pairs = len(chosen) // 2
     n = _count(n, 8, pairs, f"{len(chosen)} images, enough for {pairs} pairs")
     if n < 1:

@@ -25,6 +25,7 @@ from zspace.cli.base import (
     completed,
     load,
     positive,
+    progress,
     sampler_of_run,
     say,
     seeded,
@@ -82,7 +83,7 @@ def augment(
     check_out(out, sheet=False)
     model, where = load(run, checkpoint, device)
     convex = convex_of(run, model, checked_drawing("convex", options))
-    images = api.run_images(Run(run))
+    images = api.run_images(Run(run)).tell_range(progress(quiet))
     classes = images.classes
     made = augmented_blocks(model, convex, per_class, classes, generator=seeded(seed, where))
     endings = {"": images.train, "_validation": images.validation, "_test": images.test}
@@ -141,7 +142,7 @@ def gallery(
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
     model, where = load(run, checkpoint, device)
-    images = api.run_images(Run(run))
+    images = api.run_images(Run(run)).tell_range(progress(quiet))
     if images.train.y is None:
         raise InputError(f"{images.name} has no labels: there are no classes to show")
     names = [label] if label in images.classes else comma_names("--label", label)

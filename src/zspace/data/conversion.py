@@ -42,7 +42,7 @@ def fit_picture(
     if deep:
         picture = Image.fromarray(levels.of_deep(np.asarray(picture)))
     picture = picture.convert("L" if channels == 1 else "RGB")
-    if levels.given is not None and not deep:
+    if not deep:
         picture = Image.fromarray(levels.of_array(np.asarray(picture), "the image"))
     if size is not None:
         width, height = picture.size

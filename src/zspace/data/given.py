@@ -40,7 +40,8 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
         raise InputError(f"the data are no array of numbers ({cut(str(error))})") from error
     levels = Levels.of(settings.get("value_range"))
     part = from_arrays(array, levels=levels)
-    raw = Raw({"train": part}, notes=levels.notes())
+    seen = levels.notes()
+    raw = Raw({"train": part}, notes=seen, range_notes=seen)
     raw = refit(raw, settings["image_size"], settings["channels"])
     images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None

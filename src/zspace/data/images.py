@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zspace.core import Progress
 from zspace.errors import InputError, unknown, whole_number
 
 IN_MEMORY = 4 << 30
@@ -57,11 +58,13 @@ class Raw:
         parts: the parts by name, "train" among them.
         classes: the names of the labels, by number; empty without labels.
         notes: what the user should know about the data.
+        range_notes: those among them that are about the range of the values.
     """
 
     parts: Mapping[str, Part]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    range_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Images:
         train, validation, test: the parts, which are disjoint.
         classes: the names of the labels, by number; empty without labels.
         notes: what the user should know about the data, such as a part that was split off.
+        range_notes: those among them that are about the range of the values.
     """
 
     name: str
@@ -81,6 +85,13 @@ class Images:
     test: Part
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    range_notes: tuple[str, ...] = ()
+
+    def tell_range(self, progress: Progress) -> Self:
+        """Pass on what the user should know about the range of the values; returns the data."""
+        for note in self.range_notes:
+            progress.say(note)
+        return self
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -146,7 +157,13 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
         parts["train"] = train.take(order[count:].sort().values)
         notes.append(f"{name} has no {part} part: {count} of {len(train)} were split off train")
     return Images(
-        name, parts["train"], parts["validation"], parts["test"], raw.classes, tuple(notes)
+        name,
+        parts["train"],
+        parts["validation"],
+        parts["test"],
+        raw.classes,
+        tuple(notes),
+        raw.range_notes,
     )
 
 

@@ -13,6 +13,8 @@ from zspace.errors import InputError
 
 AT_ONCE = 1 << 24
 """The number of pixels that are converted at once."""
+USED = 0.1
+"""The share of a range of values below which images that use no more of it are told of."""
 
 
 class Levels:
@@ -25,13 +27,13 @@ class Levels:
 
     Attributes:
         given: the argument.
-        low, high: the range of the values that were converted and may need a note.
+        seen: the lowest and the highest value that occurred, by the value that becomes white.
         colours: whether there were images of 16 bits for each colour, of which 8 are read.
     """
 
     def __init__(self, given: tuple[float, float] | None = None) -> None:
         self.given = given
-        self.low, self.high = math.inf, -math.inf
+        self.seen: dict[float, tuple[float, float]] = {}
         self.colours = False
 
     @classmethod
@@ -70,6 +72,7 @@ class Levels:
                     f"{what} ranges over [{low:g}, {high:g}]: {kind} (--value-range "
                     f"{low:g},{high:g} makes the ends of its range black and white)"
                 )
+            self._see(1 if floats else 255, low, high)
             return self._converted(x, _of_floats if floats else _of_whole_numbers)
         return self._mapped(x, low, high)
 
@@ -92,33 +95,44 @@ class Levels:
                 f"has grey values from {low:g} to {high:g}, outside of 16 bits: --value-range "
                 "LOW,HIGH says which are black and white"
             )
-        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._see(65535, low, high)
         return self._converted(x, _upper_half)
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the values that were converted."""
         notes: list[str] = []
-        if self.given is not None:
-            low, high = self.given
-            if self.low < low or self.high > high:
+        for white, (low, high) in self.seen.items():
+            occur = f"values from {low:g} to {high:g}"
+            if self.given is not None:
+                black = self.given[0]
+                if low < black or high > white:
+                    notes.append(
+                        f"{occur} occur: those beyond --value-range {black:g},{white:g} are cut off"
+                    )
+                elif high - low < USED * (white - black):
+                    notes.append(
+                        f"{occur} occur, less than a tenth of --value-range {black:g},{white:g}: "
+                        "the images are nearly of one shade"
+                    )
+            elif 0 < high < white * (0.5 if white == 65535 else USED):
+                kind = "16-bit images with " if white == 65535 else "images with "
+                top = f"{high:g}" if white == 1 else (1 << int(high).bit_length()) - 1
                 notes.append(
-                    f"values from {self.low:g} to {self.high:g} occur: those beyond --value-range "
-                    f"{low:g},{high:g} are cut off"
+                    f"{kind}{occur} are read as 0 to {white}, which makes them dark: train's "
+                    f"--value-range 0,{top} makes {top} white"
                 )
-        elif -1 < self.high < 1 << 15:
-            top = (1 << max(1, int(self.high).bit_length())) - 1
-            notes.append(
-                f"16-bit images with values from {self.low:g} to {self.high:g} are read as 0 to "
-                f"65535, which makes them dark: --value-range 0,{top} makes {top} white"
-            )
         if self.colours:
             notes.append("16-bit colour images are read with the upper 8 bits of each value")
         return tuple(notes)
 
+    def _see(self, white: float, low: float, high: float) -> None:
+        before = self.seen.get(white, (math.inf, -math.inf))
+        self.seen[white] = min(before[0], low), max(before[1], high)
+
     def _mapped(self, x: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
         assert self.given is not None
-        self.low, self.high = min(self.low, low), max(self.high, high)
         black, white = self.given
+        self._see(white, low, high)
 
         def mapped(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
             share = (block.astype(np.float64) - black) / (white - black)

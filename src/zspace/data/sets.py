@@ -288,7 +288,8 @@ def load_whole(
     Raises:
         InputError: the data can't be found or read, or an option does not suit them.
     """
-    return read_whole(data, _checked(data_dir, options))
+    whole = read_whole(data, _checked(data_dir, options))
+    return whole.parts["train"], whole.classes
 
 
 def read(data: str, options: DataOptions) -> Images:
@@ -298,14 +299,15 @@ def read(data: str, options: DataOptions) -> Images:
     return select(images, names, options.train_size, options.train_per_class)
 
 
-def read_whole(data: str, options: DataOptions) -> tuple[Part, tuple[str, ...]]:
-    """What `load_whole` returns, for options that have been checked."""
+def read_whole(data: str, options: DataOptions) -> Raw:
+    """All samples of a data set as its training part, for options that have been checked."""
     raw = _raw(data, options)
     whole = join([part for part in raw.parts.values() if len(part)])
     names = comma_names("--classes", options.classes)
+    classes = raw.classes
     if names:
-        return choose_classes(whole, raw.classes, names)
-    return whole, raw.classes
+        whole, classes = choose_classes(whole, classes, names)
+    return replace(raw, parts={"train": whole}, classes=classes)
 
 
 def _checked(data_dir: str | Path | None, options: Mapping[str, Any]) -> DataOptions:
@@ -320,7 +322,8 @@ def _raw(data: str, options: DataOptions) -> Raw:
         raise InputError("--value-range belongs to your own images, not to a named set")
     levels = Levels.of(options.value_range)
     raw = _read(data, options, levels)
-    raw = replace(raw, notes=(*raw.notes, *levels.notes()))
+    seen = levels.notes()
+    raw = replace(raw, notes=(*raw.notes, *seen), range_notes=seen)
     return refit(raw, options.image_size, options.channels)
 
 

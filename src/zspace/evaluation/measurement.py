@@ -214,6 +214,7 @@ def measure_run(
         moved = _moved(existing.config["data"], data_dir)
         existing = Run(run, config={**existing.config, **moved})
     images = api.run_images(existing, data)
+    images.tell_range(progress)
     if part not in ("test", "validation"):
         raise unknown("part of the data", part, ("test", "validation"))
     reference = images.test if part == "test" else images.validation

@@ -172,7 +172,7 @@ def novelty(
             f"{run} has no {density} of known density: --density {fitted} fits one to its training "
             "codes"
         )
-    chosen, classes = api.data_for(run, data, data_dir, part)
+    chosen, classes = api.data_for(run, data, data_dir, part, progress)
     existing = Run(run)
     config = existing.config
     known = None

@@ -139,7 +139,7 @@ def tune(
     check_inside(existing.folder, "samplers", "tuning", "tuning/trials.log")
     model = api.load(run, device=device)
     where = next(model.parameters()).device
-    images = api.run_images(existing)
+    images = api.run_images(existing).tell_range(progress)
     if images.train.y is None or not images.is_image:
         raise InputError(f"{images.name} has no labelled images: there are no classes to generate")
     z = codes(model, images.train.x).cpu()
