@@ -23,7 +23,7 @@ from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import check_numbers, load_state, read_header, write_tensors
-from zspace.storage.reading import Claims
+from zspace.storage.reading import Claims, kind_of
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
 
@@ -106,6 +106,7 @@ def resume(
     *,
     iterations: int | None = None,
     data: Data | None = None,
+    data_dir: str | None = None,
     progress: Progress = SILENT,
 ) -> LatentModel:
     """Continue a run that was interrupted, exactly where its last checkpoint was made.
@@ -114,6 +115,7 @@ def resume(
         run: the run.
         iterations: the iteration to train to; None takes the configured one.
         data: the data that the run was trained on, if they were given as an array in Python.
+        data_dir: the folder in which the run's data are now.
         progress: told the iteration and the losses whenever they are logged.
 
     Returns the trained model, in eval mode.
@@ -133,7 +135,7 @@ def resume(
     asked = {} if iterations is None else {"iterations": iterations}
     config = _checked_config({**existing.config, **asked}, existing)
     existing = Run(run, config=config)
-    images = _images(existing, data)
+    images = _images(moved(existing, data_dir), data)
     if existing.model_file.exists() and iterations in (None, done):
         existing.facts.check(_facts(images), run)
         progress.say(f"{run} is finished; --iterations N trains it further")
@@ -344,7 +346,50 @@ def _images(run: Run, data: Data | None) -> Images:
     config = _checked_config(run.config, run)
     if data is None and config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
+    if data is None:
+        _check_there(run, config["data"])
     return images_of(config["data"] if data is None else data, config)
+
+
+def moved(run: Run, data_dir: str | None) -> Run:
+    """A run whose data are now in a folder, where they are read; None leaves it as it is.
+
+    The folder holds the files of a named set, or is the data's file or folder, or holds it under
+    its old name.
+
+    Raises:
+        InputError: there is no such folder or file.
+    """
+    data = run.config.get("data")
+    if data_dir is None:
+        return run
+    if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
+        return Run(run.folder, config={**run.config, "data_dir": data_dir})
+    if kind_of(Path(data_dir)) is None:
+        raise InputError(f"--data-dir {data_dir}: there is no such folder or file")
+    paths = [Path(data_dir) / Path(part).name for part in data.split(",")]
+    if not all(path.exists() for path in paths):
+        paths = [Path(data_dir)]
+    return Run(run.folder, config={**run.config, "data": ",".join(map(str, paths))})
+
+
+def _check_there(run: Run, data: Any) -> None:
+    """Refuse to read a run's own folder or file where there is none, whatever name it is like."""
+    if (
+        not isinstance(data, str)
+        or data in NAMED
+        or data.startswith("hf:")
+        or kind_of(Path(data)) is not None
+    ):
+        return
+    missing = [part for part in data.split(",") if kind_of(Path(part)) is None]
+    if missing:
+        kind = "file" if Path(missing[0]).suffix.lower() in (".npy", ".npz") else "folder"
+        raise InputError(
+            f"{run.folder} was trained on the {kind} {missing[0]}, which is not here: --data-dir "
+            "FOLDER names the folder it now lies in, and a command without --data-dir must be run "
+            "where it lies"
+        )
 
 
 def data_for(
@@ -356,14 +401,15 @@ def data_for(
         run: the run.
         data: other data than the run's own, which are converted to the model's shape, and from the
             run's range of values; None takes the run's.
-        data_dir: the folder that holds the files of a named set; None takes the run's.
+        data_dir: the folder that holds the files of a named set, or in which the run's own data
+            are now; None takes the run's.
         part: "train", "validation" or "test", or "all" for every sample in the data's own order.
         progress: told what the user should know about the range of the values.
 
     Raises:
         InputError: the data can't be read, or have another shape than the model's.
     """
-    existing = Run(run)
+    existing = moved(Run(run), data_dir if data is None else None)
     config = _checked_config(existing.config, existing)
     facts, options = existing.facts, DataOptions.of(config)
     if data is not None:
@@ -375,11 +421,11 @@ def data_for(
         if facts.is_image:
             channels: Any = facts.shape[0]
             options = replace(options, channels=channels, image_size=_square(facts))
-    elif data_dir is not None:
-        options = replace(options, data_dir=data_dir)
     source = config["data"] if data is None else data
     if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
+    if data is None:
+        _check_there(existing, source)
     if part == "all":
         found: Raw | Images = read_whole(source, options)
         chosen: Part = found.parts["train"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zspace
 from tests.conftest import SMALL, Cli, random_images
@@ -144,7 +145,11 @@ def test_data_that_have_moved(tmp_path: Path, cli: Cli, refused: Callable[..., s
     data = tmp_path / "a" / "d.npz"
     zspace.train("ae", data, out=tmp_path / "r", iterations=2, device="cpu", **SMALL)
     (tmp_path / "a").rename(tmp_path / "b")
-    assert "no such folder or file" in refused("evaluate", tmp_path / "r", *QUICK)
+    told = f"{tmp_path / 'r'} was trained on the file {data}, which is not here: --data-dir FOLDER"
+    assert told in refused("evaluate", tmp_path / "r", *QUICK)
+    for where in (tmp_path / "a", tmp_path / "a" / "d.npz"):
+        told = f"--data-dir {where}: there is no such folder or file"
+        assert told in refused("evaluate", tmp_path / "r", "--data-dir", where)
     for where in (tmp_path / "b", tmp_path / "b" / "d.npz"):
         options = ["--metrics=mse", "--data-dir", where, *QUICK]
         assert cli("evaluate", tmp_path / "r", *options)[0] == 0
@@ -228,3 +233,40 @@ def test_what_report_refuses(run: Path, refused: Callable[..., str]) -> None:
     assert "can't be written" in refused("report", run, "--out", missing)
     assert "unknown map 'umap'" in refused("report", run, "--map=umap")
     assert not (run / "report.html").exists()
+
+
+def test_every_command_finds_data_that_have_moved(
+    tmp_path: Path, cli: Cli, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's name is like that of a named set, which is no reason to suggest the set."""
+    monkeypatch.chdir(tmp_path)
+    folders = ("digits8", "digits12")
+    for name in folders:
+        Path(name).mkdir()
+        for i, image in enumerate(random_images(110, 8, 8)):
+            Image.fromarray(image).save(f"{name}/{i}.png")
+    small = {"iterations": 4, "device": "cpu", "checkpoint_every": 2, **SMALL}
+    zspace.train("vae", "digits8", out="one", **small)
+    zspace.train("vae", ",".join(folders), out="two", **small)
+    Path("moved").mkdir()
+    for name in folders:
+        Path(name).rename(f"moved/{name}")
+    for command, *more in (
+        ("resume",),
+        ("encode", "--out=c.npz"),
+        ("reconstruct", "--out=r.png"),
+        ("novelty", "--out=n.csv"),
+        ("evaluate", "--metrics=mse", "--n=20"),
+    ):
+        for run in ("one", "two"):
+            message = refused(command, run, *more)
+            told = f"{run} was trained on the folder digits8, which is not here: --data-dir FOLDER"
+            assert told in message
+            assert "did you mean" not in message
+            before = Path(run, "config.yaml").read_bytes()
+            status, _, err = cli(command, run, *more, "--data-dir=moved")
+            assert status == 0, err
+            assert Path(run, "config.yaml").read_bytes() == before
+    Path("one/model.safetensors").unlink()
+    assert cli("resume", "one", "--data-dir=moved/digits8")[0] == 0
+    assert Path("one/model.safetensors").is_file()

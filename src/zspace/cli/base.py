@@ -222,6 +222,7 @@ SEED = click.option(
 )
 QUIET = click.option("--quiet", is_flag=True, help="print only the result and errors")
 RUN = click.argument("run", type=click.Path(path_type=Path))
+DATA_DIR = click.option("--data-dir", metavar="TEXT", help="folder in which the run's data are now")
 OUT = click.option(
     "--out",
     required=True,
@@ -233,7 +234,9 @@ OUT = click.option(
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data and --data-dir to a command that can use other data than the run's."""
     command = click.option(
-        "--data-dir", metavar="TEXT", help="folder of a named set's original files"
+        "--data-dir",
+        metavar="TEXT",
+        help="folder of a named set's original files, or in which the run's own data are now",
     )(command)
     return click.option("--data", metavar="TEXT", help="data set to use in place of the run's own")(
         command

@@ -13,6 +13,7 @@ import click
 from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
+    DATA_DIR,
     DEVICE,
     QUIET,
     RUN,
@@ -55,7 +56,6 @@ TRUST = click.option(
     help="let --features file:PATH name a TorchScript file: it is a program, which can read and "
     "write your files",
 )
-DATA_DIR = click.option("--data-dir", metavar="TEXT", help="folder in which the run's data are now")
 SAMPLER = click.option(
     "--sampler",
     metavar="NAME",

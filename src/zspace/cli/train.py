@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import QUIET, Commands, cli, click_option, echo, progress
+from zspace.cli.base import DATA_DIR, QUIET, Commands, cli, click_option, echo, progress
 from zspace.errors import InputError
 from zspace.options import checked
 from zspace.processes import processes
@@ -122,13 +122,14 @@ def _show_run(run: Path, quiet: bool) -> None:
     metavar="N",
     help="iteration to train to  [default: the configured one]",
 )
+@DATA_DIR
 @QUIET
-def resume(run: Path, iterations: int | None, quiet: bool) -> None:
+def resume(run: Path, iterations: int | None, data_dir: str | None, quiet: bool) -> None:
     """Continue a run that was interrupted, exactly where its last checkpoint was made."""
     from zspace import api
     from zspace.storage.run import Run
 
     existing = Run(run)
     with progress(quiet, max(existing.checkpoints(), default=0)) as follow:
-        api.resume(run, iterations=iterations, progress=follow)
+        api.resume(run, iterations=iterations, data_dir=data_dir, progress=follow)
     _show_run(run, quiet)

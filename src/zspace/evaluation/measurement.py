@@ -21,7 +21,7 @@ from zspace.core import (
     decoded,
     reconstructions,
 )
-from zspace.data import NAMED, Images
+from zspace.data import Images
 from zspace.data.given import Data, images_of
 from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Neutral, neutral_classifier
@@ -209,10 +209,7 @@ def measure_run(
     """
     check_seed(seed)
     model = api.load(run, checkpoint=checkpoint, device=device)
-    existing = Run(run)
-    if data_dir is not None:
-        moved = _moved(existing.config["data"], data_dir)
-        existing = Run(run, config={**existing.config, **moved})
+    existing = api.moved(Run(run), data_dir)
     images = api.run_images(existing, data)
     images.tell_range(progress)
     if part not in ("test", "validation"):
@@ -304,18 +301,6 @@ def choose_rows(total: int, count: int, seed: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed if count < total else 0)
     return torch.randperm(total, generator=generator)[:count]
-
-
-def _moved(data: Any, folder: str) -> dict[str, Any]:
-    """The settings of a run whose data have moved to a folder.
-
-    The folder holds the files of a named set, or is the data's file or folder, or holds it under
-    its old name.
-    """
-    if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
-        return {"data_dir": folder}
-    inside = Path(folder) / Path(data).name
-    return {"data": str(inside if inside.exists() else folder)}
 
 
 def _neutral(
