@@ -195,6 +195,40 @@ def test_runs_of_different_data(
         "compare", tmp_path / "ae", tmp_path / "two", "--features=pixels", "--n=50", *QUICK
     )
     assert "different data" in message
+    assert not (tmp_path / "ae" / "evaluation.json").exists()  # refused before all else
+
+
+def test_no_features_are_made_that_no_figure_needs(
+    runs: dict[str, Path],
+    tmp_path: Path,
+    cli: Cli,
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ae", "vae"):
+        shutil.copytree(runs[name], tmp_path / name)
+    both = (tmp_path / "ae", tmp_path / "vae")
+
+    def trained(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as without:
+        without.setattr("zspace.evaluation.measurement.neutral_classifier", trained)
+        status, out, err = cli("evaluate", both[0], "--metrics=mse,mae", "--n=100")
+        assert status == 0, err
+        assert ", features" not in out
+        assert not (both[0] / "samplers").exists()
+        status, out, err = cli("compare", *both, "--columns=mse", "--n=100", *QUICK)
+        assert status == 0, err
+        assert "unknown figure 'msee'" in refused("compare", *both, "--columns=msee")
+    # what needs features joins what needs none, and the other way round
+    assert cli("evaluate", both[0], "--metrics=kid", "--n=100", *QUICK)[0] == 0
+    assert cli("evaluate", both[0], "--metrics=ssim", "--n=100", *QUICK)[0] == 0
+    stored = json.loads((both[0] / "evaluation.json").read_text())
+    figures = {name for row in stored["rows"] for name in row["figures"]}
+    assert figures == {"mse", "mae", "kid", "ssim"}
+    assert stored["features"] == "classifier cnn"
+    assert stored["features_identity"]
 
 
 def test_the_diagnose_command(run: Path, cli: Cli, refused: Callable[..., str]) -> None:

@@ -124,9 +124,10 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
     for note in result["notes"]:
         if not quiet:
             say(note)
+    by = f", features {result['features']}" if result["features"] else ""
     tell(
-        f"{path}: {result['data']}, features {result['features']}, n = {result['n']} against as "
-        f"many test images, seed {result['seed']}, {result['seconds']:.0f} s",
+        f"{path}: {result['data']}{by}, n = {result['n']} against as many test images, seed "
+        f"{result['seed']}, {result['seconds']:.0f} s",
         quiet,
     )
 
@@ -163,9 +164,10 @@ def compare(
     """Compare several runs and their samplers in a table.
 
     Runs without an evaluation of their present weights with the given features and n are evaluated
-    first.
+    first, by the chosen figures alone if every run has these.
     """
     from zspace.display.tables import check_table_file, write_tables
+    from zspace.evaluation.compare import check_data, metrics_of
     from zspace.evaluation.compare import compare as side_by_side
     from zspace.evaluation.compare import over_seeds as merge
     from zspace.evaluation.evaluate import evaluate as measure
@@ -177,22 +179,31 @@ def compare(
         check_writable(out)
     if len({run.resolve() for run in runs}) < len(runs):
         raise InputError("a run is named twice")
-    for run in runs:  # all of them, before the first is evaluated
-        Run(run)
-    held = [current_evaluation(run, features=features, n=n) for run in runs]
+    figures = comma_names("--columns", columns)
+    named = metrics_of([*(figures or ()), *([] if sort is None else [sort])])
+    metrics = None if figures is None or over_seeds else named
+    existing = [Run(run) for run in runs]
+    held = [current_evaluation(run, features=features, n=n, metrics=metrics) for run in runs]
+    check_data(existing, held)  # before the first is evaluated
     for i, (run, evaluation) in enumerate(zip(runs, held, strict=True)):
         if evaluation is None:
             if not quiet:
                 say(f"evaluating {run}")
             with progress(quiet) as follow:
                 held[i] = measure(
-                    run, features=features, trust=trust, n=n, device=device, progress=follow
+                    run,
+                    metrics=metrics,
+                    features=features,
+                    trust=trust,
+                    n=n,
+                    device=device,
+                    progress=follow,
                 )
             write_evaluation(run, held[i] or {})
     evaluations: list[Any] = [e for e in held if e is not None]
     if over_seeds:
         evaluations = merge(evaluations)
-    tables = side_by_side(evaluations, sort=sort, columns=comma_names("--columns", columns))
+    tables = side_by_side(evaluations, sort=sort, columns=figures)
     print_tables(tables)
     if out is not None:
         write_tables(out, "Comparison", tables)

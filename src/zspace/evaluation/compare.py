@@ -7,11 +7,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zspace import api
+from zspace.data import DataOptions
 from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
 from zspace.evaluation.measurement import CODES, DATA, GENERATION, RECONSTRUCTION
-from zspace.evaluation.metrics import better
+from zspace.evaluation.metrics import METRICS, better
 from zspace.metrics import Figure
+from zspace.options import options_of
+from zspace.storage.cache import fingerprint
+from zspace.storage.run import Run
 
 TIE = 2.0
 """The number of standard errors of their difference within which two figures are tied."""
@@ -27,6 +32,48 @@ def figure_of(stored: Mapping[str, Any]) -> Figure:
     """The figure that an evaluation stores as a value and an error, None standing for NaN."""
     value, error = (math.nan if stored[k] is None else float(stored[k]) for k in ("value", "error"))
     return Figure(value, error)
+
+
+def metrics_of(figures: Sequence[str]) -> list[str] | None:
+    """The metrics that give some figures; None if one of them is not for every run.
+
+    Raises:
+        InputError: a figure is unknown.
+    """
+    owners = {column: name for name, metric in METRICS.items() for column in metric.names}
+    for figure in figures:
+        if figure not in owners:
+            raise unknown("figure", figure, owners)
+    names = list(dict.fromkeys(owners[figure] for figure in figures))
+    return None if any(METRICS[name].needs for name in names) else names
+
+
+def check_data(runs: Sequence[Run], evaluations: Sequence[Mapping[str, Any] | None]) -> None:
+    """Check that runs have the same test images, before any of them is evaluated.
+
+    Args:
+        runs: the runs.
+        evaluations: the evaluation that is held of each, or None.
+
+    Raises:
+        InputError: the data can't be read, or differ.
+    """
+    training = {"data_dir", "train_size", "train_per_class"}
+    chosen = {"data", *options_of(DataOptions)} - training
+    settings = [{name: run.config.get(name) for name in chosen} for run in runs]
+    if all(own == settings[0] for own in settings):
+        return
+    tests = [
+        fingerprint(api.run_images(run).test.x) if held is None else held["test"]
+        for run, held in zip(runs, evaluations, strict=True)
+    ]
+    for run, test in zip(runs, tests, strict=True):
+        if test != tests[0]:
+            raise InputError(
+                f"{runs[0].folder} and {run.folder} have different data "
+                f"({runs[0].config['data']} and {run.config['data']}): their figures can't be "
+                "compared"
+            )
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> list[Table]:

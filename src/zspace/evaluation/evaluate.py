@@ -24,6 +24,7 @@ from zspace.errors import InputError, encodable, unknown
 from zspace.evaluation.measurement import (
     CODES,
     DATA,
+    GENERATION,
     Measurement,
     Subject,
     generated,
@@ -97,9 +98,12 @@ def measure(
     began = time.monotonic()
     names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
     names = _applicable(names, metrics is not None, measurement)
-    chosen = own_samplers(measurement) if samplers is None else list(dict.fromkeys(samplers))
+    generates = any(GENERATION in METRICS[name].kinds for name in names)
+    usual = own_samplers(measurement) if generates else []
+    chosen = usual if samplers is None else list(dict.fromkeys(samplers))
     # first of all, since features that fail, or are all equal, make everything else useless
     seen = any(METRICS[name].by_features for name in names)
+    extractor = measurement.extractor if seen else None
     if seen and not float(measurement.features(measurement.reference).std(0).max()) > 1e-12:
         raise InputError(
             f"the features {measurement.extractor.name} are the same for all test samples: they "
@@ -144,9 +148,9 @@ def measure(
         "memorisation_n": len(measurement.training),
         "seed": measurement.seed,
         "complete": metrics is None,
-        "features": measurement.extractor.name,
+        "features": extractor.name if extractor else "",
         "features_asked": encodable(measurement.asked),
-        "features_identity": measurement.extractor.identity,
+        "features_identity": extractor.identity if extractor else "",
         "model": weights_fingerprint(measurement.model),
         "checkpoint": measurement.checkpoint,
         "rows": rows,
@@ -209,12 +213,15 @@ def _pointless(metric: str, reference: bool) -> bool:
 
 
 def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> list[str]:
-    images, extractor = measurement.images, measurement.extractor
+    images = measurement.images
+    # asked for only if a metric needs its logits, since it may have to be trained first
+    logits = any("logits" in METRICS[name].needs for name in names)
+    extractor = measurement.extractor if logits else None
     there = {
         "classifying": isinstance(measurement.model, Classifying),
         "images": images.is_image,
         "labels": images.test.y is not None,
-        "logits": extractor.classifies,
+        "logits": extractor is not None and extractor.classifies,
         "classes": len(images.classes) > 1 and images.test.y is not None,
     }
     lacking = {
@@ -222,7 +229,8 @@ def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> 
         "classifying": "a model with a classifier of its own, such as regene",
         "labels": "labels, and these data have none",
         "classes": "two classes or more",
-        "logits": f"a classifier's logits, and the features {extractor.name} have none",
+        "logits": "a classifier's logits, and the features "
+        f"{extractor.name if extractor else ''} have none",
     }
     left: list[str] = []
     for name in names:

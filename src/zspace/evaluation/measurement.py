@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +76,7 @@ class Measurement:
         test, labels: the n test images that are the reference, and their labels or None.
         training: n training images, which may have been memorised.
         others: as many other training images, which are measured like generated ones.
-        extractor: the feature extractor.
+        find: finds the feature extractor.
         asked: the name by which the features were asked for.
         seed: the seed of the choice of images, of generated images and of all estimates.
         checkpoint: the checkpoint whose weights the model has.
@@ -90,13 +91,18 @@ class Measurement:
     labels: Tensor | None
     training: Tensor
     others: Subject
-    extractor: Extractor
+    find: Callable[[], Extractor]
     asked: str
     seed: int
     checkpoint: str
     progress: Progress
     part: str = "test"
     _seen: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """The feature extractor; a neutral classifier is trained when it is first asked for."""
+        return self.find()
 
     def features(self, subject: Subject, output: str = "features") -> Tensor:
         """The features or logits of a subject, which are computed once.
@@ -218,20 +224,21 @@ def measure_run(
     count = _count(n, images.name, part, len(reference))
     judged = images.is_image and images.train.y is not None and len(images.classes) > 1
     features = features or ("classifier" if judged else "pixels")
-    extractor = find_extractor(
-        features,
-        lambda: _neutral(existing, images, data is None, device, progress),
-        device,
-        trust=trust,
-    )
-    if not images.is_image and features == "pixels":
-        extractor = replace(extractor, name="vectors")
+
+    def find() -> Extractor:
+        def neutral() -> Neutral:
+            return _neutral(existing, images, data is None, device, progress)
+
+        found = find_extractor(features, neutral, device, trust=trust)
+        vectors = not images.is_image and features == "pixels"
+        return replace(found, name="vectors") if vectors else found
+
     test = reference.take(choose_rows(len(reference), count, seed))
     mine = min(count, len(images.train) // 2)
     order = choose_rows(len(images.train), 2 * mine, seed)
     others = Subject("training images", DATA, images.train.x[order[mine:]])
     memorised = images.train.x[order[:mine]]
-    return Measurement(
+    made = Measurement(
         existing,
         model,
         images,
@@ -239,13 +246,16 @@ def measure_run(
         test.y,
         memorised,
         others,
-        extractor,
+        find,
         features,
         seed,
         str(checkpoint),
         progress,
         part,
     )
+    if features != "classifier":  # a bad name is refused at once, a training can wait
+        _ = made.extractor
+    return made
 
 
 def own_samplers(measurement: Measurement) -> list[str]:

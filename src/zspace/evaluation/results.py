@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, cast
 
@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from zspace import api
 from zspace.errors import InputError
+from zspace.evaluation.metrics import METRICS
 from zspace.generation.fit import weights_fingerprint
 from zspace.storage.files import Count, read_json, write_text
 
@@ -59,8 +60,10 @@ class StoredEvaluation(TypedDict):
     versions: dict[str, str]
 
 
-SAME = ("test", "reference", "n", "seed", "features_identity", "model", "checkpoint")
-"""The keys in which two evaluations must agree to be stored in one file."""
+SAME = ("test", "reference", "n", "seed", "model", "checkpoint")
+"""The keys in which two evaluations must agree to be stored in one file, beside the features."""
+FEATURES = ("features", "features_asked", "features_identity")
+"""The keys of the features; the first and the last are empty where no figure is by features."""
 
 
 def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
@@ -80,13 +83,20 @@ def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
             held = read_evaluation(run)
         except InputError:
             held = None  # a damaged file is replaced
-        if held is not None and all(held[name] == evaluation[name] for name in SAME):
+        if held is not None and _alike(held, evaluation):
             evaluation = _joined(held, evaluation)
     write_text(path, json.dumps(evaluation, indent=1) + "\n")
     return path
 
 
+def _alike(held: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    by = {held["features_identity"], new["features_identity"]} - {""}
+    return len(by) < 2 and all(held[name] == new[name] for name in SAME)
+
+
 def _joined(held: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    if not held["features_identity"]:
+        held = {**held, **{name: new[name] for name in FEATURES}}
     rows = {row["subject"]: {**row, "figures": dict(row["figures"])} for row in held["rows"]}
     for row in new["rows"]:
         rows.setdefault(row["subject"], {**row, "figures": {}})["figures"].update(row["figures"])
@@ -119,6 +129,7 @@ def current_evaluation(
     n: int | None = None,
     seed: int | None = None,
     checkpoint: str = "last",
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, Any] | None:
     """The evaluation that a run stores, if it is complete and belongs to the present weights.
 
@@ -126,13 +137,18 @@ def current_evaluation(
         run: the run.
         features, n, seed: what the evaluation must have been asked for; None accepts anything.
         checkpoint: the checkpoint whose weights it must belong to.
+        metrics: names of `METRICS` whose figures it must hold; None asks for a complete one.
 
     Returns the evaluation, or None if there is none like that.
     Raises:
         InputError: the file is damaged, or the run can't be loaded.
     """
     evaluation = read_evaluation(run)
-    if evaluation is None or not evaluation["complete"]:
+    if evaluation is None:
+        return None
+    held = {name for row in evaluation["rows"] for name in row["figures"]}
+    wanted = {name for metric in metrics or () for name in METRICS[metric].names}
+    if not evaluation["complete"] and (metrics is None or not wanted <= held):
         return None
     asked = {"features_asked": features, "n": n, "seed": seed, "checkpoint": checkpoint}
     if any(value is not None and evaluation[name] != value for name, value in asked.items()):
