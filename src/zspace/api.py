@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
-from zspace.core.progress import NO_FIGURES
+from zspace.core.progress import Staged
 from zspace.data import NAMED, DataOptions, Images
-from zspace.data.given import Data, images_of
+from zspace.data.given import Data, check_there, images_of, moved
 from zspace.data.images import Part, Raw
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
@@ -23,7 +22,7 @@ from zspace.functional.tensors import own_random
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.files import check_numbers, load_state, read_header, write_tensors
-from zspace.storage.reading import Claims, kind_of
+from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
 
@@ -135,7 +134,7 @@ def resume(
     asked = {} if iterations is None else {"iterations": iterations}
     config = _checked_config({**existing.config, **asked}, existing)
     existing = Run(run, config=config)
-    images = _images(moved(existing, data_dir), data)
+    images = _images(Run(run, config=moved(config, data_dir)), data)
     if existing.model_file.exists() and iterations in (None, done):
         existing.facts.check(_facts(images), run)
         progress.say(f"{run} is finished; --iterations N trains it further")
@@ -221,7 +220,7 @@ def _train(
         if out is not None:
             folder = out.folder if isinstance(out, Run) else out
             run = Run(folder, config=config, facts=facts)
-        follow = _Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
+        follow = Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
         for before, stage in left:
             if stage is not left[0][1]:
                 batches = batches_of(stage)
@@ -247,23 +246,6 @@ def _train(
             pictures.draw(run, model, images)
     leave(fabric)
     return model
-
-
-class _Staged(Progress):
-    """A progress that counts the iterations of all stages, and first passes on some messages.
-
-    The messages are passed on when training is under way, so that an earlier error stands alone.
-    """
-
-    def __init__(self, progress: Progress, messages: list[str], total: int) -> None:
-        self.progress, self.messages, self.total = progress, messages, total
-
-    def __call__(
-        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
-    ) -> None:
-        while self.messages:
-            self.progress.say(self.messages.pop(0))
-        self.progress(done, self.total, figures)
 
 
 def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
@@ -303,7 +285,13 @@ def _initialise(model: LatentModel, run: str) -> list[str]:
     return [*said, "not taken: " + ", ".join(left)] if left else said
 
 
-def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu") -> LatentModel:
+def load(
+    run: str | Path,
+    *,
+    checkpoint: str | int = "last",
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> LatentModel:
     """The model of a run, in eval mode.
 
     Args:
@@ -311,6 +299,7 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
         checkpoint: the iteration of a checkpoint, or "last" for the finished model or, if the run
             is not finished, its latest checkpoint.
         device: "cpu", "cuda", "mps" or "auto".
+        progress: told that the run is unfinished, if it is and "last" is asked for.
 
     Raises:
         InputError: the run or the checkpoint can't be used, or there is no such device.
@@ -320,11 +309,16 @@ def load(run: str | Path, *, checkpoint: str | int = "last", device: str = "cpu"
     path = existing.weights_file(str(checkpoint))
     facts = existing.facts_of(path)
     with Claims(path):
-        model = plan_of(config, facts).model
+        plan = plan_of(config, facts)
+    model = plan.model
     load_state(model, existing.weights(path, model), path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model.to(find_device(device)).eval()
+    model.to(find_device(device)).eval()
+    if checkpoint == "last" and path != existing.model_file:
+        done = max(existing.checkpoints())
+        progress.say(f"{run} is unfinished: iteration {done} of {plan.iterations} is used")
+    return model
 
 
 def run_images(run: Run, data: Data | None = None) -> Images:
@@ -347,49 +341,8 @@ def _images(run: Run, data: Data | None) -> Images:
     if data is None and config["data"] is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
     if data is None:
-        _check_there(run, config["data"])
+        check_there(run.folder, config["data"])
     return images_of(config["data"] if data is None else data, config)
-
-
-def moved(run: Run, data_dir: str | None) -> Run:
-    """A run whose data are now in a folder, where they are read; None leaves it as it is.
-
-    The folder holds the files of a named set, or is the data's file or folder, or holds it under
-    its old name.
-
-    Raises:
-        InputError: there is no such folder or file.
-    """
-    data = run.config.get("data")
-    if data_dir is None:
-        return run
-    if not isinstance(data, str) or data in NAMED or data.startswith("hf:"):
-        return Run(run.folder, config={**run.config, "data_dir": data_dir})
-    if kind_of(Path(data_dir)) is None:
-        raise InputError(f"--data-dir {data_dir}: there is no such folder or file")
-    paths = [Path(data_dir) / Path(part).name for part in data.split(",")]
-    if not all(path.exists() for path in paths):
-        paths = [Path(data_dir)]
-    return Run(run.folder, config={**run.config, "data": ",".join(map(str, paths))})
-
-
-def _check_there(run: Run, data: Any) -> None:
-    """Refuse to read a run's own folder or file where there is none, whatever name it is like."""
-    if (
-        not isinstance(data, str)
-        or data in NAMED
-        or data.startswith("hf:")
-        or kind_of(Path(data)) is not None
-    ):
-        return
-    missing = [part for part in data.split(",") if kind_of(Path(part)) is None]
-    if missing:
-        kind = "file" if Path(missing[0]).suffix.lower() in (".npy", ".npz") else "folder"
-        raise InputError(
-            f"{run.folder} was trained on the {kind} {missing[0]}, which is not here: --data-dir "
-            "FOLDER names the folder it now lies in, and a command without --data-dir must be run "
-            "where it lies"
-        )
 
 
 def data_for(
@@ -409,8 +362,10 @@ def data_for(
     Raises:
         InputError: the data can't be read, or have another shape than the model's.
     """
-    existing = moved(Run(run), data_dir if data is None else None)
+    existing = Run(run)
     config = _checked_config(existing.config, existing)
+    if data is None:
+        config = moved(config, data_dir)
     facts, options = existing.facts, DataOptions.of(config)
     if data is not None:
         options = DataOptions(
@@ -425,7 +380,7 @@ def data_for(
     if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
     if data is None:
-        _check_there(existing, source)
+        check_there(run, source)
     if part == "all":
         found: Raw | Images = read_whole(source, options)
         chosen: Part = found.parts["train"]

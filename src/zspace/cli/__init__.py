@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from zspace.cli.base import cli, say
+from zspace.cli.base import Invoked, cli, say
 from zspace.errors import InputError
 
 # each module adds its commands to the group
@@ -35,18 +35,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Args:
         arguments: the arguments; None takes those of the process.
     """
+    invoked = Invoked()
     try:
-        cli.main(arguments, prog_name="zspace", standalone_mode=False)
+        cli.main(arguments, prog_name="zspace", standalone_mode=False, obj=invoked)
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say(
-            "zspace: interrupted; 'zspace resume RUN' resumes a training, and the same command "
-            "resumes 'classifier', 'reproduce', 'tune' and 'fit-sampler'"
-        )
+        say(f"zspace: interrupted{invoked.going_on()}")
         status = 130
     except click.ClickException as error:
         status = _complain(error.format_message())

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +186,32 @@ def echo(text: str, *, end: bool = True) -> None:
     click.echo(visible_lines(text), nl=end)
 
 
+@dataclass
+class Invoked:
+    """What an interrupt stops.
+
+    Attributes:
+        command: the name of the command.
+        run: the folder of the run that it trains, if it trains one.
+    """
+
+    command: str | None = None
+    run: Path | None = None
+
+    def going_on(self) -> str:
+        """How its work goes on after an interrupt, as the end of a sentence, "" if it does not."""
+        if self.command in ("classifier", "fit-sampler", "reproduce", "tune"):
+            return "; the same command goes on"
+        if self.run is not None and (self.run / "config.yaml").is_file():
+            return f"; 'zspace resume {self.run}' goes on from its last checkpoint"
+        return ""
+
+
+def invoked() -> Invoked:
+    """What the current command line asks for."""
+    return click.get_current_context().ensure_object(Invoked)
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -195,6 +222,7 @@ def echo(text: str, *, end: bool = True) -> None:
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Train, shape, sample and measure the latent spaces of image models."""
+    ctx.ensure_object(Invoked).command = ctx.invoked_subcommand
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -266,11 +294,11 @@ def positive(name: str, value: int, least: int = 1, most: int = 100_000_000) -> 
         raise InputError(f"--{name} must be at most {most}, not {value}")
 
 
-def load(run: Path, checkpoint: str, device: str) -> tuple[LatentModel, torch.device]:
+def load(run: Path, checkpoint: str, device: str, quiet: bool) -> tuple[LatentModel, torch.device]:
     """The model of a run, and the device that it is on."""
     from zspace import api
 
-    model = api.load(run, checkpoint=checkpoint, device=device)
+    model = api.load(run, checkpoint=checkpoint, device=device, progress=progress(quiet))
     return model, next(model.parameters()).device
 
 
@@ -285,8 +313,9 @@ def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sam
     with progress(quiet) as follow:
         if find(name).learns:
             follow.say(
-                f"{run} has no sampler {name} for these weights: fitting it, which may take "
-                "minutes ('zspace fit-sampler' has its options)"
+                f"{run} holds no sampler {name} of these weights: one is fitted and stored there, "
+                f"which may take minutes ('zspace fit-sampler {run} --sampler {name} --iterations "
+                "N' makes a shorter fit)"
             )
         return refit_sampler(run, name, model, progress=follow)
 

@@ -68,7 +68,7 @@ def encode(
     if out.suffix != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
     check_part(part)
-    model, _ = load(run, checkpoint, device)
+    model, _ = load(run, checkpoint, device, quiet)
     chosen, classes = api.data_for(run, data, data_dir, part, progress(quiet))
     labels = {} if chosen.y is None else {"labels": chosen.y.numpy(), "classes": np.array(classes)}
     write_npz(out, ({"codes": codes(model, block)} for block in chosen.x.split(BLOCK)), labels)
@@ -89,7 +89,7 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
     from zspace.generation.files import named, read_codes
 
     check_out(out)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     count, first = read_codes(codes, model.latent_dim)
     z = first(shown(out, count, quiet=quiet))
     decode = torch.no_grad()(model.decode)
@@ -124,7 +124,7 @@ def reconstruct(
 
     positive("n", 1 if n is None else n)
     check_out(out)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     model = with_decoder(model, decoder)
     stored = _test_images(run, n, 32, data, data_dir, quiet)
     stored = stored[: shown(out, len(stored), 2, quiet=quiet)]
@@ -223,7 +223,7 @@ def imagine(
     if images and (data is not None or data_dir is not None):
         raise InputError("--images are what is shown: leave out --data and --data-dir")
     seeded(seed, torch.device("cpu"))
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     model = with_decoder(model, decoder)
     if not isinstance(model, Variational):
         raise InputError(
@@ -293,7 +293,7 @@ def interpolate(
     positive("n", 1 if n is None else n)
     positive("steps", steps, 2, 1000)
     check_out(out)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     chosen, _ = api.data_for(run, data, data_dir, "test", progress(quiet))
     pairs = len(chosen) // 2
     n = _count(n, 8, pairs, f"{len(chosen)} images, enough for {pairs} pairs")

@@ -81,7 +81,7 @@ def augment(
 
     positive("per-class", per_class)
     check_out(out, sheet=False)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     convex = convex_of(run, model, checked_drawing("convex", options))
     images = api.run_images(Run(run)).tell_range(progress(quiet))
     classes = images.classes
@@ -141,7 +141,7 @@ def gallery(
     if out.suffix != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     images = api.run_images(Run(run)).tell_range(progress(quiet))
     if images.train.y is None:
         raise InputError(f"{images.name} has no labels: there are no classes to show")
@@ -236,7 +236,7 @@ def export(
             f"alone: choose --sampler {others}"
         )
     packages()  # before a sampler is fitted, which takes longer
-    model, _ = load(run, checkpoint, "cpu")
+    model, _ = load(run, checkpoint, "cpu", quiet)
     decoding = with_decoder(model, decoder)
     drawn = sampler_of_run(run, sampler, model, quiet)
     if isinstance(drawn, LearnedFlow) and model.latent_dim > PASSES and not quiet:

@@ -129,7 +129,7 @@ def sample(
         raise unknown("origin", origin, ["latents", "images"])
     generations = 1 if generations is None else generations
     positive("generations", generations, most=100)
-    model, where = load(run, checkpoint, device)
+    model, where = load(run, checkpoint, device, quiet)
     generator = seeded(seed, where)
     classes = Run(run).facts.classes
     number = None if label is None else class_numbers([label], classes)[0]

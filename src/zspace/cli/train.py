@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DATA_DIR, QUIET, Commands, cli, click_option, echo, progress
+from zspace.cli.base import DATA_DIR, QUIET, Commands, cli, click_option, echo, invoked, progress
 from zspace.errors import InputError
 from zspace.options import checked
 from zspace.processes import processes
+
+if TYPE_CHECKING:
+    from zspace.core import LatentModel
 
 
 class TrainCommand(Commands):
@@ -97,21 +100,25 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     from zspace import api
 
     with progress(own["quiet"]) as follow:
-        api.train(recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings)
-    _show_run(out, own["quiet"])
+        invoked().run = out
+        model = api.train(
+            recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings
+        )
+    _show_run(out, model, own["quiet"])
 
 
 def _label(data: str) -> str:
     return Path(data.removeprefix("hf:")).stem.replace(",", "-") or "data"
 
 
-def _show_run(run: Path, quiet: bool) -> None:
+def _show_run(run: Path, model: LatentModel, quiet: bool) -> None:
     if quiet or processes().rank > 0:
         return
     echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
     for picture in sorted(run.glob("*.png")):
         echo(f"  {picture}")
-    echo(f"go on with: zspace sample {run} --n 64 --out samples.png")
+    sampler = "" if "prior" in model.samplers() else f" --sampler {model.usual[0]}"
+    echo(f"go on with: zspace sample {run}{sampler} --n 64 --out samples.png")
 
 
 @cli.command()
@@ -130,6 +137,7 @@ def resume(run: Path, iterations: int | None, data_dir: str | None, quiet: bool)
     from zspace.storage.run import Run
 
     existing = Run(run)
+    invoked().run = run
     with progress(quiet, max(existing.checkpoints(), default=0)) as follow:
-        api.resume(run, iterations=iterations, data_dir=data_dir, progress=follow)
-    _show_run(run, quiet)
+        model = api.resume(run, iterations=iterations, data_dir=data_dir, progress=follow)
+    _show_run(run, model, quiet)

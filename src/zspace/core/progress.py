@@ -74,5 +74,22 @@ def as_progress(given: object) -> Progress:
     )
 
 
+class Staged(Progress):
+    """A progress that counts the iterations of all stages, and first passes on some messages.
+
+    The messages are passed on when training is under way, so that an earlier error stands alone.
+    """
+
+    def __init__(self, progress: Progress, messages: list[str], total: int) -> None:
+        self.progress, self.messages, self.total = progress, messages, total
+
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        while self.messages:
+            self.progress.say(self.messages.pop(0))
+        self.progress(done, self.total, figures)
+
+
 SILENT = Progress()
 """The progress that ignores everything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ from torch import Tensor
 from zspace.data.conversion import from_arrays, refit
 from zspace.data.images import Images, Raw, select, split
 from zspace.data.levels import Levels
-from zspace.data.sets import DataOptions, read
+from zspace.data.sets import NAMED, DataOptions, read
 from zspace.errors import InputError, cut
+from zspace.storage.reading import kind_of
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 """The types of data that `train` takes."""
@@ -46,3 +47,51 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None
     return select(images, classes, settings["train_size"], settings["train_per_class"])
+
+
+def moved(settings: Mapping[str, Any], data_dir: str | None) -> dict[str, Any]:
+    """The settings of a run whose data are now in a folder; None leaves them as they are.
+
+    The folder holds the files of a named set, or is the data's file or folder, or holds it under
+    its old name.
+
+    Raises:
+        InputError: there is no such folder or file.
+    """
+    data = settings.get("data")
+    if data_dir is None:
+        return {**settings}
+    if not _of_ones_own(data):
+        return {**settings, "data_dir": data_dir}
+    if kind_of(Path(data_dir)) is None:
+        raise InputError(f"--data-dir {data_dir}: there is no such folder or file")
+    paths = [Path(data_dir) / Path(part).name for part in data.split(",")]
+    if not all(path.exists() for path in paths):
+        paths = [Path(data_dir)]
+    return {**settings, "data": ",".join(map(str, paths))}
+
+
+def check_there(run: str | Path, data: Any) -> None:
+    """Check that the folders or the file that a run was trained on are there.
+
+    Args:
+        run: the run.
+        data: its data, which may also be a named set.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not _of_ones_own(data) or kind_of(Path(data)) is not None:
+        return
+    for part in data.split(","):
+        if kind_of(Path(part)) is None:
+            kind = "file" if Path(part).suffix.lower() in (".npy", ".npz") else "folder"
+            raise InputError(
+                f"{run} was trained on the {kind} {part}, which is not here: --data-dir FOLDER "
+                "names the folder it now lies in, and a command without --data-dir must be run "
+                "where it lies"
+            )
+
+
+def _of_ones_own(data: Any) -> TypeGuard[str]:
+    return isinstance(data, str) and data not in NAMED and not data.startswith("hf:")

@@ -23,7 +23,7 @@ from zspace.core import (
     reconstructions,
 )
 from zspace.data import Images
-from zspace.data.given import Data, images_of
+from zspace.data.given import Data, images_of, moved
 from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
@@ -214,8 +214,9 @@ def measure_run(
         InputError: the run, the data or the features can't be used.
     """
     check_seed(seed)
-    model = api.load(run, checkpoint=checkpoint, device=device)
-    existing = api.moved(Run(run), data_dir)
+    model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
+    existing = Run(run)
+    existing = Run(run, config=moved(existing.config, data_dir))
     images = api.run_images(existing, data)
     images.tell_range(progress)
     if part not in ("test", "validation"):

@@ -160,7 +160,7 @@ def novelty(
     Raises:
         InputError: the run, the data, a label or the density can't be used.
     """
-    model = api.load(run, checkpoint=checkpoint, device=device)
+    model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
     codes_density: Sampler | None = model.samplers().get(density)
     if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
         codes_density = read_sampler(run, density, model) or refit_sampler(

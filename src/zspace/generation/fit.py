@@ -74,8 +74,9 @@ def fit_sampler(
         InputError: the run, an option or the data can't be used.
     """
     chosen = catalogue.sampler_options(name, options or {})  # before the model is read
-    model = api.load(run, checkpoint=checkpoint, device=device)
-    return _Fit(Run(run), name, model).make(chosen, precision, None, as_progress(progress))
+    follow = as_progress(progress)
+    model = api.load(run, checkpoint=checkpoint, device=device, progress=follow)
+    return _Fit(Run(run), name, model).make(chosen, precision, None, follow)
 
 
 def check_sampler(run: str | Path, name: str) -> None:

@@ -34,13 +34,13 @@ def locked(folder: Path) -> Generator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"{folder} is being trained by {_holder(handle)}: wait for it, stop it, or choose "
-                "another --out"
+                f"{folder} is being trained by {_holder(handle)}: wait for it or stop it, or train "
+                "in another folder"
             ) from None
         except OSError:
             pass  # such as some network file systems
         if not folder.exists() or not os.path.samestat(folder.stat(), os.fstat(handle)):
-            raise InputError(f"{folder} was replaced by another process: choose another --out")
+            raise InputError(f"{folder} was replaced by another process: try again")
         yield
     finally:
         os.close(handle)

@@ -137,7 +137,7 @@ def tune(
     space_of(name, 1, 1)
     existing = Run(run)
     check_inside(existing.folder, "samplers", "tuning", "tuning/trials.log")
-    model = api.load(run, device=device)
+    model = api.load(run, device=device, progress=progress)
     where = next(model.parameters()).device
     images = api.run_images(existing).tell_range(progress)
     if images.train.y is None or not images.is_image:
