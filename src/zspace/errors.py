@@ -109,6 +109,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     names, name = sorted(known), cut(name)
     # upper and lower case count as equal
     lower = {n.lower(): n for n in reversed(names)}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    # a number that is spelt alike is no more likely to be meant than any other
+    number = whole_number(name) is not None
+    near = [] if number else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     hint = f": did you mean '{lower[near[0]]}'?" if near else ""
     return InputError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})")

@@ -53,6 +53,11 @@ def test_novelty_of_a_run(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> No
     assert float(alone.score) == pytest.approx(float(found.scores.score[5]), rel=1e-4)
 
 
+def test_images_are_called_images(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
+    _, out, _ = cli("novelty", runs["vae"], "--out", tmp_path / "n.csv")
+    assert "n.csv: -log p(x) of 359 images, by the density prior" in out
+
+
 def test_novelty_by_a_fitted_density(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> None:
     for density in ("normal", "mixture", "kde"):
         status, text, err = cli(

@@ -28,7 +28,7 @@ def test_sample_to_every_kind_of_place(cli: Cli, runs: dict[str, Path], tmp_path
     for out in ("s.png", "s.npz", "folder"):
         status, said, _ = cli("sample", run, "--n=9", "--seed=4", "--out", tmp_path / out)
         assert status == 0
-        assert said.strip() == str(tmp_path / out)
+        assert said.strip() == f"{tmp_path / out}: images (9, 1, 8, 8)"
     images = np.load(tmp_path / "s.npz")["images"]
     assert images.shape == (9, 8, 8)
     assert images.dtype == np.uint8
@@ -143,7 +143,16 @@ def test_checkpoints_by_iteration(cli: Cli, tmp_path: Path) -> None:
         (["sample", "--out=x.png", "--seed=-1", "--sampler=normal"], "--seed must be"),
         (["fit-sampler", "--sampler=norm"], "did you mean 'normal'"),
         (["fit-sampler", "--sampler=mixture", "--components=0"], "--components must be at least 1"),
-        (["fit-sampler", "--sampler=normal", "--components=3"], "No such option"),
+        (["fit-sampler", "--sampler=normal", "--components=3"], "belongs to --sampler mixture"),
+        (
+            ["fit-sampler", "--sampler=mixture", "--theta=1"],
+            "--theta belongs to --sampler simple, medium1 or medium2",
+        ),
+        (["fit-sampler", "--sampler=mixture", "--compo=1"], "did you mean '--components'"),
+        (
+            ["sample", "--out=x.png", "--sampler=simple", "--label=12"],
+            "unknown class '12' (known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)",
+        ),
         (["encode", "--out=x.png"], "must be an .npz file"),
         (["encode", "--out=x.npz", "--part=half"], "unknown part 'half'"),
         (["encode", "--out=x.npz", "--data=mog2"], "these are vectors"),
@@ -166,8 +175,78 @@ def test_bad_arguments_on_a_run(
     shutil.copytree(runs["ae"], tmp_path / "run")
     before = sorted(p.name for p in tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
-    assert message in refused(arguments[0], "run", *arguments[1:])
+    said = refused(arguments[0], "run", *arguments[1:])
+    assert message.lower() in said.lower()
     assert sorted(p.name for p in tmp_path.rglob("*")) == before, "something was written"
+
+
+@pytest.mark.parametrize("out", ["x.png", "x.npz", "x"])
+def test_what_was_written_is_told(
+    cli: Cli, runs: dict[str, Path], tmp_path: Path, out: str
+) -> None:
+    run, place = runs["vae"], tmp_path / out
+    np.savez(tmp_path / "codes.npz", codes=np.zeros((300, 3), np.float32))
+    both = "images (5, 1, 8, 8), originals (5, 1, 8, 8)"
+    for command, *more, told in (
+        ("decode", tmp_path / "codes.npz", "images (300, 1, 8, 8)"),
+        ("reconstruct", "--n=5", both),
+        ("interpolate", "--n=5", "--steps=3", "images (15, 1, 8, 8)"),
+        ("imagine", "--n=5", "--draws=1", both),
+    ):
+        status, said, err = cli(command, run, *more, "--out", place)
+        assert status == 0, err
+        assert said == f"{place}: {told}\n"
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+
+def test_endings_in_capitals(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
+    run = runs["vae"]
+    for command, *more, name in (
+        ("sample", "--n=4", "S.NPZ"),
+        ("sample", "--n=4", "S.Png"),
+        ("sample", "--sampler=convex", "--n=20", "C.NPZ"),
+        ("encode", "E.NPZ"),
+        ("reconstruct", "R.PNG"),
+        ("interpolate", "I.PNG"),
+        ("novelty", "N.CSV"),
+        ("neighbours", "--features=pixels", "N.PNG"),
+        ("compare", "--columns=mse", "T.MD"),
+    ):
+        status, _, err = cli(command, run, *more, "--out", tmp_path / name)
+        assert status == 0, err
+        assert (tmp_path / name).is_file()
+    np.save(tmp_path / "D.NPY", random_images(40, 8, 8))
+    (tmp_path / "D.NPY.npy").rename(tmp_path / "D.NPY")
+    assert load_data(str(tmp_path / "D.NPY")).shape == (1, 8, 8)
+
+
+def test_python_objects_are_named(refused: Refused, runs: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "obj.npz"
+    np.savez(path, codes=np.array([{}, {}], object), images=np.array([{}, {}], object))
+    told = f"{path} holds Python objects, which are never read: store numbers"
+    out = f"--out={tmp_path / 'x.npz'}"
+    assert told in refused("decode", runs["vae"], path, out)
+    assert told in refused("encode", runs["vae"], "--data", path, out)
+
+
+def test_codes_by_columns_have_a_limit(
+    refused: Refused,
+    cli: Cli,
+    runs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, out = tmp_path / "c.npz", f"--out={tmp_path / 'x.npz'}"
+    codes = np.zeros((1000, 3), np.float32)
+    np.savez_compressed(path, codes=np.asfortranarray(codes))
+    assert cli("decode", runs["vae"], path, out)[0] == 0
+    monkeypatch.setattr("zspace.storage.arrays.COLUMNWISE", codes.nbytes - 1)
+    told = "by columns, which are read up to"
+    message = refused("decode", runs["vae"], path, out)
+    assert told in message
+    assert "store the array by rows (numpy.ascontiguousarray)" in message
+    np.savez_compressed(path, codes=codes)
+    assert cli("decode", runs["vae"], path, out)[0] == 0
 
 
 @pytest.mark.parametrize(

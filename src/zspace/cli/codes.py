@@ -27,7 +27,7 @@ from zspace.cli.base import (
     tell,
     with_decoder,
 )
-from zspace.cli.output import SHOWN, check_out, shown, write
+from zspace.cli.output import SHOWN, check_out, shown, tell_written, write
 from zspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def encode(
     from zspace.functional.tensors import BLOCK
     from zspace.generation.files import write_npz
 
-    if out.suffix != ".npz":
+    if out.suffix.lower() != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
     check_part(part)
     model, _ = load(run, checkpoint, device, quiet)
@@ -128,10 +128,10 @@ def reconstruct(
     model = with_decoder(model, decoder)
     stored = _test_images(run, n, 32, data, data_dir, quiet)
     stored = stored[: shown(out, len(stored), 2, quiet=quiet)]
-    if out.suffix == ".png" and stored.ndim == 4:
+    if out.suffix.lower() == ".png" and stored.ndim == 4:
         x = as_float(stored.to(where))
         plots.save_sheet(out, *pictures.reconstruction_rows(model, x))
-        tell(out, quiet)
+        tell_written(out, {"images": x.shape, "originals": x.shape}, quiet=quiet)
     else:
         parts = (as_float(block.to(where)) for block in stored.split(BLOCK))
         blocks = ({**named(model.reconstruct(x)), "originals": x} for x in parts)
@@ -243,11 +243,12 @@ def imagine(
     for note in levels.notes():
         progress(quiet).say(note)
     stored = stored[: shown(out, len(stored), draws + 1, quiet=quiet)]
-    if out.suffix == ".png":
+    if out.suffix.lower() == ".png":
         x = as_float(stored.to(where))
         imagined = model.imagine(x, draws, seed=seed)
         plots.save_sheet(out, torch.cat([x[:, None], imagined], 1).flatten(0, 1), draws + 1)
-        tell(out, quiet)
+        shapes = {"images": imagined.flatten(0, 1).shape, "originals": x.shape}
+        tell_written(out, shapes, quiet=quiet)
         return
 
     decode = torch.no_grad()(model.decode)
@@ -307,8 +308,9 @@ def interpolate(
             a, b = (as_float(chosen.x[own].to(where)) for own in block)
             yield pictures.interpolation_rows(model, a, b, steps)[0]
 
-    if out.suffix == ".png" and chosen.x.ndim == 4:
-        plots.save_sheet(out, torch.cat([*rows()]), steps)
-        tell(out, quiet)
+    if out.suffix.lower() == ".png" and chosen.x.ndim == 4:
+        x = torch.cat([*rows()])
+        plots.save_sheet(out, x, steps)
+        tell_written(out, {"images": x.shape}, quiet=quiet)
     else:
         write(out, map(named, rows()), quiet=quiet)

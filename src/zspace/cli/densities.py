@@ -132,7 +132,7 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     from zspace.evaluation.novelty import novelty as score
     from zspace.generation.fit import check_sampler
 
-    if out.suffix != ".csv":
+    if out.suffix.lower() != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")
     check_writable(out)
     check_writable(out.with_suffix(".png"))
@@ -147,7 +147,8 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
             f"the decoder ignores up to {int(ignored.max())} of {found.latent_dim} directions at "
             f"{int((ignored > 0).sum())} codes: their volume is held at its least"
         )
-    tell(f"{out}: -log p(x) of {len(found.part)} samples, by the density {density}", quiet)
+    what = "images" if found.part.x.ndim == 4 else "vectors"
+    tell(f"{out}: -log p(x) of {len(found.part)} {what}, by the density {density}", quiet)
     if found.part.x.ndim == 4:
         found.draw(out.with_suffix(".png"))
         tell(out.with_suffix(".png"), quiet)
@@ -155,7 +156,7 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
         return
     area = found.auroc()
     if area is None:
-        which = "all of the samples have" if bool(found.known.any()) else "no sample has"
+        which = f"all of the {what} have" if bool(found.known.any()) else f"none of the {what} has"
         if not quiet:
             say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
     else:

@@ -138,7 +138,7 @@ def gallery(
 
     if kind not in SHEETS and kind not in MAPS:
         raise unknown("picture", kind, [*SHEETS, *MAPS])
-    if out.suffix != ".png":
+    if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
     model, where = load(run, checkpoint, device, quiet)
@@ -226,7 +226,7 @@ def export(
             "--solver adaptive can't be exported: a file has a fixed number of --steps"
         )
     out = run / f"{sampler}.onnx" if out is None else out
-    if out.suffix != ".onnx":
+    if out.suffix.lower() != ".onnx":
         raise InputError(f"--out must be an .onnx file, not {out}")
     check_writable(out)
     if sampler not in OWN and not find(sampler).exportable:

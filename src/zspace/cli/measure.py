@@ -280,7 +280,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     if kind not in ("tsne", "pca"):
         raise unknown("map", kind, ["tsne", "pca"])
     path = out or run / "report.html"
-    if path.suffix != ".html":
+    if path.suffix.lower() != ".html":
         raise InputError(f"--out must be an .html file, not {path}")
     check_writable(path)
     quiet = options.pop("quiet")
@@ -337,7 +337,7 @@ def neighbours(
 
     positive("count", count, most=SHOWN)
     positive("k", k, most=1000)
-    if out.suffix != ".png":
+    if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
     quiet = options.pop("quiet")

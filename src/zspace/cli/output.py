@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ def check_out(out: Path, *, sheet: bool = True) -> None:
     Raises:
         InputError: the output is another, or exists already.
     """
-    if out.suffix not in (*([".png"] if sheet else []), ".npz", ""):
+    if out.suffix.lower() not in (*([".png"] if sheet else []), ".npz", ""):
         kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
         raise InputError(f"--out must be {kinds} or a folder, not {out}")
     if out.suffix and out.is_dir():
@@ -48,7 +48,7 @@ def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = N
         hint: how to get all of them.
     """
     most = max(1, SHOWN // each)
-    if out.suffix != ".png" or n <= most:
+    if out.suffix.lower() != ".png" or n <= most:
         return n
     if not quiet:
         hint = hint or "an .npz file or a new folder as --out gets all"
@@ -75,12 +75,21 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
     from zspace.functional import as_stored
     from zspace.generation.files import DATA, IMAGES, VECTORS, write_folder, write_npz
 
-    if out.suffix == ".npz":
-        write_npz(out, blocks)
-    elif out.suffix == ".png":
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def counted() -> Iterator[Block]:
+        for block in blocks:
+            for name, x in block.items():
+                before = shapes.get(name, (0,))[0]
+                shapes[name] = before + len(x), *x.shape[1:]
+            yield block
+
+    if out.suffix.lower() == ".npz":
+        write_npz(out, counted())
+    elif out.suffix.lower() == ".png":
         held = [
             (as_stored(x) if x.is_floating_point() else x).cpu()
-            for block in blocks
+            for block in counted()
             for name, x in block.items()
             if name in (IMAGES, VECTORS, DATA)
         ]
@@ -90,5 +99,11 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
         else:
             plots.scatters(out, {"": x})
     else:
-        write_folder(out, blocks)
-    tell(out, quiet)
+        write_folder(out, counted())
+    tell_written(out, shapes, quiet=quiet)
+
+
+def tell_written(out: Path, shapes: Mapping[str, Sequence[int]], *, quiet: bool) -> None:
+    """Print an output and the shapes of the arrays that were written to it, by their names."""
+    written = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+    tell(f"{out}: {written}", quiet)

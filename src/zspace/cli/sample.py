@@ -207,13 +207,13 @@ def _combine(
                     (block,) = labelled([Part(x, torch.full((len(x),), own))])
                     yield {**block, "sources": combined.sources, "weights": combined.weights}
                 else:
-                    whole = {f"images_{number}": x} if out and out.suffix == ".npz" else {}
+                    whole = {f"images_{number}": x} if out and out.suffix.lower() == ".npz" else {}
                     yield {f"sources_{number}": combined.sources, **whole}
 
     if out is None:
         for _ in blocks():
             pass
-    elif out.suffix == ".png":
+    elif out.suffix.lower() == ".png":
         write(out, blocks(), quiet=True)
     else:
         write_labelled(out, blocks(), classes)
@@ -282,15 +282,23 @@ def fit_sampler(
     """
     from zspace.generation import fit as fitting
     from zspace.options import options_of
-    from zspace.recipes.catalogue import find
+    from zspace.recipes.catalogue import find, kinds, listed
     from zspace.training import Precision
 
     kind = find(sampler)
     if precision not in get_args(Precision):
         raise unknown("precision", precision, get_args(Precision))
     own = options_of(kind)
-    command = click.Command(sampler, params=[click_option(o) for o in own.values()])
-    context = command.make_context(sampler, list(options))
+    params = [click_option(o) for o in own.values()]
+    command = click.Command(sampler, params=params, add_help_option=False)
+    try:
+        context = command.make_context(sampler, list(options))
+    except click.NoSuchOption as error:
+        name = error.option_name.lstrip("-").replace("-", "_")
+        others = [other for other, one in known.samplers().items() if name in one.options]
+        if not others:
+            raise
+        raise InputError(f"{error.option_name} belongs to --sampler {listed(others)}") from error
     given = {k: v for k, v in context.params.items() if v is not None}
     with progress(quiet) as follow:
         fitting.fit_sampler(

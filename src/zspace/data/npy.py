@@ -44,7 +44,7 @@ def read_numpy(
                 members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
                 chosen = {name: members[name] for name in choose([*members])}
                 _check_sizes([*chosen.values()], path)
-                return {name: _member(archive, member) for name, member in chosen.items()}
+                return {name: _member(archive, member, path) for name, member in chosen.items()}
         except InputError:
             raise
         except Exception as error:  # damaged files cause errors of many kinds
@@ -53,8 +53,8 @@ def read_numpy(
 
 def _single(file: BinaryIO, size: int, path: Path) -> npt.NDArray[Any]:
     if size <= IN_MEMORY:
-        return _read(file, size)
-    checked_header(file, size)
+        return _read(file, size, path)
+    checked_header(file, size, path)
     return np.load(path, "c", allow_pickle=False)
 
 
@@ -72,13 +72,13 @@ def _check_sizes(members: list[zipfile.ZipInfo], path: Path) -> None:
         )
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> npt.NDArray[Any]:
     with archive.open(member) as file:
-        return _read(file, member.file_size)
+        return _read(file, member.file_size, path)
 
 
-def _read(file: IO[bytes], size: int) -> npt.NDArray[Any]:
-    shape, fortran, dtype = checked_header(file, size)
+def _read(file: IO[bytes], size: int, path: Path) -> npt.NDArray[Any]:
+    shape, fortran, dtype = checked_header(file, size, path)
     array = allocate(shape[::-1] if fortran else shape, dtype)
     if fill(array, file) < array.nbytes or file.read(1):
         raise ValueError(f"its data have another size than {array.nbytes} bytes")

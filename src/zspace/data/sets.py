@@ -350,7 +350,7 @@ def _read(data: str, options: DataOptions, levels: Levels) -> Raw:
     if kind == "folder":
         return folders.read_folder(path, size, channels, levels)
     if kind == "file":
-        if path.suffix in (".npy", ".npz"):
+        if path.suffix.lower() in (".npy", ".npz"):
             return read_array_file(path, levels)
         raise InputError(f"{path} is no folder, .npy or .npz file")
     several = [Path(p) for p in names]

@@ -130,9 +130,9 @@ def write_tables(path: Path, title: str, tables: Sequence[Table]) -> None:
         InputError: the suffix is none of these.
     """
     check_table_file(path)
-    if path.suffix == ".md":
+    if path.suffix.lower() == ".md":
         text = f"# {title}\n\n" + "\n".join(t.markdown() for t in tables)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         text = "\n".join(t.csv() for t in tables)
     else:
         text = page(title, "\n".join(t.html() for t in tables))
@@ -145,5 +145,5 @@ def check_table_file(path: Path) -> None:
     Raises:
         InputError: the suffix is not .md, .csv or .html.
     """
-    if path.suffix not in (".md", ".csv", ".html"):
+    if path.suffix.lower() not in (".md", ".csv", ".html"):
         raise InputError(f"--out must be a .md, .csv or .html file, not {path}")

@@ -143,19 +143,19 @@ def _torchscript(path: Path) -> nn.Module:
             warnings.simplefilter("ignore")  # PyTorch recommends another file format
             return torch.jit.load(str(path), map_location="cpu").eval()
     except (RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{path} is no TorchScript file: {cut(str(error))}") from error
+        raise InputError(f"{path} is no TorchScript file") from error
 
 
 def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
     if not path.is_file():
         raise InputError(f"the feature network '{path}' is no file")
-    if path.suffix != ".onnx" and not trust:
+    if path.suffix.lower() != ".onnx" and not trust:
         raise InputError(
             f"{path} is no .onnx file: a TorchScript file is a program, which can read and write "
             "your files. If you trust where it comes from, add --trust (trust=True in Python)"
         )
     name, identity = f"file {path.name}", sha256_of(path)[:16]
-    if path.suffix != ".onnx":
+    if path.suffix.lower() != ".onnx":
         script = _torchscript(path).to(where)
         return Extractor(name, identity, lambda x: script(x.to(where)))
     try:
@@ -265,7 +265,8 @@ def _checked(compute: Callable[[Tensor], Tensor], name: str, block: Tensor) -> T
     except Exception as error:  # a network's errors can be of any kind
         last = cut((str(error).strip().splitlines() or [type(error).__name__])[-1])
         raise InputError(
-            f"the features {name} can't be computed of images {tuple(block.shape[1:])}: {last}"
+            f"the features {name} can't be computed of images {tuple(block.shape[1:])}: a network "
+            f"must map images (N, C, H, W) to vectors (N, D) ({last})"
         ) from error
     if not torch.is_tensor(found) or not found.is_floating_point() or found.ndim < 2:
         raise InputError(f"the features {name} give no vectors (N, D) of floats")

@@ -163,7 +163,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         InputError: the file can't be read, or holds anything but tensors.
     """
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:

@@ -176,7 +176,7 @@ def write_labelled(
     Raises:
         InputError: vectors can't go to a folder, or the classes can't name folders.
     """
-    if out.suffix == ".npz":
+    if out.suffix.lower() == ".npz":
         write_npz(out, blocks, {"classes": np.array(classes)})
     else:
         write_folder(out, blocks, classes, parts)

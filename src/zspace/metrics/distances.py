@@ -80,14 +80,14 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
         if fewest < ADVISED * dim:
             warnings.warn(
                 f"the Frechet distance of {fewest} samples in {dim} dimensions is biased upwards: "
-                f"{ADVISED * dim} samples or more are advised, or FID_inf",
+                f"{ADVISED * dim} samples or more are advised, or fid-inf",
                 BiasWarning,
                 stacklevel=2,
             )
         return _between(_moments(x, "first"), _moments(y, "second"))
     n = len(y)
     if n < 20:
-        raise InputError(f"FID_inf needs 20 generated samples or more, not {n}")
+        raise InputError(f"fid-inf needs 20 generated samples or more, not {n}")
     inverse = np.linspace(1 / n, 1 / (LEAST_IN_LIMIT * n), POINTS)
     generator = torch.Generator().manual_seed(seed)
     reference = _moments(x, "first")

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from zspace.errors import InputError, cut
 from zspace.storage.files import atomic, folder_beside
-from zspace.storage.reading import opened
+from zspace.storage.reading import opened, size_text
 
 Array = npt.NDArray[Any]
 Add = Callable[[str, Array], None]
 """A function that appends rows to the array of a given name."""
+COLUMNWISE = 1 << 28
+"""The size in bytes of an array stored by columns, at most, since it is read whole."""
 
 
 @contextmanager
@@ -59,14 +61,18 @@ def growing(path: Path) -> Generator[Add]:
                 spool.close()
 
 
-def checked_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def checked_header(
+    file: IO[bytes], size: int, path: Path
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """The shape, order (whether by columns) and type of an array in NumPy's format.
 
     Args:
         file: an open file, whose header is read.
         size: the number of its bytes.
+        path: the file's name in error messages.
 
     Raises:
+        InputError: the array holds Python objects.
         ValueError: the header is damaged, or claims another number of bytes.
     """
     version = np.lib.format.read_magic(file)
@@ -78,7 +84,7 @@ def checked_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, n
         raise ValueError(f"the format's version is {version}")
     shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects")
+        raise InputError(f"{path} holds Python objects, which are never read: store numbers")
     held, expected = size - file.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or held != expected:
         raise ValueError(f"it has {held} bytes of data, {expected} are expected for {shape}")
@@ -96,13 +102,20 @@ class Stored:
         dtype, shape: those of the array.
 
     Raises:
-        InputError: the file is missing or truncated, no NumPy file, or holds no such array.
+        InputError: the file is missing or truncated, no NumPy file, or holds no such array, or one
+            of Python objects, or a large one by columns.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         with self._opened() as (_, shape, self.columnwise, self.dtype):
             self.shape: tuple[int, ...] = shape
+        size = math.prod(self.shape) * self.dtype.itemsize
+        if self.columnwise and size > COLUMNWISE:
+            raise InputError(
+                f"{path} holds {size_text(size)} by columns, which are read up to "
+                f"{size_text(COLUMNWISE)}: store the array by rows (numpy.ascontiguousarray)"
+            )
 
     def blocks(self, rows: int, n: int) -> Iterator[Array]:
         """The first n rows, in blocks of at most `rows`; an array stored by columns is read whole.
@@ -136,7 +149,7 @@ class Stored:
                     archive = files.enter_context(zipfile.ZipFile(content))
                     entry = archive.getinfo(self._entry(archive.namelist()))
                     content, size = files.enter_context(archive.open(entry)), entry.file_size
-                yield content, *checked_header(content, size)
+                yield content, *checked_header(content, size, self.path)
         except (InputError, GeneratorExit):
             raise
         except Exception as error:  # there are errors of many kinds for damaged files

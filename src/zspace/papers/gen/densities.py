@@ -43,7 +43,8 @@ def table1(lab: Lab) -> list[Entry]:
                 what, figure = f"l = {dim}, m = {m}", mean_and_deviation(settled.tolist())
                 if len(settled) < trials:
                     lab.more.setdefault("notes", []).append(
-                        f"{what}: the {route} was found in {len(settled)} of {trials} trials."
+                        f"{what}: the {route.replace('-', ' ')} was found in {len(settled)} of "
+                        f"{trials} trials."
                     )
                 entries.append(
                     Entry(
