@@ -13,7 +13,7 @@ from torch import Tensor
 from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import Staged
 from zspace.data import NAMED, DataOptions, Images
-from zspace.data.given import Data, check_there, images_of, moved
+from zspace.data.given import Data, check_apart, check_there, images_of, moved
 from zspace.data.images import Part, Raw
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
@@ -87,8 +87,10 @@ def train(
     here = locals()
     given = {name: here[name] for name in options_of(train)} | options
     settings = checked(run_options(recipe), given, f"option of {recipe}")
-    images = images_of(data, settings)
     source = str(data) if isinstance(data, str | Path) else None
+    if out is not None:
+        check_apart(Path(out), [source])
+    images = images_of(data, settings)
     config = {"recipe": recipe, "data": source, **settings}
     for text in config.values():
         if isinstance(text, str) and encodable(text) != text:

@@ -27,7 +27,7 @@ from zspace.cli.base import (
     tell,
     with_decoder,
 )
-from zspace.cli.output import SHOWN, check_out, shown, tell_written, write
+from zspace.cli.output import SHOWN, check_inputs, check_out, shown, tell_written, write
 from zspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def encode(
     if out.suffix.lower() != ".npz":
         raise InputError(f"--out must be an .npz file, not {out}")
     check_part(part)
+    check_inputs(out, run, data, data_dir)
     model, _ = load(run, checkpoint, device, quiet)
     chosen, classes = api.data_for(run, data, data_dir, part, progress(quiet))
     labels = {} if chosen.y is None else {"labels": chosen.y.numpy(), "classes": np.array(classes)}
@@ -89,6 +90,7 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
     from zspace.generation.files import named, read_codes
 
     check_out(out)
+    check_inputs(out, run, files=[codes])
     model, where = load(run, checkpoint, device, quiet)
     count, first = read_codes(codes, model.latent_dim)
     z = first(shown(out, count, quiet=quiet))
@@ -124,6 +126,7 @@ def reconstruct(
 
     positive("n", 1 if n is None else n)
     check_out(out)
+    check_inputs(out, run, data, data_dir)
     model, where = load(run, checkpoint, device, quiet)
     model = with_decoder(model, decoder)
     stored = _test_images(run, n, 32, data, data_dir, quiet)
@@ -218,6 +221,7 @@ def imagine(
     positive("n", 1 if n is None else n)
     positive("draws", draws, most=10_000)
     check_out(out)
+    check_inputs(out, run, data, data_dir, [*images, *files])
     if files and not images:
         raise InputError(f"{files[0]}: image files come after --images")
     if images and (data is not None or data_dir is not None):
@@ -294,6 +298,7 @@ def interpolate(
     positive("n", 1 if n is None else n)
     positive("steps", steps, 2, 1000)
     check_out(out)
+    check_inputs(out, run, data, data_dir)
     model, where = load(run, checkpoint, device, quiet)
     chosen, _ = api.data_for(run, data, data_dir, "test", progress(quiet))
     pairs = len(chosen) // 2

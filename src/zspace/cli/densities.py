@@ -24,6 +24,7 @@ from zspace.cli.base import (
     say,
     tell,
 )
+from zspace.cli.output import check_inputs
 from zspace.errors import InputError, unknown
 from zspace.options import check_seed
 
@@ -136,6 +137,7 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
         raise InputError(f"--out must be a .csv file, not {out}")
     check_writable(out)
     check_writable(out.with_suffix(".png"))
+    check_inputs(out.with_suffix(".png"), run, options["data"], options["data_dir"])
     check_sampler(run, density)
     check_part(part)
     with progress(quiet) as follow:

@@ -32,7 +32,7 @@ from zspace.cli.base import (
     tell,
     with_decoder,
 )
-from zspace.cli.output import check_out
+from zspace.cli.output import check_inputs, check_out
 from zspace.errors import InputError, unknown
 
 PASSES = 10
@@ -81,6 +81,7 @@ def augment(
 
     positive("per-class", per_class)
     check_out(out, sheet=False)
+    check_inputs(out, run)
     model, where = load(run, checkpoint, device, quiet)
     convex = convex_of(run, model, checked_drawing("convex", options))
     images = api.run_images(Run(run)).tell_range(progress(quiet))
@@ -141,6 +142,7 @@ def gallery(
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
+    check_inputs(out, run)
     model, where = load(run, checkpoint, device, quiet)
     images = api.run_images(Run(run)).tell_range(progress(quiet))
     if images.train.y is None:

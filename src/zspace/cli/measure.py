@@ -28,7 +28,7 @@ from zspace.cli.base import (
     say,
     tell,
 )
-from zspace.cli.output import SHOWN, shown
+from zspace.cli.output import SHOWN, check_inputs, shown
 from zspace.errors import InputError, unknown
 from zspace.options import comma_names
 
@@ -340,6 +340,7 @@ def neighbours(
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
+    check_inputs(out, run, data_dir=options["data_dir"])
     quiet = options.pop("quiet")
     count = shown(out, count, 2 * (k + 1), quiet=quiet, hint="a lower --k leaves room for more")
     with progress(quiet) as follow:

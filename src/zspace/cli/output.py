@@ -35,6 +35,32 @@ def check_out(out: Path, *, sheet: bool = True) -> None:
         raise InputError(f"--out {out} exists and is no empty folder")
 
 
+def check_inputs(
+    out: Path,
+    run: Path,
+    data: str | None = None,
+    data_dir: str | None = None,
+    files: Iterable[Path] = (),
+) -> None:
+    """Check that an output replaces nothing that a command reads, and does not become part of it.
+
+    Args:
+        out: the output.
+        run: the run, whose own data are read unless others are given.
+        data, data_dir: the options that name other data, or where the run's own are now.
+        files: further files that are read.
+
+    Raises:
+        InputError: it would, or the folder is no run.
+    """
+    from zspace.data.given import check_apart, moved
+    from zspace.storage.run import Run
+
+    config = Run(run).config
+    now = moved(config, data_dir if data is None else None)
+    check_apart(out, [config.get("data"), now.get("data"), data, *files])
+
+
 def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = None) -> int:
     """How many of n samples go to an output, which are all of them unless it is a sheet.
 

@@ -30,7 +30,7 @@ from zspace.cli.base import (
     tell,
     with_decoder,
 )
-from zspace.cli.output import check_out, shown, write
+from zspace.cli.output import check_inputs, check_out, shown, write
 from zspace.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def sample(
     check_label(sampler, label)
     if out is not None:
         check_out(out)
+        check_inputs(out, run)
     options = checked_drawing(sampler, options)
     for name, value in (("generations", generations), ("from", origin)):
         if sampler != "convex" and value is not None:

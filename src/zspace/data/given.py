@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -91,6 +91,28 @@ def check_there(run: str | Path, data: Any) -> None:
                 "names the folder it now lies in, and a command without --data-dir must be run "
                 "where it lies"
             )
+
+
+def check_apart(out: Path, read: Iterable[Any]) -> None:
+    """Check that an output replaces nothing that is read, and does not become a part of it.
+
+    Args:
+        out: the file or the folder that is to be written.
+        read: data as `--data` names them, and files; named sets are left out.
+
+    Raises:
+        InputError: it is one of the files or folders that are read, or images in one of them.
+    """
+    for source in filter(_of_ones_own, map(str, filter(None, read))):
+        for path in map(Path, dict.fromkeys([source, *source.split(",")])):
+            if out.exists() and path.exists() and out.samefile(path):
+                raise InputError(f"--out {out} is what is read here: choose another")
+            inside = path.resolve() in out.resolve().parents
+            if inside and path.is_dir() and out.suffix.lower() in ("", ".png"):
+                raise InputError(
+                    f"--out {out} lies in the folder {path}, with whose images it would be read: "
+                    "choose another place"
+                )
 
 
 def _of_ones_own(data: Any) -> TypeGuard[str]:
