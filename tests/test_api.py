@@ -13,6 +13,7 @@ import zspace
 from tests.conftest import SMALL, Cli, Told, random_images, small
 from zspace import api
 from zspace.core import Variational
+from zspace.data import load as load_data
 from zspace.errors import InputError
 from zspace.methods.lsrgan import LSRGAN
 from zspace.options import options_of
@@ -157,3 +158,37 @@ def test_one_batch_of_an_api_call() -> None:
     assert isinstance(model, LSRGAN)
     assert model.sample(3).shape == (3, 1, 8, 8)
     assert model.imagine(torch.rand(2, 1, 8, 8), 5).shape == (2, 5, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("train_size", 20),
+        ("classes", "0,1"),
+        ("image_size", 8),
+        ("channels", 3),
+        ("validation", 0.2),
+        ("data_dir", "."),
+        ("crop", "140"),
+    ],
+)
+def test_options_that_do_not_apply_to_images(name: str, value: object) -> None:
+    images = load_data("digits")
+    with pytest.raises(InputError, match=f"{name} does not apply to Images: give it to zspace"):
+        zspace.train("ae", images, iterations=1, device="cpu", **{name: value}, **SMALL)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("data_dir", "."), ("crop", "140"), ("label_attribute", "Male")]
+)
+def test_options_that_do_not_apply_to_arrays(name: str, value: str) -> None:
+    x = np.zeros((40, 8, 8), np.uint8)
+    for data in (x, torch.from_numpy(x)):
+        with pytest.raises(InputError, match=f"{name} does not apply to arrays: leave it out"):
+            zspace.train("ae", data, iterations=1, device="cpu", **{name: value}, **SMALL)
+
+
+def test_masked_arrays_are_refused() -> None:
+    x = np.ma.masked_equal(np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8), 3)
+    with pytest.raises(InputError, match="the data: a masked array has gaps"):
+        zspace.train("ae", x, iterations=1, device="cpu", **SMALL)

@@ -13,7 +13,7 @@ from torch import Tensor
 from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
 from zspace.core.progress import Staged
 from zspace.data import NAMED, DataOptions, Images
-from zspace.data.given import Data, check_apart, check_there, images_of, moved
+from zspace.data.given import Data, check_apart, check_options, check_there, images_of, moved
 from zspace.data.images import Part, Raw
 from zspace.data.sets import read, read_whole
 from zspace.display import pictures
@@ -87,6 +87,7 @@ def train(
     here = locals()
     given = {name: here[name] for name in options_of(train)} | options
     settings = checked(run_options(recipe), given, f"option of {recipe}")
+    check_options(data, settings)
     source = str(data) if isinstance(data, str | Path) else None
     if out is not None:
         check_apart(Path(out), [source])

@@ -104,9 +104,13 @@ def from_arrays(
         levels: the conversion of images with other values; None allows only those above.
 
     Raises:
-        InputError: shapes, types or values other than these, NaN or infinite values.
+        InputError: shapes, types or values other than these, NaN or infinite values, masked arrays.
     """
     levels = levels or Levels()
+    if isinstance(x, np.ma.MaskedArray) or isinstance(y, np.ma.MaskedArray):
+        raise InputError(
+            f"{what}: a masked array has gaps, which numpy.ma.filled fills: do so first"
+        )
     if x.dtype.kind not in "uifb":
         raise InputError(f"{what} has dtype {x.dtype}: expected numbers")
     if x.ndim not in (2, 3, 4) or x.size == 0:

@@ -15,6 +15,7 @@ from zspace.data.images import Images, Raw, select, split
 from zspace.data.levels import Levels
 from zspace.data.sets import NAMED, DataOptions, read
 from zspace.errors import InputError, cut
+from zspace.options import options_of
 from zspace.storage.reading import kind_of
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
@@ -36,7 +37,7 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     if isinstance(data, str | Path):
         return read(str(data), DataOptions.of(settings))
     try:
-        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asanyarray(data)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"the data are no array of numbers ({cut(str(error))})") from error
     levels = Levels.of(settings.get("value_range"))
@@ -47,6 +48,26 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None
     return select(images, classes, settings["train_size"], settings["train_per_class"])
+
+
+def check_options(data: Data, settings: Mapping[str, Any]) -> None:
+    """Check that no option of the data is given that does not apply to data of their type.
+
+    Args:
+        data: what `train` takes.
+        settings: all options of the data.
+
+    Raises:
+        InputError: one is given that would be ignored.
+    """
+    if isinstance(data, str | Path):
+        return
+    ready = isinstance(data, Images)
+    for name, option in options_of(DataOptions).items():
+        applies = not ready and name not in ("data_dir", "crop", "label_attribute")
+        if not applies and settings.get(name, option.default) != option.default:
+            hint = "give it to zspace.data.load, or leave it out" if ready else "leave it out"
+            raise InputError(f"{name} does not apply to {'Images' if ready else 'arrays'}: {hint}")
 
 
 def moved(settings: Mapping[str, Any], data_dir: str | None) -> dict[str, Any]:
