@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import zspace
 from tests.conftest import SMALL, Cli, small_run
 from tests.samplers.shared import BRIEF
 from zspace import api
-from zspace.evaluation.novelty import log_densities, novelty
+from zspace.data.images import Part
+from zspace.display import plots
+from zspace.evaluation.novelty import Novelty, Scores, log_densities, novelty
 from zspace.generation.fit import fit_sampler
 
 
@@ -56,6 +60,17 @@ def test_novelty_of_a_run(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> No
 def test_images_are_called_images(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
     _, out, _ = cli("novelty", runs["vae"], "--out", tmp_path / "n.csv")
     assert "n.csv: -log p(x) of 359 images, by the density prior" in out
+    assert "n.png: the most probable images on the left, the least on the right" in out
+
+
+def test_nothing_on_the_picture_looks_like_a_black_image(tmp_path: Path) -> None:
+    """Twelve white images make two blocks of three columns, with room between and below them."""
+    part = Part(torch.full((12, 1, 8, 8), 255, dtype=torch.uint8))
+    zeros = torch.zeros(12)
+    scores = Scores(torch.arange(12.0), zeros, zeros, zeros)
+    Novelty(scores, part, (), None, 1.0, 2).draw(tmp_path / "n.png")
+    with Image.open(tmp_path / "n.png") as picture:
+        assert set(np.unique(np.asarray(picture)).tolist()) == {plots.PAPER[0], 255}
 
 
 def test_novelty_by_a_fitted_density(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> None:

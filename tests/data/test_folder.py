@@ -152,3 +152,17 @@ def test_a_broken_image_is_named(tmp_path: Path, content: bytes | None) -> None:
     broken.write_bytes(broken.read_bytes()[:200] if content is None else content)
     with pytest.raises(InputError, match=r"004\.png is broken"):
         load(str(tmp_path))
+
+
+def test_all_broken_images_are_counted(tmp_path: Path) -> None:
+    for i, image in enumerate(random_images(20, 8, 8)):
+        Image.fromarray(image).save(tmp_path / f"{i:03d}.png")
+    for i in (4, 7, 9):
+        path = tmp_path / f"{i:03d}.png"
+        path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InputError, match=r"004\.png is broken .*; 2 more files are refused$"):
+        load(str(tmp_path))
+    for i in (4, 7):
+        (tmp_path / f"{i:03d}.png").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match=r"004\.png is broken .*; 1 more file is refused$"):
+        load(str(tmp_path))

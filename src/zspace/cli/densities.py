@@ -153,7 +153,8 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     tell(f"{out}: -log p(x) of {len(found.part)} {what}, by the density {density}", quiet)
     if found.part.x.ndim == 4:
         found.draw(out.with_suffix(".png"))
-        tell(out.with_suffix(".png"), quiet)
+        picture = out.with_suffix(".png")
+        tell(f"{picture}: the most probable images on the left, the least on the right", quiet)
     if found.known is None:
         return
     area = found.auroc()

@@ -283,14 +283,14 @@ def fit_sampler(
     """
     from zspace.generation import fit as fitting
     from zspace.options import options_of
-    from zspace.recipes.catalogue import find, kinds, listed
+    from zspace.recipes.catalogue import find, listed
     from zspace.training import Precision
 
     kind = find(sampler)
     if precision not in get_args(Precision):
         raise unknown("precision", precision, get_args(Precision))
     own = options_of(kind)
-    params = [click_option(o) for o in own.values()]
+    params: list[click.Parameter] = [click_option(o) for o in own.values()]
     command = click.Command(sampler, params=params, add_help_option=False)
     try:
         context = command.make_context(sampler, list(options))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from zspace.data.images import Part, Raw, allocate
 from zspace.data.levels import Levels
@@ -271,14 +272,31 @@ def _left_out(folder: Path, paths: Sequence[Path]) -> tuple[str, ...]:
     return (f"{folder}: left out, since they are or hold no images ({FORMAT_NAMES}): {names}",)
 
 
+def _for_each(files: Iterable[Path], use: Callable[[Path, Image.Image], None]) -> None:
+    """Open and use each image file; those that are refused are told of together."""
+    refused: list[InputError] = []
+    for path in files:
+        try:
+            with opened(path) as file, image_in(file, str(path)) as picture:
+                use(path, picture)
+        except InputError as error:
+            refused.append(error)
+    if not refused:
+        return
+    others = len(refused) - 1
+    more = "1 more file is refused" if others == 1 else f"{others} more files are refused"
+    raise InputError(f"{refused[0]}; {more}" if others else str(refused[0])) from refused[0]
+
+
 def _common_shape(
     files: Iterable[Path], size: int | None, channels: int | None
 ) -> tuple[int, int, int]:
     first: tuple[Path, tuple[int, int]] | None = None
     grey = True
-    for path in files:
-        with opened(path) as file, image_in(file, str(path)) as picture:
-            own, *shape = shape_of(picture, str(path))
+
+    def look(path: Path, picture: Image.Image) -> None:
+        nonlocal first, grey
+        own, *shape = shape_of(picture, str(path))
         grey = grey and own == 1
         if first is None:
             first = path, (shape[0], shape[1])
@@ -287,6 +305,8 @@ def _common_shape(
                 f"images of unequal size: {first[0]} is {first[1][1]}x{first[1][0]}, {path} is "
                 f"{shape[1]}x{shape[0]} (--image-size N makes them N by N)"
             )
+
+    _for_each(files, look)
     assert first is not None
     return channels or (1 if grey else 3), size or first[1][0], size or first[1][1]
 
@@ -305,7 +325,10 @@ def _decode(
     size.
     """
     out = allocate((len(files), *shape))
-    for i, path in enumerate(files):
-        with opened(path) as file, image_in(file, str(path)) as picture:
-            out[i] = pixels_of(picture, str(path), shape[0], size, levels, box, box_of)
+    rows = iter(range(len(files)))
+
+    def fill(path: Path, picture: Image.Image) -> None:
+        out[next(rows)] = pixels_of(picture, str(path), shape[0], size, levels, box, box_of)
+
+    _for_each(files, fill)
     return torch.from_numpy(out)

@@ -118,7 +118,7 @@ class Novelty:
             order = order[self.known[order]]
         count = max(1, min(SHOWN, len(order) // 2))
         side = math.ceil(math.sqrt(count))
-        blank = torch.zeros(1, *x.shape[1:])
+        blank = torch.full((1, *x.shape[1:]), plots.PAPER[0] / 255)
         rest = blank.expand(side * side - count, *x.shape[1:])
         left, right = (
             torch.cat([as_float(x[rows]), rest]).split(side)
