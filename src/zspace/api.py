@@ -313,15 +313,14 @@ def load(
     facts = existing.facts_of(path)
     with Claims(path):
         plan = plan_of(config, facts)
-    model = plan.model
+    model = plan.model.eval()
     load_state(model, existing.weights(path, model), path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    model.to(find_device(device)).eval()
     if checkpoint == "last" and path != existing.model_file:
         done = max(existing.checkpoints())
         progress.say(f"{run} is unfinished: iteration {done} of {plan.iterations} is used")
-    return model
+    return model.to(find_device(device))
 
 
 def run_images(run: Run, data: Data | None = None) -> Images:
@@ -341,11 +340,12 @@ def run_images(run: Run, data: Data | None = None) -> Images:
 
 def _images(run: Run, data: Data | None) -> Images:
     config = _checked_config(run.config, run)
-    if data is None and config["data"] is None:
+    source = config["data"] if data is None else data
+    if source is None:
         raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
     if data is None:
-        check_there(run.folder, config["data"])
-    return images_of(config["data"] if data is None else data, config)
+        check_there(run.folder, source)
+    return images_of(source, config)
 
 
 def data_for(
@@ -367,10 +367,11 @@ def data_for(
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
+    facts, options = existing.facts, DataOptions.of(config)
     if data is None:
         config = moved(config, data_dir)
-    facts, options = existing.facts, DataOptions.of(config)
-    if data is not None:
+        options = DataOptions.of(config)
+    else:
         options = DataOptions(
             data_dir,
             value_range=None if data in NAMED else options.value_range,

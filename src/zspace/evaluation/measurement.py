@@ -215,8 +215,7 @@ def measure_run(
     """
     check_seed(seed)
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
-    existing = Run(run)
-    existing = Run(run, config=moved(existing.config, data_dir))
+    existing = Run(run, config=moved(Run(run).config, data_dir))
     images = api.run_images(existing, data)
     images.tell_range(progress)
     if part not in ("test", "validation"):
