@@ -215,7 +215,8 @@ def measure_run(
     """
     check_seed(seed)
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
-    existing = Run(run, config=moved(Run(run).config, data_dir))
+    existing = Run(run)
+    existing = Run(run, config=moved(existing.config, data_dir), facts=existing.facts)
     images = api.run_images(existing, data)
     images.tell_range(progress)
     if part not in ("test", "validation"):
