@@ -378,8 +378,9 @@ def data_for(
             crop=options.crop if data == "celeba" else "128",
         )
         if facts.is_image:
-            channels: Any = facts.shape[0]
-            options = replace(options, channels=channels, image_size=_square(facts))
+            channels, height, width = facts.shape
+            size = height if height == width else None
+            options = replace(options, channels=channels, image_size=size)  # pyright: ignore[reportArgumentType]
     source = config["data"] if data is None else data
     if source is None:
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
@@ -391,15 +392,9 @@ def data_for(
     else:
         found = read(source, options)
         chosen = getattr(found, part)
-    if tuple(chosen.x.shape[1:]) != facts.shape:
-        raise InputError(
-            f"{source} has samples of shape {tuple(chosen.x.shape[1:])}, the model is for "
-            f"{facts.shape}"
-        )
+    shape = tuple(chosen.x.shape[1:])
+    if shape != facts.shape:
+        raise InputError(f"{source} has samples of shape {shape}, the model is for {facts.shape}")
     for note in found.range_notes:
         progress.say(note)
     return chosen, found.classes
-
-
-def _square(facts: Facts) -> int | None:
-    return facts.shape[1] if facts.shape[1] == facts.shape[2] else None
