@@ -18,6 +18,7 @@ from zspace.samplers import Mixture, em
 from zspace.samplers.em import Components, fitted, one_round, statistics
 from zspace.samplers.mixture import best_count
 from zspace.samplers.normal import RIDGE
+from zspace.storage.files import open_tensors
 
 
 class Told(Progress):
@@ -160,7 +161,8 @@ def test_fewer_different_codes_than_components(tmp_path: Path) -> None:
     assert float(mixture.log_prob(z).min()) > 5
     header = {"sampler": "mixture", "dim": 3, "options": {"components": 30, **mixture.found}}
     catalogue.save(mixture, tmp_path / "m.safetensors", header)
-    loaded = catalogue.load(tmp_path / "m.safetensors")
+    with open_tensors(tmp_path / "m.safetensors", catalogue.Header) as stored:
+        loaded = catalogue.load(stored)
     assert isinstance(loaded, Mixture)
     assert torch.equal(loaded.log_prob(z), mixture.log_prob(z))
     assert len(mixture.fit(clouds()).weights) == 30
