@@ -1,7 +1,13 @@
-"""All campaigns, one after the other, and their figures as a page: `make campaign`."""
+"""All campaigns, one after the other, and their figures as a page: `make campaign`.
+
+    python -m tests.campaign [--figures FOLDER]
+
+Campaigns whose figures lie in the folder already are not run again.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -28,6 +34,9 @@ def rows(name: str, found: Any) -> list[tuple[str, dict[str, int]]]:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figures", type=Path, help="folder of each campaign's figures")
+    figures: Path = parser.parse_args().figures or Path(tempfile.mkdtemp(prefix="figures-"))
     lines = [
         "# Campaigns",
         "",
@@ -39,11 +48,11 @@ def main() -> int:
     ]
     bad = 0
     for name, title in CAMPAIGNS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "figures.json"
+        out = figures / f"{name}.json"
+        if not out.exists():
             command = [sys.executable, "-W", "ignore", "-m", f"tests.campaign.{name}"]
             bad += subprocess.run([*command, f"--out={out}"], check=False).returncode != 0
-            found = json.loads(out.read_text(encoding="utf-8"))
+        found = json.loads(out.read_text(encoding="utf-8"))
         counted = rows(name, found)
         columns = sorted({key for _, seen in counted for key in seen})
         lines += [f"## {title}", "", "| | " + " | ".join(columns) + " |"]
