@@ -40,6 +40,7 @@ from zspace.generation.fit import draw_codes, fit_sampler, read_sampler
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, catalogue, find
 from zspace.samplers import FlowMatching
+from zspace.storage.files import open_tensors
 from zspace.training import Rate, constant, find_device, fit, make_fabric
 
 ITERATIONS, HALF = 6, 3
@@ -183,7 +184,8 @@ def check_sampler(name: str, device: torch.device, folder: Path, run: Path) -> l
     path = folder / f"{name}.safetensors"
     header = {"sampler": name, "dim": dim, "options": {**options, **sampler.found}}
     catalogue.save(sampler, path, header)
-    stored = catalogue.load(path).to(device)
+    with open_tensors(path, catalogue.Header) as file:
+        stored = catalogue.load(file).to(device)
     fitted = fit_sampler(run, name, options, device=device.type)
     model = zspace.load(run, device=device.type)
     read = read_sampler(run, name, model)
