@@ -367,11 +367,9 @@ def data_for(
     """
     existing = Run(run)
     config = _checked_config(existing.config, existing)
+    config = moved(config, data_dir if data is None else None)
     facts, options = existing.facts, DataOptions.of(config)
-    if data is None:
-        config = moved(config, data_dir)
-        options = DataOptions.of(config)
-    else:
+    if data is not None:
         options = DataOptions(
             data_dir,
             value_range=None if data in NAMED else options.value_range,

@@ -136,25 +136,25 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         whole(tmp_path / "large", 99, "logs")
 
 
+def killed(script: str, folder: Path) -> None:
+    """Run a script that kills its process, with a folder as its argument."""
+    ended = subprocess.run([sys.executable, "-c", script, folder], check=False)
+    assert ended.returncode == -9
+
+
 def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, signal, sys\n"
-            "from pathlib import Path\n"
-            "from zspace.storage.files import atomic\n"
-            "held = []\n"
-            "for name in ('a.json', 'b.json', 'folder'):\n"
-            "    held.append(atomic(Path(sys.argv[1]) / name))\n"
-            "    partial = held[-1].__enter__()\n"
-            "    partial.mkdir() if name == 'folder' else partial.write_text('half')\n"
-            "os.kill(os.getpid(), signal.SIGKILL)\n",
-            tmp_path,
-        ],
-        check=False,
+    killed(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from zspace.storage.files import atomic\n"
+        "held = []\n"
+        "for name in ('a.json', 'b.json', 'folder'):\n"
+        "    held.append(atomic(Path(sys.argv[1]) / name))\n"
+        "    partial = held[-1].__enter__()\n"
+        "    partial.mkdir() if name == 'folder' else partial.write_text('half')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n",
+        tmp_path,
     )
-    assert killed.returncode == -9
     assert len(list(tmp_path.iterdir())) == 3
     with atomic(tmp_path / "b.json") as mine:
         mine.write_text("mine")
@@ -170,23 +170,17 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path
 
 def test_nothing_is_left_of_tensors_whose_writer_was_killed(tmp_path: Path) -> None:
     """The library that writes them begins with a temporary file of its own."""
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, signal, sys\n"
-            "from pathlib import Path\n"
-            "from zspace.storage import files\n"
-            "def save_file(tensors, path, metadata):\n"
-            "    (path.parent / '.tmpAbCdEf').write_text('half')\n"
-            "    os.kill(os.getpid(), signal.SIGKILL)\n"
-            "files.save_file = save_file\n"
-            "files.write_tensors(Path(sys.argv[1]) / 'x.safetensors', {}, {})\n",
-            tmp_path,
-        ],
-        check=False,
+    killed(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from zspace.storage import files\n"
+        "def save_file(tensors, path, metadata):\n"
+        "    (path.parent / '.tmpAbCdEf').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.save_file = save_file\n"
+        "files.write_tensors(Path(sys.argv[1]) / 'x.safetensors', {}, {})\n",
+        tmp_path,
     )
-    assert killed.returncode == -9
     assert list(tmp_path.iterdir()) != []
     write_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(2)}, {})
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
