@@ -22,7 +22,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, catalogue, find
 from zspace.samplers import FlowMatching
 from zspace.storage.files import open_tensors
-from zspace.training import Rate, constant, find_device, fit, make_fabric
+from zspace.training import Rate, constant, find_device, fit, graphs, make_fabric
+from zspace.training.graphs import quick
 
 ITERATIONS, HALF = 6, 3
 """The iterations of a checked training, and those after which it is interrupted."""
@@ -54,26 +55,31 @@ SMALL: dict[str, Any] = (
 )
 """Hyper-parameters with which every recipe is quick, and both of two stages are trained."""
 
-PRECISIONS = ("float32", "TF32", "bf16")
-WARM_UP, ITEM = 2, 20.0
+WAYS = ("float32", "bf16", "graph float32", "graph TF32", "graph bf16")
+"""How an iteration is made: as it is written, or as a graph; and in which precision."""
+
+WARM_UP, ITEM = 2, 16.0
 """The blocks of iterations that are not timed, and the seconds that a training may take."""
 
 
 CONTRACT = """## What holds
 
-Resumed: the largest difference of weights after a training that was interrupted, by deterministic
-algorithms where PyTorch has them. First losses: the largest relative difference from the CPU's, by
-chance where noise is drawn on the device.
+By deterministic algorithms where PyTorch has them, the largest differences of weights. Resumed:
+after a training that was interrupted. Graph: whose iterations were captured as a graph and
+replayed, from those of one whose iterations ran as written; no number where none can be captured.
+First losses: the largest relative difference from the CPU's, by chance where noise is drawn on the
+device.
 
-| | | resumed | first losses | s |
-|---|---|---|---|---|"""
+| | | resumed | graph | first losses | s |
+|---|---|---|---|---|---|"""
 TIMES = """
 ## An iteration
 
-Images of 28x28, default options; the median of blocks of 10 iterations, least and most. float32 is
-without TF32; TF32 is in matrix products and convolutions; bf16 is `--precision bf16`.
+Images of 28x28, default options; the median of blocks of 10 iterations, least and most. "graph" is
+an iteration that was captured and is replayed; float32 is without TF32; TF32 is in matrix products
+and convolutions; bf16 is `--precision bf16`, and TF32 in the rest.
 
-| | precision | batch | ms | kernels | peak MiB | s |
+| | | batch | ms | kernels | peak MiB | s |
 |---|---|---|---|---|---|---|"""
 
 
@@ -136,19 +142,54 @@ def distance(a: nn.Module, b: nn.Module) -> float:
     return max(float((x.double().cpu() - y.double().cpu()).abs().max()) for x, y in pairs)
 
 
+@contextlib.contextmanager
+def replaced(**values: object) -> Generator[None]:
+    """A context in which names of `zspace.training.graphs` mean something else."""
+    before = {name: getattr(graphs, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(graphs, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(graphs, name, value)
+
+
+class Counted:
+    """`captured`, which counts the graphs."""
+
+    def __init__(self) -> None:
+        self.graphs, self.captured = 0, graphs.captured
+
+    def __call__(self, device: torch.device) -> graphs.Capture | None:
+        capture = self.captured(device)
+
+        def counted(function: Callable[[], None]) -> Callable[[], object]:
+            self.graphs += 1
+            assert capture is not None
+            return capture(function)
+
+        return None if capture is None else counted
+
+
 def check_recipe(name: str, images: Images, device: torch.device, folder: Path) -> list[str]:
     """Train, load, use, interrupt and resume a tiny model; and compare it with that of the CPU."""
     out, x = folder / name, images.test.x[:4].float().div(255).to(device)
     more = {"iterations": ITERATIONS, "log_every": 1, "checkpoint_every": 1, "keep": 0}
     options = {**known_to(find(name), SMALL), **more}
     train: Any = zspace.train
-    whole = train(name, images, out=out, device=device.type, **options)
+    counted = Counted()
+    with replaced(captured=counted):
+        whole = train(name, images, out=out, device=device.type, **options)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     if len(log) != ITERATIONS or not all(math.isfinite(v) for line in log for v in line.values()):
         raise ValueError(f"losses: {log}")
     model = zspace.load(out, device=device.type)
     if distance(model, whole):
         raise ValueError("the loaded model is not the trained one")
+    with replaced(WARM_UP=10**6):
+        written = train(name, images, device=device.type, **options)
+    graph = f"{distance(whole, written):.2g}" if counted.graphs else ""
     with torch.no_grad():
         check("decoded images", model.decode(model.encode(x)), device)
         check("reconstructions", model.reconstruct(x), device)
@@ -169,7 +210,7 @@ def check_recipe(name: str, images: Images, device: torch.device, folder: Path) 
     train(name, images, out=there, device="cpu", **{**options, "iterations": HALF})
     first = json.loads((there / "log.jsonl").read_text().splitlines()[0])
     gaps = [abs(log[0][k] - v) / max(abs(v), 1e-3) for k, v in first.items() if k in log[0]]
-    return ["holds", f"{apart:.2g}", f"{max(gaps):.2g}"]
+    return ["holds", f"{apart:.2g}", graph, f"{max(gaps):.2g}"]
 
 
 def check_sampler(name: str, device: torch.device, folder: Path, run: Path) -> list[str]:
@@ -245,16 +286,16 @@ def contract(table: Table, recipes: list[str], samplers: list[str], device: torc
         classifier.ITERATIONS.update(dict.fromkeys(classifier.ITERATIONS, 50))
         images = random_images(400, 8)
         for recipe in recipes:
-            table.row(recipe, 5, partial(check_recipe, recipe, images, device, folder))
+            table.row(recipe, 6, partial(check_recipe, recipe, images, device, folder))
         run = folder / "run"
         begin = f"train vae --data digits --out {run} --iterations 50 --width 4 --hidden 16"
         lines = [f"{begin} --latent-dim 3", *commands(run, folder / "regenerated")]
         for i, line in enumerate(lines):
             words = line.split()
             title = " ".join(["zspace", *words[: 2 if words[0] == "train" else 1]])
-            table.row(title, 5, partial(check_command, line, device))
+            table.row(title, 6, partial(check_command, line, device))
             for name in [] if i else samplers:  # the run is there
-                table.row(f"sampler {name}", 5, partial(check_sampler, name, device, folder, run))
+                table.row(f"sampler {name}", 6, partial(check_sampler, name, device, folder, run))
 
 
 class Clock:
@@ -326,14 +367,8 @@ def made_of_sampler(options: dict[str, Any], device: torch.device, n: int) -> Ma
     return sampler, sampler.batches(z.to(device), (torch.arange(n) % 10).to(device)), constant
 
 
-def set_precision(precision: str) -> None:
-    tf32 = precision == "TF32"
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
-
-
 def measured(
-    make: Callable[[], Made], precision: str, device: torch.device, tiny: bool, seconds: float
+    make: Callable[[], Made], way: str, device: torch.device, tiny: bool, seconds: float
 ) -> list[str]:
     """Milliseconds of an iteration, kernels of an iteration, and the peak of memory."""
     cuda = device.type == "cuda"
@@ -341,19 +376,33 @@ def measured(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     torch.manual_seed(0)
-    set_precision(precision)
     method, batches, rate = make()
     block, blocks = (1, 2) if tiny else (10, 20)
     clock = Clock(block, blocks, device, seconds)
-    with contextlib.suppress(TimeoutError):
-        more: dict[str, Any] = {"progress": as_progress(clock), "log_every": block}
-        more["precision"] = "bf16" if precision == "bf16" else "32"
+    more: dict[str, Any] = {"progress": as_progress(clock), "log_every": block}
+    more["precision"] = "bf16" if "bf16" in way else "32"
+    other: dict[str, object] = {} if "graph" in way else {"captured": lambda _: None}
+    if "float32" in way:
+        other["quick"] = on_a_stream
+    with contextlib.suppress(TimeoutError), replaced(**other):
         fit(method, batches, 10**6, rate=rate, fabric=make_fabric(device.type), **more)
     ms = sorted(1000 * t for t in clock.times)
     peak = f"{torch.cuda.max_memory_allocated(device) / 2**20:.0f}" if cuda else ""
     spread = f"{statistics.median(ms):.3g} ({ms[0]:.3g} to {ms[-1]:.3g})"
     kernels = "" if clock.kernels is None else str(clock.kernels)
-    return [precision, str(batches.size), spread, kernels, peak]
+    return [way, str(batches.size), spread, kernels, peak]
+
+
+@contextlib.contextmanager
+def on_a_stream(device: torch.device) -> Generator[None]:
+    """`graphs.quick` without TF32."""
+    if device.type != "cuda":
+        yield
+        return
+    with quick(device):
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        yield
 
 
 def times(table: Table, tiny: bool, device: torch.device) -> None:
@@ -365,8 +414,8 @@ def times(table: Table, tiny: bool, device: torch.device) -> None:
     less = {"width": 4, "hidden": 16, "batch_size": 8, "decoder_width": 4} if tiny else {}
     for name, make in trainings.items():
         making = partial(make, less, device, 400 if tiny else 10_000)
-        for precision in PRECISIONS if device.type == "cuda" else ("float32", "bf16"):
-            given = (making, precision, device, tiny, max(1.0, min(ITEM, table.left) / 2))
+        for way in WAYS if device.type == "cuda" else ("float32", "bf16"):
+            given = (making, way, device, tiny, max(1.0, min(ITEM, table.left) / 2))
             table.row(name, 7, partial(measured, *given))
 
 
@@ -390,7 +439,6 @@ def main(arguments: list[str] | None = None) -> int:
     versions += f", Python {platform.python_version()}"
     table.add("# On an accelerator", "", f"`bench/gpu.py`: {where}, {versions}.", "")
     if options.only != "times":
-        set_precision("float32")
         torch.use_deterministic_algorithms(True, warn_only=True)
         contract(table, options.recipes.split(","), options.samplers.split(","), device)
         torch.use_deterministic_algorithms(False)

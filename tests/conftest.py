@@ -17,7 +17,6 @@ from PIL import Image
 
 import zspace
 from tests.cuda import cuda as cuda
-from zspace import training
 from zspace.cli import main
 from zspace.core import LatentModel, Progress, Sampler
 from zspace.core.progress import NO_FIGURES
@@ -25,6 +24,7 @@ from zspace.features import classifier as neutral
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.options import options_of
 from zspace.recipes import find
+from zspace.training import devices
 
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
 """Hyper-parameters that make the autoencoders' recipes quick."""
@@ -64,7 +64,7 @@ def _alike() -> None:
 def _timed() -> Iterator[None]:
     """No test depends on how fast this machine is: bf16 is said to take half the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "slowdown_of_bf16", lambda device: 0.5)
+        patch.setattr(devices, "slowdown_of_bf16", lambda device: 0.5)
         yield
 
 

@@ -34,6 +34,8 @@ from torch.utils import _device
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
+from zspace.training import graphs
+
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 aten = torch.ops.aten
 COPIES = {aten.copy_, aten._to_copy}
@@ -359,6 +361,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
         manual_seed_all=DEFAULT.manual_seed,
     )
     patch(torch._C._nn, _parse_to=parse_to)
+    # it has neither graphs nor streams
+    patch(graphs, captured=lambda device: None, quick=lambda device: nullcontext())
+    patch(Tensor, pin_memory=lambda self: self)
+    patch(torch.cuda, device=lambda device: nullcontext())
     DEFAULT.manual_seed(0)
     # a module that is moved keeps its parameters, which become tensors of another kind
     patch(torch.__future__, get_swap_module_params_on_conversion=lambda: True)

@@ -13,13 +13,12 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli, Told, small_run
 from tests.test_training import launch
-from zspace import training
 from zspace.core import LatentModel
 from zspace.generation.fit import fit_sampler
 from zspace.papers.base import Experiment, Lab, Scale, reproduce
 from zspace.papers.entries import Entry
 from zspace.storage.run import Run
-from zspace.training import slowdown_of_bf16
+from zspace.training import devices, slowdown_of_bf16
 
 FAST, SLOW = 0.5, 49.3
 REPLACED = "bf16 takes 49.3 times as long as float32 on this CPU: training in float32 instead"
@@ -31,7 +30,7 @@ KEPT = (
 
 def emulate(monkeypatch: pytest.MonkeyPatch, slowdown: float) -> None:
     """Let this machine seem to have bf16 that takes so many times as long as float32."""
-    monkeypatch.setattr(training, "slowdown_of_bf16", lambda device: slowdown)
+    monkeypatch.setattr(devices, "slowdown_of_bf16", lambda device: slowdown)
 
 
 def trained(precision: str, **more: Any) -> LatentModel:
@@ -175,7 +174,7 @@ def measured(device):
     assert os.environ["RANK"] == "0", "only the first process measures"
     return 49.3
 
-training.slowdown_of_bf16 = measured
+training.devices.slowdown_of_bf16 = measured
 fabric = training.make_fabric("cpu", threads=1)
 assert training.settled("bf16", fabric, print) == "32"
 training.leave(fabric)

@@ -10,12 +10,14 @@ from zspace.core.models import (
     Prior,
     Terms,
     Variational,
+    always,
     codes,
     decoded,
     reconstructions,
 )
 from zspace.core.progress import SILENT, Progress, as_progress
 from zspace.core.samplers import Density, Sampler
+from zspace.core.tape import Tape
 
 __all__ = [
     "SILENT",
@@ -29,8 +31,10 @@ __all__ = [
     "Prior",
     "Progress",
     "Sampler",
+    "Tape",
     "Terms",
     "Variational",
+    "always",
     "as_progress",
     "codes",
     "decoded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zspace.core.samplers import Sampler
+from zspace.core.tape import Tape
 from zspace.errors import InputError
 from zspace.functional import as_float, stream
 
@@ -45,6 +47,7 @@ class Batches:
     Attributes:
         step: the number of iterations done.
         drawn: the number of batches drawn.
+        tape: what makes the draws of the iterations to come; None makes each when it is asked for.
 
     Raises:
         InputError: there are too few samples, or a batch can't be divided among the processes.
@@ -83,6 +86,7 @@ class Batches:
         self.rank, self.world = rank, world
         self.step = 0
         self.drawn = 0
+        self.tape: Tape | None = None
         self._order = torch.Generator().manual_seed(stream(seed, 1))
         # on the CPU, so that the noise is the same on every device and a run can move to another
         self._noise = torch.Generator().manual_seed(stream(seed, 2))
@@ -91,36 +95,56 @@ class Batches:
         large = any(t.nbytes > LARGE for t in stored)
         # the thread ends with these batches, since the executor does
         self._reader = ThreadPoolExecutor(1, "batches") if large else None
-        self._ahead: Future[tuple[Tensor, Tensor | None]] | None = None
+        self._ahead: Future[list[Tensor]] | None = None
         self._place = self._order.get_state()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor | None]:
-        if self._reader is None:
-            x, y = self._taken(self._mine(self._rows()))
-            self.drawn += 1
-        else:
-            self._ahead = self._ahead or self._fetch(self._reader)
-            x, y = self._ahead.result()
-            self.drawn += 1
-            self._ahead = self._fetch(self._reader)
-        x = as_float(x.to(self.device, non_blocking=True))
-        return x, None if y is None else y.to(self.device)
+        given = self._given(self._stored)
 
-    def _fetch(self, reader: ThreadPoolExecutor) -> Future[tuple[Tensor, Tensor | None]]:
+        def taken(data: Tensor) -> Tensor:
+            near = data.device.type != "cpu"
+            return data[given[0].to(data.device)].to(self.device) if near else given.pop()
+
+        y = None if self.y is None else taken(self.y)
+        return as_float(taken(self.x)), y
+
+    def _stored(self) -> list[Tensor]:
+        """What the next batch takes from the CPU: its rows of data there, else their numbers."""
+        if self._reader is None:
+            found = self._read(self._mine(self._rows()))
+            self.drawn += 1
+            return found
+        self._ahead = self._ahead or self._fetch(self._reader)
+        found = self._ahead.result()
+        self.drawn += 1
+        self._ahead = self._fetch(self._reader)
+        return found
+
+    def _fetch(self, reader: ThreadPoolExecutor) -> Future[list[Tensor]]:
         """The next batch as stored, which a thread reads while the last one is in use."""
         self._place = self._order.get_state()
         return reader.submit(self._read, self._mine(self._rows()))
 
-    def _read(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What `_taken` gives, in memory from which a CUDA device copies by itself."""
-        x, y = self._taken(rows)
-        if self.device.type == "cuda" and x.device.type == "cpu":
-            with torch.cuda.device(self.device):  # a thread's own is the first one
-                x = x.pin_memory()
-        return x, y
+    def _read(self, rows: Tensor) -> list[Tensor]:
+        data = [self.x] if self.y is None else [self.x, self.y]
+        far = [t[rows] for t in data if t.device.type == "cpu"]
+        return self._pinned(far if len(far) == len(data) else [rows, *far])
+
+    def _given(self, draw: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """What a function draws on the CPU, on the device, without waiting for the copy."""
+        if self.tape is not None:
+            return self.tape.given(draw)
+        return [t.to(self.device, non_blocking=True) for t in self._pinned(draw())]
+
+    def _pinned(self, drawn: list[Tensor]) -> list[Tensor]:
+        """Tensors of the CPU, in memory from which a CUDA device copies by itself."""
+        if self.device.type != "cuda":
+            return drawn
+        with torch.cuda.device(self.device):  # a thread's own is the first one
+            return [t.pin_memory() for t in drawn]
 
     @property
     def epoch(self) -> int:
@@ -134,10 +158,7 @@ class Batches:
 
     def set_aside(self) -> tuple[Tensor, Tensor | None]:
         """The samples, as stored, that the next batch's epoch leaves out, and their labels."""
-        return self._taken(self._order_of(self.epoch)[len(self.x) - self.reserve :])
-
-    def _taken(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The samples of some rows, as stored, and their labels, which may lie on two devices."""
+        rows = self._order_of(self.epoch)[len(self.x) - self.reserve :]
         y = None if self.y is None else self.y[rows.to(self.y.device)]
         return self.x[rows.to(self.x.device)], y
 
@@ -147,11 +168,17 @@ class Batches:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal noise (N, *shape) for the N images of this process's batch."""
-        return self._mine(torch.randn(self.size, *shape, generator=self._noise)).to(self.device)
+        return self._noise_by(torch.randn, shape)
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform noise in [0, 1), (N, *shape), for the N images of this process's batch."""
-        return self._mine(torch.rand(self.size, *shape, generator=self._noise)).to(self.device)
+        return self._noise_by(torch.rand, shape)
+
+    def _noise_by(self, make: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        def draw() -> list[Tensor]:
+            return [self._mine(make(self.size, *shape, generator=self._noise))]
+
+        return self._given(draw)[0]
 
     @torch.no_grad()
     def draw(self, sampler: Sampler) -> Tensor:

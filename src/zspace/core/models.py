@@ -9,7 +9,7 @@ of that name owns, and the generator continues with the new weights and its own 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, Self
 
 import torch
@@ -51,6 +51,23 @@ class Method(nn.Module, ABC):
         A loss must not share a graph with a later one, since the update between them changes the
         weights that the graph refers to.
         """
+
+    def repeats(self, batches: Batches) -> Hashable:
+        """Which of its earlier iterations the next one repeats, by anything that equals theirs.
+
+        An iteration repeats another if it makes the same operations on tensors of the same shapes,
+        in the same places, whatever numbers it draws: nothing read from a tensor or counted in
+        Python decides what it does, and tensors that outlive it are changed in place. On CUDA it
+        is then captured once as a graph and replayed, which launches its kernels all at once.
+
+        None, as here, says that it repeats none, and it runs as written.
+        """
+        return None
+
+
+def always(self: Method, batches: Batches) -> Hashable:
+    """`Method.repeats` of a method whose iterations all repeat the first."""
+    return True
 
 
 Judge = Callable[[Tensor, int], Tensor]

@@ -38,9 +38,11 @@ from zspace.functional.tensors import (
     check_finite,
     check_floats,
     check_range,
+    exact,
     full_precision,
     in_eval_mode,
     of_stored,
+    one_hot,
     stream,
 )
 
@@ -59,6 +61,7 @@ __all__ = [
     "check_range",
     "classification_error",
     "convex",
+    "exact",
     "fake_loss",
     "full_precision",
     "gaussian_mmd",
@@ -77,6 +80,7 @@ __all__ = [
     "multiquadratic_mmd",
     "normal_kl",
     "of_stored",
+    "one_hot",
     "real_loss",
     "similarity_window",
     "squared_error",

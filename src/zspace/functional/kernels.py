@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
 from zspace.errors import InputError
-from zspace.functional.tensors import full_precision
+from zspace.functional.tensors import exact, full_precision
 
 DISTANCES = 1 << 21
 """The number of distances held at a time: 8 MiB in single precision, near a CPU's cache."""
@@ -124,7 +124,7 @@ def _kernel_moments(
     sums: list[Tensor] = []
     start = 0
     # the products are in full precision under autocast, too
-    with torch.autocast(z.device.type, enabled=False):
+    with exact(z):
         for block in queries.split(max(1, DISTANCES // len(points))):
             weights = torch.addmm(norms, block, points.T, beta=-0.5 / h**2, alpha=1 / h**2)
             if leave_one_out:
@@ -188,7 +188,7 @@ def kernel_entropy_slopes(z: Tensor, bandwidth: float) -> tuple[float, float, fl
     # the product of a row and another is -q / 2
     left, right = torch.cat([x, -norms, ones], 1), torch.cat([x, ones, -norms], 1)
     sums = z.new_zeros(3, len(z), dtype=torch.float64)
-    with torch.autocast(z.device.type, enabled=False):
+    with exact(z):
         for i, block in enumerate(left.split(TILE)):
             rows = slice(i * TILE, i * TILE + len(block))
             for j, other in enumerate(right.split(TILE)[i:], i):

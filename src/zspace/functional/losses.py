@@ -8,9 +8,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, cross_entropy, one_hot, softplus
+from torch.nn.functional import binary_cross_entropy, cross_entropy, softplus
 
-from zspace.functional.tensors import full_precision
+from zspace.functional.tensors import exact, full_precision, one_hot
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def bernoulli_error(x: Tensor, y: Tensor) -> Tensor:
     PyTorch keeps the logarithms above -100 and the gradient finite, even at means of 0 and 1.
     """
     # autocast does not allow this function, and its means may come in half precision
-    with torch.autocast(x.device.type, enabled=False):
+    with exact(x):
         error = binary_cross_entropy(full_precision(x), full_precision(y), reduction="none")
     return error.flatten(1).sum(1).mean()
 

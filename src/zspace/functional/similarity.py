@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from zspace.errors import InputError
-from zspace.functional.tensors import full_precision
+from zspace.functional.tensors import exact, full_precision
 
 
 def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: float = 1.5) -> Tensor:
@@ -38,12 +39,12 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
             f"sides, not {window} (--ssim-window)"
         )
     # convolving with the window is multiplying by a banded matrix on either side
-    rows, columns = (_band(side, window, deviation) for side in (height, width))
+    rows, columns = (_band(side, window, deviation, x.device) for side in (height, width))
 
     def blur(image: Tensor) -> Tensor:
         return rows @ image @ columns.mT
 
-    with torch.autocast(x.device.type, enabled=False):
+    with exact(x):
         x, y = full_precision(x), full_precision(y)
         rows, columns = rows.to(x), columns.to(x)
         mean_x, mean_y = blur(x), blur(y)
@@ -62,9 +63,10 @@ def similarity_window(shape: Sequence[int]) -> int:
     return min(11, (min(shape[-2:]) + 1) // 2 * 2 - 1)
 
 
-def _band(side: int, window: int, deviation: float) -> Tensor:
+@lru_cache(maxsize=32)
+def _band(side: int, window: int, deviation: float, device: torch.device) -> Tensor:
     """A matrix (side - window + 1, side), float64: row i holds the window at position i."""
     places = torch.arange(side - window + 1, dtype=torch.float64)[:, None]
     offset = torch.arange(side) - places - window // 2
     weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)
-    return weights / weights.sum(1, keepdim=True)
+    return (weights / weights.sum(1, keepdim=True)).to(device)

@@ -70,6 +70,29 @@ def full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
+@contextmanager
+def exact(x: Tensor) -> Generator[None]:
+    """A context of float32 products where x lies, even under autocast or where TF32 is allowed.
+
+    Differences of products and squares, such as distances, keep few digits of less.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(x.device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def one_hot(y: Tensor, classes: int) -> Tensor:
+    """One-hot vectors (N, classes), float32, of labels (N,) from 0.
+
+    Nothing is read from the labels, as PyTorch's function of that name does on the CPU.
+    """
+    return (y[:, None] == torch.arange(classes, device=y.device)).float()
+
+
 def check_floats(x: Tensor) -> Tensor:
     """x itself, after a check that it is a tensor of floats.
 

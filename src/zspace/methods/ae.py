@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.functional import absolute_error, squared_error
 from zspace.training import adam
 
@@ -43,6 +43,8 @@ class AE(LatentModel):
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"ae": adam(self.parameters(), self.rate)}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.samplers.pushforward import Pushforward
 from zspace.training import adam
@@ -69,6 +69,8 @@ class ALAE(LatentModel[Pushforward]):
             name: adam([p for net in nets for p in net.parameters()], self.rate, BETAS)
             for name, nets in players.items()
         }
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.optim import SGD, Optimizer
 
-from zspace.core import Batches, Method, Terms
+from zspace.core import Batches, Method, Terms, always
 from zspace.errors import InputError
 from zspace.functional import ClassLoss, LossOf, classification_error
 from zspace.training import adam
@@ -60,6 +60,8 @@ class Classifier(Method):
             return {"classifier": adam(self.net.parameters(), self.rate)}
         sgd = SGD(self.net.parameters(), self.rate, momentum=0.9, weight_decay=1e-4)
         return {"classifier": sgd}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, y = next(batches)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.errors import InputError
-from zspace.functional import full_precision, normal_kl, squared_error
+from zspace.functional import full_precision, normal_kl, one_hot, squared_error
 from zspace.methods.vae import moments_of, reparametrised
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
@@ -69,6 +69,8 @@ class CVAE(LatentModel):
             "cvae": adam(autoencoder, self.rate),
             "classifier": adam(self.classifier.parameters(), self.rate),
         }
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, y = next(batches)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.functional import convex, full_precision, squared_error
 from zspace.samplers import Normal
 from zspace.samplers.pushforward import Pushforward, critic_terms
@@ -93,6 +93,8 @@ class FlexAE(LatentModel[Pushforward | Normal]):
         if self.image_critic is not None:
             players |= {"regulariser": self.image_critic.parameters(), "ae_reg": autoencoder}
         return {name: adam(p, self.rates[name], BETAS[name]) for name, p in players.items()}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         m = self.latent_dim

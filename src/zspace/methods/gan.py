@@ -7,12 +7,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot, relu
+from torch.nn.functional import cross_entropy, relu
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.errors import InputError
-from zspace.functional import fake_loss, full_precision, gradient_penalty, real_loss, squared_error
+from zspace.functional import (
+    fake_loss,
+    full_precision,
+    gradient_penalty,
+    one_hot,
+    real_loss,
+    squared_error,
+)
 from zspace.nets.conditional import labelled
 from zspace.samplers.labelled import Labelled
 from zspace.training import adam
@@ -80,6 +87,8 @@ class GAN(LatentModel[Labelled]):
     def optimizers(self) -> dict[str, Optimizer]:
         players = {"critic": self.critic, "generator": self.decoder, "encoder": self.encoder}
         return {n: adam(net.parameters(), self.rate, self.betas) for n, net in players.items()}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         for _ in range(self.critic_steps):

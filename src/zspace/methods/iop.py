@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Terms
+from zspace.core import Batches, Terms, always
 from zspace.functional import (
     fake_loss,
     full_precision,
@@ -63,6 +63,8 @@ class IOP(DiagonalPosterior[ImplicitPrior]):
             "vae": adam(autoencoder, self.rate),
             "ratio": adam(self.prior.parameters(), self.ratio_rate),
         }
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

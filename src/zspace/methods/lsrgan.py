@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational
+from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational, always
 from zspace.data.images import Images, Part
 from zspace.functional import fake_loss, full_precision, real_loss
 from zspace.samplers import Normal
@@ -98,6 +98,8 @@ class LSRGAN(Variational[Sampler]):
             "discriminator": adam(self.discriminator.parameters(), self.rate, BETAS),
             "renderer": adam(self.decoder.parameters(), self.rate, BETAS),
         }
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Sampler, Terms
+from zspace.core import Batches, LatentModel, Sampler, Terms, always
 from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.samplers import Normal
 from zspace.training import adam
@@ -100,6 +100,8 @@ class MaskAAE(LatentModel[Masked]):
         }
         found: dict[str, Optimizer] = {n: adam(p, self.rate, BETAS) for n, p in players.items()}
         return {**found, "mask": adam([self.prior.mask], self.mask_rate, BETAS)}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

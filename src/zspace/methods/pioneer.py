@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.functional import absolute_error, batch_kl, full_precision
 from zspace.samplers.sphere import Sphere
 from zspace.training import adam
@@ -72,6 +72,8 @@ class Pioneer(LatentModel[Sphere]):
     def optimizers(self) -> dict[str, Optimizer]:
         players = {"encoder": self.encoder, "generator": self.decoder}
         return {n: adam(net.parameters(), self.rate, BETAS) for n, net in players.items()}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         a, b = self.weights

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Terms
+from zspace.core import Batches, LatentModel, Terms, always
 from zspace.functional import full_precision, in_eval_mode, jacobian_norm, squared_error
 from zspace.training import adam
 
@@ -58,6 +58,8 @@ class RAE(LatentModel):
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"rae": adam(self.parameters(), self.rate)}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -110,6 +110,9 @@ class ReGene(Classifying):
     def optimizers(self) -> dict[str, Optimizer]:
         return {"decoder": adam(self.decoder.parameters(), self.phases[0].rate)}
 
+    def repeats(self, batches: Batches) -> Phase:
+        return self.phase(batches.step)
+
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         z, stored = next(batches)
         assert stored is not None

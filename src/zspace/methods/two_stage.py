@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Frozen, Sampler, Terms
+from zspace.core import Batches, Frozen, Sampler, Terms, always
 from zspace.data.images import Images, Part
 from zspace.functional import blockwise, of_stored
 from zspace.methods.vae import VAE, DiagonalPosterior, LearnedVariance, moments_of, reparametrised
@@ -114,6 +114,8 @@ class TwoStage(DiagonalPosterior[SecondStage]):
     def optimizers(self) -> dict[str, Optimizer]:
         return {"second": self.prior.vae.optimizers()["vae"]}
 
+    repeats = always
+
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         moments, _ = next(batches)
         z = reparametrised(*moments_of(moments), batches.normal(self.latent_dim))
@@ -149,6 +151,8 @@ class TwoStageSampler(Learned[SecondStage]):
 
     def optimizers(self) -> dict[str, Optimizer]:
         return self.inner.vae.optimizers()
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         u, _ = next(batches)

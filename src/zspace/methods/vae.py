@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 from zuko.distributions import NormalizingFlow
 from zuko.lazy import LazyTransform
 
-from zspace.core import Batches, Density, Prior, Terms, Variational
+from zspace.core import Batches, Density, Prior, Terms, Variational, always
 from zspace.functional import (
     bernoulli_error,
+    exact,
     full_precision,
     gaussian_mmd,
     log_squared_error,
@@ -187,12 +188,14 @@ class VAE(Variational[Density]):
     def encode(self, x: Tensor) -> Tensor:
         """The posterior's mean (N, D); with a flow, f of the mean of z_0."""
         mean, _, context = self.moments(x)
-        with torch.autocast(mean.device.type, enabled=False):
+        with exact(mean):
             return mean if self.flow is None else self.flow(context)(mean)
 
     def optimizers(self) -> dict[str, Optimizer]:
         groups = groups_of(self, self.error, self.rate)
         return {"vae": adam(groups, self.rate, self.betas)}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
@@ -205,7 +208,7 @@ class VAE(Variational[Density]):
         log_det = torch.zeros(())
         if self.flow is not None:
             # sums of logarithms need full precision, even under autocast
-            with torch.autocast(z_0.device.type, enabled=False):
+            with exact(z_0):
                 z, log_det = self.flow(context).call_and_ladj(z_0)
         terms = {"reconstruction": self.error(self.decode(z), x)}
         if self.prior_loss == "mmd":

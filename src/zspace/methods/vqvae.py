@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
-from zspace.functional import full_precision, squared_error
+from zspace.functional import exact, full_precision, squared_error
 from zspace.samplers.autoregressive import Autoregressive
 from zspace.training import adam
 
@@ -57,7 +57,8 @@ class VQVAE(LatentModel[Autoregressive]):
     def quantise(self, grid: Tensor) -> Tensor:
         """The indices (N, H, W) of the embeddings nearest to the vectors of a grid (N, e, H, W)."""
         flat = grid.movedim(1, -1).flatten(0, -2)
-        nearest = torch.cdist(flat, self.prior.codebook).argmin(1)
+        with exact(flat):
+            nearest = torch.cdist(flat, self.prior.codebook).argmin(1)
         return nearest.view(len(grid), *grid.shape[2:])
 
     def encode(self, x: Tensor) -> Tensor:
@@ -81,6 +82,9 @@ class VQVAE(LatentModel[Autoregressive]):
             "vqvae": adam(autoencoder, self.rate),
             "prior": adam(self.prior.net.parameters(), self.rate),
         }
+
+    def repeats(self, batches: Batches) -> Hashable:
+        return batches.step > 0 or None  # the first one initialises the codebook
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

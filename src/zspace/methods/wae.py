@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Sampler, Terms
+from zspace.core import Batches, LatentModel, Sampler, Terms, always
 from zspace.functional import (
     fake_loss,
     full_precision,
@@ -69,6 +69,8 @@ class WAE(LatentModel[Sampler]):
         if self.discriminator is not None:
             players["discriminator"] = list(self.discriminator.parameters())
         return {name: adam(p, self.rates[name], BETAS) for name, p in players.items()}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
-from zspace.functional import stream
+from zspace.functional import exact, stream
 from zspace.functional.tensors import HELD, rows_at_once
 from zspace.samplers.normal import RIDGE, moments
 
@@ -166,7 +166,7 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
         blocks = known or map(statistics, scaled(z, dtype))
         if numbers * len(z) <= HELD:
             blocks = known = [*blocks]
-        with torch.autocast(z.device.type, enabled=False):
+        with exact(z):
             log_p, after = one_round(blocks, found, len(z))
         if dtype == torch.float32 and not after.wide(spread):
             dtype, known = torch.float64, []  # for the same round, and for all that follow

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from zuko.flows import NSF
 
-from zspace.core import Batches, Density, Terms
-from zspace.functional import blockwise, full_precision
+from zspace.core import Batches, Density, Terms, always
+from zspace.functional import blockwise, exact, full_precision
 from zspace.options import About
 from zspace.samplers.learned import (
     ROWS,
@@ -51,7 +51,7 @@ class Flow(Density):
 
     def log_prob(self, z: Tensor) -> Tensor:
         # splines need full precision, even under autocast
-        with torch.autocast(z.device.type, enabled=False):
+        with exact(z):
             return blockwise(self.flow().log_prob, full_precision(z), ROWS)
 
     def sample(
@@ -103,6 +103,8 @@ class LearnedFlow(LearnedDensity[Flow]):
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"flow": adam(self.inner.parameters(), self.rate)}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         u, _ = next(batches)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Annotated, Any, Literal
 
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from zspace.core import Batches, Density, Terms
 from zspace.errors import InputError
-from zspace.functional import Solver, blockwise, integral, stream
+from zspace.functional import Solver, blockwise, exact, integral, stream
 from zspace.nets.velocity import Velocity
 from zspace.options import About
 from zspace.samplers.learned import (
@@ -251,7 +251,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         with seeded(self.seed):
             self.velocity = Velocity(self.dim, self.width, self.blocks, labels)
         self.inner = ContinuousFlow(
-            AveragedModel(self.velocity, avg_fn=_averaged),
+            AveragedModel(self.velocity),
             self.dim,
             labels=labels,
             steps=steps,
@@ -305,6 +305,9 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     def optimizers(self) -> dict[str, Optimizer]:
         return {"velocity": adam(self.velocity.parameters(), self.rate)}
 
+    def repeats(self, batches: Batches) -> Hashable:
+        return self.pairing != "ot" or None  # optimal pairs are found on the CPU
+
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x_1, y = next(batches)
         x_0, t = batches.normal(x_1.shape[1]), batches.uniform(1).clamp(max=LATEST)
@@ -323,7 +326,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             line = mean_line(x_t, t, x_1, own, self.noise)
         error = (self.velocity(x_t, t, told) - line).square().sum(1)
         yield "velocity", {"matching": (kept * error).sum() / kept.sum().clamp(min=1)}
-        self.inner.velocity.update_parameters(self.velocity)
+        _average(self.inner.velocity, self.velocity)
 
 
 @torch.no_grad()
@@ -339,7 +342,7 @@ def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: 
         own: which codes x_1 may be, booleans (N, M) with at least one in each row; None allows all.
         noise: s.
     """
-    with torch.autocast(x_t.device.type, enabled=False):
+    with exact(x_t):
         width = 1 - (1 - noise) * t
         distance = (
             x_t.square().sum(1, keepdim=True)
@@ -353,10 +356,21 @@ def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: 
         return x_1 - (1 - noise) * (x_t - t * x_1) / width
 
 
-def _averaged(average: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
-    """The moving average of weights, which forgets faster in the first iterations."""
-    decay = torch.as_tensor((1 + count) / (10 + count)).clamp(max=AVERAGE)
-    return torch.lerp(now, average, decay.to(now))
+@torch.no_grad()
+def _average(average: AveragedModel, now: nn.Module) -> None:
+    """Move averaged weights, all at once, towards those of now: by less from then to then.
+
+    The first time they become those of now. `AveragedModel.update_parameters` does the same layer
+    by layer, and reads its count from the device.
+    """
+    count = average.n_averaged
+    share = (1 - ((1 + count) / (10 + count)).clamp(max=AVERAGE)).where(count > 0, 1.0)
+    ours, theirs = (list[Tensor](net.parameters()) for net in (average.module, now))
+    # PyTorch's optimisers use these functions, too; its stubs lack them
+    apart = torch._foreach_sub(theirs, ours)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    torch._foreach_mul_(apart, share)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    torch._foreach_add_(ours, apart)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    count += 1
 
 
 def paired(noise: Tensor, codes: Tensor, labels: Tensor | None) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from zspace.core import Sampler
 from zspace.errors import InputError
+from zspace.functional import one_hot
 from zspace.samplers.normal import Normal, no_labels
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Sampler, Terms
+from zspace.core import Batches, Sampler, Terms, always
 from zspace.functional import blockwise, full_precision, gradient_penalty
 from zspace.nets.layers import latent_net
 from zspace.options import About
@@ -121,6 +121,8 @@ class LearnedPushforward(Learned[Pushforward]):
     def optimizers(self) -> dict[str, Optimizer]:
         players = {"critic": self.critic, "generator": self.inner}
         return {name: adam(p.parameters(), self.rate, BETAS) for name, p in players.items()}
+
+    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         for _ in range(self.critic_steps):

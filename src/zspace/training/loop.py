@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from functools import cache
-from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +13,11 @@ from torch.optim import Adam, Optimizer
 
 from zspace.core import SILENT, Batches, Method, Progress, Terms
 from zspace.errors import InputError
-from zspace.processes import processes
 from zspace.storage.optimizers import owned
 from zspace.storage.run import Run
+from zspace.training import graphs
+from zspace.training.devices import Precision, make_fabric
+from zspace.training.graphs import Losses, Repeated
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -133,65 +130,85 @@ def fit(
     """
     fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()
-    rates = {name: [g["lr"] for g in o.param_groups] for name, o in optimizers.items()}
+    rates = {name: [float(g["lr"]) for g in o.param_groups] for name, o in optimizers.items()}
     whole = stored or method
     owners_alone(method, optimizers)
     if run is not None:
         run.restore(whole, optimizers, batches, before)
         if fabric.is_global_zero:
             run.begin(before + batches.step)
-    losses, factor = _Losses(), math.nan
     half = precision == "bf16"
     narrow = torch.autocast(fabric.device.type, torch.bfloat16) if half else nullcontext()
-    method.train()
-    while batches.step < iterations:
-        if factor != (factor := rate(batches.step)):
-            for name, optimizer in optimizers.items():
-                for group, base in zip(optimizer.param_groups, rates[name], strict=True):
-                    group["lr"] = base * factor
+
+    def iterate() -> Losses:
+        losses: list[tuple[str, Tensor]] = []
         updates = iter(method.objectives(batches))
         while True:
             with narrow:
                 update = next(updates, None)
             if update is None:
-                break
+                return losses
             name, terms = update
-            losses.add(before + batches.step, name, terms)
+            found = [(f"{name}.{term}", value.detach()) for term, value in terms.items()]
+            if fabric.device.type == "cpu" and batches.tape is None:
+                for key, value in found:  # at once, while the weights are still finite
+                    _check_loss(before + batches.step, key, value.item())
+            losses += found
             descend(optimizers[name], terms, fabric)
-        batches.step += 1
-        done = before + batches.step
-        last = batches.step == iterations
-        save = run is not None and (last or done % checkpoint_every == 0)
-        if save or last or done % log_every == 0:
-            means = losses.means()
-            if run is not None and fabric.is_global_zero:
-                run.log(done, means)
-            progress(done, before + iterations, means)
-        if save or last:
-            _check_weights(method, done)
-            _average_buffers(method, fabric)
-        if save and run is not None and fabric.is_global_zero:
-            run.checkpoint(whole, optimizers, batches, done, keep=keep)
+
+    alone = fabric.world_size == 1
+    capture = graphs.captured(fabric.device) if alone else None
+    if capture is not None and not graphs.capturable(optimizers, fabric.device):
+        capture = None
+    iteration = Repeated(method, batches, iterate, capture)
+    losses, factor = _Losses(), math.nan
+    method.train()
+    with graphs.quick(fabric.device):
+        while batches.step < iterations:
+            if factor != (factor := rate(batches.step)):
+                _set_rates(optimizers, rates, factor)
+            losses.add(before + batches.step, iteration())
+            batches.step += 1
+            done = before + batches.step
+            last = batches.step == iterations
+            save = run is not None and (last or done % checkpoint_every == 0)
+            if save or last or done % log_every == 0:
+                means = losses.means()
+                if run is not None and fabric.is_global_zero:
+                    run.log(done, means)
+                progress(done, before + iterations, means)
+            if save or last:
+                _check_weights(method, done)
+                _average_buffers(method, fabric)
+            if save and run is not None and fabric.is_global_zero:
+                run.checkpoint(whole, optimizers, batches, done, keep=keep)
     method.eval()
     return method
+
+
+def _set_rates(
+    optimizers: Mapping[str, Optimizer], rates: Mapping[str, list[float]], factor: float
+) -> None:
+    """Set the learning rates to a factor times those that the optimisers were made with."""
+    for name, optimizer in optimizers.items():
+        for group, base in zip(optimizer.param_groups, rates[name], strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(base * factor)
+            else:
+                group["lr"] = base * factor
 
 
 class _Losses:
     """The losses since the last line of the log, which must be finite.
 
-    Those on the CPU are checked at once, those on another device, which would have to be waited
-    for, when they are logged.
+    Those on a device that would have to be waited for are looked at when they are logged.
     """
 
     def __init__(self) -> None:
         self._seen: list[tuple[int, str, Tensor]] = []
 
-    def add(self, iteration: int, name: str, terms: Terms) -> None:
-        for term, value in terms.items():
-            key = f"{name}.{term}"
-            self._seen.append((iteration, key, value.detach()))
-            if value.device.type == "cpu":
-                _check_loss(iteration, key, value.item())
+    def add(self, iteration: int, losses: Losses) -> None:
+        self._seen += [(iteration, key, value) for key, value in losses]
 
     def means(self) -> dict[str, float]:
         seen, self._seen = self._seen, []
@@ -229,137 +246,3 @@ def _average_buffers(method: Method, fabric: Fabric) -> None:
                 mean = fabric.all_reduce(buffer.clone(), reduce_op="mean")
                 assert isinstance(mean, Tensor)
                 buffer.copy_(mean)
-
-
-def find_device(name: str = "auto") -> torch.device:
-    """The device of a given name.
-
-    Args:
-        name: "cpu", "cuda" or "mps"; "auto" takes an accelerator if there is one.
-
-    Raises:
-        InputError: the name is unknown, or the machine has no such device.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(device for device, available in there.items() if available)
-    if name not in there:
-        raise InputError(f"--device must be one of auto, cpu, cuda, mps, not '{name}'")
-    if not there[name]:
-        raise InputError(
-            f"--device {name}: this machine has no {name.upper()} device; use --device cpu or auto"
-        )
-    return torch.device(name)
-
-
-def _keep_freed_memory() -> None:
-    """Make glibc keep large freed blocks of memory for the rest of the process.
-
-    By default it returns each to the system and maps a new one page by page, which takes a tenth
-    of an iteration if layers have millions of weights. Other C libraries have no such setting.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for parameter, value in ((-3, 32 << 20), (-1, (1 << 31) - 1), (-2, 256 << 20)):
-            # M_MMAP_THRESHOLD (at most 32 MiB), M_TRIM_THRESHOLD, M_TOP_PAD
-            mallopt(parameter, value)
-
-
-Precision = Literal["32", "bf16"]
-"""The precision of training: float32 throughout, or bfloat16 in the operations that allow it."""
-
-
-CLEARLY = 1.2
-"""The ratio of two measured times above which one is longer, and not by chance."""
-
-
-@cache
-def slowdown_of_bf16(device: str) -> float:
-    """The time of a matrix product in bfloat16 on a device, divided by the time in float32.
-
-    Processors without bfloat16 arithmetic emulate it, which can take 50 times as long. It is
-    measured once in a process: the ratio of the medians of alternating products.
-
-    Args:
-        device: "cpu", "cuda" or "mps".
-    """
-    size = 256 if device == "cpu" else 2048  # an accelerator's small products only wait
-    single = torch.ones(size, size, device=device)
-    half = single.bfloat16()
-
-    def seconds(x: Tensor) -> float:
-        began = time.perf_counter()
-        (x @ x)[0, 0].item()
-        return time.perf_counter() - began
-
-    times = [(seconds(half), seconds(single)) for _ in range(4)][1:]  # the first ones set up
-    return median(t for t, _ in times) / median(t for _, t in times)
-
-
-def settled(
-    precision: Precision, fabric: Fabric, say: Callable[[str], object], *, begun: bool = False
-) -> Precision:
-    """The precision to train in, if one is asked for: float32 where bfloat16 is slower.
-
-    Several processes all take the one that suits the first.
-
-    Args:
-        precision: the precision that is asked for.
-        fabric: device and processes.
-        say: called with a sentence where bfloat16 is slower.
-        begun: whether the training was begun in this precision: it stays, so that what is resumed
-            ends like what was not interrupted.
-    """
-    if precision == "32":
-        return precision
-    device = fabric.device.type
-    slowdown = fabric.broadcast(slowdown_of_bf16(device) if fabric.is_global_zero else 0.0)
-    if slowdown < CLEARLY:
-        return precision
-    takes = f"bf16 takes {slowdown:.1f} times as long as float32 on this {device.upper()}"
-    if begun:
-        say(f"{takes}, but training was begun in bf16 and goes on in it")
-        return precision
-    say(f"{takes}: training in float32 instead")
-    return "32"
-
-
-def make_fabric(device: str = "auto", threads: int | None = None) -> Fabric:
-    """The device and processes of a training; under torchrun, all of its processes.
-
-    Args:
-        device: "auto", "cpu", "cuda" or "mps".
-        threads: the number of CPU threads; None leaves PyTorch's choice.
-
-    Raises:
-        InputError: there is no such device, or torchrun's environment variables are wrong.
-    """
-    started = processes()
-    # imported here, since it takes long, and commands that only read a run do not need it
-    from lightning_fabric import Fabric
-
-    accelerator = find_device(device).type
-    if accelerator == "cpu":
-        _keep_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=started.local,
-        num_nodes=started.world // started.local,
-        strategy="ddp" if started.world > 1 else "auto",
-    )
-    if started.world > 1:
-        fabric.launch()
-    return fabric
-
-
-def leave(fabric: Fabric) -> None:
-    """Leave the group of processes, all at once: one that ends early would abort the others."""
-    if fabric.world_size > 1:
-        fabric.barrier()
-        torch.distributed.destroy_process_group()
