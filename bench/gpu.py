@@ -399,9 +399,8 @@ def on_a_stream(device: torch.device) -> Generator[None]:
     if device.type != "cuda":
         yield
         return
-    with quick(device):
+    with quick(device), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
         torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
         yield
 
 

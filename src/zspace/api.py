@@ -45,7 +45,7 @@ def train(
     ] = "auto",
     precision: Annotated[
         Precision,
-        About("precision: float32, or bfloat16 in operations that allow it, unless it is slower"),
+        About("precision: float32 (on CUDA, TF32 in products), bf16 unless slower, or the faster"),
     ] = "32",
     threads: Annotated[
         int | None, About("number of CPU threads (unset: PyTorch's choice)", least=1, most=256)

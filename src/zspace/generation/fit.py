@@ -63,9 +63,8 @@ def fit_sampler(
         options: options of the sampler; the others have their defaults.
         checkpoint: the checkpoint whose weights encode the images, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
-        precision: the precision of training by iterations, "32" or "bf16", for which float32 is
-            taken where it is faster. A fit that was begun goes on in its precision, if that is the
-            one asked for, or float32.
+        precision: the precision of training by iterations (`zspace.training.settled`). A fit that
+            was begun goes on in its precision, if that is the one asked for, or float32.
         progress: told the iteration and the losses whenever they are logged, a mixture's rounds,
             and whether an earlier fit is resumed.
 
@@ -313,11 +312,12 @@ class _Fit:
         held, fabric = self.held(), make_fabric(batches.device.type)
         done = 0 if held is None else max(held.checkpoints(), default=0)
         # what was begun in float32 goes on in it: bf16 is asked for where it is faster
-        begun: dict[str, Any] = {**config, "precision": "32"}
+        old = held.config["precision"] if held is not None and precision == "auto" else "32"
+        begun: dict[str, Any] = {**config, "precision": old}
         if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
             progress.say(
-                "this fit was begun in float32 and goes on in it (remove the folder "
-                f"{held.folder} to begin anew)"
+                f"this fit was begun in {old.replace('32', 'float32')} and goes on in it (remove "
+                f"the folder {held.folder} to begin anew)"
             )
             config = begun
         same = held is not None and comparable(held.config) == comparable(config)

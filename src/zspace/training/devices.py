@@ -58,8 +58,11 @@ def _keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
-Precision = Literal["32", "bf16"]
-"""The precision of training: float32 throughout, or bfloat16 in the operations that allow it."""
+Precision = Literal["32", "bf16", "auto"]
+"""The precision of training: float32, or bfloat16 in the operations that allow it.
+
+On CUDA, products of float32 are in TF32. "auto" asks for bfloat16 where it is faster.
+"""
 
 
 CLEARLY = 1.2
@@ -92,14 +95,14 @@ def slowdown_of_bf16(device: str) -> float:
 def settled(
     precision: Precision, fabric: Fabric, say: Callable[[str], object], *, begun: bool = False
 ) -> Precision:
-    """The precision to train in, if one is asked for: float32 where bfloat16 is slower.
+    """The precision to train in, "32" or "bf16", if one is asked for: no slower one than float32.
 
     Several processes all take the one that suits the first.
 
     Args:
         precision: the precision that is asked for.
         fabric: device and processes.
-        say: called with a sentence where bfloat16 is slower.
+        say: called with a sentence where another one is taken, or "auto" takes bfloat16.
         begun: whether the training was begun in this precision: it stays, so that what is resumed
             ends like what was not interrupted.
     """
@@ -107,6 +110,11 @@ def settled(
         return precision
     device = fabric.device.type
     slowdown = fabric.broadcast(slowdown_of_bf16(device) if fabric.is_global_zero else 0.0)
+    if precision == "auto":
+        if slowdown * CLEARLY > 1:
+            return "32"
+        say(f"training in bf16, which takes {slowdown:.2g} of the time on this {device.upper()}")
+        return "bf16"
     if slowdown < CLEARLY:
         return precision
     takes = f"bf16 takes {slowdown:.1f} times as long as float32 on this {device.upper()}"

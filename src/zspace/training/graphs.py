@@ -51,18 +51,22 @@ def quick(device: torch.device) -> Generator[None]:
     if device.type != "cuda":
         yield
         return
-    products = torch.get_float32_matmul_precision()
-    convolutions = torch.backends.cudnn.allow_tf32
+    products, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
+    convolutions = cudnn.flags(
+        enabled=cudnn.enabled,
+        # batches have one size, for which the first iteration finds the fastest ones
+        benchmark=not torch.are_deterministic_algorithms_enabled(),
+        deterministic=cudnn.deterministic,
+        allow_tf32=True,
+    )
     before, own = torch.cuda.current_stream(device), torch.cuda.Stream(device)
     own.wait_stream(before)
+    torch.set_float32_matmul_precision("high")
     try:
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
-        with torch.cuda.stream(own):
+        with convolutions, torch.cuda.stream(own):
             yield
     finally:
         torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
         before.wait_stream(own)
 
 

@@ -115,7 +115,7 @@ def fit(
         run: the folder that gets checkpoints and the losses, each the mean since the last line;
             None stores nothing.
         fabric: device and processes; None means one process on the CPU.
-        precision: "32" or "bf16" (see `settled`).
+        precision: "32" or "bf16", as `settled` gives it.
         progress: told the iteration, the last iteration and the mean losses whenever these are
             logged.
         log_every: the number of iterations between two lines of the log.
