@@ -399,7 +399,7 @@ def on_a_stream(device: torch.device) -> Generator[None]:
     if device.type != "cuda":
         yield
         return
-    with quick(device), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+    with quick(device), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         torch.set_float32_matmul_precision("highest")
         yield
 

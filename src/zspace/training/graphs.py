@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -51,23 +52,24 @@ def quick(device: torch.device) -> Generator[None]:
     if device.type != "cuda":
         yield
         return
-    products, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
-    convolutions = cudnn.flags(
-        enabled=cudnn.enabled,
-        # batches have one size, for which the first iteration finds the fastest ones
-        benchmark=not torch.are_deterministic_algorithms_enabled(),
-        deterministic=cudnn.deterministic,
-        allow_tf32=True,
-    )
-    before, own = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    before, own = torch.cuda.current_stream(device), _stream(device)
     own.wait_stream(before)
-    torch.set_float32_matmul_precision("high")
     try:
-        with convolutions, torch.cuda.stream(own):
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        with torch.cuda.stream(own):
             yield
     finally:
         torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
         before.wait_stream(own)
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream of all trainings, since cuBLAS keeps 64 MiB for each stream that it has seen."""
+    return torch.cuda.Stream(device)
 
 
 def capturable(optimizers: Mapping[str, Optimizer], device: torch.device) -> bool:
