@@ -46,7 +46,8 @@ def main() -> int:
             folder = fresh(base, "trial")
             both = [start(folder, command.arguments) for _ in range(2)]
             ends = [(process.communicate()[1], process.returncode) for process in both]
-            after = start(folder, ["sample", "run", "--n=2", "--device=cpu", "--out=after.png"])
+            look = ["reconstruct", "run", "--n=2", "--device=cpu", "--out=after.png"]
+            after = start(folder, look)
             _, err = after.communicate()
             wrong = [e for e, code in ends if code not in (0, 2) or "Traceback" in e]
             if all(code != 0 for _, code in ends):

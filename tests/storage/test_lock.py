@@ -49,7 +49,7 @@ def try_to_lock(folder: Path) -> None:
 
 def test_a_second_process_is_told_who_holds_it_and_a_kill_ends_it(tmp_path: Path) -> None:
     with hold(tmp_path) as other:
-        with pytest.raises(InputError, match=f"is being trained by process {other.pid}: wait"):
+        with pytest.raises(InputError, match=f"is in use by process {other.pid}: wait"):
             try_to_lock(tmp_path)
         other.send_signal(signal.SIGKILL)
         other.wait()
@@ -65,7 +65,7 @@ def test_nobody_writes_a_run_that_another_process_trains(refused: Refused, tmp_p
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     again = ["--data=digits", "--iterations=20", "--device=cpu", "--out", run, "--overwrite"]
     with hold(run) as other:
-        told = f"is being trained by process {other.pid}"
+        told = f"is in use by process {other.pid}"
         assert told in refused("train", "ae", *again)
         assert told in refused("resume", run, "--iterations=40")
         assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
@@ -77,7 +77,7 @@ def test_the_lock_moves_with_a_new_run_and_two_can_not_make_one(tmp_path: Path) 
     with Run.create(tmp_path / "run", {"recipe": "ae"}) as run:
         again = Run.create(tmp_path / "run", {"recipe": "ae"}, overwrite=True)
         for other in (again, run.alone()):
-            with pytest.raises(InputError, match="is being trained by process"), other:
+            with pytest.raises(InputError, match="is in use by process"), other:
                 pass
         assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
     with Run.create(tmp_path / "run", {"recipe": "vae"}, overwrite=True) as run:

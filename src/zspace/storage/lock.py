@@ -16,11 +16,15 @@ except ImportError:  # Windows has no such locks
 
 
 @contextmanager
-def locked(folder: Path) -> Generator[None]:
+def locked(folder: Path, instead: str = "train in another folder") -> Generator[None]:
     """A context in which no other process is inside of such a context for the same folder.
 
     The lock is the system's lock of the folder itself: it moves with the folder, and a process that
     is killed loses it. Where the system or the file system has none, nothing is locked.
+
+    Args:
+        folder: the folder.
+        instead: what can be done in place of waiting, for the message.
 
     Raises:
         InputError: another process holds the lock; the message names it.
@@ -34,8 +38,7 @@ def locked(folder: Path) -> Generator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"{folder} is being trained by {_holder(handle)}: wait for it or stop it, or train "
-                "in another folder"
+                f"{folder} is in use by {_holder(handle)}: wait for it or stop it, or {instead}"
             ) from None
         except OSError:
             pass  # such as some network file systems

@@ -21,6 +21,7 @@ from zspace.generation.tuning import objective as objectives
 from zspace.generation.tuning import search
 from zspace.generation.tuning.objective import Objective
 from zspace.generation.tuning.search import Tuned, tune
+from zspace.storage.lock import locked
 from zspace.storage.run import Run
 
 
@@ -84,6 +85,16 @@ def test_a_search_goes_on_where_it_stopped(run: Path, monkeypatch: pytest.Monkey
     # all trials are there: nothing is tried any more
     monkeypatch.setattr(Objective, "score", None)
     assert outcome(tune(run, "medium2", **ask)) == outcome(whole)
+
+
+def test_a_search_in_the_run_is_one_process_s(run: Path) -> None:
+    (run / "tuning").mkdir()
+    with (
+        locked(run / "tuning"),
+        pytest.raises(InputError, match=r"tuning is in use by .*: wait for it or stop it"),
+    ):
+        tune(run, "medium2", trials=2, samples=20, device="cpu")
+    assert not (run / "samplers").exists()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ from zspace.samplers import Simple, as_text
 from zspace.samplers.normal import learned_label
 from zspace.storage.cache import key
 from zspace.storage.files import check_inside, write_text
+from zspace.storage.lock import locked
 from zspace.storage.run import Run
 
 FRESH = 1000
@@ -171,15 +173,17 @@ def tune(
         "model": weights_fingerprint(model),
         "judge": judge.identity,
     }
-    held = Trials.open(
-        storage, existing.folder / "tuning" / "trials.log", f"{name}-{key(settings)}", progress.say
-    )
     lines: dict[Search, Callable[[int], Line]] = {
         "descent": partial(descent, space, seed),
         "random": partial(at_random, space, seed),
         "grid": partial(on_grid, space),
     }
-    known = _search(objective(samples, 21), space, held, lines[how], trials, progress)
+    folder = existing.folder / "tuning"
+    folder.mkdir(exist_ok=True)
+    with nullcontext() if storage else locked(folder, "share the trials (--storage)"):
+        named = f"{name}-{key(settings)}"
+        held = Trials.open(storage, folder / "trials.log", named, progress.say)
+        known = _search(objective(samples, 21), space, held, lines[how], trials, progress)
     best = [_best(known, g) for g in range(len(space.groups))]
     value = fmean(v for v, _ in best)
     short = [group for (v, _), group in zip(best, space.groups, strict=True) if v >= SHORT]
