@@ -119,6 +119,8 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
                 "images": str(folder / "images"),
             }
             given += [parameter.opts[0], known.get(parameter.name or "", "1")]
+    if name == "reproduce":
+        given.append("--scale=smoke")
     if name == "sample":
         given.append(f"--out={folder / 'out.png'}")
     given += [option for option in ("--quiet",) if "quiet" in options]
@@ -170,7 +172,7 @@ def call(given: list[str]) -> tuple[str, str]:
 
 def campaign() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only")
+    parser.add_argument("--only", help="commands, with commas between them")
     parser.add_argument("--out", type=Path, help="JSON file of the figures")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -185,7 +187,7 @@ def campaign() -> int:
     faults: list[str] = []
     odd = values(folder)
     for name, command in commands().items():
-        if options.only not in (None, name):
+        if options.only is not None and name not in options.only.split(","):
             continue
         own: Counter[str] = Counter()
         what, words = call(arguments(name, command, folder))
