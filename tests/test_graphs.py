@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
 
 import zspace
-from tests.capture import on_cpu
+from tests.capture import NotCaptured, on_cpu
 from tests.conftest import small
 from tests.samplers.shared import made, two_clouds
+from zspace.core import Batches, Method, Terms, always
+from zspace.errors import InputError
 from zspace.recipes import RECIPES
 from zspace.recipes.catalogue import SAMPLERS
 from zspace.samplers import Learned
-from zspace.training import graphs
+from zspace.training import fit, graphs
 
-EAGER = {"gen", "flow-matching ot"}
-"""What runs as written always."""
+EAGER = {"gen"}
+"""The recipes whose iterations run as written."""
 
 
 class Counted:
@@ -107,3 +111,122 @@ def test_every_learned_sampler(
     assert count.captured == 1
     monkeypatch.setattr(graphs, "WARM_UP", 99)
     same(replayed, fitted())
+
+
+FUSED = partial(Adam, fused=True)
+
+
+class Line(Method):
+    """Fits a line to points, by an optimiser of choice."""
+
+    repeats = always
+
+    def __init__(self, kind: Callable[..., Optimizer] = FUSED) -> None:
+        super().__init__()
+        self.net, self.kind = nn.Linear(2, 1), kind
+        self.runs = 0
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"line": self.kind(self.parameters(), lr=0.1)}
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        self.runs += 1
+        x, _ = next(batches)
+        yield "line", {"error": (self.net(x) - x.sum(1, keepdim=True)).square().mean()}
+
+
+class Told(Line):
+    """It has objectives of its own, of which `repeats` says nothing."""
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        yield from super().objectives(batches)
+
+
+class Diverging(Line):
+    """A loss that becomes infinite at the seventh iteration."""
+
+    repeats = always
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("grown", torch.ones(()))
+
+    def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+        for name, terms in super().objectives(batches):
+            self.grown *= 1e6
+            yield name, {**terms, "grown": self.grown.clone()}
+
+
+def line(method: Line, iterations: int = 8, **more: Any) -> Line:
+    torch.manual_seed(0)
+    nn.init.ones_(method.net.weight)
+    nn.init.zeros_(method.net.bias)
+    points = torch.randn(40, 2)
+    fit(method, Batches(points, size=5), iterations, **more)
+    return method
+
+
+def test_python_runs_until_an_iteration_is_captured(count: Counted) -> None:
+    method = line(Line())
+    assert (method.runs, count.captured) == (3, 1)
+
+
+def test_what_a_class_says_is_of_its_own_objectives(count: Counted) -> None:
+    method = line(Told())
+    assert (method.runs, count.captured) == (8, 0)
+
+
+@pytest.mark.parametrize("kind", [SGD, FUSED])
+def test_an_optimiser_that_reads_its_rate_in_python(
+    kind: Callable[..., Optimizer], count: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rate would stay what it was when the iteration was captured."""
+    replayed = line(Line(kind), rate=lambda i: 1 / (1 + i))
+    assert (count.captured == 0) == (kind is SGD)
+    monkeypatch.setattr(graphs, "captured", lambda device: None)
+    plain = line(Line(kind), rate=lambda i: 1 / (1 + i))
+    torch.testing.assert_close(replayed.net.weight, plain.net.weight)
+
+
+def test_a_loss_that_is_not_finite_is_found_at_the_log(count: Counted) -> None:
+    with pytest.raises(InputError, match=r"'line.grown' became inf at iteration 7"):
+        line(Diverging(), iterations=20, log_every=10)
+    assert count.captured == 1
+
+
+def test_each_kind_of_iteration_is_captured(count: Counted) -> None:
+    class InTurns(Line):
+        def repeats(self, batches: Batches) -> Hashable:
+            return batches.step % 2
+
+        def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+            self.runs += 1
+            x, _ = next(batches)
+            if batches.step % 2:
+                x = x + batches.normal(2)
+            yield "line", {"error": (self.net(x) - x.sum(1, keepdim=True)).square().mean()}
+
+    method = line(InTurns(), iterations=12)
+    assert (method.runs, count.captured) == (6, 2)
+
+
+@pytest.mark.parametrize(
+    ("what", "method"),
+    {
+        "a number that is read": lambda x: x * float(x.detach().sum()),
+        "a choice by a mask": lambda x: x[x > 0],
+        "a tensor of Python's numbers": lambda x: x * torch.tensor([1.0, 2.0]),
+    }.items(),
+)
+def test_the_stand_in_refuses_what_a_graph_can_not_hold(
+    what: str, method: Callable[[Tensor], Tensor], count: Counted
+) -> None:
+    class Reading(Line):
+        repeats = always
+
+        def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+            x, _ = next(batches)
+            yield "line", {"error": method(self.net(x) + x).square().mean()}
+
+    with pytest.raises(NotCaptured):
+        line(Reading())

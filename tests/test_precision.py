@@ -18,7 +18,7 @@ from zspace.generation.fit import fit_sampler
 from zspace.papers.base import Experiment, Lab, Scale, reproduce
 from zspace.papers.entries import Entry
 from zspace.storage.run import Run
-from zspace.training import devices, slowdown_of_bf16
+from zspace.training import devices, make_fabric, settled, slowdown_of_bf16
 
 FAST, SLOW = 0.5, 49.3
 REPLACED = "bf16 takes 49.3 times as long as float32 on this CPU: training in float32 instead"
@@ -185,3 +185,40 @@ training.leave(fabric)
 def test_processes_decide_alike(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     launch(2, str(tmp_path / "script.py"))
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "taken", "said"),
+    [
+        (0.5, "bf16", ["training in bf16, which takes 0.5 of the time on this CPU"]),
+        (0.9, "32", []),
+        (49.3, "32", []),
+    ],
+)
+def test_auto_takes_bf16_where_it_is_faster(
+    slowdown: float, taken: str, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulate(monkeypatch, slowdown)
+    told: list[str] = []
+    assert settled("auto", make_fabric("cpu"), told.append) == taken
+    assert told == said
+
+
+def test_auto_goes_on_in_the_precision_that_a_fit_was_begun_in(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulate(monkeypatch, 0.5)
+    _, _, precision = fitted(run, "bf16", 3)
+    assert precision == "bf16"
+    emulate(monkeypatch, 49.3)
+    _, said, precision = fitted(run, "auto", 6)
+    assert precision == "bf16"
+    assert any("goes on in it" in line for line in said)
+
+
+def test_auto_is_written_down_as_what_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulate(monkeypatch, 0.5)
+    trained("auto", out=tmp_path / "run")
+    assert Run(tmp_path / "run").config["precision"] == "bf16"
