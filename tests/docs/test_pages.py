@@ -93,6 +93,41 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 900
 
 
+NAMES = {"Frechet": "Frechet, generated", "reconstructed": "Frechet, reconstructed"}
+"""What README calls two columns of the systems' table."""
+
+
+def table_of(path: str, heading: str) -> dict[str, dict[str, str]]:
+    """The rows of a page's table with a heading, as mappings of columns, by their first cell."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, _, *rows = ([c.strip() for c in r.split("|")[1:-1]] for r in block.splitlines())
+        if head[0] == heading:
+            columns = [NAMES.get(c, c) for c in (c.rstrip(" ↑↓") for c in head)]
+            return {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
+    raise AssertionError(f"{path} has no table {heading!r}")
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "written"),
+    [
+        ("README.md", "MNIST, tuned", "systems"),
+        ("docs/results/systems.md", "MNIST, 6,000 iterations each", "systems"),
+        ("docs/results/systems.md", "MNIST, two minutes each", "equal-time"),
+    ],
+)
+def test_a_table_of_the_systems_has_the_figures_that_were_measured(
+    page: str, heading: str, written: str
+) -> None:
+    measured = table_of(f"docs/results/systems/{written}.md", "")
+    shown = table_of(page, heading)
+    assert shown.keys() == measured.keys()
+    for name, row in shown.items():
+        same = row.keys() & measured[name].keys() - {"rate"}
+        assert len(same) >= 2
+        assert {c: row[c] for c in same} == {c: measured[name][c] for c in same}, name
+
+
 def test_the_algorithm_of_the_concepts_is_the_code() -> None:
     text = (ROOT / "docs" / "guide" / "concepts.md").read_text(encoding="utf-8")
     found = re.search(r"^```python\n(def objectives.*?)^```", text, re.MULTILINE | re.DOTALL)
