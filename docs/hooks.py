@@ -189,6 +189,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 {"Claims of the papers": "claims.md"},
                 {"Methods and samplers": "matrix.md"},
                 {"Speed": "benchmarks.md"},
+                {"On an accelerator": "gpu.md"},
                 {
                     "Tables as the commands wrote them": [
                         {title_of(path): tables} for path in results if (tables := tables_of(path))
