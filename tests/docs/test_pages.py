@@ -101,7 +101,8 @@ def table_of(path: str, heading: str) -> dict[str, dict[str, str]]:
     """The rows of a page's table with a heading, as mappings of columns, by their first cell."""
     text = (ROOT / path).read_text(encoding="utf-8")
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-        head, _, *rows = ([c.strip() for c in r.split("|")[1:-1]] for r in block.splitlines())
+        lines: list[str] = block.splitlines()
+        head, _, *rows = ([c.strip() for c in line.split("|")[1:-1]] for line in lines)
         if head[0] == heading:
             columns = [NAMES.get(c, c) for c in (c.rstrip(" ↑↓") for c in head)]
             return {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
