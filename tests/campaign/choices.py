@@ -32,7 +32,7 @@ from zspace.recipes.catalogue import find
 SECONDS = 60
 """The time that one call may take."""
 
-SHORT = ("--iterations=1", "--quiet", "--device=cpu")
+SHORT = ("--iterations=2", "--quiet", "--device=cpu")
 """What keeps a training short, unless the value under test replaces it."""
 
 
@@ -121,6 +121,8 @@ def arguments(name: str, command: click.Command, folder: Path) -> list[str]:
             given += [parameter.opts[0], known.get(parameter.name or "", "1")]
     if name == "reproduce":
         given.append("--scale=smoke")
+    if name == "tune":
+        given += ["--sampler=simple", "--trials=1", "--samples=2"]
     if name == "sample":
         given.append(f"--out={folder / 'out.png'}")
     given += [option for option in ("--quiet",) if "quiet" in options]

@@ -83,6 +83,9 @@ def test_what_can_not_be_tuned(
         "tune", run, "--sampler=simple", "--min-accuracy=1.5"
     )
     assert "--trials must be at least 1" in refused("tune", run, "--sampler=simple", "--trials=0")
+    for samples in ("1", "1000001", "1" + "0" * 400):
+        told = refused("tune", run, "--sampler=simple", f"--samples={samples}")
+        assert "--samples from 2 to 1,000,000" in told
     assert "unknown search 'best'" in refused("tune", run, "--sampler=simple", "--search=best")
     assert "is no folder" in refused("tune", tmp_path / "x", "--sampler=simple")
     vectors = tmp_path / "v"

@@ -20,6 +20,7 @@ from zspace.errors import InputError
 from zspace.functional import as_float, check_finite, jacobian_log_determinant, of_stored
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
+from zspace.nets.layers import fused
 from zspace.options import comma_names
 from zspace.recipes import catalogue
 from zspace.storage.files import atomic
@@ -234,8 +235,8 @@ def log_densities(
 
     Reference: Saha et al., GEN, Eq. 10 and 11.
     """
-    size = prod(x.shape[1:])
-    dim = model.latent_dim
+    model = fused(model)
+    size, dim = prod(x.shape[1:]), model.latent_dim
     if dim > size:
         raise InputError(
             f"codes of size {dim} are larger than the data, which have {size} numbers: the decoder "

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zspace.errors import InputError
+from zspace.nets.layers import fused
 
 
 class ClassifierNet(nn.Module):
@@ -46,12 +43,7 @@ def quick(net: ClassifierNet) -> ClassifierNet:
     Args:
         net: the classifier, in eval mode, which stays as it is.
     """
-    net = deepcopy(net)
-    for part in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
-        for i, (conv, norm) in enumerate(pairwise(list(part))):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                part[i], part[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-    return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return fused(net).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:

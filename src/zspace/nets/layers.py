@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from zspace.functional import full_precision
 from zspace.nets.mlp import mlp
@@ -48,4 +53,32 @@ def initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:
             initialise(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+    return net
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+FUSIONS: dict[type[nn.Module], tuple[type[nn.Module], Callable[[Any, Any], nn.Module]]] = {
+    nn.Conv2d: (nn.BatchNorm2d, fuse_conv_bn_eval),
+    nn.ConvTranspose2d: (nn.BatchNorm2d, partial(fuse_conv_bn_eval, transpose=True)),
+    nn.Linear: (nn.BatchNorm1d, fuse_linear_bn_eval),
+}
+"""The batch norm that may follow a layer, and what makes one layer of the two."""
+
+
+def fused(net: Net) -> Net:
+    """A copy of a network for inference: batch norm is part of the layer before it.
+
+    It is the same function but for rounding, in less time. A layer whose weight is computed, as
+    under spectral norm, keeps its batch norm.
+
+    Args:
+        net: the network, in eval mode, or any module that has such networks.
+    """
+    net = deepcopy(net)
+    for part in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
+        for i, (layer, norm) in enumerate(pairwise(list(part))):
+            kind, fuse = FUSIONS.get(type(layer), (None, None))
+            if kind is not None and fuse is not None and type(norm) is kind:
+                part[i], part[i + 1] = fuse(layer, norm), nn.Identity()
     return net

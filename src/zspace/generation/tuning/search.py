@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,9 @@ from zspace.storage.cache import key
 from zspace.storage.files import check_inside, write_text
 from zspace.storage.lock import locked
 from zspace.storage.run import Run
+
+MOST = 1_000_000
+"""The largest number of images of a class by which a candidate is judged."""
 
 FRESH = 1000
 """The number of images of each class, from fresh noise, by which the best candidate is judged."""
@@ -130,8 +133,8 @@ def tune(
             training images, or no candidate has the least accuracy.
     """
     check_seed(seed)
-    if trials < 1 or samples < 2:
-        raise InputError("--trials must be at least 1, --samples at least 2")
+    if trials < 1 or not 2 <= samples <= MOST:
+        raise InputError(f"--trials must be at least 1, --samples from 2 to {MOST:,}")
     if min_accuracy is not None and not 0 < min_accuracy <= 1:
         raise InputError(f"--min-accuracy must be above 0 and at most 1, not {min_accuracy:g}")
     if search is not None and search not in get_args(Search):
@@ -179,8 +182,11 @@ def tune(
         "grid": partial(on_grid, space),
     }
     folder = existing.folder / "tuning"
-    folder.mkdir(exist_ok=True)
-    with nullcontext() if storage else locked(folder, "share the trials (--storage)"):
+    alone: AbstractContextManager[None] = nullcontext()
+    if storage is None:
+        folder.mkdir(exist_ok=True)
+        alone = locked(folder, "share the trials (--storage)")
+    with alone:
         named = f"{name}-{key(settings)}"
         held = Trials.open(storage, folder / "trials.log", named, progress.say)
         known = _search(objective(samples, 21), space, held, lines[how], trials, progress)
