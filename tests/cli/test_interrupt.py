@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 EARLY = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.argv = ["zspace", *sys.argv[2:]]
 module = sys.argv.pop(1)
 class Finder:
