@@ -190,6 +190,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 {"Methods and samplers": "matrix.md"},
                 {"Speed": "benchmarks.md"},
                 {"On an accelerator": "gpu.md"},
+                {"Campaigns": "campaign.md"},
                 {
                     "Tables as the commands wrote them": [
                         {title_of(path): tables} for path in results if (tables := tables_of(path))

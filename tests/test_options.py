@@ -35,3 +35,9 @@ def test_options_of_a_signature() -> None:
 def test_a_count_beyond_all_numbers_is_refused() -> None:
     with pytest.raises(InputError, match="--hidden must be at most 9007199254740991"):
         zspace.train("vae", "digits", hidden=10**21)
+
+
+def test_a_number_is_told_as_it_was_given() -> None:
+    told = "--seed must be at most 4503599627370496, not 99999999999999999$"
+    with pytest.raises(InputError, match=told):
+        zspace.train("vae", "digits", seed=99999999999999999)

@@ -132,7 +132,9 @@ class Option:
 
 def _exact(number: float | None) -> str:
     """A number with all digits before its point, which may be all that tells it from another."""
-    return f"{number:.0f}" if number is not None and float(number).is_integer() else f"{number:g}"
+    if isinstance(number, int):
+        return str(number)
+    return f"{number:.0f}" if number is not None and number.is_integer() else f"{number:g}"
 
 
 def comma_names(flag: str, text: str | None) -> list[str] | None:

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def main() -> int:
         "",
         "    make campaign",
         "",
-        "What became of files, options, disks and processes that were made to fail. `read` and "
-        "`accepted` are values that mean something; `refused` is one line and the status 2.",
+        "What became of files, options, disks and processes that were made to fail. `read` and",
+        "`accepted` are values that mean something; `refused` is one line and the status 2. A kill",
+        "is exact if the command, given again, ends with the same bytes as without it, and no file",
+        "is left over. Anything else would be a column of its own.",
+        "",
+        f"Made on {date.today().isoformat()}.",
         "",
     ]
     bad = 0
