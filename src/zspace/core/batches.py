@@ -126,12 +126,14 @@ class Batches:
     def _fetch(self, reader: ThreadPoolExecutor) -> Future[list[Tensor]]:
         """The next batch as stored, which a thread reads while the last one is in use."""
         self._place = self._order.get_state()
-        return reader.submit(self._read, self._mine(self._rows()))
+        rows = self._mine(self._rows())
+        return reader.submit(lambda: self._pinned(self._read(rows)))
 
     def _read(self, rows: Tensor) -> list[Tensor]:
+        """The data of some rows where they lie on the CPU; their numbers, if some do not."""
         data = [self.x] if self.y is None else [self.x, self.y]
         far = [t[rows] for t in data if t.device.type == "cpu"]
-        return self._pinned(far if len(far) == len(data) else [rows, *far])
+        return far if len(far) == len(data) else [rows, *far]
 
     def _given(self, draw: Callable[[], list[Tensor]]) -> list[Tensor]:
         """What a function draws on the CPU, on the device, without waiting for the copy."""

@@ -73,7 +73,7 @@ class Tape:
     def _place(self) -> None:
         """Find a place for each of the draws that were noted."""
         drawn, self._drawn = self._drawn, []
-        size = sum(-(-t.nbytes // ALIGNED) * ALIGNED for one in drawn for t in one)
+        size = sum(_room(t) for one in drawn for t in one)
         pinned = self.device.type == "cuda"
         self._there = torch.empty(size, dtype=torch.uint8, device=self.device)
         self._given = _views(self._there, drawn)
@@ -99,6 +99,11 @@ class _Buffer:
             self.copied.record()
 
 
+def _room(t: Tensor) -> int:
+    """The number of bytes that a tensor takes up to where the next one begins."""
+    return -(-t.nbytes // ALIGNED) * ALIGNED
+
+
 def _views(memory: Tensor, drawn: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
     """Parts of a uint8 tensor as tensors like those that were drawn, one behind the other."""
     start, found = 0, []
@@ -106,6 +111,6 @@ def _views(memory: Tensor, drawn: Sequence[Sequence[Tensor]]) -> list[list[Tenso
         views: list[Tensor] = []
         for t in one:
             views.append(memory[start : start + t.nbytes].view(t.dtype).view(t.shape))
-            start += -(-t.nbytes // ALIGNED) * ALIGNED
+            start += _room(t)
         found.append(views)
     return found

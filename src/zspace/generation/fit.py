@@ -312,12 +312,12 @@ class _Fit:
         held, fabric = self.held(), make_fabric(batches.device.type)
         done = 0 if held is None else max(held.checkpoints(), default=0)
         # what was begun in float32 goes on in it: bf16 is asked for where it is faster
-        old = held.config["precision"] if held is not None and precision == "auto" else "32"
-        begun: dict[str, Any] = {**config, "precision": old}
+        stored = {} if held is None or precision != "auto" else held.config
+        begun: dict[str, Any] = {**config, "precision": stored.get("precision", "32")}
         if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
             progress.say(
-                f"this fit was begun in {old.replace('32', 'float32')} and goes on in it (remove "
-                f"the folder {held.folder} to begin anew)"
+                f"this fit was begun in {begun['precision'].replace('32', 'float32')} and goes on "
+                f"in it (remove the folder {held.folder} to begin anew)"
             )
             config = begun
         same = held is not None and comparable(held.config) == comparable(config)

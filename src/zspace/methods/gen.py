@@ -115,6 +115,8 @@ class GEN(LatentModel):
     def optimizers(self) -> dict[str, Optimizer]:
         return {"gen": adam(self.parameters(), self.rate, BETAS)}
 
+    # no iteration is said to repeat another: each reads how far the codes lie apart, on which the
+    # precision of the kernels depends
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         lag = min(self.lag, 1 + batches.step // WARM_UP)
         if batches.step % lag == 0 or batches.begins:

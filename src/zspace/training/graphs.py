@@ -118,13 +118,12 @@ class Repeated:
         capture: Capture | None,
     ) -> None:
         self.method, self.batches, self.iterate = method, batches, iterate
-        self.capture = capture
+        self.capture = capture if _speaks_of_itself(method) else None
         self._kinds: dict[Hashable, _Kind] = {}
 
     def __call__(self) -> Losses:
         """Run one iteration; returns its losses."""
-        repeats = None if self.capture is None else _repeats(self.method, self.batches)
-        if repeats is None or self.capture is None:
+        if self.capture is None or (repeats := self.method.repeats(self.batches)) is None:
             return self.iterate()
         if repeats not in self._kinds:
             self._kinds[repeats] = _Kind(Tape(self.batches.device))
@@ -154,11 +153,10 @@ class Repeated:
         return capture(run)
 
 
-def _repeats(method: Method, batches: Batches) -> Hashable:
-    """What `Method.repeats` says of the objectives of its own class, not of those it inherits."""
+def _speaks_of_itself(method: Method) -> bool:
+    """Whether `Method.repeats` is of the objectives of its own class, not of those it inherits."""
 
     def owner(name: str) -> type:
         return next(kind for kind in type(method).__mro__ if name in vars(kind))
 
-    said = issubclass(owner("repeats"), owner("objectives"))
-    return method.repeats(batches) if said else None
+    return issubclass(owner("repeats"), owner("objectives"))

@@ -156,8 +156,7 @@ def fit(
             losses += found
             descend(optimizers[name], terms, fabric)
 
-    alone = fabric.world_size == 1
-    capture = graphs.captured(fabric.device) if alone else None
+    capture = graphs.captured(fabric.device) if fabric.world_size == 1 else None
     if capture is not None and not graphs.capturable(optimizers, fabric.device):
         capture = None
     iteration = Repeated(method, batches, iterate, capture)
@@ -205,13 +204,14 @@ class _Losses:
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[int, str, Tensor]] = []
+        self._seen: list[tuple[int, Losses]] = []
 
     def add(self, iteration: int, losses: Losses) -> None:
-        self._seen += [(iteration, key, value) for key, value in losses]
+        self._seen.append((iteration, losses))
 
     def means(self) -> dict[str, float]:
-        seen, self._seen = self._seen, []
+        seen = [(iteration, *loss) for iteration, losses in self._seen for loss in losses]
+        self._seen = []
         values = torch.stack([v.float() for *_, v in seen]).tolist() if seen else []
         by_key: dict[str, list[float]] = {}
         for (iteration, key, _), value in zip(seen, values, strict=True):

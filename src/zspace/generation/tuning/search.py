@@ -224,7 +224,7 @@ def tune(
         _curve(known),
     )
     stored = {**settings, **vars(tuned), "judge": list(judge.accuracy)}
-    write_text(existing.folder / "tuning" / f"{name}.json", json.dumps(stored, indent=1) + "\n")
+    write_text(folder / f"{name}.json", json.dumps(stored, indent=1) + "\n")
     return tuned
 
 

@@ -51,7 +51,7 @@ class Trials:
 
         Args:
             storage: the address of a shared storage; None takes the file.
-            file: the file.
+            file: the file, whose folder exists.
             name: the name of the search.
             say: told whether the file had to be mended.
 
@@ -65,7 +65,6 @@ class Trials:
             if storage is None:
                 from optuna.storages.journal import JournalFileBackend
 
-                file.parent.mkdir(parents=True, exist_ok=True)
                 _remove_stale(file.with_name(f"{file.name}.lock"))
                 if _cut(file):
                     say(f"{file} ended within a line, as a kill leaves it: that trial is left out")
