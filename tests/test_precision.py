@@ -83,10 +83,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fitted(run: Path, precision: str, iterations: int) -> tuple[torch.nn.Module, list[str], str]:
-    """Flow matching after so many iterations, what was said, and the precision in its folder."""
+    """A sampler after so many iterations, what was said, and the precision in its folder."""
     told, options = Told(), {"iterations": iterations, "batch_size": 32}
-    sampler = fit_sampler(run, "flow-matching", options, precision=precision, progress=told)  # type: ignore[arg-type]
-    return sampler, told.said, Run(run / "samplers" / "flow-matching").config["precision"]
+    sampler = fit_sampler(run, "two-stage", options, precision=precision, progress=told)  # type: ignore[arg-type]
+    return sampler, told.said, Run(run / "samplers" / "two-stage").config["precision"]
 
 
 def test_a_fit_keeps_the_precision_that_it_was_begun_in(

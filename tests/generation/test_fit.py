@@ -106,7 +106,7 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_end(name: str, run: Path) -> N
     with pytest.raises(InputError, match=r"this fit has done 40 iterations .remove the folder"):
         fit_sampler(run, name, options)
     fit_sampler(run, name, {**options, "iterations": 40}, progress=told)
-    assert told.said.pop().startswith("this fit of 40 iterations is complete")
+    assert told.said.pop().startswith("this fit of 40 iterations is done")
     folder = run / "samplers" / name
     (checkpoint,) = Run(folder).checkpoints().values()
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
@@ -118,6 +118,19 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_end(name: str, run: Path) -> N
     with pytest.raises(InputError, match="is no fit of a sampler: move it away"):
         fit_sampler(run, name, options)
     shutil.rmtree(folder)
+    path.unlink()
+
+
+def test_a_longer_fit_is_kept_where_no_iterations_are_asked_for(run: Path) -> None:
+    options = {"width": 8, "blocks": 1}
+    told = Told()
+    fit_sampler(run, "flow-matching", {**options, "iterations": 260})
+    path = run / "samplers" / "flow-matching.safetensors"
+    longer = path.read_bytes()
+    fit_sampler(run, "flow-matching", options, progress=told)
+    assert told.said.pop().startswith("this fit of 260 iterations is done")
+    assert path.read_bytes() == longer
+    shutil.rmtree(run / "samplers" / "flow-matching")
     path.unlink()
 
 

@@ -331,18 +331,18 @@ class _Fit:
             with held.alone():
                 shutil.rmtree(held.folder)
             held, done = None, 0
-        if done > fitted.iterations:
+        folder = self.file.with_suffix("")
+        if done > fitted.iterations and "iterations" not in fitted.found:
             raise InputError(
                 f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove "
-                f"the folder {self.file.with_suffix('')} to begin anew)"
+                f"the folder {folder} to begin anew)"
             )
+        if done > fitted.iterations:  # which nobody asked for
+            fitted.iterations = fitted.found["iterations"] = done
         if done == fitted.iterations:
-            progress.say(
-                f"this fit of {done} iterations is complete; more --iterations continue it"
-            )
+            progress.say(f"this fit of {done} iterations is done; more --iterations continue it")
         elif done:
             progress.say(f"this fit has done {done} iterations of {fitted.iterations}: it goes on")
-        folder = self.file.with_suffix("")
         alone = Run.create(folder, config) if held is None else held.alone()
         with alone, own_random(int(config.get("seed") or 0), batches.device):
             try:
@@ -350,6 +350,7 @@ class _Fit:
                     fitted,
                     batches,
                     fitted.iterations,
+                    rate=fitted.schedule,
                     run=Run(folder, config=config),
                     progress=progress,
                     fabric=fabric,

@@ -69,6 +69,10 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
     def labels(self) -> int:
         return self.inner.labels
 
+    def schedule(self, iteration: int) -> float:
+        """The factor on the learning rate at an iteration, from 0."""
+        return 1.0
+
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
         """Endless batches of codes (N, D), standardised, and labels (N,), on this sampler's device.
 
@@ -96,7 +100,8 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         """
         self.to(z.device)
         fabric = make_fabric(z.device.type)
-        fit(self, self.batches(z, y), self.iterations, fabric=fabric, precision=precision)
+        batches = self.batches(z, y)
+        fit(self, batches, self.iterations, rate=self.schedule, fabric=fabric, precision=precision)
         return self
 
     def sample(

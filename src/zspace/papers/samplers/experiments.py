@@ -80,7 +80,6 @@ EXPERIMENTS = (
                     "options": {
                         "two-stage": {"hidden": 256},
                         "spline flow": {"iterations": 3000},
-                        "flow matching": {"iterations": 8000},
                     },
                 },
                 "one training of each decoder: fully connected networks of 512 units (AE, 20,000 "
@@ -141,7 +140,7 @@ EXPERIMENTS = (
             "small": Scale(
                 {
                     "decoders": {"AE": _AE, "ReGene": _REGENE},
-                    "options": {"iterations": 8000},
+                    "options": {},
                     "trials": 60,
                     "samples": 200,
                     "accuracy": 0.99,
@@ -174,7 +173,7 @@ EXPERIMENTS = (
             "small": Scale(
                 {
                     "decoders": {"AE": _AE},
-                    "options": {"iterations": 8000},
+                    "options": {},
                     "times": 3,
                     "steps": (1, 2, 4, 6, 8, 12, 16, 32),
                     "precision": "bf16",
