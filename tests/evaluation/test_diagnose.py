@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from zspace import metrics
-from zspace.evaluation.diagnose import Finding, closeness, diagnose
+from zspace.evaluation.data import closeness
+from zspace.evaluation.diagnose import Finding, diagnose
 from zspace.evaluation.measurement import Measurement, Subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")

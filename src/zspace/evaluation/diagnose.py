@@ -11,12 +11,12 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Variational, codes
+from zspace.evaluation.data import closeness, data_closeness, data_figures
 from zspace.evaluation.measurement import Measurement, Subject, posterior_codes
 from zspace.functional import as_float, as_stored, blockwise, stream
 from zspace.metrics.latent import ACTIVE
 from zspace.recipes import catalogue
 
-NEIGHBOURS = 10
 COPY = 0.01
 """The quantile of the test images' `closeness` below which a generated image may be a copy."""
 COPIES = 0.05
@@ -140,27 +140,11 @@ def _dimensions(measurement: Measurement) -> Finding:
     return Finding("dimensions", bool(dead), words, {"dead": dead, "variance": variances.tolist()})
 
 
-def closeness(x: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
-    """The distance of each sample from the nearest training image, absolute and relative.
-
-    The relative distance is the share of the mean over its ten nearest training images; for a copy
-    it is near 0, whatever the distances are.
-
-    Args:
-        x, training: images or vectors (N, ...) and (M, ...) of the same sample shape.
-
-    Returns two tensors (N,).
-    """
-    k = min(NEIGHBOURS, len(training))
-    distances = metrics.nearest(x, training, k)[0]
-    return distances[:, 0], distances[:, 0] / distances.mean(1).clamp(min=1e-12)
-
-
 def _memorisation(measurement: Measurement, subject: Subject) -> Finding:
     """The finding on whether generated images are nearer to training images than test images."""
     training = measurement.images.train.x
     mine, share = closeness(subject.x, training)
-    theirs, test_share = closeness(measurement.test, training)
+    theirs, test_share = data_closeness(measurement)
     # by rank, since torch.quantile is limited to fewer values and interpolates between them
     threshold = float(test_share.sort().values[int(COPY * len(test_share))])
     near, test_near = int((share <= threshold).sum()), int((test_share <= threshold).sum())
@@ -218,22 +202,21 @@ def _classes(measurement: Measurement, subject: Subject) -> Finding:
 def _support(measurement: Measurement, subject: Subject) -> Finding:
     """The finding on precision and recall, compared with those of other training images."""
     reference = measurement.features(measurement.reference)
-    values: list[list[float]] = []
-    for s in (subject, measurement.others):
-        precise, recalled = metrics.improved_precision_recall(reference, measurement.features(s))
-        values.append([float(precise.mean()), float(recalled.mean())])
-    (precision, recall), (scale_p, scale_r) = values
+    precise, recalled = metrics.improved_precision_recall(reference, measurement.features(subject))
+    precision, recall = float(precise.mean()), float(recalled.mean())
+    scale = data_figures(measurement, measurement.others, "pr")
+    scale_p, scale_r = scale["precision"].value, scale["recall"].value
     words = (
         f"precision {precision:.2f} (training images: {scale_p:.2f}), recall {recall:.2f} "
         f"({scale_r:.2f}), by the features {measurement.extractor.name}"
     )
     low = [
         name
-        for name, value, scale in (
+        for name, value, usual in (
             ("many generated images look like none of the data", precision, scale_p),
             ("much of the data's variety is not generated", recall, scale_r),
         )
-        if value < SUPPORT * scale
+        if value < SUPPORT * usual
     ]
     if low:
         words = f"{' and '.join(low)}: {words}"

@@ -21,6 +21,7 @@ import torch
 import zspace
 from zspace.core import Classifying, as_progress
 from zspace.errors import InputError, encodable, unknown
+from zspace.evaluation.data import data_figures
 from zspace.evaluation.measurement import (
     CODES,
     DATA,
@@ -190,7 +191,10 @@ def _measured(
             continue
         measurement.progress.about(f"{name} of {subject.name}")(0)
         try:
-            measured = metric.measure(measurement, subject)
+            if subject.kind == DATA:
+                measured = data_figures(measurement, subject, name)
+            else:
+                measured = metric.measure(measurement, subject)
         except InputError as error:
             if failures is None:
                 raise

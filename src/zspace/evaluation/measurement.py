@@ -33,6 +33,7 @@ from zspace.options import check_seed
 from zspace.recipes import catalogue
 from zspace.storage.cache import fingerprint
 from zspace.storage.run import Run
+from zspace.training import keep_freed_memory
 
 LEAST = 20
 """The least number of samples for an evaluation."""
@@ -214,6 +215,7 @@ def measure_run(
         InputError: the run, the data or the features can't be used.
     """
     check_seed(seed)
+    keep_freed_memory()
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
     existing = Run(run)
     existing = Run(run, config=moved(existing.config, data_dir), facts=existing.facts)

@@ -23,8 +23,9 @@ from zspace.features.classifier import Neutral
 from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
 from zspace.nets.vgg import VGG16, published_names
-from zspace.storage.cache import cache_folder, fingerprint
-from zspace.storage.files import load_state, read_tensors, write_tensors
+from zspace.storage.cache import fingerprint
+from zspace.storage.files import load_state
+from zspace.storage.kept import store, stored
 from zspace.storage.reading import sha256_of
 from zspace.training import find_device
 
@@ -210,16 +211,11 @@ def extract(
     if not (keep and extractor.cached):
         return _computed(compute, extractor, x, progress, what)
     name = f"{extractor.identity}-{output}-{fingerprint(x)}"
-    path = cache_folder() / "features" / f"{name}.safetensors"
-    if path.is_file():
-        try:
-            stored, header = read_tensors(path, dict[str, str])
-            if header == {"entry": name} and len(stored["x"]) == len(x):
-                return stored["x"]
-        except (InputError, KeyError):
-            pass  # a damaged entry is made again
+    known = stored("features", name)
+    if known is not None and len(known.get("x", ())) == len(x):
+        return known["x"]
     features = _computed(compute, extractor, x, progress, what)
-    write_tensors(path, {"x": features}, {"entry": name})
+    store("features", name, {"x": features})
     return features
 
 

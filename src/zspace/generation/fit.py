@@ -338,7 +338,7 @@ class _Fit:
                 f"the folder {folder} to begin anew)"
             )
         if done > fitted.iterations:  # which nobody asked for
-            fitted.iterations = fitted.found["iterations"] = done
+            fitted.iterations, fitted.found = done, {**fitted.found, "iterations": done}
         if done == fitted.iterations:
             progress.say(f"this fit of {done} iterations is done; more --iterations continue it")
         elif done:

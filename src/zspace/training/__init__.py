@@ -3,6 +3,7 @@
 from zspace.training.devices import (
     Precision,
     find_device,
+    keep_freed_memory,
     leave,
     make_fabric,
     settled,
@@ -18,6 +19,7 @@ __all__ = [
     "descend",
     "find_device",
     "fit",
+    "keep_freed_memory",
     "leave",
     "make_fabric",
     "owners_alone",

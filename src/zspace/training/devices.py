@@ -45,7 +45,7 @@ def find_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Make glibc keep large freed blocks of memory for the rest of the process.
 
     By default it returns each to the system and maps a new one page by page, which takes a tenth
@@ -141,7 +141,7 @@ def make_fabric(device: str = "auto", threads: int | None = None) -> Fabric:
 
     accelerator = find_device(device).type
     if accelerator == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     fabric = Fabric(

@@ -77,10 +77,7 @@ EXPERIMENTS = (
                     "samplers": _COMPARED,
                     "precision": "bf16",
                     "densities": 1000,
-                    "options": {
-                        "two-stage": {"hidden": 256},
-                        "spline flow": {"iterations": 3000},
-                    },
+                    "options": {"two-stage": {"hidden": 256}, "spline flow": {"iterations": 3000}},
                 },
                 "one training of each decoder: fully connected networks of 512 units (AE, 20,000 "
                 "iterations) and 256 (FlexAE-SR, GEN, 6,000 iterations); three fits of each "
