@@ -109,6 +109,7 @@ def by_hand(recipe: str, side: int, size: int, count: int = 1, **options: Any) -
                 loss = squared_error(decoder(encoder(x)), x)
             else:
                 mean, log_variance = encoder(x).chunk(2, 1)
+                log_variance = log_variance.clamp(-20, 20)
                 z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
                 loss = squared_error(decoder(z), x) + normal_kl(mean, log_variance)
             optimizer.zero_grad()

@@ -22,7 +22,7 @@ from zspace.core import Density
 from zspace.generation import gallery, maps
 from zspace.recipes import RECIPES
 from zspace.recipes.catalogue import SAMPLERS
-from zspace.samplers import Learned, flow_matching, implicit
+from zspace.samplers import Learned, continuous_flow, implicit
 from zspace.training import adam, descend
 
 MIXED = "Expected all tensors to be on the same device"
@@ -215,7 +215,7 @@ def test_every_sampler(
     name: str, where: str, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fitted to codes on either device with labels on either, then used on CUDA."""
-    monkeypatch.setattr(flow_matching, "DENSITY_STEPS", 1)
+    monkeypatch.setattr(continuous_flow, "DENSITY_STEPS", 1)
     z, y = two_clouds(400)
     generator = torch.Generator(cuda)
     for labels in (y, y.to(cuda)):

@@ -210,6 +210,40 @@ def test_each_kind_of_iteration_is_captured(count: Counted) -> None:
     assert (method.runs, count.captured) == (6, 2)
 
 
+def test_an_epoch_begins_with_the_same_iteration(
+    count: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for iterations whose batches were drawn before they began."""
+
+    class Twofold(Line):
+        def repeats(self, batches: Batches) -> Hashable:
+            return batches.begins
+
+        def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+            first = batches.begins  # before the batch is taken
+            x, _ = next(batches)
+            factor = 3.0 if first else 1.0
+            yield "line", {"error": factor * (self.net(x) - x.sum(1, keepdim=True)).square().mean()}
+
+    taped = line(Twofold(), iterations=30)
+    assert count.captured == 2
+    monkeypatch.setattr(graphs, "captured", lambda device: None)
+    torch.testing.assert_close(taped.net.weight, line(Twofold(), iterations=30).net.weight)
+
+
+def test_an_iteration_that_draws_less_than_said_is_refused(count: Counted) -> None:
+    class Fewer(Line):
+        repeats = always
+
+        def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
+            yield from Line.objectives(self, batches)
+            if not batches.step:
+                batches.normal(1)
+
+    with pytest.raises(RuntimeError, match="draws 1 times, fewer than the 2"):
+        line(Fewer())
+
+
 @pytest.mark.parametrize(
     ("what", "method"),
     {

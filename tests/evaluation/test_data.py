@@ -72,6 +72,24 @@ def test_a_damaged_entry_is_made_again(
     assert data_figures(measurement, measurement.others, "fid") == {"": Figure(2.1, 0.2)}
 
 
+def test_a_cache_that_cant_be_written_is_done_without(
+    measurement: Measurement, counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ZSPACE_CACHE", str(tmp_path / "file"))
+    for value in (1.1, 2.1):
+        found = data_figures(measurement, measurement.others, "fid")
+        assert found == {"": Figure(value, 0.2)}
+
+
+def test_figures_keep_their_order(
+    measurement: Measurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZSPACE_CACHE", str(tmp_path))
+    orders = [list(data_figures(measurement, measurement.others, "prd")) for _ in range(2)]
+    assert orders == [["f8", "f1/8"]] * 2
+
+
 def test_a_warning_is_given_every_time(
     measurement: Measurement, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -134,6 +134,24 @@ def test_a_longer_fit_is_kept_where_no_iterations_are_asked_for(run: Path) -> No
     path.unlink()
 
 
+def test_a_longer_fit_that_was_interrupted_goes_on_to_its_own_end(run: Path) -> None:
+    class Stopping(Told):
+        def __call__(self, done: int, *more: Any) -> None:
+            if done >= 150:
+                raise Killed
+
+    options = {"width": 8, "blocks": 1}
+    with pytest.raises(Killed):
+        fit_sampler(run, "flow-matching", {**options, "iterations": 300}, progress=Stopping())
+    told = Told()
+    fit_sampler(run, "flow-matching", options, progress=told)
+    assert "iterations of 300: it goes on" in told.said.pop()
+    folder = run / "samplers" / "flow-matching"
+    assert max(Run(folder).checkpoints()) == Run(folder).config["iterations"] == 300
+    shutil.rmtree(folder)
+    folder.with_suffix(".safetensors").unlink()
+
+
 def test_files_of_other_samplers_and_folders_in_the_way(run: Path) -> None:
     model = zspace.load(run)
     sampler_of(run, "normal", model)

@@ -47,6 +47,7 @@ class Batches:
     Attributes:
         step: the number of iterations done.
         drawn: the number of batches drawn.
+        taken: the number of batches that were given, which a tape draws before.
         tape: what makes the draws of the iterations to come; None makes each when it is asked for.
 
     Raises:
@@ -85,7 +86,7 @@ class Batches:
         self.device = torch.device(device)
         self.rank, self.world = rank, world
         self.step = 0
-        self.drawn = 0
+        self.drawn = self.taken = 0
         self.tape: Tape | None = None
         self._order = torch.Generator().manual_seed(stream(seed, 1))
         # on the CPU, so that the noise is the same on every device and a run can move to another
@@ -109,6 +110,7 @@ class Batches:
             return data[given[0].to(data.device)].to(self.device) if near else given.pop()
 
         y = None if self.y is None else taken(self.y)
+        self.taken += 1
         return as_float(taken(self.x)), y
 
     def _stored(self) -> list[Tensor]:
@@ -151,12 +153,12 @@ class Batches:
     @property
     def epoch(self) -> int:
         """The number of the next batch's epoch, from 0."""
-        return self.drawn // self._per_epoch
+        return self.taken // self._per_epoch
 
     @property
     def begins(self) -> bool:
         """Whether the next batch is the first of an epoch."""
-        return self.drawn % self._per_epoch == 0
+        return self.taken % self._per_epoch == 0
 
     def set_aside(self) -> tuple[Tensor, Tensor | None]:
         """The samples, as stored, that the next batch's epoch leaves out, and their labels."""
@@ -197,8 +199,8 @@ class Batches:
     def _rows(self) -> Tensor:
         if self.replacement:
             return torch.randint(len(self.x), (self.size,), generator=self._order)
-        start = self.drawn % self._per_epoch * self.size
-        return self._order_of(self.epoch)[start : start + self.size]
+        epoch, batch = divmod(self.drawn, self._per_epoch)
+        return self._order_of(epoch)[batch * self.size : (batch + 1) * self.size]
 
     def _order_of(self, epoch: int) -> Tensor:
         if self._permutation is None or self._permutation[0] != epoch:
@@ -220,6 +222,7 @@ class Batches:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from a state that `state` returned."""
         self.step, self.drawn = int(state["step"]), int(state["drawn"])
+        self.taken = self.drawn
         self._order.set_state(state["order"])
         self._ahead = None
         self._noise.set_state(state["noise"])

@@ -57,6 +57,18 @@ class Tape:
             )
         return list(self._given[self._next - 1])
 
+    def check(self) -> None:
+        """Check that an iteration has taken all of its draws.
+
+        Raises:
+            RuntimeError: it has taken fewer.
+        """
+        if self._next < len(self._given):
+            raise RuntimeError(
+                f"an iteration draws {self._next} times, fewer than the {len(self._given)} of the "
+                "one that it is said to repeat (Method.repeats)"
+            )
+
     def fill(self) -> None:
         """Make the draws of the next iteration."""
         if not self._buffers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from zspace.storage.kept import store, stored
 from zspace.storage.reading import sha256_of
 
 NEIGHBOURS = 10
+
+SOURCE = Path(__file__).parents[1]
 
 
 def data_figures(measurement: Measurement, subject: Subject, name: str) -> dict[str, Figure]:
@@ -42,7 +45,11 @@ def data_figures(measurement: Measurement, subject: Subject, name: str) -> dict[
         figures = metric.measure(measurement, subject)
         return {k: torch.tensor(v, dtype=torch.float64) for k, v in figures.items()}
 
-    return {k: Figure(*v.tolist()) for k, v in _known(entry, measured).items()}
+    known = _known(entry, measured)
+    names = [
+        name for name in ("", *metric.names) if name in known
+    ]  # a file has an order of its own
+    return {name: Figure(*known[name].tolist()) for name in names}
 
 
 def closeness(x: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,8 +102,8 @@ def _known(entry: list[Any], measured: Callable[[], dict[str, Tensor]]) -> dict[
 
 @cache
 def _code() -> str:
-    """A checksum of the code by which figures are computed, and the version of PyTorch."""
-    here = Path(__file__)
-    functions = sorted(Path(metrics.__file__).parent.glob("*.py"))
-    files = [here, here.with_name("metrics.py"), *functions]
-    return key([torch.__version__, *(sha256_of(path) for path in files)])
+    """A checksum of the code by which figures are computed, and the versions of packages."""
+    rooms = ("evaluation", "features", "functional", "metrics")
+    files = [path for room in rooms for path in sorted((SOURCE / room).glob("*.py"))]
+    packages = ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics")
+    return key([*map(sha256_of, files), *map(version, packages)])

@@ -310,15 +310,15 @@ class _Fit:
         config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
         config |= {"sampler": self.name, "precision": precision, "model": self.mark}
         held, fabric = self.held(), make_fabric(batches.device.type)
+        folder = self.file.with_suffix("")
+        again = f"remove the folder {folder} to begin anew"
         done = 0 if held is None else max(held.checkpoints(), default=0)
         # what was begun in float32 goes on in it: bf16 is asked for where it is faster
         stored = {} if held is None or precision != "auto" else held.config
         begun: dict[str, Any] = {**config, "precision": stored.get("precision", "32")}
         if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
-            progress.say(
-                f"this fit was begun in {begun['precision'].replace('32', 'float32')} and goes on "
-                f"in it (remove the folder {held.folder} to begin anew)"
-            )
+            kind = begun["precision"].replace("32", "float32")
+            progress.say(f"this fit was begun in {kind} and goes on in it ({again})")
             config = begun
         same = held is not None and comparable(held.config) == comparable(config)
         config["precision"] = settled(config["precision"], fabric, progress.say, begun=same)
@@ -331,14 +331,14 @@ class _Fit:
             with held.alone():
                 shutil.rmtree(held.folder)
             held, done = None, 0
-        folder = self.file.with_suffix("")
-        if done > fitted.iterations and "iterations" not in fitted.found:
-            raise InputError(
-                f"--iterations {fitted.iterations}: this fit has done {done} iterations (remove "
-                f"the folder {folder} to begin anew)"
-            )
-        if done > fitted.iterations:  # which nobody asked for
-            fitted.iterations, fitted.found = done, {**fitted.found, "iterations": done}
+        if held is not None and "iterations" in fitted.found:  # nobody asked for another number
+            before = held.config.get("iterations")
+            most = max(fitted.iterations, done, before if isinstance(before, int) else 0)
+            fitted.iterations = config["iterations"] = most
+            fitted.found = {**fitted.found, "iterations": most}
+        if done > fitted.iterations:
+            asked = f"--iterations {fitted.iterations}"
+            raise InputError(f"{asked}: this fit has done {done} iterations ({again})")
         if done == fitted.iterations:
             progress.say(f"this fit of {done} iterations is done; more --iterations continue it")
         elif done:
@@ -361,7 +361,7 @@ class _Fit:
             except InputError as error:
                 if str(folder / "checkpoints") not in str(error):
                     raise
-                raise InputError(f"{error} (remove the folder {folder} to begin anew)") from error
+                raise InputError(f"{error} ({again})") from error
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
         """Store a fitted sampler with its options in the run."""

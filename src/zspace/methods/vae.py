@@ -177,8 +177,8 @@ class VAE(Variational[Density]):
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The mean and log variance of z_0, each (N, D), and the flow's context, (N, D or 0)."""
         encoded = self.encoder(self.check_samples(x)).float()
-        d = self.latent_dim
-        return *moments_of(encoded[:, : 2 * d]), encoded[:, 2 * d :]
+        d = 2 * self.latent_dim
+        return *moments_of(encoded if self.flow is None else encoded[:, :d]), encoded[:, d:]
 
     def posterior(self, x: Tensor) -> Distribution:
         mean, log_variance, context = self.moments(x)

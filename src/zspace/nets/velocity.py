@@ -16,7 +16,8 @@ class Velocity(nn.Module):
         v(u, t, y) = (2 t - 1) u / q + F(u / sqrt(q), t, y) / sqrt(q),  q = t^2 + (1 - t)^2
 
     With F = 0, where training begins, v carries N(0, I) to N(0, I) along straight paths; the
-    factors also give F's argument and its target the same scale at every time. F begins with
+    factors also give F's argument and its target the same scale at every time, if codes are
+    reached without noise. F begins with
     h = A u / sqrt(q) + e(t) + l(y), where e is computed by two layers from the time's sines and
     cosines and l is the label's embedding, and goes on with residual blocks h + C silu(B norm(h)).
     The label K stands for no label.

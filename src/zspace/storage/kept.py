@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from torch import Tensor
 
 from zspace.errors import InputError
@@ -27,5 +29,6 @@ def stored(folder: str, name: str) -> dict[str, Tensor] | None:
 
 
 def store(folder: str, name: str, tensors: dict[str, Tensor]) -> None:
-    """Store tensors under a name (see `stored`)."""
-    write_tensors(cache_folder() / folder / f"{name}.safetensors", tensors, {"entry": name})
+    """Store tensors under a name (see `stored`), if the cache can be written."""
+    with suppress(OSError):
+        write_tensors(cache_folder() / folder / f"{name}.safetensors", tensors, {"entry": name})

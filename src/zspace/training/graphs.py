@@ -118,7 +118,7 @@ class Repeated:
         capture: Capture | None,
     ) -> None:
         self.method, self.batches, self.iterate = method, batches, iterate
-        self.capture = capture if _speaks_of_itself(method) else None
+        self.capture = capture if capture and _speaks_of_itself(method) else None
         self._kinds: dict[Hashable, _Kind] = {}
 
     def __call__(self) -> Losses:
@@ -134,12 +134,16 @@ class Repeated:
             if kind.seen > 1:
                 kind.tape.fill()
             if kind.seen <= WARM_UP:
-                return self.iterate()
+                losses = self.iterate()
+                kind.tape.check()
+                return losses
             if kind.replay is None:
                 kind.replay = self._captured(kind, self.capture)
+                kind.tape.check()
             kind.replay()
         finally:
             self.batches.tape = None
+            self.batches.taken = self.batches.drawn
         assert kind.values is not None
         # the next iteration writes others there
         return list(zip(kind.names, kind.values.clone().unbind(), strict=True))

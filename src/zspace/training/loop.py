@@ -46,7 +46,9 @@ def adam(
     return Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
-def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) -> None:
+def descend(
+    optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None, *, alone: bool = False
+) -> None:
     """Make one update of an optimiser's parameters by the gradient of the sum of losses.
 
     The gradient is taken with respect to these parameters only, so that no loss affects another
@@ -56,12 +58,13 @@ def descend(optimizer: Optimizer, terms: Terms, fabric: Fabric | None = None) ->
         optimizer: the optimiser.
         terms: the losses by name, scalars.
         fabric: the processes; None means one.
+        alone: whether nothing but these parameters requires gradients, which saves time.
     """
     parameters = owned(optimizer)
     first, *others = terms.values()
     loss = sum(others, first)
     # in the memory layout of each parameter, as the fused update needs it
-    torch.autograd.backward(loss, inputs=parameters)
+    torch.autograd.backward(loss, inputs=None if alone else parameters)
     gradients = [p.grad for p in parameters if p.grad is not None]
     if len(gradients) < len(parameters):
         raise RuntimeError("a loss does not depend on all parameters of its optimiser")
@@ -154,7 +157,7 @@ def fit(
                 for key, value in found:  # at once, while the weights are still finite
                     _check_loss(before + batches.step, key, value.item())
             losses += found
-            descend(optimizers[name], terms, fabric)
+            descend(optimizers[name], terms, fabric, alone=len(optimizers) == 1)
 
     capture = graphs.captured(fabric.device) if fabric.world_size == 1 else None
     if capture is not None and not graphs.capturable(optimizers, fabric.device):
