@@ -41,8 +41,8 @@ demo: .venv/installed
 	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
 
 test: .venv/installed-dev
-	.venv/bin/ruff check src tests bench docs/*.py
-	.venv/bin/ruff format --check src tests bench docs/*.py
+	.venv/bin/ruff check src tests bench examples docs/*.py
+	.venv/bin/ruff format --check src tests bench examples docs/*.py
 	.venv/bin/pyright --pythonpath .venv/bin/python
 	.venv/bin/pytest -n 2 --dist worksteal -m 'not slow'
 

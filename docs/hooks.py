@@ -28,6 +28,7 @@ GUIDE = (
     "data",
     "training",
     "sampling",
+    "own-model",
     "measuring",
     "comparing",
     "novelty",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zspace.core import Progress
     from zspace.evaluation.evaluate import evaluate
     from zspace.generation.fit import fit_sampler
+    from zspace.wrapping import wrap
 
 PLACES = {
     "Progress": "zspace.core",
@@ -22,13 +23,18 @@ PLACES = {
     "load": "zspace.api",
     "resume": "zspace.api",
     "train": "zspace.api",
+    "wrap": "zspace.wrapping",
 }
 """The modules that define the names of this package."""
 
 ROOMS = ("core", "data", "functional", "metrics", "samplers")
 """The packages that are imported when they are first used as attributes of this one."""
 
-__all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume", "train"]
+__all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume", "train", "wrap"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *ROOMS})
 
 
 def __getattr__(name: str) -> Any:

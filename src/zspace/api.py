@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor
 
-from zspace.core import SILENT, Batches, LatentModel, Progress, as_progress
-from zspace.core.progress import Staged
+from zspace.core import SILENT, LatentModel, Progress, as_progress
 from zspace.data import NAMED, DataOptions, Images
 from zspace.data.given import Data, check_apart, check_options, check_there, images_of, moved
-from zspace.data.images import Part, Raw
-from zspace.data.sets import read, read_whole
+from zspace.data.images import Part
+from zspace.data.sets import read_part
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
-from zspace.functional.tensors import own_random
+from zspace.execution import carry_out, facts_of
 from zspace.options import About, Option, checked, options_of
-from zspace.recipes import Facts, Plan, Stage, find, plan_of
-from zspace.storage.files import check_numbers, load_state, read_header, write_tensors
+from zspace.recipes import find, plan_of
+from zspace.storage.files import load_state, read_header
 from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
-from zspace.training import Precision, find_device, fit, leave, make_fabric, settled
-
-ON_DEVICE = 0.25
-"""The share of an accelerator's memory up to which a training set is kept there."""
+from zspace.training import Precision, find_device
+from zspace.wrapping import RECIPE, stored_model
 
 
 def train(
@@ -98,7 +93,7 @@ def train(
             raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return _train(
+    return carry_out(
         config, images, None if out is None else Path(out), overwrite, as_progress(progress)
     )
 
@@ -126,6 +121,8 @@ def resume(
     """
     progress = as_progress(progress)
     existing = Run(run)
+    if existing.config.get("recipe") == RECIPE:
+        raise InputError(f"{run} holds a model that was trained elsewhere: it can't be resumed")
     done = max(existing.checkpoints(), default=0)
     if existing.model_file.exists():
         done = read_header(existing.model_file, Header).iteration
@@ -139,12 +136,12 @@ def resume(
     existing = Run(run, config=config)
     images = _images(Run(run, config=moved(config, data_dir)), data)
     if existing.model_file.exists() and iterations in (None, done):
-        existing.facts.check(_facts(images), run)
+        existing.facts.check(facts_of(images), run)
         progress.say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
         pictures.draw(existing, model, images, missing=True)
         return model
-    return _train(config, images, existing, False, progress)
+    return carry_out(config, images, existing, False, progress)
 
 
 def run_options(recipe: str) -> dict[str, Option]:
@@ -153,6 +150,8 @@ def run_options(recipe: str) -> dict[str, Option]:
     Raises:
         InputError: the recipe is unknown.
     """
+    if recipe == RECIPE:
+        return options_of(DataOptions)
     return options_of(DataOptions) | options_of(train) | options_of(find(recipe))
 
 
@@ -166,126 +165,6 @@ def _checked_config(config: dict[str, Any], run: Run) -> dict[str, Any]:
         raise InputError(f"{run.folder}/config.yaml can't be used: it has no {error}") from error
     except InputError as error:
         raise InputError(f"{run.folder}/config.yaml can't be used: {error}") from error
-
-
-def _train(
-    config: dict[str, Any],
-    images: Images,
-    out: Path | Run | None,
-    overwrite: bool,
-    progress: Progress,
-) -> LatentModel:
-    fabric = make_fabric(config["device"], config["threads"])
-    messages = list(images.notes)
-    config["precision"] = settled(
-        config["precision"], fabric, messages.append, begun=isinstance(out, Run)
-    )
-    with own_random(config["seed"], fabric.device), ExitStack() as alone:
-        if isinstance(out, Run) and fabric.is_global_zero:
-            alone.enter_context(out.alone())
-        facts = _facts(images)
-        plan = plan_of(config, facts)
-        config |= plan.found
-        if isinstance(out, Path):
-            _check_stays(out, plan, config["init_from"])
-        done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0
-        if plan.begin is not None and not done:
-            plan.begin()
-        model = plan.model.to(fabric.device)
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if config["init_from"] is not None and not done:
-            messages += _initialise(model, config["init_from"])
-        left = plan.left(done)
-        if isinstance(out, Run) and left[0][0]:  # a later stage prepares its data by earlier ones
-            path = out.checkpoints()[done]
-            load_state(model, out.weights(path, model), path)
-
-        def batches_of(stage: Stage) -> Batches:
-            data = stage.data(images)
-            return Batches(
-                _near(data.x, fabric.device),
-                None if data.y is None else _near(data.y, fabric.device),
-                size=stage.batch_size,
-                seed=config["seed"],
-                replacement=stage.replacement,
-                reserve=stage.reserve,
-                device=fabric.device,
-                rank=fabric.global_rank,
-                world=fabric.world_size,
-            )
-
-        batches = batches_of(left[0][1])  # before the folder is made, since it may refuse the data
-        run: Run | None = None
-        if isinstance(out, Path):
-            if fabric.is_global_zero:
-                alone.enter_context(Run.create(out, config, overwrite=overwrite))
-            fabric.barrier()
-        if out is not None:
-            folder = out.folder if isinstance(out, Run) else out
-            run = Run(folder, config=config, facts=facts)
-        follow = Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
-        for before, stage in left:
-            if stage is not left[0][1]:
-                batches = batches_of(stage)
-            fit(
-                stage.method,
-                batches,
-                stage.iterations,
-                rate=stage.rate,
-                stored=model,
-                before=before,
-                run=run,
-                fabric=fabric,
-                precision=config["precision"],
-                progress=follow,
-                log_every=config["log_every"],
-                checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
-                keep=config["keep"],
-            )
-            fabric.barrier()  # the next stage begins from the checkpoint that one process writes
-        model.eval()
-        if run is not None and fabric.is_global_zero:
-            write_tensors(run.model_file, model.state_dict(), run.header(plan.iterations))
-            pictures.draw(run, model, images)
-    leave(fabric)
-    return model
-
-
-def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
-    """Refuse to replace a run from which the training starts."""
-    for source in (*plan.sources, *([] if init_from is None else [Path(init_from)])):
-        if source.resolve() == out.resolve():
-            raise InputError(f"--out {out} is the run that this one begins with: choose another")
-
-
-def _facts(images: Images) -> Facts:
-    x = images.train.x
-    bounded = images.is_image or bool(x.abs().max() <= 1)
-    return Facts(images.shape, images.classes, bounded, len(images.train))
-
-
-def _near(x: Tensor, device: torch.device) -> Tensor:
-    """The training set, or what belongs to it, moved to the device if it is small enough."""
-    if device.type == "cuda":
-        room = torch.cuda.get_device_properties(device).total_memory
-        return x.to(device) if x.nbytes <= ON_DEVICE * room else x
-    return x
-
-
-def _initialise(model: LatentModel, run: str) -> list[str]:
-    """Load another run's weights wherever name and shape agree; returns messages about them."""
-    other = Run(run)
-    path = other.weights_file()
-    theirs = other.weights(path, model)
-    check_numbers(theirs, path)
-    ours = model.state_dict()
-    taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
-    if not taken:
-        raise InputError(f"--init-from {run}: no weight agrees in name and shape")
-    model.load_state_dict({**ours, **taken})
-    left = [k for k in ours if k not in taken]
-    said = [f"init-from {run}: {len(taken)} of {len(ours)} tensors taken"]
-    return [*said, "not taken: " + ", ".join(left)] if left else said
 
 
 def load(
@@ -312,14 +191,15 @@ def load(
     path = existing.weights_file(str(checkpoint))
     facts = existing.facts_of(path)
     with Claims(path):
-        plan = plan_of(config, facts)
-    model = plan.model.eval()
+        wrapped = config["recipe"] == RECIPE
+        model = stored_model(existing, facts) if wrapped else plan_of(config, facts).model
+    model = model.eval()
     load_state(model, existing.weights(path, model), path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if checkpoint == "last" and path != existing.model_file:
         done = max(existing.checkpoints())
-        progress.say(f"{run} is unfinished: iteration {done} of {plan.iterations} is used")
+        progress.say(f"{run} is unfinished: iteration {done} of {config['iterations']} is used")
     return model.to(find_device(device))
 
 
@@ -334,7 +214,7 @@ def run_images(run: Run, data: Data | None = None) -> Images:
         InputError: it can't be read, or its samples have another shape or other classes now.
     """
     images = _images(run, data)
-    run.facts.check(_facts(images), run.folder)
+    run.facts.check(facts_of(images), run.folder)
     return images
 
 
@@ -349,7 +229,11 @@ def _images(run: Run, data: Data | None) -> Images:
 
 
 def data_for(
-    run: str | Path, data: str | None, data_dir: str | None, part: str, progress: Progress = SILENT
+    run: str | Path,
+    data: str | None,
+    data_dir: str | None,
+    part: str | None,
+    progress: Progress = SILENT,
 ) -> tuple[Part, tuple[str, ...]]:
     """Samples for a run's model, and the names of their labels.
 
@@ -360,6 +244,7 @@ def data_for(
         data_dir: the folder that holds the files of a named set, or in which the run's own data
             are now; None takes the run's.
         part: "train", "validation" or "test", or "all" for every sample in the data's own order.
+            None takes the test part or, of other files without parts, all.
         progress: told what the user should know about the range of the values.
 
     Raises:
@@ -384,12 +269,9 @@ def data_for(
         raise InputError(f"{run} was trained on an array in Python: name its data by --data")
     if data is None:
         check_there(run, source)
-    if part == "all":
-        found: Raw | Images = read_whole(source, options)
-        chosen: Part = found.parts["train"]
-    else:
-        found = read(source, options)
-        chosen = getattr(found, part)
+    # the training images of the run's own data, and of sets that others train on, are no news
+    known = data in (None, config["data"], *NAMED) or source.startswith("hf:")
+    chosen, found = read_part(source, options, "test" if part is None and known else part)
     shape = tuple(chosen.x.shape[1:])
     if shape != facts.shape:
         raise InputError(f"{source} has samples of shape {shape}, the model is for {facts.shape}")

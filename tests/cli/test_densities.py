@@ -68,7 +68,7 @@ def test_nothing_on_the_picture_looks_like_a_black_image(tmp_path: Path) -> None
     part = Part(torch.full((12, 1, 8, 8), 255, dtype=torch.uint8))
     zeros = torch.zeros(12)
     scores = Scores(torch.arange(12.0), zeros, zeros, zeros)
-    Novelty(scores, part, (), None, 1.0, 2).draw(tmp_path / "n.png")
+    Novelty(scores, part, (), None, 1.0, 2, "prior").draw(tmp_path / "n.png")
     with Image.open(tmp_path / "n.png") as picture:
         assert set(np.unique(np.asarray(picture)).tolist()) == {plots.PAPER[0], 255}
 

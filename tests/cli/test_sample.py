@@ -133,7 +133,7 @@ def test_checkpoints_by_iteration(cli: Cli, tmp_path: Path) -> None:
         (["sample", "--n=99999999999", "--out=x.png"], "--n must be at most"),
         (["sample", "--out=x.png", "--checkpoint=²"], "not '²'"),
         (["interpolate", "--steps=100000", "--out=x.png"], "--steps must be at most 1000"),
-        (["sample", "--out=x.jpeg"], "--out must be FILE.png, FILE.npz or a folder"),
+        (["sample", "--out=x.jpeg"], "--out must be FILE.png, FILE.npz, FILE.npy or a folder"),
         (["sample", "--out=."], "exists and is no empty folder"),
         (["sample", "--out=x.png", "--sampler=mixtur"], "did you mean 'mixture'"),
         (["sample", "--out=x.png", "--sampler=prior"], "has no prior of its own"),

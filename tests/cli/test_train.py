@@ -113,7 +113,7 @@ def test_an_existing_run_is_not_overwritten(refused: Refused, cli: Cli, tmp_path
     train = ["train", "ae", "--iterations=2", "--out", run, *QUICK]
     cli(*train)
     before = {p: p.read_bytes() for p in run.rglob("*.*")}
-    assert "choose another --out, --overwrite it, or go on with" in refused(*train)
+    assert "choose another --out, or --overwrite it, or go on with" in refused(*train)
     # what can't be used is found before anything is removed
     assert "unknown data set" in refused(*train, "--overwrite", "--data=nothing")
     assert "must be divisible" in refused(*train, "--overwrite", "--image-size=6")

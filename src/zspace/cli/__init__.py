@@ -14,6 +14,7 @@ from zspace.errors import InputError
 # each module adds its commands to the group
 for _part in (
     "train",
+    "adopt",
     "sample",
     "codes",
     "generate",

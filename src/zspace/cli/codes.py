@@ -89,7 +89,7 @@ def decode(run: Path, codes: Path, out: Path, checkpoint: str, device: str, quie
 
     from zspace.generation.files import named, read_codes
 
-    check_out(out)
+    check_out(out, single=True)
     check_inputs(out, run, files=[codes])
     model, where = load(run, checkpoint, device, quiet)
     count, first = read_codes(codes, model.latent_dim)

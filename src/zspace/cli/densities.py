@@ -94,9 +94,9 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
 @data_options
 @click.option(
     "--part",
-    default="test",
-    show_default=True,
-    help="part of the data: train, validation, test or all",
+    metavar="NAME",
+    help="part of the data: train, validation, test or all  [default: test, or all of other "
+    "files without parts]",
 )
 @click.option(
     "--label",
@@ -106,11 +106,9 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
 )
 @click.option(
     "--density",
-    default="prior",
-    show_default=True,
     metavar="NAME",
     help="density of the codes: prior (or target) if the model's is a density, or one that is "
-    "fitted to its training codes: {names}",
+    "fitted to its training codes: {names}  [default: prior, or the run's only density]",
     cls=NamedOption,
     listing=known.samplers_with("density"),
 )
@@ -123,7 +121,9 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
 @CHECKPOINT
 @DEVICE
 @QUIET
-def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **options: Any) -> None:
+def novelty(
+    run: Path, part: str | None, density: str | None, out: Path, quiet: bool, **options: Any
+) -> None:
     """Score images by -log p(x), computed from the decoder's Jacobian (GEN, section 5.5).
 
     This works for any trained model whose codes are smaller than the data. If labels are known, the
@@ -138,8 +138,10 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
     check_writable(out)
     check_writable(out.with_suffix(".png"))
     check_inputs(out.with_suffix(".png"), run, options["data"], options["data_dir"])
-    check_sampler(run, density)
-    check_part(part)
+    if density is not None:
+        check_sampler(run, density)
+    if part is not None:
+        check_part(part)
     with progress(quiet) as follow:
         found = score(run, progress=follow, part=part, density=density, **options)
     found.write(out)
@@ -150,7 +152,7 @@ def novelty(run: Path, part: str, density: str, out: Path, quiet: bool, **option
             f"{int((ignored > 0).sum())} codes: their volume is held at its least"
         )
     what = "images" if found.part.x.ndim == 4 else "vectors"
-    tell(f"{out}: -log p(x) of {len(found.part)} {what}, by the density {density}", quiet)
+    tell(f"{out}: -log p(x) of {len(found.part)} {what}, by the density {found.density}", quiet)
     if found.part.x.ndim == 4:
         found.draw(out.with_suffix(".png"))
         picture = out.with_suffix(".png")

@@ -16,18 +16,20 @@ SHOWN = 10_000
 """The largest number of images on a sheet, and of points in a scatter plot."""
 
 
-def check_out(out: Path, *, sheet: bool = True) -> None:
+def check_out(out: Path, *, sheet: bool = True, single: bool = False) -> None:
     """Check an output for images, before anything is computed.
 
     Args:
-        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        out: FILE.png, FILE.npz, FILE.npy, or a folder that is new or empty.
         sheet: whether FILE.png is allowed.
+        single: whether FILE.npy is allowed, which holds one array.
 
     Raises:
         InputError: the output is another, or exists already.
     """
-    if out.suffix.lower() not in (*([".png"] if sheet else []), ".npz", ""):
-        kinds = "FILE.png, FILE.npz" if sheet else "FILE.npz"
+    suffixes = [*([".png"] if sheet else []), ".npz", *([".npy"] if single else [])]
+    if out.suffix.lower() not in (*suffixes, ""):
+        kinds = ", ".join(f"FILE{suffix}" for suffix in suffixes)
         raise InputError(f"--out must be {kinds} or a folder, not {out}")
     if out.suffix and out.is_dir():
         raise InputError(f"--out {out} is a folder")
@@ -87,7 +89,7 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
     """Write images or vectors to a sheet, an .npz file or a folder.
 
     Args:
-        out: FILE.png, FILE.npz, or a folder that is new or empty.
+        out: FILE.png, FILE.npz, FILE.npy, or a folder that is new or empty.
         blocks: images, floats in [0, 1] or uint8, or vectors (N, D), under the names images and
             vectors (or data). Arrays of other names go to an .npz file alone.
         quiet: whether to print nothing.
@@ -110,7 +112,7 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
                 shapes[name] = before + len(x), *x.shape[1:]
             yield block
 
-    if out.suffix.lower() == ".npz":
+    if out.suffix.lower() in (".npz", ".npy"):
         write_npz(out, counted())
     elif out.suffix.lower() == ".png":
         held = [

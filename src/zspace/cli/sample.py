@@ -46,16 +46,15 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="output: FILE.png (a sheet), FILE.npz, or a new folder of PNG files (convex: optional)",
+    help="output: FILE.png (a sheet), FILE.npz, FILE.npy, or a new folder of PNG files (convex: "
+    "optional)",
 )
 @SEED
 @click.option(
     "--sampler",
-    default="prior",
-    show_default=True,
     metavar="NAME",
     help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
-    "the training codes: {names}",
+    "the training codes: {names}  [default: prior, or the run's only one]",
     cls=NamedOption,
     listing=known.sampler_names,
 )
@@ -90,7 +89,7 @@ def sample(
     n: int,
     out: Path | None,
     seed: int,
-    sampler: str,
+    sampler: str | None,
     label: str | None,
     generations: int | None,
     origin: str | None,
@@ -115,10 +114,15 @@ def sample(
     from zspace.storage.run import Run
 
     positive("n", n)
+    loaded = None
+    if sampler is None:
+        loaded = load(run, checkpoint, device, quiet)
+        held = list(Run(run).samplers())
+        sampler = held[0] if loaded[0].prior is None and len(held) == 1 else "prior"
     check_sampler(run, sampler)
     check_label(sampler, label)
     if out is not None:
-        check_out(out)
+        check_out(out, single=sampler != "convex")
         check_inputs(out, run)
     options = checked_drawing(sampler, options)
     for name, value in (("generations", generations), ("from", origin)):
@@ -130,7 +134,7 @@ def sample(
         raise unknown("origin", origin, ["latents", "images"])
     generations = 1 if generations is None else generations
     positive("generations", generations, most=100)
-    model, where = load(run, checkpoint, device, quiet)
+    model, where = loaded or load(run, checkpoint, device, quiet)
     generator = seeded(seed, where)
     classes = Run(run).facts.classes
     number = None if label is None else class_numbers([label], classes)[0]
@@ -254,6 +258,11 @@ class FitCommand(click.Command):
     cls=NamedOption,
     listing=known.sampler_names,
 )
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="folder of the run that is made of codes alone  [default: the file without its suffix]",
+)
 @CHECKPOINT
 @DEVICE
 @click.option(
@@ -269,6 +278,7 @@ class FitCommand(click.Command):
 def fit_sampler(
     run: Path,
     sampler: str,
+    out: Path | None,
     checkpoint: str,
     device: str,
     precision: Any,
@@ -276,6 +286,9 @@ def fit_sampler(
     options: tuple[str, ...],
 ) -> None:
     """Fit a sampler to a run's training codes and store it in the run.
+
+    In place of a run, a file of codes (N, D) may be given, .npy, or .npz with labels: a run is made
+    of it, whose images are the codes themselves.
 
     Some samplers are trained by iterations: the same command resumes a fit that was interrupted
     and, with more --iterations, continues a finished one. The sampler's own options, which are
@@ -301,7 +314,14 @@ def fit_sampler(
             raise
         raise InputError(f"{error.option_name} belongs to --sampler {listed(others)}") from error
     given = {k: v for k, v in context.params.items() if v is not None}
+    file = run.suffix.lower() in (".npy", ".npz") and not run.is_dir()
+    if out is not None and not file:
+        raise InputError("--out belongs to a file of codes, .npy or .npz, in place of a run")
     with progress(quiet) as follow:
+        if file:
+            from zspace.wrapping import run_of_codes
+
+            run = run_of_codes(run, out or run.with_suffix(""), follow)
         fitting.fit_sampler(
             run,
             sampler,

@@ -13,7 +13,7 @@ from zspace.data.names import class_names, some
 from zspace.data.npy import read_numpy
 from zspace.errors import InputError
 
-IMAGES = ("images", "x", "X", "data", "arr_0")
+IMAGES = ("images", "x", "X", "data", "arr_0", "vectors", "codes", "latents", "embeddings", "z")
 LABELS = ("labels", "y", "label", "targets")
 SUFFIX = {
     "train": ("", "_train"),
@@ -26,9 +26,9 @@ def read_array_file(path: Path, levels: Levels | None = None) -> Raw:
     """The images or vectors of a NumPy file, and their labels if it has any.
 
     A .npy file holds the samples; if it is larger than `IN_MEMORY`, it is memory-mapped. A .npz
-    file holds `images` (or x, X, data, arr_0) and `labels` (or y, label, targets), possibly once
-    for each part, with _train, _validation and _test at the end of the names; `classes` may hold
-    the labels' names.
+    file holds `images` (or another name of `IMAGES`) and `labels` (or y, label, targets), possibly
+    once for each part, with _train, _validation and _test at the end of the names; `classes` may
+    hold the labels' names.
 
     Args:
         path: a .npy or .npz file with arrays as `from_arrays` takes them.

@@ -294,14 +294,37 @@ def load_whole(
 
 def read(data: str, options: DataOptions) -> Images:
     """What `load` returns, for options that have been checked."""
-    images = split(_raw(data, options), data, options.validation)
-    names = comma_names("--classes", options.classes)
-    return select(images, names, options.train_size, options.train_per_class)
+    return _divided(_raw(data, options), data, options)
 
 
 def read_whole(data: str, options: DataOptions) -> Raw:
     """All samples of a data set as its training part, for options that have been checked."""
+    return _whole(_raw(data, options), options)
+
+
+def read_part(data: str, options: DataOptions, part: str | None) -> tuple[Part, Raw | Images]:
+    """A part of a data set, and the set, for options that have been checked.
+
+    Args:
+        data, options: what `read` takes.
+        part: "train", "validation" or "test", or "all" for every sample in the data's own order.
+            None takes the test part or, of data that have no parts, all.
+    """
     raw = _raw(data, options)
+    if part == "all" or (part is None and set(raw.parts) == {"train"}):
+        whole = _whole(raw, options)
+        return whole.parts["train"], whole
+    images = _divided(raw, data, options)
+    return getattr(images, part or "test"), images
+
+
+def _divided(raw: Raw, data: str, options: DataOptions) -> Images:
+    images = split(raw, data, options.validation)
+    names = comma_names("--classes", options.classes)
+    return select(images, names, options.train_size, options.train_per_class)
+
+
+def _whole(raw: Raw, options: DataOptions) -> Raw:
     whole = join([part for part in raw.parts.values() if len(part)])
     names = comma_names("--classes", options.classes)
     classes = raw.classes

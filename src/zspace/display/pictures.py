@@ -32,7 +32,8 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
     paths = {name: run.folder / f"{name}.png" for name in names}
     if missing and all(path.exists() for path in paths.values()):
         return
-    plots.losses(paths["losses"], run.losses())
+    if losses := run.losses():  # a model that was trained elsewhere has none
+        plots.losses(paths["losses"], losses)
     generator = torch.Generator(next(model.parameters()).device).manual_seed(0)
     if model.prior is None:
         fitted = catalogue.make(model.usual[0], model.latent_dim)

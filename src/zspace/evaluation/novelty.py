@@ -35,6 +35,9 @@ ENTRIES = 1 << 17
 DERIVED = 1 << 20
 """The same for one image with a large Jacobian, whose columns are then computed in several goes."""
 
+PERFECT = 1e-12
+"""The mean squared error of a pixel up to which a reconstruction is perfect."""
+
 WRITTEN = 4096
 """The number of lines that are made at a time."""
 
@@ -75,6 +78,7 @@ class Novelty:
         known: which images have known labels, booleans (N,); None if no labels are known.
         variance: sigma^2, the mean squared error of a pixel.
         latent_dim: the size of a code.
+        density: the name of the density of codes.
     """
 
     scores: Scores
@@ -83,6 +87,7 @@ class Novelty:
     known: Tensor | None
     variance: float
     latent_dim: int
+    density: str
 
     def auroc(self) -> Figure | None:
         """The area under the ROC curve of images with known labels against all others.
@@ -105,7 +110,7 @@ class Novelty:
             rows = chain.from_iterable(block.tolist() for block in numbers.split(WRITTEN))
             for i, row in enumerate(rows):
                 label = [] if y is None else [self.classes[int(y[i])]]
-                writer.writerow([i, *label, *(f"{value:.6f}" for value in row)])
+                writer.writerow([i, *label, *(f"{value + 0.0:.6f}" for value in row)])
 
     def draw(self, path: Path) -> None:
         """Draw the 100 most probable images, on the left, and the 100 least (GEN, Figure 4).
@@ -134,26 +139,29 @@ def novelty(
     *,
     data: str | None = None,
     data_dir: str | None = None,
-    part: str = "test",
+    part: str | None = None,
     label: str | None = None,
-    density: str = "prior",
+    density: str | None = None,
     checkpoint: str | int = "last",
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> Novelty:
     """The novelty scores of images under a run's model.
 
-    sigma^2 is the model's mean squared error on the run's validation part.
+    sigma^2 is the model's mean squared error on the run's validation part, or on its training part
+    if there is none.
 
     Args:
         run: the run.
         data: other data than the run's own.
         data_dir: the folder that holds the files of a named set.
-        part: "train", "validation", "test" or "all".
+        part: "train", "validation", "test" or "all"; None takes the test part or, of other files
+            without parts, all.
         label: the names of the known labels, separated by commas; None takes the classes that the
             run was trained on, if these are not all.
         density: the density of codes: "prior" if the model's prior is a `Density`, or the name of a
-            density that is fitted to the training codes.
+            density that is fitted to the training codes. None takes the prior or, if the model has
+            none, the only density that is stored in the run.
         checkpoint: the checkpoint whose weights to use, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of fitting and scoring.
@@ -162,6 +170,7 @@ def novelty(
         InputError: the run, the data, a label or the density can't be used.
     """
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
+    density = usual_density(run, model) if density is None else density
     codes_density: Sampler | None = model.samplers().get(density)
     if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
         codes_density = read_sampler(run, density, model) or refit_sampler(
@@ -188,16 +197,22 @@ def novelty(
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))
     # the run's own validation part shows how well its model reconstructs the data it was made for
     own = config["data"] is not None
-    validation, _ = api.data_for(
-        run, None if own else data, None if own and data is not None else data_dir, "validation"
-    )
-    variance = error_variance(model, validation.x)
+    held_out = "validation" if config.get("validation") != 0 else "train"
+    whose = None if own else data, None if own and data is not None else data_dir
+    measured, _ = api.data_for(run, *whose, held_out)
+    variance = error_variance(model, measured.x)
     scores = log_densities(model, chosen.x, codes_density, variance, progress)
-    return Novelty(scores, chosen, classes, known, variance, model.latent_dim)
+    return Novelty(scores, chosen, classes, known, variance, model.latent_dim, density)
+
+
+def usual_density(run: str | Path, model: LatentModel) -> str:
+    """The name of a model's prior or, if it has none, of the only density stored in its run."""
+    held = [name for name in Run(run).samplers() if name in catalogue.densities()]
+    return held[0] if model.prior is None and len(held) == 1 else "prior"
 
 
 def error_variance(model: LatentModel, x: Tensor) -> float:
-    """The mean squared error sigma^2 of a pixel in a model's reconstructions, at least 1e-12.
+    """The mean squared error sigma^2 of a pixel in a model's reconstructions, at least `PERFECT`.
 
     Args:
         model: the model.
@@ -209,7 +224,7 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
     )
     # a perfect reconstruction would have an infinite density
     check_finite(errors, "reconstruction errors")
-    return max(float(errors.double().mean()), 1e-12)
+    return max(float(errors.double().mean()), PERFECT)
 
 
 @torch.no_grad()
@@ -219,6 +234,9 @@ def log_densities(
     """The novelty scores of images or vectors under a model and a density of its codes.
 
         log p(x) = log p(z') - 1/2 log det(J^T J) + log N(x; x', sigma^2 I)
+
+    If reconstructions are perfect, as of codes that are the data themselves, there is no error, and
+    the last term is 0.
 
     This is the code's density in latent space, carried to data space by the decoder, times the
     density of the error, which lies off the decoder's manifold.
@@ -243,6 +261,7 @@ def log_densities(
             "can't be inverted, and gives no density"
         )
     device = next(model.parameters()).device
+    width = size * math.log(2 * math.pi * variance) if variance > PERFECT else 0.0
     rows = max(1, min(256, ENTRIES // (dim * size)))
     directions = max(1, min(dim, DERIVED // size))
     parts: list[tuple[Tensor, ...]] = []
@@ -253,7 +272,7 @@ def log_densities(
         error = (model.decode(z) - block).flatten(1).square().sum(1).cpu().double()
         latent = density.log_prob(z).cpu().double()
         volume, rank = jacobian_log_determinant(model.decode, z, directions=directions)
-        residual = -0.5 * (error / variance + size * math.log(2 * math.pi * variance))
+        residual = -0.5 * (error / variance + width)
         parts.append((latent, volume, residual, rank))
         scoring(min(start + rows, len(x)), len(x))
     return Scores(*(torch.cat(t) for t in zip(*parts, strict=True)))

@@ -26,11 +26,12 @@ COLUMNWISE = 1 << 28
 
 @contextmanager
 def growing(path: Path) -> Generator[Add]:
-    """A context that gives a function by which the arrays of an .npz file grow, block by block.
+    """A context that gives a function by which the arrays of a NumPy file grow, block by block.
 
     The rows of each array wait in a temporary file beside `path`; at the end they become what
-    `numpy.savez` would have written of the whole arrays, in the order in which these began. The
-    file appears if all goes well, as with `atomic`.
+    `numpy.savez` would have written of the whole arrays, in the order in which these began, or
+    `numpy.save` of the only one, to an .npy file. The file appears if all goes well, as with
+    `atomic`.
 
     Raises:
         OSError: the file can't be written; the error names `path`.
@@ -50,15 +51,26 @@ def growing(path: Path) -> Generator[Add]:
             counts[name] += len(rows)
 
         yield add
+
+        def write(name: str, file: IO[bytes]) -> None:
+            header = np.lib.format.header_data_from_array_1_0(first[name])
+            header |= {"shape": (counts[name], *first[name].shape[1:]), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(file, header)
+            spools[name].seek(0)
+            shutil.copyfileobj(spools[name], file, 1 << 20)
+            spools[name].close()
+
+        if path.suffix.lower() == ".npy":
+            if len(spools) != 1:
+                raise InputError(f"{path} holds one array, and there are {len(spools)}: use .npz")
+            (name,) = spools
+            with partial.open("wb") as file:
+                write(name, file)
+            return
         with zipfile.ZipFile(partial, "w", allowZip64=True) as written:
-            for name, spool in spools.items():
-                header = np.lib.format.header_data_from_array_1_0(first[name])
-                header |= {"shape": (counts[name], *first[name].shape[1:]), "fortran_order": False}
-                spool.seek(0)
+            for name in spools:
                 with written.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array_header_1_0(entry, header)
-                    shutil.copyfileobj(spool, entry, 1 << 20)
-                spool.close()
+                    write(name, entry)
 
 
 def checked_header(

@@ -158,10 +158,10 @@ class Run:
         if not is_run or "recipe" not in read_config(config):
             raise InputError(f"{folder} exists and is no run: choose another --out")
         if not overwrite:
-            raise InputError(
-                f"the run {folder} exists: choose another --out, --overwrite it, or go on with "
-                f"'zspace resume {folder}'"
-            )
+            begun = any((folder / "checkpoints").iterdir())
+            more = f", or go on with 'zspace resume {folder}'" if begun else ""
+            ways = f"choose another --out, or --overwrite it{more}"
+            raise InputError(f"the run {folder} exists: {ways}")
 
     def header(self, iteration: int) -> dict[str, Any]:
         """The header of a file of weights after a number of iterations, as JSON knows it."""

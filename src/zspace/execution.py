@@ -1,0 +1,157 @@
+"""How a plan is carried out: its stages are trained one after the other, in a run or without."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zspace.core import SILENT, Batches, LatentModel, Progress
+from zspace.core.progress import Staged
+from zspace.data import Images
+from zspace.display import pictures
+from zspace.errors import InputError
+from zspace.functional.tensors import own_random
+from zspace.recipes import Facts, Plan, Stage, plan_of
+from zspace.storage.files import check_numbers, load_state, write_tensors
+from zspace.storage.run import Run
+from zspace.training import fit, leave, make_fabric, settled
+
+ON_DEVICE = 0.25
+"""The share of an accelerator's memory up to which a training set is kept there."""
+
+
+def carry_out(
+    config: dict[str, Any],
+    images: Images,
+    out: Path | Run | None,
+    overwrite: bool,
+    progress: Progress,
+) -> LatentModel:
+    """Train a model by a configuration, and return it in eval mode.
+
+    Args:
+        config: the configuration, with all options; what is found for unset ones is added to it.
+        images: the data.
+        out: the folder of a new run, a run that is to be continued, or None for neither.
+        overwrite: whether a new run may take another's place.
+        progress: told the iteration and the losses.
+
+    Raises:
+        InputError: the data or the folder can't be used, or a loss is not finite.
+    """
+    fabric = make_fabric(config["device"], config["threads"])
+    messages = list(images.notes)
+    config["precision"] = settled(
+        config["precision"], fabric, messages.append, begun=isinstance(out, Run)
+    )
+    with own_random(config["seed"], fabric.device), ExitStack() as alone:
+        if isinstance(out, Run) and fabric.is_global_zero:
+            alone.enter_context(out.alone())
+        facts = facts_of(images)
+        plan = plan_of(config, facts)
+        config |= plan.found
+        if isinstance(out, Path):
+            _check_stays(out, plan, config["init_from"])
+        done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0
+        if plan.begin is not None and not done:
+            plan.begin()
+        model = plan.model.to(fabric.device)
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if config["init_from"] is not None and not done:
+            messages += _initialise(model, config["init_from"])
+        left = plan.left(done)
+        if isinstance(out, Run) and left[0][0]:  # a later stage prepares its data by earlier ones
+            path = out.checkpoints()[done]
+            load_state(model, out.weights(path, model), path)
+
+        def batches_of(stage: Stage) -> Batches:
+            data = stage.data(images)
+            return Batches(
+                _near(data.x, fabric.device),
+                None if data.y is None else _near(data.y, fabric.device),
+                size=stage.batch_size,
+                seed=config["seed"],
+                replacement=stage.replacement,
+                reserve=stage.reserve,
+                device=fabric.device,
+                rank=fabric.global_rank,
+                world=fabric.world_size,
+            )
+
+        batches = batches_of(left[0][1])  # before the folder is made, since it may refuse the data
+        run: Run | None = None
+        if isinstance(out, Path):
+            if fabric.is_global_zero:
+                alone.enter_context(Run.create(out, config, overwrite=overwrite))
+            fabric.barrier()
+        if out is not None:
+            folder = out.folder if isinstance(out, Run) else out
+            run = Run(folder, config=config, facts=facts)
+        follow = Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
+        for before, stage in left:
+            if stage is not left[0][1]:
+                batches = batches_of(stage)
+            fit(
+                stage.method,
+                batches,
+                stage.iterations,
+                rate=stage.rate,
+                stored=model,
+                before=before,
+                run=run,
+                fabric=fabric,
+                precision=config["precision"],
+                progress=follow,
+                log_every=config["log_every"],
+                checkpoint_every=min(config["checkpoint_every"], max(1, plan.iterations // 10)),
+                keep=config["keep"],
+            )
+            fabric.barrier()  # the next stage begins from the checkpoint that one process writes
+        model.eval()
+        if run is not None and fabric.is_global_zero:
+            write_tensors(run.model_file, model.state_dict(), run.header(plan.iterations))
+            pictures.draw(run, model, images)
+    leave(fabric)
+    return model
+
+
+def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
+    """Refuse to replace a run from which the training starts."""
+    for source in (*plan.sources, *([] if init_from is None else [Path(init_from)])):
+        if source.resolve() == out.resolve():
+            raise InputError(f"--out {out} is the run that this one begins with: choose another")
+
+
+def facts_of(images: Images) -> Facts:
+    """The facts about a data set from which networks are built."""
+    x = images.train.x
+    bounded = images.is_image or bool(x.abs().max() <= 1)
+    return Facts(images.shape, images.classes, bounded, len(images.train))
+
+
+def _near(x: Tensor, device: torch.device) -> Tensor:
+    """The training set, or what belongs to it, moved to the device if it is small enough."""
+    if device.type == "cuda":
+        room = torch.cuda.get_device_properties(device).total_memory
+        return x.to(device) if x.nbytes <= ON_DEVICE * room else x
+    return x
+
+
+def _initialise(model: LatentModel, run: str) -> list[str]:
+    """Load another run's weights wherever name and shape agree; returns messages about them."""
+    other = Run(run)
+    path = other.weights_file()
+    theirs = other.weights(path, model)
+    check_numbers(theirs, path)
+    ours = model.state_dict()
+    taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
+    if not taken:
+        raise InputError(f"--init-from {run}: no weight agrees in name and shape")
+    model.load_state_dict({**ours, **taken})
+    left = [k for k in ours if k not in taken]
+    said = [f"init-from {run}: {len(taken)} of {len(ours)} tensors taken"]
+    return [*said, "not taken: " + ", ".join(left)] if left else said

@@ -1,0 +1,102 @@
+"""Networks in ONNX files, which are carried out by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zspace.errors import InputError, cut
+from zspace.storage.reading import whole
+
+LARGEST = 2 << 30
+"""The size in bytes up to which files are read; ONNX's own limit."""
+
+
+class Onnx(nn.Module):
+    """A network of the ONNX file whose bytes it holds, which maps a tensor to a tuple of tensors.
+
+    It is carried out on the CPU, and its derivatives are not known.
+
+    Args:
+        size: the size of the file in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.file = nn.Parameter(torch.zeros(size, dtype=torch.uint8), requires_grad=False)
+        self._session: Any = None
+
+    @classmethod
+    def read(cls, path: Path) -> Onnx:
+        """The network of a file.
+
+        Raises:
+            InputError: the file can't be read, or is no network of a single input.
+        """
+        content = whole(path, LARGEST, "ONNX files")
+        net = cls(len(content))
+        net.file.data.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        try:
+            net.session()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return net
+
+    def session(self) -> Any:
+        """The session of onnxruntime that carries it out.
+
+        Raises:
+            InputError: onnxruntime is missing, or refuses the file; or the file has weights in
+                other files, or several inputs.
+        """
+        if self._session is None:
+            try:
+                import onnx
+                import onnxruntime
+            except ImportError as error:
+                raise InputError(
+                    f"the package {error.name} is missing: pip install 'zspace[onnx]'"
+                ) from error
+            content = self.file.cpu().numpy().tobytes()
+            try:
+                model = onnx.load_model_from_string(content)
+                elsewhere = [t.name for t in model.graph.initializer if t.external_data]
+                session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            except Exception as error:  # their errors have no common class
+                raise InputError(f"no ONNX file that can be run: {cut(str(error))}") from error
+            if elsewhere:
+                raise InputError("its weights lie in other files: save it with all weights inside")
+            if len(session.get_inputs()) != 1:
+                names = ", ".join(each.name for each in session.get_inputs())
+                raise InputError(f"a network has one input, and this has {cut(names)}")
+            self._session = session
+        return self._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}  # a session can't be copied
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        session = self.session()
+        if torch.onnx.is_in_onnx_export():
+            raise InputError(
+                "a model of ONNX files can't be exported: adopt it as a PyTorch program (.pt2) or "
+                "module"
+            )
+        try:
+            given = x.detach().cpu().contiguous().numpy().astype(np.float32, copy=False)
+        except RuntimeError as error:  # a tensor of torch.func
+            raise InputError(
+                "the derivatives of an ONNX file are not known: adopt the model as a PyTorch "
+                "program (.pt2) or module"
+            ) from error
+        try:
+            outputs = session.run(None, {session.get_inputs()[0].name: given})
+        except Exception as error:
+            raise InputError(
+                f"the ONNX file can't be run on {tuple(x.shape)}: {cut(str(error))}"
+            ) from error
+        return tuple(torch.from_numpy(np.asarray(each)).to(x.device) for each in outputs)

@@ -1,0 +1,199 @@
+"""Graphs of operators: what is traced, what is refused, and what others may have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import Tensor, nn
+
+import zspace
+from tests.conftest import small
+from zspace.errors import InputError
+from zspace.nets.graph import NUMBERS, OPERATORS, Description, Graph, Step, Weight
+from zspace.nets.tracing import traced
+from zspace.recipes import RECIPES
+
+
+def stored(graph: Graph) -> Graph:
+    """A graph that has been written and read."""
+    again = Graph(msgspec.json.decode(msgspec.json.encode(graph.description), type=Description))
+    again.load_state_dict(graph.state_dict())
+    return again
+
+
+class Called(nn.Module):
+    def __init__(self, owner: nn.Module, name: str) -> None:
+        super().__init__()
+        self.owner, self.name = owner, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = getattr(self.owner, self.name)(x)
+        return found
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_models_encoder_and_decoder(name: str) -> None:
+    model = zspace.train(name, "digits", **{**small(name), "iterations": 2})
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    z = model.encode(x)
+    for part, given in (("encode", x), ("decode", z)):
+        graph = stored(traced(Called(model, part), given, part))
+        graph.check(given.shape[1:])
+        wanted = getattr(model, part)(given)
+        torch.testing.assert_close(graph(given)[0], wanted, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(graph(given[:1])[0], wanted[:1], rtol=1e-4, atol=1e-5)
+
+
+class Many(nn.Module):
+    """Attention, gates, resizing, reductions, and sizes that are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 3, padding=1))
+        self.norm = nn.GroupNorm(2, 4)
+        self.register_buffer("scale", torch.tensor([2, 3]))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        n = x.shape[0]
+        a = nn.functional.silu(self.norm(self.conv(x)))
+        a = nn.functional.interpolate(a, scale_factor=2, mode="bilinear", align_corners=False)
+        b = a.reshape(n, -1, 8)
+        b = self.attention(b, b, b)[0]
+        gate, value = b.chunk(2, 2)
+        out = torch.where(gate > 0, value, value * float("inf")).nan_to_num(0.0, 1.0, -1.0)
+        return out.flatten(1), (a.amax((2, 3)) * self.scale.repeat(2)).clamp(min=-1)
+
+
+def test_a_network_of_many_kinds_of_operators() -> None:
+    torch.manual_seed(0)
+    net = Many().eval()
+    x = torch.randn(4, 2, 4, 4)
+    graph = stored(traced(net, x, "it"))
+    for n in (1, 4, 7):
+        given = torch.randn(n, 2, 4, 4)
+        for found, wanted in zip(graph(given), net(given), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_of_a_largest_size_are_divided() -> None:
+    class AtMost(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1) + (1 if x.shape[0] < 16 else 2)
+
+    graph = traced(AtMost(), torch.rand(4, 3), "it")
+    assert graph.description.most == 15
+    x = torch.rand(40, 3)
+    torch.testing.assert_close(graph(x)[0], x + 1)
+
+
+def test_a_network_whose_number_of_samples_has_become_a_constant() -> None:
+    graph = stored(traced(Counting(), torch.rand(4, 3), "it"))
+    assert (graph.description.least, graph.description.most) == (4, 4)
+    for n in (1, 4, 11):
+        x = torch.rand(n, 3)
+        torch.testing.assert_close(graph(x)[0], x)
+
+
+class Drawing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x)
+
+
+class Counting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1)
+
+
+class Deciding(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if float(x.sum()) > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (Drawing(), r"the operator 'aten.randn_like.default' is none"),
+        (Deciding(), "can't be stored as a graph of operators"),
+    ],
+)
+def test_what_cant_be_stored_is_refused(net: nn.Module, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        traced(net, torch.rand(4, 3), "it")
+
+
+def described(*steps: Step, outputs: list[str] | None = None) -> Description:
+    return Description("x", {}, list(steps), outputs or [steps[-1].name])
+
+
+X: Any = {"of": "x"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "args"),
+    [
+        ("aten.from_file.default", ["/etc/passwd", False, 8]),
+        ("aten.add_.Tensor", [X, X]),
+        ("aten.add.out", [X, X]),
+        ("aten.set_.source_Tensor", [X, X]),
+        ("aten.rand.default", [[2, 2]]),
+        ("prims.add.default", [X, X]),
+        ("os.system", ["true"]),
+        ("aten.relu", [X]),
+        ("aten.relu.nothing", [X]),
+        ("", []),
+    ],
+)
+def test_operators_that_are_not_allowed(operator: str, args: list[Any]) -> None:
+    with pytest.raises(InputError, match="is none of those that zspace carries out"):
+        Graph(described(Step("a", operator, args)))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (described(Step("a", "aten.relu.default", [{"of": "b"}])), "takes 'b', which is not there"),
+        (described(Step("x", "aten.relu.default", [X])), "two results named 'x'"),
+        (
+            described(Step("a", "aten.relu.default", [X]), outputs=["c"]),
+            "are not among its results",
+        ),
+        (Description("x", {"w": Weight([1], "complex64")}, [], ["x"]), "wrong type or shape"),
+        (Description("x", {"w": Weight([-1], "float32")}, [], ["x"]), "wrong type or shape"),
+        (Description("x", {"forward": Weight([1], "float32")}, [], ["x"]), "can't be named"),
+        (Description("x", {"a b": Weight([1], "float32")}, [], ["x"]), "can't be named"),
+    ],
+)
+def test_descriptions_that_are_wrong(made: Description, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Graph(made)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Step("a", "aten.full.default", [[1 << 40], 1.0]), "would make 1,099,511,627,776 numbers"),
+        (Step("a", "aten.repeat.default", [X, [1 << 20, 1 << 10]]), "would make"),
+        (Step("a", "aten.relu.default", [X, X, X]), "can't be carried out"),
+        (Step("a", "aten.relu.default", [{"of": 3}]), "can't be carried out"),
+        (Step("a", "aten.relu.default", [{"dtype": "float128"}]), "can't be carried out"),
+        (Step("a", "aten.relu.default", [{"evil": 1}]), "argument of the kind 'evil'"),
+        (Step("a", "aten.sym_size.int", [X, 0]), "does not give tensors"),
+        (Step("a", "mul", [X, {"float": "many"}]), "can't be carried out"),
+    ],
+)
+def test_graphs_that_cant_be_carried_out(step: Step, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Graph(described(step)).check((3,))
+
+
+def test_the_allowed_operators_exist_and_change_nothing_in_place() -> None:
+    """None of them takes a path or another text that names something outside."""
+    for name in OPERATORS:
+        packet = getattr(torch.ops.aten, name)
+        assert any(not getattr(packet, o)._schema.is_mutable for o in packet.overloads()), name
+    assert OPERATORS.isdisjoint({"from_file", "set_", "resize_", "rand", "randn", "bernoulli"})
+    assert set(NUMBERS) == {"getitem", "add", "sub", "mul", "floordiv", "mod", "neg"}
