@@ -24,7 +24,9 @@ def test_arrays_in_memory(tmp_path: Path) -> None:
     x = random_images(200, 12, 12)
     model = zspace.train("vae", x, out=tmp_path / "run", iterations=4, device="cpu", **SMALL)
     assert model.sample(3).shape == (3, 1, 12, 12)
-    with pytest.raises(InputError, match="was trained on an array in Python: give the data again"):
+    resumed = zspace.resume(tmp_path / "run", iterations=6)
+    (tmp_path / "run" / "data.safetensors").unlink()
+    with pytest.raises(InputError, match=r"keeps none: give them again .data=, or --data FILE"):
         zspace.resume(tmp_path / "run", iterations=8)
     resumed = zspace.resume(tmp_path / "run", iterations=8, data=x)
     whole = zspace.train("vae", torch.from_numpy(x), iterations=8, device="cpu", **SMALL)

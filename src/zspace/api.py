@@ -10,8 +10,8 @@ import torch
 
 from zspace.core import SILENT, LatentModel, Progress, as_progress
 from zspace.data import NAMED, DataOptions, Images
-from zspace.data.given import Data, check_apart, check_options, check_there, images_of, moved
-from zspace.data.images import Part
+from zspace.data.given import Data, check_apart, check_options, check_there, images_of, kept, moved
+from zspace.data.images import Part, join
 from zspace.data.sets import read_part
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
@@ -222,10 +222,25 @@ def _images(run: Run, data: Data | None) -> Images:
     config = _checked_config(run.config, run)
     source = config["data"] if data is None else data
     if source is None:
-        raise InputError(f"{run.folder} was trained on an array in Python: give the data again")
+        return _kept(run.folder)
     if data is None:
         check_there(run.folder, source)
     return images_of(source, config)
+
+
+def _kept(folder: Path) -> Images:
+    """The data that Python gave, which a run keeps.
+
+    Raises:
+        InputError: it does not.
+    """
+    images = kept(folder)
+    if images is None:
+        raise InputError(
+            f"{folder} was trained on data that Python gave, and keeps none: give them again "
+            "(data=, or --data FILE)"
+        )
+    return images
 
 
 def data_for(
@@ -266,7 +281,9 @@ def data_for(
             options = replace(options, channels=channels, image_size=size)  # pyright: ignore[reportArgumentType]
     source = config["data"] if data is None else data
     if source is None:
-        raise InputError(f"{run} was trained on an array in Python: name its data by --data")
+        images = _kept(existing.folder)
+        parts = images.train, images.validation, images.test
+        return join(parts) if part == "all" else getattr(images, part or "test"), images.classes
     if data is None:
         check_there(run, source)
     # the training images of the run's own data, and of sets that others train on, are no news

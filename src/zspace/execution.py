@@ -12,6 +12,7 @@ from torch import Tensor
 from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.progress import Staged
 from zspace.data import Images
+from zspace.data.given import keep
 from zspace.display import pictures
 from zspace.errors import InputError
 from zspace.functional.tensors import own_random
@@ -87,6 +88,8 @@ def carry_out(
         if isinstance(out, Path):
             if fabric.is_global_zero:
                 alone.enter_context(Run.create(out, config, overwrite=overwrite))
+                if config["data"] is None:
+                    keep(images, out, progress)
             fabric.barrier()
         if out is not None:
             folder = out.folder if isinstance(out, Run) else out

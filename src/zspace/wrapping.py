@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zspace.core import SILENT, LatentModel, Progress, as_progress
 from zspace.data import DataOptions, Images
-from zspace.data.given import Data, check_apart, check_options, images_of
+from zspace.data.given import Data, check_apart, check_options, images_of, keep
 from zspace.display import pictures
 from zspace.errors import InputError, cut
 from zspace.execution import facts_of
@@ -158,6 +158,8 @@ def wrap(
     config = {"recipe": RECIPE, "data": source, **settings}
     with Run.create(out, config, overwrite=overwrite):
         run = Run(out, config=config, facts=facts_of(images))
+        if source is None:
+            keep(images, run.folder, said)
         write_text(run.folder / FILE, msgspec.json.encode(described).decode())
         write_tensors(run.model_file, model.state_dict(), run.header(0))
         pictures.draw(run, model, images)

@@ -61,9 +61,13 @@ def test_evaluated_figures_are_those_of_the_functions(
 def test_arrays_from_python_are_evaluated_with_their_data(tmp_path: Path) -> None:
     x = random_images(300, 8, 8)
     zspace.train("ae", x, out=tmp_path / "a", iterations=2, device="cpu", **SMALL)
-    with pytest.raises(InputError, match="give the data again"):
+    options: dict[str, Any] = {"metrics": ["mse", "fid", "active"], "device": "cpu"}
+    kept = evaluate(tmp_path / "a", **options)
+    (tmp_path / "a" / "data.safetensors").unlink()
+    with pytest.raises(InputError, match="keeps none: give them again"):
         evaluate(tmp_path / "a", device="cpu")
-    result = evaluate(tmp_path / "a", data=x, metrics=["mse", "fid", "active"], device="cpu")
+    result = evaluate(tmp_path / "a", data=x, **options)
+    assert result["rows"] == kept["rows"]
     assert result["features"] == "pixels"
     assert [r["subject"] for r in result["rows"]][:3] == ["reconstructions", "normal", "mixture"]
     with pytest.raises(InputError, match=r"a sample's shape is .* now"):

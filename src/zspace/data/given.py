@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
+from zspace.core import Progress
 from zspace.data.conversion import from_arrays, refit
-from zspace.data.images import Images, Raw, select, split
+from zspace.data.images import Images, Part, Raw, select, split
 from zspace.data.levels import Levels
 from zspace.data.sets import NAMED, DataOptions, read
-from zspace.errors import InputError, cut
+from zspace.errors import InputError, cut, encodable
 from zspace.options import options_of
-from zspace.storage.reading import kind_of
+from zspace.storage.files import read_tensors, write_tensors
+from zspace.storage.reading import kind_of, size_text
 
 Data = str | Path | Images | npt.NDArray[Any] | Tensor
 """The types of data that `train` takes."""
+
+KEPT = "data.safetensors"
+"""The file of a run that holds data which Python gave."""
+
+MOST = 1 << 30
+"""The size in bytes up to which a run keeps such data."""
+
+PARTS = ("train", "validation", "test")
 
 
 def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
@@ -134,6 +146,68 @@ def check_apart(out: Path, read: Iterable[Any]) -> None:
                     f"--out {out} lies in the folder {path}, with whose images it would be read: "
                     "choose another place"
                 )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The header of the data that a run keeps."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+def keep(images: Images, folder: Path, progress: Progress) -> None:
+    """Store data that Python gave in a run's folder, so that its commands find them again.
+
+    Args:
+        images: the data.
+        folder: the run's folder.
+        progress: told if the data are larger than `MOST` and are not stored.
+    """
+    tensors: dict[str, Tensor] = {}
+    for part in PARTS:
+        held: Part = getattr(images, part)
+        tensors |= {f"{part}.x": held.x} | ({} if held.y is None else {f"{part}.y": held.y})
+    size = sum(t.nbytes for t in tensors.values())
+    if size > MOST:
+        progress.say(
+            f"the data are of {size_text(size)}, more than the {size_text(MOST)} that a run keeps: "
+            "give them again (data=) to what needs them"
+        )
+        return
+    whose = _Kept(images.name, tuple(map(encodable, images.classes)))
+    write_tensors(folder / KEPT, tensors, asdict(whose))
+
+
+def kept(folder: Path) -> Images | None:
+    """The data that `keep` stored in a run's folder, None if there are none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / KEPT
+    if not path.exists():
+        return None
+    tensors, header = read_tensors(path, _Kept)
+    try:
+        parts = {p: Part(tensors[f"{p}.x"], tensors.get(f"{p}.y")) for p in PARTS}
+    except KeyError as error:
+        raise InputError(f"{path} is damaged: it has no {error}") from error
+    shapes = {tuple(part.x.shape[1:]) for part in parts.values()}
+    kinds = {(p.x.dtype, len(next(iter(shapes)))) for p in parts.values()}
+    labelled = [p.y for p in parts.values() if p.y is not None]
+    if len(shapes) != 1 or not kinds <= {(torch.uint8, 3), (torch.float32, 1)}:
+        raise InputError(f"{path} is damaged: its parts are neither images nor vectors alike")
+    for part in parts.values():
+        if (part.y is None) != (not labelled) or (
+            part.y is not None
+            and (part.y.dtype != torch.int64 or tuple(part.y.shape) != (len(part.x),))
+        ):
+            raise InputError(f"{path} is damaged: its labels do not fit its samples")
+    if any(bool(((y < 0) | (y >= len(header.classes))).any()) for y in labelled):
+        raise InputError(f"{path} is damaged: it has labels without names")
+    train, validation, test = parts.values()
+    return Images(header.name, train, validation, test, header.classes)
 
 
 def _of_ones_own(data: Any) -> TypeGuard[str]:

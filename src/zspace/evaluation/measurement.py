@@ -325,7 +325,7 @@ def _neutral(
     source: Any = config["data"]
     subset = config != existing.config
     return neutral_classifier(
-        images_of(source, config) if whole and subset else images,
+        images_of(source, config) if whole and subset and source is not None else images,
         device=device,
         progress=progress.about("training the neutral classifier"),
     )
