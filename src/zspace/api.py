@@ -60,7 +60,9 @@ def train(
         recipe: the name of a recipe (see `zspace.recipes`), such as "flexae-sr".
         data: what `--data` takes (a named set, a folder, an .npy or .npz file, "hf:NAME"), or
             `Images`, or an array: uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W), floats
-            in [0, 1] of the same shapes, or vectors (N, D).
+            in [0, 1] of the same shapes, or vectors (N, D); or a pair of such an array and labels,
+            or a data set of PyTorch, torchvision or Hugging Face (`zspace.data.collected`). A run
+            keeps what is no name or path, up to 1 GiB.
         out: the run's folder; None writes nothing to disk.
         overwrite: whether to replace an existing run.
         progress: told the iteration and the losses whenever they are logged, and what the user
@@ -87,15 +89,19 @@ def train(
     if out is not None:
         check_apart(Path(out), [source])
     images = images_of(data, settings)
+    progress = as_progress(progress)
+    if source is not None and source.lower().endswith((".npy", ".npz")) and not images.is_image:
+        progress.say(
+            f"{source} holds vectors (N, D), and a model of them is trained; if they are codes, "
+            f"'zspace fit-sampler {source} --sampler NAME' fits a distribution to them"
+        )
     config = {"recipe": recipe, "data": source, **settings}
     for text in config.values():
         if isinstance(text, str) and encodable(text) != text:
             raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return carry_out(
-        config, images, None if out is None else Path(out), overwrite, as_progress(progress)
-    )
+    return carry_out(config, images, None if out is None else Path(out), overwrite, progress)
 
 
 def resume(
@@ -111,7 +117,7 @@ def resume(
     Args:
         run: the run.
         iterations: the iteration to train to; None takes the configured one.
-        data: the data that the run was trained on, if they were given as an array in Python.
+        data: the data that the run was trained on, if Python gave them and the run keeps none.
         data_dir: the folder in which the run's data are now.
         progress: told the iteration and the losses whenever they are logged.
 
@@ -208,7 +214,7 @@ def run_images(run: Run, data: Data | None = None) -> Images:
 
     Args:
         run: the run.
-        data: the data set, if it was given as an array in Python.
+        data: the data set, if Python gave it and the run keeps none.
 
     Raises:
         InputError: it can't be read, or its samples have another shape or other classes now.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import zspace
 from tests.conftest import Cli, small_run
 from tests.samplers.shared import BRIEF, LEARNED
-from zspace.generation.fit import fit_sampler
+from zspace.core import Density
+from zspace.generation.fit import fit_sampler, read_sampler
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +123,54 @@ def test_measured_like_the_others(run: Path, cli: Cli) -> None:
     status, out, err = cli("compare", str(run), "--quiet")
     assert status == 0, err
     assert "flow-matching" in out
+
+
+def codes_file(tmp_path: Path) -> Path:
+    """Codes of three classes in three dimensions."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, 400)
+    z = (4 * np.eye(3)[y] + random.normal(size=(400, 3))).astype(np.float32)
+    np.savez(tmp_path / "codes.npz", codes=z, labels=y)
+    np.save(tmp_path / "codes.npy", z)
+    return tmp_path / "codes"
+
+
+def test_codes_alone(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
+    path, run = codes_file(tmp_path), str(tmp_path / "run")
+    quick = ["--quiet", "--device=cpu"]
+    fit = ["fit-sampler", f"{path}.npz", f"--out={run}"]
+    for sampler in ("simple", "mixture"):
+        status, _, err = cli(*fit, f"--sampler={sampler}", *quick)
+        assert status == 0, err
+    out = tmp_path / "new.npy"
+    sample = ["sample", run, f"--out={out}", *quick]
+    assert not cli(*sample, "--sampler=simple", "--label=2", "--n=50")[0]
+    drawn = np.load(out)
+    assert drawn.shape == (50, 3)
+    assert drawn.mean(0).round() == pytest.approx([0, 0, 4], abs=1)
+    scores = tmp_path / "s.csv"
+    status, said, _ = cli("novelty", run, f"--data={path}.npy", f"--out={scores}", "--device=cpu")
+    assert "-log p(x) of 400 vectors, by the density mixture" in said
+    density = read_sampler(tmp_path / "run", "mixture", zspace.load(run))
+    assert isinstance(density, Density)
+    log_p = density.log_prob(torch.from_numpy(np.load(f"{path}.npy")))
+    found = np.loadtxt(scores, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4))
+    np.testing.assert_allclose(found[:, 0], -log_p.numpy(), atol=1e-4)
+    assert not found[:, 2:].any()  # the identity has no volume and no error
+    # the run's only sampler is the default, where the model has no prior
+    (tmp_path / "run" / "samplers" / "simple.safetensors").unlink()
+    assert not cli(*sample)[0]
+    other = refused("fit-sampler", run, "--sampler=kde", "--out=x")
+    assert "--out belongs to a file of codes" in other
+    np.save(tmp_path / "images.npy", np.zeros((50, 8, 8), np.uint8))
+    images = ["fit-sampler", str(tmp_path / "images.npy"), "--sampler=normal"]
+    assert "holds images: codes are (N, D)" in refused(*images)
+    assert not (tmp_path / "images").exists()
+    assert "no such folder or file" in refused("fit-sampler", "no.npy", "--sampler=normal")
+
+
+def test_training_on_codes_is_told(tmp_path: Path, cli: Cli) -> None:
+    path = codes_file(tmp_path)
+    train = ["train", "ae", f"--data={path}.npy", f"--out={tmp_path / 'r'}", "--iterations=1"]
+    _, _, err = cli(*train, "--hidden=8", "--device=cpu")
+    assert "if they are codes, 'zspace fit-sampler" in err

@@ -13,17 +13,19 @@ import torch
 from torch import Tensor
 
 from zspace.core import Progress
+from zspace.data.collected import classes_of, collected, names_of
 from zspace.data.conversion import from_arrays, refit
 from zspace.data.images import Images, Part, Raw, select, split
 from zspace.data.levels import Levels
+from zspace.data.names import class_names
 from zspace.data.sets import NAMED, DataOptions, read
-from zspace.errors import InputError, cut, encodable
+from zspace.errors import InputError, encodable
 from zspace.options import options_of
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.reading import kind_of, size_text
 
-Data = str | Path | Images | npt.NDArray[Any] | Tensor
-"""The types of data that `train` takes."""
+Data = str | Path | Images | npt.NDArray[Any] | Tensor | Iterable[Any]
+"""The types of data that `train` takes; data sets of other libraries are iterables."""
 
 KEPT = "data.safetensors"
 """The file of a run that holds data which Python gave."""
@@ -48,14 +50,23 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
         return data
     if isinstance(data, str | Path):
         return read(str(data), DataOptions.of(settings))
-    try:
-        array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asanyarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"the data are no array of numbers ({cut(str(error))})") from error
     levels = Levels.of(settings.get("value_range"))
-    part = from_arrays(array, levels=levels)
+    if isinstance(data, Tensor | np.ndarray):
+        x, labels = data.detach().cpu().numpy() if isinstance(data, Tensor) else data, None
+    elif hasattr(data, "__array__"):
+        x, labels = np.asarray(data), None
+    else:
+        x, labels = collected(data)
+    names = names_of(data)
+    if labels is not None:
+        labels, texts = classes_of(labels)
+        names = texts or names
+    part = from_arrays(x, labels, levels=levels)
+    count = 0 if part.y is None else int(part.y.max()) + 1
+    if names is None or len(names) < count or not count:
+        names = [str(i) for i in range(count)]
     seen = levels.notes()
-    raw = Raw({"train": part}, notes=seen, range_notes=seen)
+    raw = Raw({"train": part}, class_names(names, "the data"), notes=seen, range_notes=seen)
     raw = refit(raw, settings["image_size"], settings["channels"])
     images = split(raw, "the data", settings.get("validation"))
     classes = [settings["classes"]] if settings["classes"] else None

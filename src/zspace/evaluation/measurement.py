@@ -202,7 +202,7 @@ def measure_run(
         n: the number of test images and of generated images; None takes all test images, but at
             most 10,000.
         seed: the seed of the choice of images, of generated images and of all estimates.
-        data: the data that the run was trained on, if they were given as an array in Python.
+        data: the data that the run was trained on, if Python gave them and the run keeps none.
         data_dir: the folder in which the run's data are now.
         checkpoint: the checkpoint whose weights to use, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
