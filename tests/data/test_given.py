@@ -43,6 +43,14 @@ def test_what_is_kept_is_what_was_given(made: Callable[[], Images], tmp_path: Pa
         assert (before.y is None and after.y is None) or torch.equal(before.y, after.y)
 
 
+def test_parts_that_share_their_memory(tmp_path: Path) -> None:
+    part = Part(torch.rand(30, 3))
+    keep(Images("same", part, part, Part(part.x[:10])), tmp_path, Told())
+    again = kept(tmp_path)
+    assert again is not None
+    assert torch.equal(again.test.x, part.x[:10])
+
+
 def test_large_data_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(given, "MOST", 1000)
     told = Told()

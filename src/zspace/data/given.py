@@ -187,7 +187,8 @@ def keep(images: Images, folder: Path, progress: Progress) -> None:
         )
         return
     whose = _Kept(images.name, tuple(map(encodable, images.classes)))
-    write_tensors(folder / KEPT, tensors, asdict(whose))
+    # a file has no two views of one tensor
+    write_tensors(folder / KEPT, {k: t.clone() for k, t in tensors.items()}, asdict(whose))
 
 
 def kept(folder: Path) -> Images | None:
