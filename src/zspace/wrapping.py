@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import torch
@@ -61,7 +61,7 @@ class _File(msgspec.Struct, frozen=True, tag="onnx"):
         bounded: whether a decoder gives pixels.
     """
 
-    size: int
+    size: Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)]
     scale: Scale
     shape: tuple[int, ...] = ()
     bounded: bool = False
@@ -206,16 +206,24 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
     networks = read_json(path, _Networks)
     try:
         encoder, decoder = _network(networks.encoder), _network(networks.decoder)
+        code = (networks.latent_dim,)
         if isinstance(encoder, Graph):
-            encoder.check(facts.shape)
+            _check_shapes(
+                "encoder", encoder.check(facts.shape), [code] * (1 + networks.variational)
+            )
         if isinstance(decoder, Graph):
-            decoder.check((networks.latent_dim,))
+            _check_shapes("decoder", decoder.check(code), [facts.shape])
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}") from error
     kind = WrappedVAE if networks.variational else Wrapped
     model = kind(encoder, decoder, networks.latent_dim)
     model.sample_shape = facts.shape
     return model
+
+
+def _check_shapes(name: str, found: list[tuple[int, ...]], wanted: list[tuple[int, ...]]) -> None:
+    if found != wanted:
+        raise InputError(f"its {name} gives {found} for a sample, where {wanted} is expected")
 
 
 def _network(described: Description | _File) -> nn.Module:

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 import zspace
 from tests.conftest import Cli
 from tests.test_wrapping import Decoder, Encoder, x_of
+from zspace.errors import InputError
 
 
 @pytest.fixture
@@ -90,3 +93,41 @@ def test_a_function(
     torch.testing.assert_close(
         zspace.load(tmp_path / "run").encode(x_of()), Encoder()(x_of()), rtol=1e-5, atol=1e-6
     )
+
+
+def constant_file(path: Path, location: str | None = None, loop: bool = False) -> None:
+    """An ONNX file that gives a constant, which may lie in another file, or a loop."""
+    where = numpy_helper.from_array(np.ones((1, 4), np.float32), "c")
+    if location is not None:
+        where.ClearField("raw_data")
+        where.data_location = TensorProto.EXTERNAL
+        entry = where.external_data.add()
+        entry.key, entry.value = "location", location
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 8, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=where),
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("ReduceMean", ["f"], ["m"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["m", "c"], ["y"]),
+    ]
+    if loop:
+        inner = helper.make_graph([], "body", [], [])
+        nodes.append(helper.make_node("Loop", ["", ""], [], body=inner))
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    opset = helper.make_opsetid("", 13)
+    made = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    path.write_bytes(made.SerializeToString())
+
+
+def test_onnx_files_that_reach_elsewhere_or_repeat(tmp_path: Path) -> None:
+    path, secret = tmp_path / "e.onnx", tmp_path / "secret.bin"
+    constant_file(path)
+    zspace.wrap(path, Decoder(), data="digits")
+    secret.write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    constant_file(path, "secret.bin")
+    with pytest.raises(InputError, match="its weights lie in other files"):
+        zspace.wrap(path, Decoder(), data="digits")
+    constant_file(path, loop=True)
+    with pytest.raises(InputError, match=r"it has loops .Loop, Scan., which may never end"):
+        zspace.wrap(path, Decoder(), data="digits")

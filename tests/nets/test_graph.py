@@ -165,6 +165,7 @@ def test_operators_that_are_not_allowed(operator: str, args: list[Any]) -> None:
         (Description("x", {"w": Weight([-1], "float32")}, [], ["x"]), "wrong type or shape"),
         (Description("x", {"forward": Weight([1], "float32")}, [], ["x"]), "can't be named"),
         (Description("x", {"a b": Weight([1], "float32")}, [], ["x"]), "can't be named"),
+        (Description("x", {"_last": Weight([1], "float32")}, [], ["x"]), "can't be named"),
     ],
 )
 def test_descriptions_that_are_wrong(made: Description, words: str) -> None:
@@ -176,18 +177,87 @@ def test_descriptions_that_are_wrong(made: Description, words: str) -> None:
     ("step", "words"),
     [
         (Step("a", "aten.full.default", [[1 << 40], 1.0]), "would make 1,099,511,627,776 numbers"),
+        (Step("a", "mul", [3, "%99d"]), "sizes that are no whole numbers"),
+        (Step("a", "mul", [["a"], 1 << 40]), "sizes that are no whole numbers"),
+        (Step("a", "mul", [1 << 60, 1 << 60]), "a size that is too large"),
+        (Step("a", "getitem", [X, 0]), "takes an item of what has none"),
         (Step("a", "aten.repeat.default", [X, [1 << 20, 1 << 10]]), "would make"),
-        (Step("a", "aten.relu.default", [X, X, X]), "can't be carried out"),
-        (Step("a", "aten.relu.default", [{"of": 3}]), "can't be carried out"),
-        (Step("a", "aten.relu.default", [{"dtype": "float128"}]), "can't be carried out"),
+        (Step("a", "aten.relu.default", [X, X, X]), "of the network's graph fails"),
+        (Step("a", "aten.relu.default", [{"of": 3}]), "of the network's graph fails"),
+        (Step("a", "aten.relu.default", [{"dtype": "float128"}]), "of the network's graph fails"),
         (Step("a", "aten.relu.default", [{"evil": 1}]), "argument of the kind 'evil'"),
         (Step("a", "aten.sym_size.int", [X, 0]), "does not give tensors"),
-        (Step("a", "mul", [X, {"float": "many"}]), "can't be carried out"),
+        (Step("a", "mul", [X, {"float": "many"}]), "of the network's graph fails"),
     ],
 )
 def test_graphs_that_cant_be_carried_out(step: Step, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Graph(described(step)).check((3,))
+
+
+def test_results_that_grow_faster_than_samples() -> None:
+    square = described(
+        Step("n", "aten.sym_size.int", [X, 0]),
+        Step("m", "mul", [{"of": "n"}, {"of": "n"}]),
+        Step("y", "aten.full.default", [[{"of": "m"}, 2], 1.0]),
+        Step("z", "aten.slice.Tensor", [{"of": "y"}, 0, 0, {"of": "n"}]),
+    )
+    with pytest.raises(InputError, match="grow faster than the number of samples"):
+        Graph(square).check((3,))
+
+
+def test_what_fails_with_numbers_alone_is_told() -> None:
+    index = Step("i", "aten.full.default", [[1], 99], {"dtype": {"dtype": "int64"}})
+    graph = Graph(described(index, Step("y", "aten.index_select.default", [X, 1, {"of": "i"}])))
+    graph.check((3,))
+    with pytest.raises(InputError, match=r"aten.index_select.* of the network's graph fails"):
+        graph(torch.rand(2, 3))
+
+
+def test_arguments_that_are_nested_too_deeply() -> None:
+    deep: Any = X
+    for _ in range(3000):
+        deep = [deep]
+    with pytest.raises(InputError, match="nested too deeply"):
+        Graph(described(Step("a", "aten.relu.default", [deep])))
+
+
+def test_no_samples() -> None:
+    graph = traced(Counting(), torch.rand(4, 3), "it")
+    assert graph(torch.rand(0, 3))[0].shape == (0, 3)
+    flat = traced(nn.Sequential(nn.Flatten(), nn.Linear(6, 2)), torch.rand(4, 2, 3), "it")
+    assert flat(torch.rand(0, 2, 3))[0].shape == (0, 2)
+
+
+class InPlace(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(inplace=True), nn.Linear(8, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.net(x)
+        z += 1
+        z[:, 0] = 0
+        return z
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTM(3, 5, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell(x)[0][:, -1]
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"), [(InPlace(), (4, 3)), (Recurrent(), (4, 6, 3)), (nn.Dropout(0.5), (4, 3))]
+)
+def test_networks_that_change_tensors_or_repeat(net: nn.Module, shape: tuple[int, ...]) -> None:
+    net, x = net.eval(), torch.rand(shape)
+    graph = stored(traced(net, x, "it"))
+    torch.testing.assert_close(graph(x)[0], net(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(graph(x[:1])[0], net(x[:1]), rtol=1e-5, atol=1e-6)
 
 
 def test_the_allowed_operators_exist_and_change_nothing_in_place() -> None:

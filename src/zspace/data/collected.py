@@ -64,7 +64,11 @@ def _samples(data: Any) -> Iterator[tuple[int, Any]]:
     """The samples, or batches, of a data set with their numbers."""
     items: Iterable[Any]
     if _indexed(data):
-        items = (data[i] for i in range(len(data)))
+        try:
+            n = len(data)
+        except Exception as error:  # other people's code
+            raise InputError(f"the data have no length: {cut(str(error))}") from error
+        items = (data[i] for i in range(n))
     elif isinstance(data, Iterable):
         items = data
     else:

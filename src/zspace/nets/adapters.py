@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -210,7 +211,11 @@ def module_of(network: Any, what: str, trust: bool) -> nn.Module:
     """
     if isinstance(network, str | Path):
         return _of_file(Path(network), trust)
+    if isinstance(network, torch.jit.ScriptModule):
+        return _Script(network.eval())
     if isinstance(network, nn.Module):
+        if any(p.is_meta for p in network.parameters()):
+            raise InputError(f"the {what} has no weights: it lies on the device meta")
         return network.eval()
     if callable(network):
         return _Called(network).eval()
@@ -232,6 +237,8 @@ def _of_file(path: Path, trust: bool) -> nn.Module:
             f"{path} is no .onnx file: a PyTorch program can read and write your files while it is "
             "loaded. If you trust where it comes from, add --trust (trust=True in Python)"
         )
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -245,6 +252,8 @@ def _of_file(path: Path, trust: bool) -> nn.Module:
             f"{path} is no PyTorch program (.pt2 of torch.export, or TorchScript): "
             f"{cut(str(error))}"
         ) from error
+    finally:
+        logging.disable(level)
 
 
 def scale_of(range: Any, mean: Any, std: Any) -> Scale:
@@ -301,7 +310,7 @@ def of_function(name: str, trust: bool) -> tuple[Any, Any]:
     sys.path.insert(0, "")  # as in "python -m", modules of the current folder are found
     try:
         made = getattr(import_module(place), function)()
-    except Exception as error:  # other people's code
+    except (Exception, SystemExit) as error:  # other people's code
         kind = type(error).__name__
         raise InputError(f"--model {name} failed: {kind}: {cut(str(error))}") from error
     finally:

@@ -23,7 +23,8 @@ _KINDS = (
     conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear addmm
     mm bmm matmul baddbmm einsum mv dot embedding scaled_dot_product_attention batch_norm layer_norm
     group_norm instance_norm rms_norm native_layer_norm native_group_norm dropout feature_dropout
-    _native_batch_norm_legit_no_training alpha_dropout cdist _weight_norm
+    _native_batch_norm_legit_no_training alpha_dropout cdist _weight_norm vdot
+    lstm gru im2col
     """,
     """
     relu relu6 leaky_relu elu selu celu gelu silu mish softplus hardtanh hardsigmoid hardswish
@@ -53,7 +54,7 @@ _KINDS = (
     view_as reshape_as type_as broadcast_to broadcast_tensors repeat repeat_interleave cat concat
     stack chunk split split_with_sizes tensor_split unbind select slice narrow index_select gather
     index flip roll scatter movedim contiguous clone alias detach to _to_copy lift_fresh_copy unfold
-    tril triu diagonal one_hot
+    tril triu diagonal one_hot fill select_scatter slice_scatter mT
     """,
     """
     zeros ones full arange linspace eye zeros_like ones_like full_like new_zeros new_ones new_full
@@ -63,19 +64,36 @@ _KINDS = (
 OPERATORS = frozenset(name for kind in _KINDS for name in kind.split())
 """The operators of PyTorch (aten) that a graph may hold, by the name of all their forms."""
 
+
+def _of_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator on sizes, which are whole numbers of 64 bits."""
+
+    def checked(*args: Any) -> Any:
+        if not all(isinstance(a, int | torch.SymInt | Tensor) for a in args):
+            raise InputError("the graph computes with sizes that are no whole numbers")
+        result = function(*args)
+        if isinstance(result, int) and abs(result) >= 1 << 63:
+            raise InputError("the graph computes a size that is too large")
+        return result
+
+    return checked
+
+
+def _item(results: Any, i: Any) -> Any:
+    """One of an operator's results."""
+    if not isinstance(results, list | tuple) or not isinstance(i, int):
+        raise InputError("the graph takes an item of what has none")
+    return results[i]
+
+
 NUMBERS: dict[str, Callable[..., Any]] = {
-    "getitem": operator.getitem,
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "floordiv": operator.floordiv,
-    "mod": operator.mod,
-    "neg": operator.neg,
+    "getitem": _item,
+    **{
+        name: _of_sizes(getattr(operator, name))
+        for name in ("add", "sub", "mul", "floordiv", "mod", "neg")
+    },
 }
 """The operators on sizes, and what takes one of several results."""
-
-MOST = 1 << 16
-"""The largest number of operators in a graph."""
 
 
 def _reshape(x: Tensor, shape: list[int]) -> Tensor:
@@ -88,10 +106,23 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "aten.view.default": _reshape,  # views depend on the layout of memory, which may be another
     "aten.expand.default": lambda x, shape, implicit=False: x.expand(shape),
     "aten.repeat.default": lambda x, repeats: x.repeat(repeats),
+    # trained networks drop nothing
+    "aten.dropout.default": lambda x, p, train: x,
+    "aten.feature_dropout.default": lambda x, p, train: x,
+    "aten.alpha_dropout.default": lambda x, p, train: x,
 }
-"""Operators with sizes, as methods: only these tell ONNX's exporter that a size is free."""
+"""Operators that are carried out otherwise.
 
-LARGEST = 1 << 28
+Those with sizes are methods, since only these tell ONNX's exporter that a size is free.
+"""
+
+MOST = 1 << 16
+"""The largest number of operators in a graph."""
+
+MANY = 256
+"""A number of samples at which a graph that is read is checked, as many as a block has."""
+
+LARGEST = 1 << 26
 """The largest number of elements of one result, per sample, in a graph that is read."""
 
 DTYPES = {
@@ -171,7 +202,7 @@ class Graph(nn.Module):
         if not 0 <= description.least <= (description.most or MOST) <= MOST:
             raise InputError("a graph that takes an impossible number of samples")
         for name, weight in description.weights.items():
-            if not name.isidentifier() or hasattr(self, name):
+            if not name.isidentifier() or name.startswith("_") or hasattr(self, name):
                 raise InputError(f"a weight can't be named {shown(name)}")
             if weight.dtype not in DTYPES or not all(0 <= n < 1 << 31 for n in weight.shape):
                 raise InputError(f"the weight {name} has a wrong type or shape")
@@ -181,14 +212,18 @@ class Graph(nn.Module):
             else:
                 self.register_buffer(name, empty)
         self._operators = [_operator(step) for step in description.steps]
-        self._last = _last_uses(description)
+        try:
+            self._last = _last_uses(description)
+        except RecursionError as error:
+            raise InputError("the graph's arguments are nested too deeply") from error
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         # in a file that is being exported, the number of samples is free
         whole = torch.onnx.is_in_onnx_export()
         n, least, most = x.shape[0], self.description.least, self.description.most
-        if n < least and not whole:
-            more = x[-1:].expand(least - n, *x.shape[1:])
+        if n < max(1, least) and not whole:
+            last = x[-1:] if n else x.new_zeros(1, *x.shape[1:])
+            more = last.expand(max(1, least) - n, *x.shape[1:])
             return tuple(each[:n] for each in self.forward(torch.cat([x, more])))
         if 0 < most < n and not whole:
             parts = [self.forward(part) for part in x.split(most)]
@@ -198,38 +233,70 @@ class Graph(nn.Module):
         for step, function, done in zip(
             self.description.steps, self._operators, self._last, strict=True
         ):
-            args = [_read(value, known, x) for value in step.args]
-            kwargs = {key: _read(value, known, x) for key, value in step.kwargs.items()}
-            known[step.name] = function(*args, **kwargs)
+            try:
+                args = [_read(value, known, x) for value in step.args]
+                kwargs = {key: _read(value, known, x) for key, value in step.kwargs.items()}
+                known[step.name] = function(*args, **kwargs)
+            except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                if isinstance(error, InputError) or "alloc" in str(error):
+                    raise
+                raise InputError(
+                    f"{step.operator} of the network's graph fails: {cut(str(error))}"
+                ) from error
             for name in done:
                 del known[name]
         return tuple(known[name] for name in self.description.outputs)
 
-    def check(self, shape: Sequence[int]) -> None:
+    def check(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Check the whole graph without computing it, for samples of a shape.
 
+        Returns the shapes of the outputs for a sample.
         Raises:
-            InputError: it can't be carried out, or a result would be larger than `LARGEST`.
+            InputError: it can't be carried out, or a result would be larger than `LARGEST`, or
+                grow faster than the number of samples.
         """
         with torch.device("meta"):
             meta = Graph(self.description)
-        try:
-            samples = max(2, self.description.least)
-            outputs = _Bounded()(meta, torch.empty(samples, *shape, device="meta"))
-        except InputError:
-            raise
-        except Exception as error:  # whatever an operator says of wrong arguments
-            raise InputError(f"the graph can't be carried out: {cut(str(error))}") from error
-        if not outputs or not all(torch.is_tensor(o) and o.ndim > 1 for o in outputs):
-            raise InputError("the graph does not give tensors (N, ...)")
+        seen: list[list[int]] = []
+        found: list[tuple[int, ...]] = []
+        for n in (2, MANY):
+            bounded = _Bounded(n)
+            try:
+                with bounded, torch.no_grad():
+                    outputs = meta(torch.empty(n, *shape, device="meta"))
+            except InputError:
+                raise
+            except Exception as error:  # whatever an operator says of wrong arguments
+                raise InputError(f"the graph can't be carried out: {cut(str(error))}") from error
+            if not all(torch.is_tensor(o) and o.ndim > 1 and len(o) == n for o in outputs):
+                raise InputError("the graph does not give tensors (N, ...)")
+            seen.append(bounded.sizes)
+            found = [tuple(o.shape[1:]) for o in outputs]
+        few, many = seen
+        fixed = self.description.least == self.description.most != 0
+        if (
+            not fixed
+            and not self.description.most
+            and (
+                len(few) != len(many)
+                or any(b > MANY // 2 * a for a, b in zip(few, many, strict=True))
+            )
+        ):
+            raise InputError("the graph's results grow faster than the number of samples")
+        return found
 
 
 class _Bounded(TorchDispatchMode):
-    """A context in which no result is larger than `LARGEST`."""
+    """A context in which no result is larger than `LARGEST` for each of n samples.
 
-    def __call__(self, graph: Graph, x: Tensor) -> tuple[Tensor, ...]:
-        with self, torch.no_grad():
-            return graph(x)
+    Attributes:
+        sizes: the numbers of elements of all results.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+        self.sizes: list[int] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -237,8 +304,10 @@ class _Bounded(TorchDispatchMode):
             kwargs["device"] = torch.device("meta")
         result = func(*args, **kwargs)
         for each in result if isinstance(result, list | tuple) else [result]:
-            if isinstance(each, Tensor) and each.numel() > 2 * LARGEST:
-                raise InputError(f"the graph's {func} would make {each.numel():,} numbers")
+            if isinstance(each, Tensor):
+                self.sizes.append(each.numel())
+                if each.numel() > self.n * LARGEST:
+                    raise InputError(f"the graph's {func} would make {each.numel():,} numbers")
         return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,22 @@ from zspace.storage.reading import whole
 
 LARGEST = 2 << 30
 """The size in bytes up to which files are read; ONNX's own limit."""
+
+
+LOOPS = ("Loop", "Scan")
+"""The operators of ONNX that repeat a part of the network."""
+
+
+def _parts(message: Any) -> Iterator[tuple[str, Any]]:
+    """All parts of a protobuf message by the name of their kind, however deep they lie."""
+    yield message.DESCRIPTOR.name, message
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        many = isinstance(value, Iterable) and not hasattr(value, "ListFields")
+        for inner in value if many else [value]:
+            if hasattr(inner, "ListFields"):
+                yield from _parts(inner)
 
 
 class Onnx(nn.Module):
@@ -64,12 +81,21 @@ class Onnx(nn.Module):
             content = self.file.cpu().numpy().tobytes()
             try:
                 model = onnx.load_model_from_string(content)
-                elsewhere = [t.name for t in model.graph.initializer if t.external_data]
-                session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-            except Exception as error:  # their errors have no common class
-                raise InputError(f"no ONNX file that can be run: {cut(str(error))}") from error
-            if elsewhere:
+                parts = list(_parts(model))
+            except Exception as error:  # protobuf's errors have no common class
+                raise InputError(f"no ONNX file: {cut(str(error))}") from error
+            if any(kind == "TensorProto" and part.external_data for kind, part in parts):
                 raise InputError("its weights lie in other files: save it with all weights inside")
+            if any(kind == "NodeProto" and part.op_type in LOOPS for kind, part in parts):
+                raise InputError(f"it has loops ({', '.join(LOOPS)}), which may never end")
+            try:
+                quiet = onnxruntime.SessionOptions()
+                quiet.log_severity_level = 4
+                session = onnxruntime.InferenceSession(
+                    content, quiet, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:
+                raise InputError(f"no ONNX file that can be run: {cut(str(error))}") from error
             if len(session.get_inputs()) != 1:
                 names = ", ".join(each.name for each in session.get_inputs())
                 raise InputError(f"a network has one input, and this has {cut(names)}")

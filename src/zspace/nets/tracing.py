@@ -75,11 +75,20 @@ def graph_of(program: Any) -> Graph:
     Raises:
         InputError: it has operators that can't be stored.
     """
+    if any(_changes(node) for node in program.graph.nodes):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = program.run_decompositions({})  # nothing is changed in place after this
     described, tensors = _described(program)
     graph = Graph(described)
     for name, value in tensors.items():
         getattr(graph, name).data.copy_(value)
     return graph
+
+
+def _changes(node: Any) -> bool:
+    """Whether a traced operator changes a tensor in place."""
+    return bool(getattr(getattr(node.target, "_schema", None), "is_mutable", False))
 
 
 def as_tuple(outputs: Any) -> tuple[Tensor, ...]:
@@ -170,8 +179,8 @@ def _bounds(program: Any, name: str) -> tuple[int, int]:
 
 def _name_of(target: Any) -> str:
     """The name of an operator in a description."""
-    for name, function in NUMBERS.items():
-        if target is function:
+    for name in NUMBERS:
+        if target is getattr(operator, name):
             return name
     return str(target)
 
