@@ -89,19 +89,21 @@ def train(
     if out is not None:
         check_apart(Path(out), [source])
     images = images_of(data, settings)
-    progress = as_progress(progress)
     if source is not None and source.lower().endswith((".npy", ".npz")) and not images.is_image:
-        progress.say(
+        note = (
             f"{source} holds vectors (N, D), and a model of them is trained; if they are codes, "
             f"'zspace fit-sampler {source} --sampler NAME' fits a distribution to them"
         )
+        images = replace(images, notes=(*images.notes, note))
     config = {"recipe": recipe, "data": source, **settings}
     for text in config.values():
         if isinstance(text, str) and encodable(text) != text:
             raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return carry_out(config, images, None if out is None else Path(out), overwrite, progress)
+    return carry_out(
+        config, images, None if out is None else Path(out), overwrite, as_progress(progress)
+    )
 
 
 def resume(
