@@ -199,15 +199,14 @@ def load(
     path = existing.weights_file(str(checkpoint))
     facts = existing.facts_of(path)
     with Claims(path):
-        wrapped = config["recipe"] == RECIPE
-        model = stored_model(existing, facts) if wrapped else plan_of(config, facts).model
-    model = model.eval()
+        plan = None if config["recipe"] == RECIPE else plan_of(config, facts)
+        model = (stored_model(existing, facts) if plan is None else plan.model).eval()
     load_state(model, existing.weights(path, model), path)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if checkpoint == "last" and path != existing.model_file:
+    if checkpoint == "last" and plan is not None and path != existing.model_file:
         done = max(existing.checkpoints())
-        progress.say(f"{run} is unfinished: iteration {done} of {config['iterations']} is used")
+        progress.say(f"{run} is unfinished: iteration {done} of {plan.iterations} is used")
     return model.to(find_device(device))
 
 

@@ -19,17 +19,7 @@ from zspace.errors import InputError, cut
 from zspace.execution import facts_of
 from zspace.functional import as_float
 from zspace.methods.wrapped import Wrapped, WrappedVAE
-from zspace.nets.adapters import (
-    Coded,
-    Decoded,
-    Network,
-    Scale,
-    decoded,
-    encoded,
-    module_of,
-    scale_of,
-    whole_model,
-)
+from zspace.nets.adapters import Coded, Decoded, Network, Scale, module_of, scale_of, whole_model
 from zspace.nets.graph import Description, Graph
 from zspace.nets.onnx import Onnx
 from zspace.nets.tracing import traced
@@ -139,31 +129,46 @@ def wrap(
     for note in images.notes:
         said.say(note)
     model = _joined(*networks, taken, given, latent, images, said)
-    if out is None:
-        return model
-    x = _some(images, model)
+    if out is not None:
+        config = {"recipe": RECIPE, "data": source, **settings}
+        _store(model, images, config, Path(out), overwrite, said)
+    return model
+
+
+def _store(
+    model: Wrapped | WrappedVAE,
+    images: Images,
+    config: dict[str, Any],
+    out: Path,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Store a model as a run: its networks become graphs of their operators, on the CPU.
+
+    Raises:
+        InputError: a network can't be stored.
+    """
+    x = _some(images, model.place.device)
     with torch.no_grad():
         z = model.encode(x)
     for name, example in (("encoder", x), ("decoder", z)):
         part = getattr(model, name)
         if not isinstance(part.net, Onnx):
             setattr(model, name, traced(part, example, f"the {name}"))
-    model = model.cpu()
+    model.cpu()
     described = _Networks(
         model.latent_dim,
         isinstance(model, WrappedVAE),
         _description(model.encoder),
         _description(model.decoder),
     )
-    config = {"recipe": RECIPE, "data": source, **settings}
     with Run.create(out, config, overwrite=overwrite):
         run = Run(out, config=config, facts=facts_of(images))
-        if source is None:
-            keep(images, run.folder, said)
+        if config["data"] is None:
+            keep(images, out, progress)
         write_text(run.folder / FILE, msgspec.json.encode(described).decode())
         write_tensors(run.model_file, model.state_dict(), run.header(0))
         pictures.draw(run, model, images)
-    return model
 
 
 def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
@@ -183,12 +188,17 @@ def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
         config = Run(out).config
         if (config.get("recipe"), config.get("data")) == (RECIPE, str(data)):
             return out
-    images = images_of(data, checked(options_of(DataOptions), {"validation": 0.0}, "option"))
+    settings = checked(options_of(DataOptions), {"validation": 0.0}, "option")
+    images = images_of(data, settings)
     if images.is_image:
         raise InputError(
             f"{data} holds images: codes are (N, D) ('zspace train' trains a model on images)"
         )
-    wrap(nn.Identity(), nn.Identity(), data=data, out=out, validation=0.0, progress=progress)
+    Run.check_new(out, overwrite=False)
+    for note in images.notes:
+        progress.say(note)
+    model = _joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
+    _store(model, images, {"recipe": RECIPE, "data": str(data), **settings}, out, False, progress)
     return out
 
 
@@ -246,9 +256,8 @@ def _description(network: nn.Module) -> Description | _File:
     return _File(size, network.scale, network.shape, network.bounded)
 
 
-def _some(images: Images, model: nn.Module) -> Tensor:
-    """A few images, as the model takes them, on its device."""
-    place = next(model.parameters(), torch.empty(0)).device
+def _some(images: Images, place: torch.device) -> Tensor:
+    """A few images as floats on a device."""
     return as_float(images.train.x[:LOOKED_AT].to(place))
 
 
@@ -271,13 +280,13 @@ def _joined(
         raise InputError(f"the networks lie on several devices: {cut(', '.join(map(str, places)))}")
     place = places.pop() if places else torch.device("cpu")
     coder = Coded(encoder, taken)
-    x = as_float(images.train.x[:LOOKED_AT].to(place))
+    x = _some(images, place)
     codes = _tried(coder, x, "encoder", "codes")
     if len(codes) == 2 and codes[0].shape != codes[1].shape:
         shapes = " and ".join(str(tuple(each.shape)) for each in codes)
         raise InputError(f"the encoder gives means and log variances of different shapes: {shapes}")
     with torch.no_grad():
-        shape = tuple(encoded(encoder(taken.to(x)))[0].shape[1:])
+        shape = tuple(coder.raw(x)[0].shape[1:])
     if latent is not None:
         wanted = (latent,) if isinstance(latent, int) else tuple(latent)
         if shape != wanted:
@@ -345,14 +354,12 @@ def _check_range(maker: Decoded, z: Tensor, x: Tensor, progress: Progress) -> No
         InputError: they lie far outside.
     """
     with torch.no_grad():
-        raw = decoded(maker.net(z if len(maker.shape) == 1 else z.unflatten(1, maker.shape)))
+        raw = maker.raw(z)
     inside = maker.scale.of(raw)
     low, high = (float(v) for v in raw.aminmax())
     if float((inside - inside.clamp(0, 1)).abs().mean()) > BEYOND:
-        ends = maker.scale.to(
-            torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, *x.shape[1:]).to(x)
-        )
-        black, white = float(ends[0].min()), float(ends[1].max())
+        black = float(maker.scale.to(torch.zeros_like(x)).min())
+        white = float(maker.scale.to(torch.ones_like(x)).max())
         raise InputError(
             f"the decoder gives values from {low:.3g} to {high:.3g}, and its range is {black:.3g} "
             f"to {white:.3g}: name it by range= or output_range="

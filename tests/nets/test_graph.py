@@ -204,6 +204,9 @@ def test_results_that_grow_faster_than_samples() -> None:
     )
     with pytest.raises(InputError, match="grow faster than the number of samples"):
         Graph(square).check((3,))
+    bounded = msgspec.structs.replace(square, most=65536)  # which is never divided
+    with pytest.raises(InputError, match="grow faster than the number of samples"):
+        Graph(bounded).check((3,))
 
 
 def test_what_fails_with_numbers_alone_is_told() -> None:

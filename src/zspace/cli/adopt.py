@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import QUIET, cli, click_option, echo, progress
+from zspace.cli.base import QUIET, cli, click_option, progress
+from zspace.cli.train import show_run
 from zspace.errors import InputError
 from zspace.options import checked
 
@@ -114,12 +115,7 @@ def adopt(
             **numbers,
             **settings,
         )
-    sampler = "" if "prior" in model.samplers() else f" --sampler {model.usual[0]}"
-    if not quiet:
-        echo(f"the run is in {out}: config.yaml, networks.json, model.safetensors")
-        for picture in sorted(out.glob("*.png")):
-            echo(f"  {picture}")
-        echo(f"go on with: zspace sample {out}{sampler} --n 64 --out samples.png")
+    show_run(out, model, "config.yaml, networks.json, model.safetensors", quiet)
 
 
 def _numbers(name: str, text: str | None, n: int | None = None) -> tuple[float, ...] | None:

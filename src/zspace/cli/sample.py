@@ -110,15 +110,14 @@ def sample(
     from zspace.data.images import class_numbers
     from zspace.generation.files import named
     from zspace.generation.fit import check_sampler, code_blocks
-    from zspace.recipes.catalogue import check_label
+    from zspace.recipes.catalogue import check_label, usual
     from zspace.storage.run import Run
 
     positive("n", n)
     loaded = None
     if sampler is None:
         loaded = load(run, checkpoint, device, quiet)
-        held = list(Run(run).samplers())
-        sampler = held[0] if loaded[0].prior is None and len(held) == 1 else "prior"
+        sampler = usual(loaded[0], list(Run(run).samplers()))
     check_sampler(run, sampler)
     check_label(sampler, label)
     if out is not None:

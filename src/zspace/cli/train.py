@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from zspace.core import LatentModel
 
 
+PARTS = "config.yaml, model.safetensors, log.jsonl, checkpoints/"
+"""The files of a run that has been trained."""
+
+
 class TrainCommand(Commands):
     """The group `zspace train`, with a command for each recipe that is made when needed."""
 
@@ -104,17 +108,25 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
         model = api.train(
             recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings
         )
-    _show_run(out, model, own["quiet"])
+    show_run(out, model, PARTS, own["quiet"])
 
 
 def _label(data: str) -> str:
     return Path(data.removeprefix("hf:")).stem.replace(",", "-") or "data"
 
 
-def _show_run(run: Path, model: LatentModel, quiet: bool) -> None:
+def show_run(run: Path, model: LatentModel, parts: str, quiet: bool) -> None:
+    """Print what a new run holds, and the command that goes on from there.
+
+    Args:
+        run: the run.
+        model: its model.
+        parts: the names of its files.
+        quiet: whether to print nothing.
+    """
     if quiet or processes().rank > 0:
         return
-    echo(f"the run is in {run}: config.yaml, model.safetensors, log.jsonl, checkpoints/")
+    echo(f"the run is in {run}: {parts}")
     for picture in sorted(run.glob("*.png")):
         echo(f"  {picture}")
     sampler = "" if "prior" in model.samplers() else f" --sampler {model.usual[0]}"
@@ -140,4 +152,4 @@ def resume(run: Path, iterations: int | None, data_dir: str | None, quiet: bool)
     invoked().run = run
     with progress(quiet, max(existing.checkpoints(), default=0)) as follow:
         model = api.resume(run, iterations=iterations, data_dir=data_dir, progress=follow)
-    _show_run(run, model, quiet)
+    show_run(run, model, PARTS, quiet)

@@ -170,7 +170,9 @@ def novelty(
         InputError: the run, the data, a label or the density can't be used.
     """
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
-    density = usual_density(run, model) if density is None else density
+    if density is None:
+        held = [name for name in Run(run).samplers() if name in catalogue.densities()]
+        density = catalogue.usual(model, held)
     codes_density: Sampler | None = model.samplers().get(density)
     if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
         codes_density = read_sampler(run, density, model) or refit_sampler(
@@ -203,12 +205,6 @@ def novelty(
     variance = error_variance(model, measured.x)
     scores = log_densities(model, chosen.x, codes_density, variance, progress)
     return Novelty(scores, chosen, classes, known, variance, model.latent_dim, density)
-
-
-def usual_density(run: str | Path, model: LatentModel) -> str:
-    """The name of a model's prior or, if it has none, of the only density stored in its run."""
-    held = [name for name in Run(run).samplers() if name in catalogue.densities()]
-    return held[0] if model.prior is None and len(held) == 1 else "prior"
 
 
 def error_variance(model: LatentModel, x: Tensor) -> float:

@@ -6,14 +6,13 @@ features' name. An `Extractor` therefore carries its name and a checksum of its 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from zspace.core import SILENT, Progress
@@ -22,6 +21,7 @@ from zspace.errors import InputError, cut, unknown
 from zspace.features.classifier import Neutral
 from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
+from zspace.nets.adapters import torchscript
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import fingerprint
 from zspace.storage.files import load_state
@@ -102,7 +102,7 @@ def find_extractor(
         )
     if name == "inception":
         path, known = checked_weights(name)
-        script = _torchscript(path).to(where)
+        script = torchscript(path).to(where)
         return Extractor(
             name,
             known.sha256[:16],
@@ -138,15 +138,6 @@ def _bytes(x: Tensor) -> Tensor:
     return x.expand(-1, 3, -1, -1) * 255
 
 
-def _torchscript(path: Path) -> nn.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch recommends another file format
-            return torch.jit.load(str(path), map_location="cpu").eval()
-    except (RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{path} is no TorchScript file") from error
-
-
 def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
     if not path.is_file():
         raise InputError(f"the feature network '{path}' is no file")
@@ -157,7 +148,7 @@ def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
         )
     name, identity = f"file {path.name}", sha256_of(path)[:16]
     if path.suffix.lower() != ".onnx":
-        script = _torchscript(path).to(where)
+        script = torchscript(path).to(where)
         return Extractor(name, identity, lambda x: script(x.to(where)))
     try:
         import onnxruntime

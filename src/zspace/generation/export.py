@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from zspace import __version__
 from zspace.core import LatentModel, Sampler
 from zspace.errors import InputError
 from zspace.functional import stream
+from zspace.nets.onnx import packages
 from zspace.recipes.catalogue import listed, which
 from zspace.storage.files import atomic
 
@@ -142,19 +142,3 @@ def _arguments(sampler: Sampler, n: int) -> dict[str, Tensor]:
         "noise": noise,
         **({"label": learned[torch.arange(n) % len(learned)]} if len(learned) else {}),
     }
-
-
-def packages() -> tuple[Any, Any]:
-    """The packages onnx and onnxruntime.
-
-    Raises:
-        InputError: one is missing; the message says how to install it.
-    """
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"the package {error.name} is missing: pip install 'zspace[onnx]'"
-        ) from error
-    return onnx, onnxruntime

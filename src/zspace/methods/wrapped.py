@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from zspace.core import Batches, LatentModel, Terms
 from zspace.errors import InputError
-from zspace.methods.vae import DiagonalPosterior
+from zspace.methods.vae import DiagonalPosterior, moments_of
 from zspace.samplers import Normal
 
 
@@ -61,12 +61,7 @@ class WrappedVAE(DiagonalPosterior[Normal]):
         super().__init__(encoder, decoder, Normal(latent_dim), latent_dim)
         self.place = _place()
 
-    def decode(self, z: Tensor) -> Tensor:
-        data: Tensor = self.decoder(self.check_codes(z))[0]
-        return data
-
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.encoder(self.check_samples(x))
-        return mean, log_variance.clamp(-20, 20)
+        return moments_of(torch.cat(self.encoder(self.check_samples(x)), 1))
 
-    optimizers, objectives = Wrapped.optimizers, Wrapped.objectives
+    decode, optimizers, objectives = Wrapped.decode, Wrapped.optimizers, Wrapped.objectives

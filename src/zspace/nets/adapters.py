@@ -69,8 +69,12 @@ class Coded(nn.Module):
         super().__init__()
         self.net, self.scale = net, scale
 
+    def raw(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The codes, or the means and the log variances, in the shape in which it gives them."""
+        return encoded(self.net(self.scale.to(x)))
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(part.float().flatten(1) for part in encoded(self.net(self.scale.to(x))))
+        return tuple(part.float().flatten(1) for part in self.raw(x))
 
 
 class Decoded(nn.Module):
@@ -87,10 +91,12 @@ class Decoded(nn.Module):
         super().__init__()
         self.net, self.scale, self.shape, self.bounded = net, scale, shape, bounded
 
+    def raw(self, z: Tensor) -> Tensor:
+        """What it gives, in its own range."""
+        return decoded(self.net(z if len(self.shape) == 1 else z.unflatten(1, self.shape)))
+
     def forward(self, z: Tensor) -> tuple[Tensor]:
-        x = self.scale.of(
-            decoded(self.net(z if len(self.shape) == 1 else z.unflatten(1, self.shape)))
-        )
+        x = self.scale.of(self.raw(z))
         return ((x.clamp(0, 1) if self.bounded else x).float(),)
 
 
@@ -222,6 +228,20 @@ def module_of(network: Any, what: str, trust: bool) -> nn.Module:
     raise InputError(f"the {what} is {shown(network)}: expected is a module, a function or a file")
 
 
+def torchscript(path: Path) -> nn.Module:
+    """The network of a TorchScript file, a program, in eval mode on the CPU.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch recommends another file format
+            return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise InputError(f"{path} is no TorchScript file") from error
+
+
 def _of_file(path: Path, trust: bool) -> nn.Module:
     """The network of an ONNX file or, if it is trusted, of a PyTorch program.
 
@@ -244,14 +264,11 @@ def _of_file(path: Path, trust: bool) -> nn.Module:
             warnings.simplefilter("ignore")
             if path.suffix.lower() == ".pt2":
                 return graph_of(torch.export.load(path))
-            return _Script(torch.jit.load(str(path), map_location="cpu").eval())
+            return _Script(torchscript(path))
     except InputError:
         raise
     except Exception as error:  # whatever a program does
-        raise InputError(
-            f"{path} is no PyTorch program (.pt2 of torch.export, or TorchScript): "
-            f"{cut(str(error))}"
-        ) from error
+        raise InputError(f"{path} is no program of torch.export: {cut(str(error))}") from error
     finally:
         logging.disable(level)
 

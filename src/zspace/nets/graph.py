@@ -259,7 +259,9 @@ class Graph(nn.Module):
             meta = Graph(self.description)
         seen: list[list[int]] = []
         found: list[tuple[int, ...]] = []
-        for n in (2, MANY):
+        least = max(2, self.description.least)
+        numbers = least, max(least, min(MANY, self.description.most or MANY))
+        for n in numbers:
             bounded = _Bounded(n)
             try:
                 with bounded, torch.no_grad():
@@ -273,14 +275,8 @@ class Graph(nn.Module):
             seen.append(bounded.sizes)
             found = [tuple(o.shape[1:]) for o in outputs]
         few, many = seen
-        fixed = self.description.least == self.description.most != 0
-        if (
-            not fixed
-            and not self.description.most
-            and (
-                len(few) != len(many)
-                or any(b > MANY // 2 * a for a, b in zip(few, many, strict=True))
-            )
+        if len(few) != len(many) or any(
+            b * numbers[0] > a * numbers[1] for a, b in zip(few, many, strict=True)
         ):
             raise InputError("the graph's results grow faster than the number of samples")
         return found
@@ -317,8 +313,9 @@ def _operator(step: Step) -> Callable[..., Any]:
     Raises:
         InputError: it is unknown, or not among `OPERATORS`.
     """
-    if step.operator in NUMBERS or step.operator in _METHODS:
-        return (NUMBERS | _METHODS)[step.operator]
+    own = NUMBERS.get(step.operator) or _METHODS.get(step.operator)
+    if own is not None:
+        return own
     kind, *rest = step.operator.split(".")
     if kind == "aten" and len(rest) == 2 and rest[0] in OPERATORS:
         name, overload = rest
@@ -334,7 +331,7 @@ def _operator(step: Step) -> Callable[..., Any]:
 
 
 def _last_uses(description: Description) -> list[list[str]]:
-    """For each step, the results that no later one takes.
+    """The names of the results that can be forgotten after each step.
 
     Raises:
         InputError: a step takes what does not exist yet, or a name is given twice.

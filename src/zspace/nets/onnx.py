@@ -21,6 +21,22 @@ LOOPS = ("Loop", "Scan")
 """The operators of ONNX that repeat a part of the network."""
 
 
+def packages() -> tuple[Any, Any]:
+    """The packages onnx and onnxruntime.
+
+    Raises:
+        InputError: one is missing; the message says how to install it.
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"the package {error.name} is missing: pip install 'zspace[onnx]'"
+        ) from error
+    return onnx, onnxruntime
+
+
 def _parts(message: Any) -> Iterator[tuple[str, Any]]:
     """All parts of a protobuf message by the name of their kind, however deep they lie."""
     yield message.DESCRIPTOR.name, message
@@ -71,13 +87,7 @@ class Onnx(nn.Module):
                 other files, or several inputs.
         """
         if self._session is None:
-            try:
-                import onnx
-                import onnxruntime
-            except ImportError as error:
-                raise InputError(
-                    f"the package {error.name} is missing: pip install 'zspace[onnx]'"
-                ) from error
+            onnx, onnxruntime = packages()
             content = self.file.cpu().numpy().tobytes()
             try:
                 model = onnx.load_model_from_string(content)

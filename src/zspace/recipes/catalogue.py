@@ -7,7 +7,7 @@ samplers through the entry-point group `zspace.samplers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from zspace.core import Density, Sampler
+from zspace.core import Density, LatentModel, Sampler
 from zspace.errors import InputError, cut, unknown
 from zspace.methods.two_stage import TwoStageSampler
 from zspace.options import Option, checked, options_of
@@ -197,6 +197,18 @@ def check_drawn(name: str) -> None:
     if name not in names():
         raise unknown("sampler", name, [*OWN, *names()])
     find(name)
+
+
+def usual(model: LatentModel, held: Sequence[str]) -> str:
+    """The name of the sampler to take if none is named.
+
+    Args:
+        model: the model.
+        held: the names of the samplers that its run holds.
+
+    Returns "prior" or, if the model has none, the only name in `held`, if there is one.
+    """
+    return held[0] if model.prior is None and len(held) == 1 else "prior"
 
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,100}\Z")]

@@ -164,12 +164,10 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             known = highest + 1 if highest > 0 else 0
             self.found = {"classes": known}
             self._build(known, self.inner.steps, self.inner.solver, self.inner.guidance)
-        if not self.inner.labels:
-            batches = super().batches(z)
-        else:
+        if self.inner.labels:
             assert y is not None
             self.counts.copy_(torch.bincount(y[y >= 0], minlength=len(self.counts)))
-            batches = super().batches(z, y)
+        batches = super().batches(z, y if self.inner.labels else None)
         if self.unset:
             self.iterations = min(MOST, max(LEAST, PASSES * len(z) // batches.size))
             self.found = {**self.found, "iterations": self.iterations}
