@@ -95,6 +95,10 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+MOST_LISTED = 100
+"""The number of names that a message lists, at most."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for an unknown name, which suggests the known name that is spelt most alike.
 
@@ -113,4 +117,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     number = whole_number(name) is not None
     near = [] if number else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     hint = f": did you mean '{lower[near[0]]}'?" if near else ""
-    return InputError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})")
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    listed = ", ".join(names[:MOST_LISTED])
+    return InputError(f"unknown {kind} '{name}'{hint} (known: {listed}{more})")

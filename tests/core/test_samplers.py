@@ -12,7 +12,7 @@ from zspace.samplers import Convex
 
 def test_samplers_say_how_many_labels_they_know() -> None:
     class Plain(Sampler):
-        def sample(self, n: int, label: int | None = None, *, generator: object = None) -> Tensor:
+        def draw(self, n: int, label: int | None = None, *, generator: object = None) -> Tensor:
             return torch.zeros(n, 1)
 
     assert Plain().labels == 0

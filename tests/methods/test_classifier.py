@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from zspace.errors import InputError
-from zspace.methods.classifier import SHIFT, Classifier, shifted
+from zspace.functional.augmentation import shifted
+from zspace.methods.classifier import SHIFT, Classifier
 from zspace.nets.classifiers import cnn
 
 
 def test_shifted_images() -> None:
     x = torch.rand(3, 2, 6, 6)
     middle = (SHIFT + 0.5) / (2 * SHIFT + 1)
-    assert torch.equal(shifted(x, torch.full((3, 2), middle)), x)
-    moved = shifted(x, torch.tensor([[0.0, middle]] * 3))  # down by SHIFT, zeros above
+    assert torch.equal(shifted(x, torch.full((3, 2), middle), SHIFT), x)
+    moved = shifted(x, torch.tensor([[0.0, middle]] * 3), SHIFT)  # down by SHIFT, zeros above
     assert torch.equal(moved[:, :, SHIFT:], x[:, :, : 6 - SHIFT])
     assert float(moved[:, :, :SHIFT].abs().max()) == 0
 

@@ -50,12 +50,12 @@ def test_losses_of_the_vae(loss: Any) -> None:
 class StandardDensity(Density):
     """N(0, I), but not `Normal`: the KL is then one draw's."""
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         return torch.randn(n, 3, generator=generator)
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         return Independent(Normal(torch.zeros(3), torch.ones(3)), 1).log_prob(z)
 
 

@@ -36,14 +36,17 @@ class ByClass(Density):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         spread: Annotated[float, About("factor on every deviation", above=0)] = 1.0,
         classes: Annotated[int | None, About("number of classes (unset: the data's)")] = None,
     ) -> None:
         super().__init__()
-        self.spread = spread
-        self.register_buffer("means", torch.zeros(classes or 0, dim))
+        self.spread, self.classes = spread, classes or 0
+        self.of_size(dim)
+
+    def build(self, dim):
+        self.register_buffer("means", torch.zeros(self.classes, dim))
         self.register_buffer("deviation", torch.ones(()))
 
     @property
@@ -54,13 +57,12 @@ class ByClass(Density):
         self.spread = spread or self.spread
         return self
 
-    def fit(self, z, y=None):
+    def fit_to(self, z, y, progress):
         self.means = torch.stack([z[y == k].mean(0) for k in range(int(y.max()) + 1)])
         self.deviation = (z - self.means[y]).std()
         self.found = {"classes": len(self.means)}
-        return self
 
-    def sample(self, n, label=None, *, generator=None):
+    def draw(self, n, label=None, *, generator=None):
         device = self.means.device
         y = torch.randint(len(self.means), (n,), generator=generator, device=device)
         if label is not None:
@@ -69,7 +71,7 @@ class ByClass(Density):
         noise = torch.randn(n, self.means.shape[1], generator=generator, device=device)
         return self.means[y] + self.spread * self.deviation * noise
 
-    def log_prob(self, z):
+    def log_density(self, z):
         scale = self.spread * self.deviation
         each = torch.distributions.Normal(self.means[:, None], scale).log_prob(z[None]).sum(2)
         return each.logsumexp(0) - torch.tensor(float(len(self.means))).log()
@@ -103,13 +105,12 @@ class Faulty(ByClass):
         super().__init__(dim)
         self.way = way
 
-    def fit(self, z, y=None):
+    def fit_to(self, z, y, progress):
         if self.way == "fit":
             raise RuntimeError("boom")
         self.means = torch.zeros(3 if self.way == "shape" else 0, z.shape[1])
-        return self
 
-    def sample(self, n, label=None, *, generator=None):
+    def draw(self, n, label=None, *, generator=None):
         if self.way == "sample":
             raise KeyError("no such thing")
         return torch.full((n, self.means.shape[1]), float("nan"))

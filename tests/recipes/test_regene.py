@@ -176,7 +176,7 @@ def test_what_regene_refuses(
         "ae", tmp_path / "u.npy", out=tmp_path / "a", iterations=2, device="cpu", **small("ae")
     )
     assert "the data have none" in refused("sample", tmp_path / "a", "--sampler=convex")
-    assert "convex combinations" in refused(
+    assert "has no labels: there are no classes to add images to" in refused(
         "augment", tmp_path / "a", "--per-class=3", "--out", tmp_path / "x"
     )
     assert "has no labels" in refused(

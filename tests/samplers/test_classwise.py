@@ -88,7 +88,7 @@ def test_labels_that_can_not_be_drawn() -> None:
         (Medium1, "0.1", "has 1 numbers, codes have 2 dimensions"),
         (Medium1, "0.1,x", "must be numbers with commas"),
         (Medium1, "0.1,0.2;0.3,0.4", "has 2 rows: medium1 has one"),
-        (Medium2, "0.1,0.2;0.3", "has 1 numbers, codes have 2"),
+        (Medium2, "0.1,0.2;0.3", "has rows of 2 and of 1 numbers"),
         (Medium1, None, "medium1 has no theta: 'zspace tune"),
         (Medium2, None, "medium2 has no theta: 'zspace tune"),
     ],

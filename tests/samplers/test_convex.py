@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.samplers.labelled import labelled
-from zspace.core import Batches, Classifying
+from zspace.core import SILENT, Batches, Classifying
 from zspace.errors import InputError
 from zspace.samplers import Convex
 
@@ -37,7 +37,8 @@ def test_lemma_1(seed: int, dim: int, classes: int, n: int) -> None:
         (side, lambda c: (c @ w[:, 0] + b[0] > 0).long()),
     ):
         for weights_of in ("uniform", "dirichlet"):
-            convex = Convex(dim, combine=n, weights=weights_of).fit(z, owners)
+            convex = Convex(dim, combine=n, weights=weights_of)
+            convex.fit_to(z, owners, SILENT)  # in double precision
             for label in owners.unique().tolist():
                 if int((owners == label).sum()) > n:
                     made = convex.combined(n, label, generator=g).codes

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from zspace.core.samplers import Sampler
 from zspace.core.tape import Tape
-from zspace.errors import InputError
+from zspace.errors import InputError, cut
 from zspace.functional import as_float, stream
+from zspace.functional.augmentation import Augmentation
+from zspace.functional.tensors import all_random
+
+Transform = Callable[[Tensor], Tensor]
+"""A function of an image, float32 (C, H, W) in [0, 1], to one of the same shape."""
 
 LARGE = 1 << 30
 """The size in bytes above which the data's batches are read ahead."""
@@ -42,6 +47,10 @@ class Batches:
         reserve: the number of samples, different ones in each epoch, that the epoch's batches leave
             out.
         device: the device on which batches and noise are wanted.
+        augmentation: the random changes of images; None makes none.
+        transform: a function that maps a training image, float32 (C, H, W) in [0, 1], to one of the
+            same shape; its random numbers (PyTorch's, NumPy's and Python's) follow from the seed,
+            the number of the batch and the image's place in it. None leaves images as they are.
         rank, world: the number of this process and that of all processes.
 
     Attributes:
@@ -64,6 +73,8 @@ class Batches:
         replacement: bool = False,
         reserve: int = 0,
         device: torch.device | str = "cpu",
+        augmentation: Augmentation | None = None,
+        transform: Transform | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -84,6 +95,7 @@ class Batches:
         self.x, self.y, self.size, self.seed = x, y, size, seed
         self.replacement, self.reserve = replacement, reserve
         self.device = torch.device(device)
+        self.augmentation, self.transform = augmentation, transform
         self.rank, self.world = rank, world
         self.step = 0
         self.drawn = self.taken = 0
@@ -95,7 +107,9 @@ class Batches:
         stored = [t for t in (x, y) if t is not None and t.device.type == "cpu"]
         large = any(t.nbytes > LARGE for t in stored)
         # the thread ends with these batches, since the executor does
-        self._reader = ThreadPoolExecutor(1, "batches") if large else None
+        # a transform's random numbers are those of the process, which a thread must not touch
+        ahead = large and transform is None
+        self._reader = ThreadPoolExecutor(1, "batches") if ahead else None
         self._ahead: Future[list[Tensor]] | None = None
         self._place = self._order.get_state()
 
@@ -111,12 +125,15 @@ class Batches:
 
         y = None if self.y is None else taken(self.y)
         self.taken += 1
-        return as_float(taken(self.x)), y
+        x = as_float(taken(self.x))
+        return x if self.augmentation is None else self.augmentation.changed(x, self.uniform), y
 
     def _stored(self) -> list[Tensor]:
         """What the next batch takes from the CPU: its rows of data there, else their numbers."""
         if self._reader is None:
             found = self._read(self._mine(self._rows()))
+            if self.transform is not None:
+                found[0] = self._transformed(found[0], self.transform)
             self.drawn += 1
             return found
         self._ahead = self._ahead or self._fetch(self._reader)
@@ -124,6 +141,38 @@ class Batches:
         self.drawn += 1
         self._ahead = self._fetch(self._reader)
         return found
+
+    def _transformed(self, x: Tensor, transform: Transform) -> Tensor:
+        """The images of a batch after a function that Python gave.
+
+        Raises:
+            InputError: it fails, or gives no image like those that it takes.
+        """
+        first = self.rank * len(x)
+        whole = torch.empty(x.shape)
+        for i, image in enumerate(as_float(x)):
+            # by its place in the whole batch, which does not depend on the number of processes
+            with all_random(stream(self.seed, 51, self.drawn, first + i)):
+                try:
+                    new: Any = transform(image.clone())
+                    usable = isinstance(new, Tensor) and new.shape == image.shape
+                    if usable:
+                        whole[i] = as_float(new.detach().cpu()).float()
+                except Exception as error:  # other people's code
+                    kind = type(error).__name__
+                    raise InputError(f"the transform failed: {kind}: {cut(str(error))}") from error
+            if not usable:
+                shape = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
+                raise InputError(
+                    f"the transform makes {shape} of an image {tuple(image.shape)}: expected a "
+                    "tensor of the same shape"
+                )
+        if not bool(((whole >= 0) & (whole <= 1)).all()):
+            raise InputError(
+                f"the transform gives values from {float(whole.min()):g} to "
+                f"{float(whole.max()):g}: expected [0, 1]"
+            )
+        return whole.contiguous(memory_format=torch.channels_last)
 
     def _fetch(self, reader: ThreadPoolExecutor) -> Future[list[Tensor]]:
         """The next batch as stored, which a thread reads while the last one is in use."""
@@ -190,7 +239,7 @@ class Batches:
 
         They are drawn by PyTorch's global generator, whose state is stored with a run.
         """
-        return self._mine(sampler.sample(self.size))
+        return self._mine(sampler.draw(self.size))
 
     def _mine(self, whole: Tensor) -> Tensor:
         share = self.size // self.world

@@ -174,7 +174,7 @@ class LatentModel(Method, Generic[Prior], ABC):
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
-        return blockwise(self.decode, self.prior.sample(n, label, generator=generator))
+        return blockwise(self.decode, self.prior.draw(n, label, generator=generator))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from torch.optim import SGD, Optimizer
 
 from zspace.core import Batches, Method, Terms, always
 from zspace.errors import InputError
 from zspace.functional import ClassLoss, LossOf, classification_error
+from zspace.functional.augmentation import mirrored, shifted
 from zspace.training import adam
 
 Augment = Literal["none", "crop", "crop-flip"]
@@ -68,24 +67,8 @@ class Classifier(Method):
         if y is None:
             raise InputError("a classifier needs data with labels")
         if self.augment != "none":
-            x = shifted(x, batches.uniform(2))
+            x = shifted(x, batches.uniform(2), SHIFT)
         if self.augment == "crop-flip":
-            x = torch.where(batches.uniform(1)[..., None, None] < 0.5, x, x.flip(3))
+            x = mirrored(x, batches.uniform(1)[:, 0])
         error = classification_error(self.net(x), y, self.loss, self.loss_of)
         yield "classifier", {self.loss: error}
-
-
-def shifted(x: Tensor, where: Tensor) -> Tensor:
-    """Images that are shifted by up to `SHIFT` pixels in either direction, and filled with zeros.
-
-    Args:
-        x: images (N, C, H, W).
-        where: the shifts down and right, (N, 2) in [0, 1), in units of their range.
-    """
-    _, channels, height, width = x.shape
-    start = (where * (2 * SHIFT + 1)).long()
-    rows = start[:, :1] + torch.arange(height, device=x.device)
-    columns = start[:, 1:] + torch.arange(width, device=x.device)
-    samples = torch.arange(len(x), device=x.device)[:, None, None, None]
-    layers = torch.arange(channels, device=x.device)[None, :, None, None]
-    return pad(x, (SHIFT,) * 4)[samples, layers, rows[:, None, :, None], columns[:, None, None]]

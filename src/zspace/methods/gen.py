@@ -123,7 +123,10 @@ class GEN(LatentModel):
             self._encode_centres(batches)
         x, y = next(batches)
         z = self.encode(x)
-        log_e, log_t = self._log_density(z, self.centres), self.target.log_prob(full_precision(z))
+        log_e, log_t = (
+            self._log_density(z, self.centres),
+            self.target.log_density(full_precision(z)),
+        )
         terms = {
             "reconstruction": squared_error(self.decode(z), x) / x[0].numel(),
             "divergence": self.weight * self._mismatch(log_e, log_t).mean(),
@@ -180,5 +183,5 @@ class GEN(LatentModel):
 
 def _edge(target: Mixture) -> float:
     """The log density, in nats, below which 0.1% of the target's samples lie."""
-    drawn = target.sample(100_000, generator=torch.Generator().manual_seed(0))
-    return float(target.log_prob(drawn).quantile(0.001))
+    drawn = target.draw(100_000, generator=torch.Generator().manual_seed(0))
+    return float(target.log_density(drawn).quantile(0.001))

@@ -34,10 +34,10 @@ class Masked(Sampler):
         """The mask m (D,)."""
         return self.mask.sigmoid()
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        return self.scales() * self.normal.sample(n, label, generator=generator)
+        return self.scales() * self.normal.draw(n, label, generator=generator)
 
 
 class MaskAAE(LatentModel[Masked]):

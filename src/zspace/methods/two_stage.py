@@ -45,11 +45,11 @@ class SecondStage(Sampler):
         assert isinstance(self.vae.error, LearnedVariance)
         return self.vae.error
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
-        drawn = self.vae.prior.sample(n, generator=generator)
+        drawn = self.vae.prior.draw(n, generator=generator)
         noise = torch.randn(drawn.shape, generator=generator, device=drawn.device)
         return blockwise(self.of_noise, torch.cat([drawn, noise], 1), ROWS)
 
@@ -135,7 +135,7 @@ class TwoStageSampler(Learned[SecondStage]):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
@@ -145,9 +145,14 @@ class TwoStageSampler(Learned[SecondStage]):
         learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,
     ) -> None:
-        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
-        with seeded(seed):
-            self.inner = SecondStage(second_vae(dim, hidden, learning_rate))
+        super().__init__(iterations=iterations, batch_size=batch_size, seed=seed)
+        self.hidden, self.rate = hidden, learning_rate
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        super().build(dim)
+        with seeded(self.seed):
+            self.inner = SecondStage(second_vae(dim, self.hidden, self.rate))
 
     def optimizers(self) -> dict[str, Optimizer]:
         return self.inner.vae.optimizers()

@@ -218,6 +218,6 @@ class VAE(Variational[Density]):
             terms["kl"] = self.beta * normal_kl(mean, log_variance)
         else:
             log_q = diagonal_normal(mean, log_variance).log_prob(z_0) - log_det
-            log_p = self.prior.log_prob(full_precision(z))
+            log_p = self.prior.log_density(full_precision(z))
             terms["kl"] = self.beta * (log_q - log_p).mean()
         return terms

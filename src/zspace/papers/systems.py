@@ -160,7 +160,7 @@ def _strip(held: Measurement, name: str) -> Tensor:
     seeded = torch.Generator(device).manual_seed(held.seed)
     labels = [i % sampler.labels for i in range(SHOWN)]
     with torch.no_grad():
-        z = torch.cat([sampler.sample(1, label, generator=seeded) for label in labels])
+        z = torch.cat([sampler.draw(1, label, generator=seeded) for label in labels])
     return decoded(held.model, z)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +33,7 @@ from zspace.samplers import (
     Normal,
     Simple,
 )
-from zspace.storage.files import Opened, Plain, load_state, read_header, write_tensors
+from zspace.storage.files import Opened, Plain, load_state, open_tensors, read_header, write_tensors
 from zspace.storage.reading import Claims
 
 SAMPLERS: dict[str, type[Sampler]] = {
@@ -224,6 +224,8 @@ class Header:
         options: its options.
         model: the checksum of the weights whose codes it was fitted to.
         package: the package that it comes from; None for zspace's own.
+        names: the names of its labels, where no run has them.
+        arrays: whether it was fitted to a NumPy array.
     """
 
     sampler: Name
@@ -231,6 +233,8 @@ class Header:
     options: dict[str, Plain]
     model: str = ""
     package: Name | None = None
+    names: list[str] = field(default_factory=list[str])
+    arrays: bool = False
 
 
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:
@@ -281,4 +285,41 @@ def load(stored: Opened[Header]) -> Sampler:
     with Claims(path):
         sampler = make(header.sampler, header.dim, header.options)
     load_state(sampler, stored.tensors(sampler), path)
+    if (fault := sampler.fault()) is not None:
+        raise InputError(f"{path} is damaged: {fault}")
     return sampler.eval()
+
+
+def save_alone(sampler: Sampler, path: Path) -> None:
+    """Store a fitted sampler of no run, with all that its class's `load` needs.
+
+    Raises:
+        InputError: its class has no name in this table, or the file can't be written.
+    """
+    name = next((name for name, kind in kinds().items() if kind is type(sampler)), None)
+    if name is None:
+        raise InputError(
+            f"a {type(sampler).__name__} has no name among the samplers, by which it could be "
+            "loaded: store its state_dict()"
+        )
+    options = {**sampler_options(name, sampler.options), **sampler.found}
+    header: dict[str, Any] = {"sampler": name, "dim": sampler.dim, "options": options}
+    if sampler.names:
+        header["names"] = list(sampler.names)
+    save(sampler, path, header | ({"arrays": True} if sampler.arrays else {}))
+
+
+def load_alone(path: Path) -> Sampler:
+    """The sampler of a file, as it was stored.
+
+    Raises:
+        InputError: the file can't be read or holds no sampler.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the sampler's file, such as a run's samplers/*")
+    if "sampler" not in read_header(path, dict[str, Any]):
+        raise InputError(f"{path} holds no sampler: 'zspace.load' reads the model of a run")
+    with open_tensors(path, Header) as stored:
+        sampler = load(stored)
+    sampler.arrays = stored.header.arrays
+    return sampler.with_names(stored.header.names)

@@ -119,7 +119,7 @@ class Autoregressive(Sampler):
         losses = cross_entropy(self.net(indices), indices, reduction="none")
         return losses.flatten(1).sum(1).mean()
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)

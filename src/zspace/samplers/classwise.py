@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from zspace.core import Sampler
+from zspace.core import Progress, Sampler
 from zspace.errors import InputError
 from zspace.functional import blockwise
 from zspace.functional.tensors import rows_at_once
@@ -33,7 +33,7 @@ class Classwise(Sampler, ABC):
     no label is given, labels are drawn by their shares of the codes.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
         theta: the factors in [0, 1], (1 or L, 1 or D).
         classes: L, the number of labels; None takes it from the data.
         average: n, the number of draws that are averaged.
@@ -43,22 +43,37 @@ class Classwise(Sampler, ABC):
 
     by_label = True
     exportable = True
+    by_dimension: ClassVar[bool] = False
+    varying = "mean", "deviation", "counts"
     mean: Tensor
     deviation: Tensor
     counts: Tensor
 
-    def __init__(self, dim: int, theta: Tensor, classes: int | None, average: int = 1) -> None:
+    def __init__(
+        self, dim: int | None, theta: Tensor, classes: int | None, average: int = 1
+    ) -> None:
         super().__init__()
-        self.theta, self.average = theta, average
-        self.register_buffer("mean", torch.zeros(classes or 0, dim))
-        self.register_buffer("deviation", torch.ones(classes or 0, dim))
-        self.register_buffer("counts", torch.zeros(classes or 0, dtype=torch.int64))
+        self.theta, self.classes, self.average = theta, classes or 0, average
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        if self.by_dimension and self.theta.shape[1] != dim:
+            raise InputError(
+                f"--theta has {self.theta.shape[1]} numbers, codes have {dim} dimensions: give one "
+                "for each"
+            )
+        self.register_buffer("mean", torch.zeros(self.classes, dim))
+        self.register_buffer("deviation", torch.ones(self.classes, dim))
+        self.register_buffer("counts", torch.zeros(self.classes, dtype=torch.int64))
+
+    def fault(self) -> str | None:
+        return None if bool((self.counts >= 0).all()) else "a number of codes is below 0"
 
     @property
     def labels(self) -> int:
         return max(len(self.names), len(self.counts))
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Fit the means and deviations to codes (N, D) by their labels (N,); -1 is an unknown one.
 
         Raises:
@@ -81,9 +96,8 @@ class Classwise(Sampler, ABC):
             [o.std(0, correction=0).to(z) if len(o) else empty for o in own]
         )
         self.found = {"classes": len(self.counts)}
-        return self
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Codes (n, D) of one label or, without a label, of labels drawn by their shares.
@@ -138,12 +152,12 @@ class Simple(Classwise):
     """The classwise sampler with a single theta, whose codes are averages of n draws.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
     """
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         theta: Annotated[
             float, About("factor on the classes' standard deviations", least=0, most=1)
@@ -160,15 +174,17 @@ class Medium1(Classwise):
     """The classwise sampler with a theta for each dimension, the same for all classes.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
 
     Raises:
         InputError: theta is not set, or is not a row of D numbers in [0, 1].
     """
 
+    by_dimension = True
+
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         theta: Annotated[
             str | None,
@@ -179,22 +195,24 @@ class Medium1(Classwise):
         ] = None,
         classes: Classes = None,
     ) -> None:
-        super().__init__(dim, _given("medium1", theta, dim), classes)
+        super().__init__(dim, _given("medium1", theta), classes)
 
 
 class Medium2(Classwise):
     """The classwise sampler with a theta for each dimension and class.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
 
     Raises:
         InputError: theta is not set, or is not made of rows of D numbers in [0, 1].
     """
 
+    by_dimension = True
+
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         theta: Annotated[
             str | None,
@@ -205,11 +223,11 @@ class Medium2(Classwise):
         ] = None,
         classes: Classes = None,
     ) -> None:
-        super().__init__(dim, _given("medium2", theta, dim), classes)
+        super().__init__(dim, _given("medium2", theta), classes)
 
 
-def _given(name: str, theta: str | None, dim: int) -> Tensor:
-    """The rows of D numbers in [0, 1] in the text of an option."""
+def _given(name: str, theta: str | None) -> Tensor:
+    """The rows of as many numbers in [0, 1] each in the text of an option."""
     if theta is None:
         raise InputError(
             f"{name} has no theta: 'zspace tune RUN --sampler {name}' finds one, 'zspace "
@@ -225,10 +243,8 @@ def _given(name: str, theta: str | None, dim: int) -> Tensor:
             f"--theta must be numbers with commas between them, not '{theta[:60]}'"
         ) from None
     for row in numbers:
-        if len(row) != dim:
-            raise InputError(
-                f"--theta has {len(row)} numbers, codes have {dim} dimensions: give one for each"
-            )
+        if len(row) != len(numbers[0]):
+            raise InputError(f"--theta has rows of {len(numbers[0])} and of {len(row)} numbers")
         for value in row:
             if not 0 <= value <= 1:
                 raise InputError(f"--theta must be numbers in [0, 1], not {value:g}")

@@ -68,7 +68,7 @@ class ContinuousFlow(Density):
     def labels(self) -> int:
         return self._labels
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         if not self.labels:
@@ -101,7 +101,7 @@ class ContinuousFlow(Density):
         return integral(v, noise, 0.0, 1.0, self.steps, self.solver)
 
     @torch.no_grad()
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         directions = _directions(self.dim).to(z)
         return blockwise(lambda u: self._log_prob(u, directions), z, ROWS // len(directions))
 

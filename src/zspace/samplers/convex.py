@@ -12,11 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zspace.core import Judge, Sampler
+from zspace.core import Judge, Progress, Sampler
+from zspace.core.given import MOST_LABELS
 from zspace.errors import InputError
 from zspace.functional.tensors import BLOCK
 from zspace.options import About
 from zspace.samplers.normal import check_codes
+
+
+class ExhaustedError(InputError):
+    """Every combination of a class's codes has been tried."""
+
 
 CANDIDATES = 256
 """The number of combinations that are judged at a time."""
@@ -67,7 +73,7 @@ class Convex(Sampler):
     Before it is fitted it has no codes; fitting stores the codes and labels.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
         combine: k; None means as many as there are weights, or 2.
         weights: "uniform" (1/k each), "dirichlet" (drawn for each combination), or k numbers.
         concentration: the parameter of the symmetric Dirichlet distribution; 1 is uniform on the
@@ -83,6 +89,7 @@ class Convex(Sampler):
     """
 
     by_label = True
+    varying = "codes", "owners", "rows"
     drawing = "combine", "weights", "concentration", "most_trials"
     codes: Tensor
     owners: Tensor
@@ -90,11 +97,13 @@ class Convex(Sampler):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         combine: Annotated[
             int | None,
-            About("number of codes to combine (unset: as many as weights, or 2)", least=2),
+            About(
+                "number of codes to combine (unset: as many as weights, or 2)", least=2, most=10_000
+            ),
         ] = None,
         weights: Annotated[
             str,
@@ -122,13 +131,6 @@ class Convex(Sampler):
         ] = 0,
     ) -> None:
         super().__init__()
-        self.options: dict[str, Any] = {
-            "combine": combine,
-            "weights": weights,
-            "concentration": concentration,
-            "most_trials": most_trials,
-            "seed": seed,
-        }
         self.given = _given(weights)
         self.combine = combine or (2 if self.given is None else len(self.given))
         if self.given is not None and len(self.given) != self.combine:
@@ -145,15 +147,23 @@ class Convex(Sampler):
         self.most_trials, self.sources, self.seed = most_trials, sources, seed
         self.judges: Mapping[str, Judge] = {}
         self.what = "image"
-        self.register_buffer("codes", torch.zeros(sources or 0, dim))
-        self.register_buffer("owners", torch.zeros(sources or 0, dtype=torch.int64))
-        self.register_buffer("rows", torch.zeros(sources or 0, dtype=torch.int64))
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        count = self.sources or 0
+        self.register_buffer("codes", torch.zeros(count, dim))
+        self.register_buffer("owners", torch.zeros(count, dtype=torch.int64))
+        self.register_buffer("rows", torch.zeros(count, dtype=torch.int64))
+
+    def fault(self) -> str | None:
+        known = (self.owners >= 0) & (self.owners < MOST_LABELS)
+        return None if bool(known.all()) else "labels are out of range"
 
     @property
     def labels(self) -> int:
         return max(len(self.names), int(self.owners.max()) + 1 if len(self.owners) else 0)
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Store the codes (N, D) of images whose labels (N,) are known; -1 stands for unknown."""
         check_codes(z)
         if y is None:
@@ -166,7 +176,6 @@ class Convex(Sampler):
             rows = rows.sort().values
         self.codes, self.owners, self.rows = z[rows], y[rows], rows
         self.found = {"sources": len(rows)}
-        return self
 
     def with_judges(self, judges: Mapping[str, Judge]) -> Self:
         """This sampler with these judges, which candidates must pass one after the other."""
@@ -180,9 +189,10 @@ class Convex(Sampler):
         """
         if _given(options.get("weights", "uniform")) is not None:
             options = {"combine": None, **options}
-        other = Convex(self.codes.shape[1], **{**self.options, **options})
+        given: dict[str, Any] = {**self.options, "sources": None, **options}
+        other = Convex(self.codes.shape[1], **given)
         other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
-        other.what = self.what
+        other.what, other.found = self.what, {"sources": len(self.codes)}
         return other.with_names(self.names).with_judges(self.judges)
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
@@ -194,7 +204,7 @@ class Convex(Sampler):
         other.what = "generated image"
         return other
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """Codes (n, D) of one label or, without a label, of labels drawn by their shares.
@@ -254,7 +264,11 @@ class Convex(Sampler):
                 continue
             room = min(self.most_trials * n - drawn, possible - len(seen))
             if room <= 0:
-                raise InputError(self._too_few(name, n, drawn, passed, len(own), possible))
+                kind = ExhaustedError if drawn == possible else InputError
+                if kept:
+                    codes, sources, weights = kept
+                    yield Combined(codes, sources, weights, dict(trials))
+                raise kind(self._too_few(name, n, drawn, passed, len(own), possible))
             size = int(min(CANDIDATES, room, 2 * (n - count) + 8))
             picks = self._draw(len(own), size, generator, seen)
             weights = self._weights(len(picks), generator)

@@ -13,7 +13,7 @@ from torch import Tensor
 from zspace.core import SILENT, Progress
 from zspace.functional import exact, stream
 from zspace.functional.tensors import HELD, rows_at_once
-from zspace.samplers.normal import RIDGE, moments
+from zspace.samplers.normal import RIDGE, moments, scale_of
 
 ROUNDS = 200
 """The largest number of rounds."""
@@ -141,7 +141,7 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
         InputError: the codes have wrong shapes or values.
     """
     mean, covariance = moments(z)
-    scale = covariance.diagonal().mean().clamp(min=1e-12).sqrt()
+    scale = scale_of(covariance.diagonal().mean()).sqrt()
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
     rows = rows_at_once(numbers + components, ROWS)

@@ -49,12 +49,12 @@ class Flow(Density):
         self.dim = dim
         self.flow = NSF(dim, transforms=transforms, hidden_features=(hidden, hidden))
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         # splines need full precision, even under autocast
         with exact(z):
             return blockwise(self.flow().log_prob, full_precision(z), ROWS)
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
@@ -83,7 +83,7 @@ class LearnedFlow(LearnedDensity[Flow]):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
@@ -96,10 +96,14 @@ class LearnedFlow(LearnedDensity[Flow]):
         learning_rate: FitRate = 1e-3,
         seed: FitSeed = 0,
     ) -> None:
-        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
-        self.rate = learning_rate
-        with seeded(seed):
-            self.inner = Flow(dim, transforms=transforms, hidden=hidden)
+        super().__init__(iterations=iterations, batch_size=batch_size, seed=seed)
+        self.rate, self.transforms, self.hidden = learning_rate, transforms, hidden
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        super().build(dim)
+        with seeded(self.seed):
+            self.inner = Flow(dim, transforms=self.transforms, hidden=self.hidden)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"flow": adam(self.inner.parameters(), self.rate)}
@@ -108,4 +112,4 @@ class LearnedFlow(LearnedDensity[Flow]):
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         u, _ = next(batches)
-        yield "flow", {"likelihood": -self.inner.log_prob(u).mean()}
+        yield "flow", {"likelihood": -self.inner.log_density(u).mean()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -58,7 +58,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     distances is least, so that paths cross less.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
 
     Reference: Lipman et al., Flow Matching for Generative Modeling (2023), Eq. 20 to 23; Esser et
     al., Scaling Rectified Flow Transformers (2024), section 3.1, for the times; Xu et al., Stable
@@ -73,7 +73,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         iterations: Annotated[
             int | None,
@@ -122,30 +122,48 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         ] = None,
         seed: FitSeed = 0,
     ) -> None:
-        super().__init__(dim, iterations=iterations or MOST, batch_size=batch_size, seed=seed)
+        super().__init__(iterations=iterations or MOST, batch_size=batch_size, seed=seed)
         self.unset = iterations is None
-        self.dim, self.width, self.blocks = dim, width, blocks
+        self.width, self.blocks = width, blocks
         self.rate, self.noise, self.pairing = learning_rate, noise, pairing
+        self.steps, self.guidance = steps, guidance
+        self.solver: Solver = solver
         self.classes = classes
-        self._build(classes or 0, steps, solver, guidance)
+        self.of_size(dim)
 
-    def _build(self, labels: int, steps: int, solver: Solver, guidance: float) -> None:
+    def build(self, dim: int) -> None:
+        super().build(dim)
+        self._know(self.classes or 0)
+
+    def _know(self, labels: int) -> None:
+        """Make the networks, which know so many labels."""
+        dim = len(self.mean)
         with seeded(self.seed):
-            self.velocity = Velocity(self.dim, self.width, self.blocks, labels)
+            self.velocity = Velocity(dim, self.width, self.blocks, labels)
         self.inner = ContinuousFlow(
             AveragedModel(self.velocity),
-            self.dim,
+            dim,
             labels=labels,
-            steps=steps,
-            solver=solver,
-            guidance=guidance,
+            steps=self.steps,
+            solver=self.solver,
+            guidance=self.guidance,
         )
         self.register_buffer("counts", torch.zeros(labels, dtype=torch.int64))
         self.to(self.mean)
 
+    def grow(self, state: Mapping[str, Tensor]) -> None:
+        super().grow(state)
+        counts = state.get("counts")
+        if not self.dim or self.classes is not None or counts is None:
+            return
+        if counts.shape != self.counts.shape:
+            self._know(len(counts))
+
     def changed(self, **drawing: Any) -> FlowMatching:
         for name, value in drawing.items():
+            setattr(self, name, value)
             setattr(self.inner, name, value)
+        self.options = {**self.options, **drawing}
         return self
 
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
@@ -163,7 +181,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         if self.classes is None:
             known = highest + 1 if highest > 0 else 0
             self.found = {"classes": known}
-            self._build(known, self.inner.steps, self.inner.solver, self.inner.guidance)
+            self._know(known)
         if self.inner.labels:
             assert y is not None
             self.counts.copy_(torch.bincount(y[y >= 0], minlength=len(self.counts)))
@@ -177,12 +195,12 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     def labels(self) -> int:
         return max(len(self.names), self.inner.labels) if self.inner.labels else 0
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         if label is not None and self.labels:
             learned_label(self, label)
-        return super().sample(n, label, generator=generator)
+        return super().draw(n, label, generator=generator)
 
     def learned(self) -> list[int]:
         return self.counts.nonzero()[:, 0].tolist()

@@ -45,10 +45,10 @@ class ImplicitPrior(Density):
         ratio: Tensor = self.ratio(z)
         return full_precision(ratio)[:, 0]
 
-    def log_prob(self, z: Tensor) -> Tensor:
-        return self.base.log_prob(z) + self.log_ratio(z)
+    def log_density(self, z: Tensor) -> Tensor:
+        return self.base.log_density(z) + self.log_ratio(z)
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
@@ -56,7 +56,7 @@ class ImplicitPrior(Density):
         return torch.cat([self._chains(size, generator) for size in sizes])
 
     def _chains(self, n: int, generator: torch.Generator | None) -> Tensor:
-        z = self.base.sample(n, generator=generator)
+        z = self.base.draw(n, generator=generator)
         for step in range(STEPS):
             share = min(1.0, 2 * (step + 1) / STEPS)
             log_p, slope = self._at(z, share)
@@ -74,6 +74,6 @@ class ImplicitPrior(Density):
     def _at(self, z: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """The value (N,) of log N(z; 0, I) + b T(z), and its gradient (N, D), at codes (N, D)."""
         z = z.detach().requires_grad_()
-        log_p = self.base.log_prob(z) + share * self.log_ratio(z)
+        log_p = self.base.log_density(z) + share * self.log_ratio(z)
         (slope,) = torch.autograd.grad(log_p.sum(), z)
         return log_p.detach(), slope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import torch
 from scipy.optimize import brentq
@@ -32,7 +32,7 @@ class KDE(Density):
     Before it is fitted it is N(0, I). A code is drawn as a random centre plus noise of the kernel.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
 
     Reference: GEN, Eq. 1. The kernels there are isotropic; but the codes of other models than GEN
     have very different widths in different directions, so that no single h would suit all.
@@ -47,7 +47,7 @@ class KDE(Density):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         centres: Annotated[
             int, About("number of codes with a kernel, chosen at random", least=2, most=100_000)
@@ -63,14 +63,17 @@ class KDE(Density):
         seed: Annotated[int, About("seed of the choice of codes", least=0, most=1 << 52)] = 0,
     ) -> None:
         super().__init__()
-        self.bandwidth, self.seed = bandwidth, seed
+        self.most, self.bandwidth, self.seed = centres, bandwidth, seed
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("factor", torch.eye(dim))
-        self.register_buffer("centres", torch.zeros(centres, dim))
+        self.register_buffer("centres", torch.zeros(self.most, dim))
         self.register_buffer("count", torch.tensor(1))
         self.register_buffer("h", torch.tensor(1.0))
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Place kernels on `centres` of the codes (N, D), or on all if there are fewer."""
         mean, covariance = moments(z)
         self.to(z.device)
@@ -82,12 +85,15 @@ class KDE(Density):
         self.centres[: len(chosen)] = white
         self.count.fill_(len(chosen))
         self.h.fill_(self.bandwidth or likeliest_bandwidth(white))
-        return self
+
+    def fault(self) -> str | None:
+        within = 1 <= int(self.count) <= len(self.centres) and float(self.h) > 0
+        return None if within else f"there are {int(self.count)} centres of width {float(self.h)}"
 
     def _white(self, z: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
@@ -109,7 +115,7 @@ class KDE(Density):
     def _drawn(self, rows: Tensor, noise: Tensor) -> Tensor:
         return self.mean + (self.centres[rows] + self.h * noise) @ self.factor.T
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         centres = self.centres[: int(self.count)]
         volume = self.factor.diagonal().log().sum()
         return kernel_log_density(self._white(z), centres, float(self.h)) - volume
@@ -203,13 +209,13 @@ def optimal_bandwidths(
             f"a bandwidth needs 2 samples and 1 trial or more, not {samples} and {trials}"
         )
     n = queries or min(samples, 10_000)
-    dim = target.sample(1).shape[1]
+    dim = target.draw(1).shape[1]
     find = _root if route == "root" else _fixed_point
     found: list[float] = []
     for trial in range(trials):
         progress(trial, trials)
         generator = torch.Generator().manual_seed(stream(seed, 21, dim, samples, trial))
-        centres, z, other = (target.sample(k, generator=generator) for k in (samples, n, n))
+        centres, z, other = (target.draw(k, generator=generator) for k in (samples, n, n))
         found.append(
             find(lambda h: kernel_jsd_slope(z, other, centres, h, target.log_prob))  # noqa: B023
         )

@@ -32,10 +32,10 @@ class Labelled(Sampler):
     def labels(self) -> int:
         return self.classes
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        noise = self.normal.sample(n, generator=generator)
+        noise = self.normal.draw(n, generator=generator)
         if not self.classes:
             no_labels(label)
             return noise

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Annotated, Generic, Self, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Annotated, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from zspace.core import Batches, Density, Method, Sampler
+from zspace.core import Batches, Density, Method, Progress, Sampler
 from zspace.functional import stream
 from zspace.functional.tensors import own_random
 from zspace.options import About
-from zspace.samplers.normal import RIDGE, check_codes
+from zspace.samplers.normal import RIDGE, check_codes, scale_of
 from zspace.training import Precision, fit, make_fabric
 
 FitIterations = Annotated[int, About("training iterations of the sampler", least=1)]
@@ -44,24 +44,27 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
     which the training can be resumed.
 
     Args:
-        dim: D, the size of a code.
         iterations: the number of training iterations.
         batch_size: the number of codes in a batch.
         seed: the seed of the initialisation, order and noise.
 
     Attributes:
         inner: the sampler of u.
+        precision: the precision of `fit`, "32" or "bf16".
     """
 
     exportable = True
     learns = True
+    precision: Precision = "32"
     inner: Inner
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, dim: int, *, iterations: int, batch_size: int, seed: int) -> None:
+    def __init__(self, *, iterations: int, batch_size: int, seed: int) -> None:
         super().__init__()
         self.iterations, self.batch_size, self.seed = iterations, batch_size, seed
+
+    def build(self, dim: int) -> None:
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("deviation", torch.ones(dim))
 
@@ -82,32 +85,40 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         self.mean.copy_(z.double().mean(0))
         variance = z.double().var(0, correction=0)
         # a dimension in which all codes agree keeps a small deviation
-        self.deviation.copy_((variance + RIDGE * variance.mean().clamp(min=1e-12)).sqrt())
+        self.deviation.copy_((variance + RIDGE * scale_of(variance.mean())).sqrt())
         u = (z.to(self.mean) - self.mean) / self.deviation
         size = min(self.batch_size, len(u))
         return Batches(u, y, size=size, seed=self.seed, replacement=True, device=self.mean.device)
 
-    def fit(self, z: Tensor, y: Tensor | None = None, *, precision: Precision = "32") -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Train on codes (N, D) and, if this sampler uses them, their labels (N,).
 
         Args:
             z: the codes, on the device that the training uses.
             y: the labels, or None.
-            precision: "32" or "bf16".
+            progress: told the iterations and the losses; its `StopIteration` ends the training.
 
         Raises:
             InputError: the codes have wrong shapes or values, or a loss is not finite.
         """
         self.to(z.device)
-        fabric = make_fabric(z.device.type)
         batches = self.batches(z, y)
-        fit(self, batches, self.iterations, rate=self.schedule, fabric=fabric, precision=precision)
-        return self
+        with suppress(StopIteration):
+            fit(
+                self,
+                batches,
+                self.iterations,
+                rate=self.schedule,
+                fabric=make_fabric(z.device.type),
+                precision=self.precision,
+                progress=progress.about(f"fitting {type(self).__name__}"),
+            )
+        self.eval()
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        return self.mean + self.deviation * self.inner.sample(n, label, generator=generator)
+        return self.mean + self.deviation * self.inner.draw(n, label, generator=generator)
 
     @property
     def noise_dim(self) -> int:
@@ -123,9 +134,9 @@ class LearnedDensity(Learned[InnerDensity], Density, ABC):
     log p(z) = log p(u) - sum_d log deviation_d
     """
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         u = (z - self.mean) / self.deviation
-        return self.inner.log_prob(u) - self.deviation.log().sum()
+        return self.inner.log_density(u) - self.deviation.log().sum()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -30,17 +30,18 @@ class Mixture(Density):
     fitted, every component is N(0, I).
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
     """
 
     exportable = True
+    varying = "weights", "means", "factors"
     weights: Tensor
     means: Tensor
     factors: Tensor
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         components: Annotated[
             int | Literal["auto"],
@@ -56,7 +57,10 @@ class Mixture(Density):
         super().__init__()
         self.components, self.seed = components, seed
         self.labelled = False
-        count = 1 if isinstance(components, str) else components
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        count = 1 if isinstance(self.components, str) else self.components
         self.register_buffer("weights", torch.full((count,), 1 / count))
         self.register_buffer("means", torch.zeros(count, dim))
         self.register_buffer("factors", torch.eye(dim).repeat(count, 1, 1))
@@ -125,6 +129,9 @@ class Mixture(Density):
             self.weights, self.means, covariances - bandwidth**2 * eye, labelled=self.labelled
         )
 
+    def fault(self) -> str | None:
+        return None if bool((self.weights > 0).all()) else "a weight is not above 0"
+
     def mean(self) -> Tensor:
         """The mean (D,) of the whole mixture."""
         return self.weights @ self.means
@@ -138,7 +145,7 @@ class Mixture(Density):
     def labels(self) -> int:
         return len(self.weights) if self.labelled else 0
 
-    def fit(self, z: Tensor, y: Tensor | None = None, *, progress: Progress = SILENT) -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Fit the mixture to codes (N, D) by expectation-maximisation, starting from k-means.
 
         If `components` is "auto", the number is chosen by `best_count`. A component that loses all
@@ -170,11 +177,10 @@ class Mixture(Density):
         self.to(z.device)
         self.weights = found.weights.to(self.weights)
         self.means = found.means.to(self.means)
-        self.factors = torch.linalg.cholesky(found.covariances).to(self.factors)
+        self.factors = torch.linalg.cholesky(found.covariances).to(self.factors).contiguous()
         self.found = {} if count == self.components else {"components": count}
-        return self
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         if not self.labelled:
@@ -205,7 +211,7 @@ class Mixture(Density):
             y = below.long().sum(1)
         return self.means[y] + (self.factors[y] @ noise[:, 1:, None])[:, :, 0]
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         def density(block: Tensor) -> Tensor:
             each = self.component_log_probs(block) + self.weights.log()[:, None]
             return torch.logsumexp(each, 0)
@@ -257,7 +263,7 @@ def best_count(z: Tensor, *, seed: int = 0, progress: Progress = SILENT) -> int:
         told = progress.about(f"fitting a part of the codes, components: {count}")
         found = fitted(others, count, seed=seed, progress=told)
         mixture = Mixture.of(found.weights, found.means, found.covariances).to(z.device)
-        tried[count] = float(mixture.log_prob(test).double().mean())
+        tried[count] = float(mixture.log_density(test).double().mean())
         if tried[count] < max(tried.values()):
             break
     best = max(tried, key=lambda count: tried[count])

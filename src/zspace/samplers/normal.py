@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from zspace.core import Density, Sampler
+from zspace.core import Density, Progress, Sampler
 from zspace.errors import InputError
 from zspace.functional.tensors import rows_at_once
 
@@ -21,7 +20,7 @@ class Normal(Density):
     """The normal distribution N(mean, covariance) of codes, which is N(0, I) before it is fitted.
 
     Args:
-        dim: D, the size of a code.
+        dim: D, the size of a code; None takes it from the codes that it is fitted to.
 
     >>> Normal(2).sample(3).shape, Normal(2).log_prob(torch.zeros(1, 2))
     (torch.Size([3, 2]), tensor([-1.8379]))
@@ -31,20 +30,22 @@ class Normal(Density):
     mean: Tensor
     factor: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("factor", torch.eye(dim))
 
-    def fit(self, z: Tensor, y: Tensor | None = None) -> Self:
+    def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Fit the mean and the maximum-likelihood covariance to codes (N, D), N above 1."""
         mean, covariance = moments(z)
         self.to(z.device)
         self.mean.copy_(mean)
         self.factor.copy_(torch.linalg.cholesky(covariance))
-        return self
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
@@ -58,7 +59,7 @@ class Normal(Density):
     def of_noise(self, noise: Tensor, y: Tensor | None = None) -> Tensor:
         return self.mean + noise @ self.factor.T
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         normal = MultivariateNormal(self.mean, scale_tril=self.factor, validate_args=False)
         return normal.log_prob(z)
 
@@ -80,9 +81,14 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     for block in blocks:
         centred = block.double() - mean
         covariance += centred.T @ centred / len(z)
-    scale = covariance.diagonal().mean().clamp(min=1e-12)
+    scale = scale_of(covariance.diagonal().mean())
     ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=mean.dtype, device=z.device)
     return mean, covariance + ridge
+
+
+def scale_of(variance: Tensor) -> Tensor:
+    """The mean variance of codes, a scalar, to which a ridge is relative; 1e-12 if it is 0."""
+    return torch.where(variance > 0, variance, 1e-12)
 
 
 def normal_cdf(x: Tensor) -> Tensor:

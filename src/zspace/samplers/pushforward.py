@@ -48,7 +48,7 @@ class Pushforward(Sampler):
         codes: Tensor = self.generator(noise)
         return codes
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
@@ -96,7 +96,7 @@ class LearnedPushforward(Learned[Pushforward]):
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None = None,
         *,
         iterations: FitIterations = 4000,
         batch_size: FitBatch = 256,
@@ -112,11 +112,15 @@ class LearnedPushforward(Learned[Pushforward]):
         learning_rate: FitRate = 1e-4,
         seed: FitSeed = 0,
     ) -> None:
-        super().__init__(dim, iterations=iterations, batch_size=batch_size, seed=seed)
-        self.critic_steps, self.rate = critic_steps, learning_rate
-        with seeded(seed):
-            self.inner = Pushforward(latent_net(dim, dim, hidden), dim)
-            self.critic = latent_net(dim, 1, hidden)
+        super().__init__(iterations=iterations, batch_size=batch_size, seed=seed)
+        self.hidden, self.critic_steps, self.rate = hidden, critic_steps, learning_rate
+        self.of_size(dim)
+
+    def build(self, dim: int) -> None:
+        super().build(dim)
+        with seeded(self.seed):
+            self.inner = Pushforward(latent_net(dim, dim, self.hidden), dim)
+            self.critic = latent_net(dim, 1, self.hidden)
 
     def optimizers(self) -> dict[str, Optimizer]:
         players = {"critic": self.critic, "generator": self.inner}

@@ -25,11 +25,11 @@ class Sphere(Sampler):
         super().__init__()
         self.normal = Normal(dim)
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)
-        return normalize(self.normal.sample(n, generator=generator))
+        return normalize(self.normal.draw(n, generator=generator))
 
     @property
     def noise_dim(self) -> int:

@@ -48,7 +48,7 @@ class VampPrior(Density):
         u = hardtanh(self.pseudo_inputs, 0, 1) if self.is_image else self.pseudo_inputs
         return self.moments(u)
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_density(self, z: Tensor) -> Tensor:
         mean, log_variance = self.components()
         precision = (-log_variance).exp()
         constant = z.shape[1] * math.log(2 * math.pi) + log_variance.sum(1)
@@ -59,7 +59,7 @@ class VampPrior(Density):
 
         return blockwise(density, full_precision(z), rows_at_once(mean.numel(), BLOCK))
 
-    def sample(
+    def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         no_labels(label)

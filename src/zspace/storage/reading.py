@@ -141,6 +141,8 @@ class Claims(TorchDispatchMode):
         size: Any = args[0] if args and isinstance(args[0], list | tuple) else ()
         if func.overloadpacket is torch.ops.aten.eye:
             size = (args[0], args[-1])
+        if func.overloadpacket is torch.ops.aten.repeat:
+            size = (args[0].numel(), *args[1])
         if size and all(type(n) is int for n in size):
             self.left -= 4 * math.prod(size)
         if self.left < 0:

@@ -54,7 +54,7 @@ def generated(model: LatentModel, n: int, seed: int = 0) -> tuple[Tensor, Tensor
     assert model.prior is not None
     device = next(model.parameters()).device
     with torch.no_grad():
-        z = model.prior.sample(n, generator=torch.Generator(device).manual_seed(seed))
+        z = model.prior.draw(n, generator=torch.Generator(device).manual_seed(seed))
         return z.cpu(), blockwise(model.decode, z).cpu()
 
 

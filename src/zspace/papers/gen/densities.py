@@ -150,8 +150,8 @@ def fig1(lab: Lab) -> list[Entry]:
                 values["NN"].append([])
                 for trial in range(trials):
                     seeded = torch.Generator().manual_seed(stream(31, dim, m, int(s), trial))
-                    x, fresh_x = (mixture.sample(n, generator=seeded) for n in (m, FRESH))
-                    y, fresh_y = (target.sample(n, generator=seeded) for n in (m, FRESH))
+                    x, fresh_x = (mixture.draw(n, generator=seeded) for n in (m, FRESH))
+                    y, fresh_y = (target.draw(n, generator=seeded) for n in (m, FRESH))
                     jsd = kernel_jsd(fresh_x, fresh_y, x, h, target.log_prob)
                     values["KDE"][-1].append(float(jsd))
                     values["NN"][-1].append(adversary_jsd(x, y, fresh_x, fresh_y, trial))

@@ -207,7 +207,7 @@ def interpolations(lab: Lab) -> list[Entry]:
     device = next(model.parameters()).device
     x = as_float(api.run_images(run).test.x[:16].to(device))
     assert model.prior is not None
-    z = model.prior.sample(16, generator=torch.Generator(device).manual_seed(0))
+    z = model.prior.draw(16, generator=torch.Generator(device).manual_seed(0))
     t = torch.linspace(0, 1, 9, device=device)[None, :, None]
     with torch.no_grad():
         rows = blockwise(model.decode, ((1 - t) * z[:8, None] + t * z[8:, None]).flatten(0, 1))

@@ -206,8 +206,7 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
         made = augmented(
             of.model,
             of.convex,
-            math.ceil(most * int(counts.max())),
-            images.classes,
+            [math.ceil(most * int(counts.max()))] * len(images.classes),
             generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
         )
     except InputError as error:  # too few images could be generated

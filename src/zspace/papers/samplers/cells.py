@@ -123,18 +123,17 @@ def cell(
             options["seed"] = seed
         sampler = catalogue.make(kind, held.model.latent_dim, options)
         if isinstance(sampler, Learned):
-            sampler.fit(z, precision=precision)
-        else:
-            sampler.fit(z)
+            sampler.precision = precision
+        sampler.fit(z)
     fitted = time.monotonic() - began
     generator = torch.Generator(z.device).manual_seed(stream(seed, 12))
     began = time.monotonic()
     with torch.no_grad():
-        drawn = sampler.sample(len(held.test), generator=generator)
+        drawn = sampler.draw(len(held.test), generator=generator)
     seconds = time.monotonic() - began
     row = measured(held, blurred, Subject(name, GENERATION, decoded(held.model, drawn)))
     if isinstance(sampler, Density):
         with torch.no_grad():
-            log_p = sampler.log_prob(held.means[: lab.settings["densities"]].to(z.device))
+            log_p = sampler.log_density(held.means[: lab.settings["densities"]].to(z.device))
         row["log p of test codes"] = metrics.mean_figure(log_p)
     return row | {"fit, s": Figure(fitted, math.nan), "drawing, s": Figure(seconds, math.nan)}

@@ -48,10 +48,10 @@ def against_truth(
         grid: the number of points along each side of [-8, 8]^2 for the integral.
         n: the number of samples of the true density at which log p(z) is compared.
     """
-    fresh = truth.sample(n, generator=torch.Generator().manual_seed(1))
-    error = flow.log_prob(fresh) - truth.log_prob(fresh)
+    fresh = truth.draw(n, generator=torch.Generator().manual_seed(1))
+    error = flow.log_density(fresh) - truth.log_density(fresh)
     side = torch.linspace(-8, 8, grid)
-    density = flow.log_prob(torch.cartesian_prod(side, side)).double().exp()
+    density = flow.log_density(torch.cartesian_prod(side, side)).double().exp()
     total = float(density.sum()) * float(side[1] - side[0]) ** 2
     return {
         "integral": Figure(total, math.nan),
@@ -64,7 +64,7 @@ def densities(lab: Lab) -> list[Entry]:
     """The errors of flow matching's log p(z) for known mixtures, and novelty scores by it."""
     entries: list[Entry] = []
     for name, truth in mixtures().items():
-        z = truth.sample(lab.settings["codes"], generator=torch.Generator().manual_seed(0))
+        z = truth.draw(lab.settings["codes"], generator=torch.Generator().manual_seed(0))
         flow = FlowMatching(2, **lab.settings["toy"]).fit(z)
         for what, figure in against_truth(flow, truth, lab.settings["grid"]).items():
             entries.append(Entry(name, what, figure, "codes", "a mixture", FRESH))

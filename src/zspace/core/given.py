@@ -1,0 +1,89 @@
+"""What people give to samplers, checked and converted: codes, labels, numbers, options."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zspace.errors import InputError, cut, shown
+from zspace.options import Option
+
+MOST_LABELS = 100_000
+"""The number of labels, at most."""
+
+
+def check_option(option: Option, value: Any) -> None:
+    """Refuse a value that an option does not allow, by the option's name in Python."""
+    try:
+        if isinstance(value, str) and option.kind is not str and value not in option.words:
+            raise InputError(f"{option.flag} must be a number, not the text '{cut(value)}'")
+        option.check(value)
+    except InputError as error:
+        raise InputError(str(error).replace(option.flag, option.name)) from None
+
+
+def whole_within(name: str, value: Any, least: int, most: int) -> int:
+    """A whole number in a range.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number <= most:
+        raise InputError(
+            f"{name} must be a whole number from {least} to {most:,}, not {shown(value)}"
+        )
+    return number
+
+
+def as_codes(z: Any) -> Tensor:
+    """Codes (N, D) as a dense tensor of floating-point numbers, single ones of an array."""
+    if not isinstance(z, Tensor):
+        try:
+            z = torch.from_numpy(np.require(z, np.float32, ["C", "W"]))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"codes must be numbers (N, D), not {shown(z)} ({error})") from None
+    if z.layout != torch.strided or z.is_complex():
+        raise InputError(f"codes must be a dense tensor of real numbers, not {z.layout}, {z.dtype}")
+    if z.ndim != 2:
+        raise InputError(f"codes must be (N, D), not {tuple(z.shape)}")
+    if not z.shape[1]:
+        raise InputError(f"codes must be (N, D) with D at least 1, not {tuple(z.shape)}")
+    return z if z.is_floating_point() else z.float()
+
+
+def as_labels(y: Any, count: int) -> tuple[Tensor | None, list[str]]:
+    """Labels (N,) as whole numbers, and the names of those that are texts."""
+    if y is None:
+        return None, []
+    names: list[str] = []
+    array = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    if array.dtype == object:  # as tables of mixed columns give it
+        array = np.asarray(array.tolist())
+    if array.dtype.kind in "US":
+        found, array = np.unique(array.astype(str), return_inverse=True)
+        names = found.tolist()
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"labels must be whole numbers or texts, one for each code, not {array.dtype}"
+        )
+    if array.shape == (count, 1):
+        array = array[:, 0]
+    if array.ndim == 2 and ((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all():
+        array = array.argmax(1)
+    if array.shape != (count,):
+        raise InputError(f"labels must be ({count},), one for each code, not {array.shape}")
+    within = np.isfinite(array) & (array >= -1) & (array < MOST_LABELS)
+    if not within.all() or not (array == np.rint(array)).all():
+        raise InputError(
+            f"labels must be whole numbers from 0 to {MOST_LABELS - 1:,}, or -1 for an unknown one"
+        )
+    whole = torch.from_numpy(array.astype(np.int64))
+    return whole.to(y.device) if isinstance(y, Tensor) else whole, names
