@@ -30,7 +30,19 @@ FIRST = {
 GANS = ("dcgan", "wgan-gp", "sngan")
 LABELS = dict.fromkeys(("cvae", *GANS), 3)
 """What the classes "abc" add to a code."""
-SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 12, 20)]
+SHAPES = [
+    (1, 8, 8),
+    (3, 8, 8),
+    (1, 17, 17),
+    (1, 28, 28),
+    (3, 32, 32),
+    (1, 45, 30),
+    (1, 45, 45),
+    (3, 64, 64),
+    (3, 96, 96),
+    (1, 12, 20),
+    (3, 218, 178),
+]
 
 
 def plan(name: str, shape: tuple[int, ...] = (1, 8, 8), **options: object) -> Plan:
@@ -106,6 +118,18 @@ def test_shapes(name: str, shape: tuple[int, ...]) -> None:
     else:
         with pytest.raises(InputError, match="no prior"):
             model.sample(2)
+
+
+@RECIPE
+@pytest.mark.parametrize("shape", [(1, 17, 17), (3, 45, 30)])
+def test_images_of_any_size_are_learned(name: str, shape: tuple[int, ...]) -> None:
+    for stage in plan(name, shape).stages:
+        optimizers = stage.method.optimizers()
+        owners_alone(stage.method, optimizers)
+        for optimizer, terms in stage.method.objectives(batches(stage, shape)):
+            descend(optimizers[optimizer], terms)
+            for term in terms.values():
+                assert torch.isfinite(term)
 
 
 @RECIPE

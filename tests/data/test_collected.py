@@ -15,6 +15,7 @@ import zspace
 from tests.conftest import SMALL, random_images
 from zspace.data import DataOptions
 from zspace.data.given import images_of
+from zspace.data.images import Part, Raw, split
 from zspace.errors import InputError
 from zspace.options import options_of
 
@@ -72,13 +73,14 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_data(form: str) -> None:
-    expected = images_of(X, SETTINGS)
+    x, y = torch.from_numpy(X)[:, None], torch.from_numpy(Y)
+    expected = split(Raw({"train": Part(x, y)}, tuple("012")), "the data")
     found = images_of(FORMS[form], SETTINGS)
     assert torch.equal(found.train.x, expected.train.x)
     assert torch.equal(found.test.x, expected.test.x)
     assert found.train.y is not None
-    (row,) = [i for i in range(40) if np.array_equal(X[i], found.train.x[0, 0].numpy())]
-    assert int(found.train.y[0]) == Y[row]
+    assert expected.train.y is not None
+    assert torch.equal(found.train.y, expected.train.y)
     assert len(found.classes) == 3
 
 
@@ -131,3 +133,14 @@ def test_data_that_are_refused(data: Any, words: str) -> None:
 def test_a_model_is_trained_on_a_data_set() -> None:
     model = zspace.train("vae", FORMS["pictures"], iterations=2, device="cpu", **SMALL)
     assert model.sample(2).shape == (2, 1, 8, 8)
+
+
+def test_a_data_set_of_the_hubs_own_package() -> None:
+    datasets = pytest.importorskip("datasets")
+    features = {"img": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b", "c"])}
+    rows = {"img": [Image.fromarray(x) for x in X], "label": [int(y) for y in Y]}
+    held = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    for data in (held, held.with_format("torch")):
+        found = images_of(data, SETTINGS)
+        assert found.classes == ("a", "b", "c")
+        assert torch.equal(found.train.x, images_of(FORMS["a pair of arrays"], SETTINGS).train.x)

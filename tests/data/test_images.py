@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import zspace
 from tests.conftest import SMALL, random_images
 from zspace.data import from_arrays, load
 from zspace.data import images as images_module
+from zspace.data.images import Part, Raw, split
 from zspace.errors import InputError
 
 
@@ -132,3 +134,30 @@ def test_a_label_is_no_index_where_names_are_numbers() -> None:
     assert class_numbers(["0"], ("cat", "dog")) == [0]
     with pytest.raises(InputError, match="unknown class '0'"):
         class_numbers(["0"], ("1", "5", "9"))
+
+
+@pytest.mark.parametrize("counts", [(30, 400, 70), (10, 10, 10), (1, 1, 98), (17, 3, 0)])
+def test_parts_have_every_label_by_its_share(counts: tuple[int, ...]) -> None:
+    y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    numbers = torch.arange(len(y))
+    x = torch.stack([numbers // 256, numbers % 256], 1).to(torch.uint8)[:, None, None]
+    images = split(Raw({"train": Part(x, y)}, tuple("abc")), "some", 0.1)
+    parts = [images.test, images.validation, images.train]
+    assert len(torch.cat([part.x for part in parts]).flatten(1).unique(dim=0)) == len(y)
+    left = torch.tensor(counts)
+    for part, share in zip(parts, (Fraction(1, 5), Fraction(1, 10)), strict=False):
+        assert len(part) == int(int(left.sum()) * share)
+        own = torch.bincount(part.y, minlength=len(counts))
+        assert (own - left * len(part) / left.sum()).abs().max() < 1
+        left = left - own
+
+
+def test_thirty_shirts_are_shared_out() -> None:
+    y = torch.tensor([0] * 30 + [1] * 270)
+    x = torch.zeros(300, 1, 8, 8, dtype=torch.uint8)
+    images = split(Raw({"train": Part(x, y)}, ("shirt", "shoe")), "some")
+    shirts = [int((part.y == 0).sum()) for part in (images.train, images.validation, images.test)]
+    assert shirts == [22, 2, 6]
+    rare = torch.tensor([0] * 3 + [1] * 297)
+    notes = split(Raw({"train": Part(x, rare)}, ("shirt", "shoe")), "some").notes
+    assert "the validation part has no image of shirt" in notes

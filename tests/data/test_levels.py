@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace import api
-from zspace.data import DataOptions, from_arrays, load
+from zspace.data import DataOptions, from_arrays, load, load_whole
 from zspace.data.folder import read_folder
 from zspace.data.levels import Levels
 from zspace.errors import InputError
@@ -60,7 +61,8 @@ def test_values_beyond_the_range_are_cut_off_and_told(tmp_path: Path) -> None:
 def test_floats_in_files_need_the_range(tmp_path: Path) -> None:
     floats = (TWELVE / 100).astype(np.float32) - 3
     folder = str(scans(tmp_path / "set", ".tif", floats))
-    with pytest.raises(InputError, match=r"0\.tif has floating-point values: --value-range"):
+    told = r"0\.tif has floating-point values from -3 to 37\.95, not in \[0, 1\]: --value"
+    with pytest.raises(InputError, match=told):
         load(folder)
     x = load(folder, value_range="-3,37.95").train.x
     assert np.array_equal(x[0, 0].numpy(), np.rint((floats + 3.0) / 40.95 * 255))
@@ -96,8 +98,34 @@ def test_colours_of_16_bits_are_told(tmp_path: Path) -> None:
     images = load(str(tmp_path))
     assert images.shape == (3, 8, 8)
     assert any("16-bit colour images are read with the upper 8 bits" in n for n in images.notes)
-    with pytest.raises(InputError, match="has 16 bits for each colour, of which 8 are read"):
+    # with the range they are read whole
+    assert int(load(str(tmp_path), value_range="0,4095").train.x.min()) == 255
+    assert set(load(str(tmp_path), value_range="0,8190").train.x.flatten().tolist()) == {128}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_deep_colours_are_read_whole(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    x = np.random.default_rng(0).integers(0, 4096, (20, 9, 7, 3)).astype(np.uint16)
+    encode = imagecodecs.png_encode if suffix == ".png" else imagecodecs.tiff_encode
+    for i, image in enumerate(x):
+        (tmp_path / f"{i:02}{suffix}").write_bytes(encode(image))
+    part, _ = load_whole(str(tmp_path), value_range="0,4095")
+    expected = np.rint(x.astype(np.float64) / 4095 * 255).astype(np.uint8)
+    assert np.array_equal(part.x.numpy(), expected.transpose(0, 3, 1, 2))
+    scaled, _ = load_whole(str(tmp_path), value_range="0,4095", image_size=7, channels=1)
+    assert scaled.x.shape == (20, 1, 7, 7)
+    whole = (tmp_path / f"03{suffix}").read_bytes()
+    (tmp_path / f"03{suffix}").write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(InputError, match=r"03\..* is broken or "):
         load(str(tmp_path), value_range="0,4095")
+    kept, _ = load_whole(str(tmp_path), value_range="0,4095", skip_broken=True)
+    assert len(kept) == 19
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(InputError, match=r"--value-range needs: pip install 'zspace\[deep\]'"):
+        load(str(tmp_path), value_range="0,4095", skip_broken=True)
 
 
 @pytest.mark.parametrize(

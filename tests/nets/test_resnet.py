@@ -78,7 +78,7 @@ def test_blocks_follow_from_the_size(
 
 def test_images_of_28_pixels_are_padded_to_32() -> None:
     nets = LSRGANNets((1, 28, 28))
-    assert nets.border == (2, 2, 2, 2)
+    assert nets.border.widths == (2, 2, 2, 2)
     x = torch.rand(3, 1, 28, 28)
     padded = nets.encoder()[0](x)
     assert padded.shape == (3, 1, 32, 32)

@@ -3,7 +3,8 @@
 from zspace.data.conversion import from_arrays
 from zspace.data.download import download
 from zspace.data.images import Images, Part, select, split
-from zspace.data.sets import NAMED, DataOptions, load, load_whole
+from zspace.data.options import DataOptions
+from zspace.data.sets import NAMED, load, load_whole
 
 __all__ = [
     "NAMED",

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+import torch
 
 from zspace.data.conversion import Levels, from_arrays
 from zspace.data.images import MOST_CLASSES, Part, Raw
-from zspace.data.names import class_names, some
+from zspace.data.labels import Labels
+from zspace.data.names import LABELS, SAMPLES, class_names, some
 from zspace.data.npy import read_numpy
 from zspace.errors import InputError
 
-IMAGES = ("images", "x", "X", "data", "arr_0", "vectors", "codes", "latents", "embeddings", "z")
-LABELS = ("labels", "y", "label", "targets")
+IMAGES = (*SAMPLES, "arr_0")
+"""The names of arrays of samples; an .npy file has the last one."""
 SUFFIX = {
     "train": ("", "_train"),
     "validation": ("_validation", "_valid", "_val"),
@@ -22,17 +24,24 @@ SUFFIX = {
 }
 
 
-def read_array_file(path: Path, levels: Levels | None = None) -> Raw:
+def read_array_file(
+    path: Path,
+    levels: Levels | None = None,
+    *,
+    shape: tuple[int, ...] | None = None,
+    labels: Labels | None = None,
+) -> Raw:
     """The images or vectors of a NumPy file, and their labels if it has any.
 
     A .npy file holds the samples; if it is larger than `IN_MEMORY`, it is memory-mapped. A .npz
-    file holds `images` (or another name of `IMAGES`) and `labels` (or y, label, targets), possibly
+    file holds `images` (or another name of `IMAGES`) and `labels` (or one of `LABELS`), possibly
     once for each part, with _train, _validation and _test at the end of the names; `classes` may
     hold the labels' names.
 
     Args:
         path: a .npy or .npz file with arrays as `from_arrays` takes them.
-        levels: what `from_arrays` takes.
+        levels, shape: what `from_arrays` takes.
+        labels: the labels of a file that holds none and has no parts, in its order.
 
     Raises:
         InputError: the file is empty, truncated, no NumPy file, unpacks to more than `read_numpy`
@@ -47,7 +56,14 @@ def read_array_file(path: Path, levels: Levels | None = None) -> Raw:
             raise _no_images(path, names)
         return chosen
 
-    return _raw(read_numpy(path, choose), path, levels)
+    raw = _raw(read_numpy(path, choose), path, levels, shape)
+    if labels is None:
+        return raw
+    train = raw.parts["train"]
+    if len(raw.parts) > 1 or train.y is not None:
+        raise InputError(f"{path} has labels or parts of its own: leave out --labels")
+    y = torch.tensor(labels.of_rows(len(train)))
+    return Raw({"train": Part(train.x, y)}, labels.names())
 
 
 def _no_images(path: Path, names: list[str]) -> InputError:
@@ -56,7 +72,12 @@ def _no_images(path: Path, names: list[str]) -> InputError:
     )
 
 
-def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path, levels: Levels | None) -> Raw:
+def _raw(
+    arrays: dict[str, npt.NDArray[Any]],
+    path: Path,
+    levels: Levels | None,
+    shape: tuple[int, ...] | None,
+) -> Raw:
     parts: dict[str, Part] = {}
     for part, endings in SUFFIX.items():
         x, y = (
@@ -65,7 +86,7 @@ def _raw(arrays: dict[str, npt.NDArray[Any]], path: Path, levels: Levels | None)
         )
         if x is not None:
             what = f"{path} ({part})" if len(arrays) > 2 else str(path)
-            parts[part] = from_arrays(x, y, what, levels)
+            parts[part] = from_arrays(x, y, what, levels, shape)
     if "train" not in parts:
         raise _no_images(path, [*arrays])
     shapes = {part: tuple(p.x.shape[1:]) for part, p in parts.items()}

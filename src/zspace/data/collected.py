@@ -10,10 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from zspace.data.names import LABELS, SAMPLES
 from zspace.errors import InputError, cut, shown
-
-SAMPLES = ("image", "images", "img", "pixel_values", "x", "data", "vector")
-LABELS = ("label", "labels", "y", "target", "targets", "fine_label")
 
 MOST = 1 << 34
 """The size in bytes up to which samples are gathered."""

@@ -93,6 +93,7 @@ def from_arrays(
     y: npt.NDArray[Any] | None = None,
     what: str = "the data",
     levels: Levels | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Part:
     """A part made from arrays, which are checked and converted.
 
@@ -102,6 +103,8 @@ def from_arrays(
         y: labels (N,) or (N, 1), whole numbers from 0 to 99,999, or None.
         what: the name of the data in error messages.
         levels: the conversion of images with other values; None allows only those above.
+        shape: the shape (H, W), (C, H, W) or (H, W, C) of images that lie as vectors (N, D); None
+            keeps vectors.
 
     Raises:
         InputError: shapes, types or values other than these, NaN or infinite values, masked arrays.
@@ -118,6 +121,8 @@ def from_arrays(
             f"{what} has shape {x.shape}: expected images (N, H, W), (N, H, W, C) or "
             "(N, C, H, W), or vectors (N, D), and at least one"
         )
+    if shape is not None:
+        x = _shaped(x, shape, what)
     labels = None if y is None else _labels(y, len(x), what)
     if x.ndim == 2:
         if levels.given is not None:
@@ -130,6 +135,31 @@ def from_arrays(
     if x.shape[1] not in (1, 3):
         raise InputError(f"{what} has {x.shape[1]} channels: expected 1 or 3")
     return Part(torch.from_numpy(levels.of_array(x, what)), labels)
+
+
+def _shaped(x: npt.NDArray[Any], shape: tuple[int, ...], what: str) -> npt.NDArray[Any]:
+    size = int(np.prod(shape))
+    if x.ndim != 2 or x.shape[1] != size:
+        raise InputError(
+            f"--shape {','.join(map(str, shape))} is of vectors of {size} numbers: {what} has "
+            f"shape {x.shape}"
+        )
+    return x.reshape(len(x), *shape)
+
+
+def shape_of_text(text: str | None) -> tuple[int, ...] | None:
+    """The shape that the option `--shape` gives.
+
+    Raises:
+        InputError: it is not two or three whole numbers above 0.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    whole = all(p.isascii() and p.isdecimal() and len(p) < 5 and 0 < int(p) <= 4096 for p in parts)
+    if len(parts) not in (2, 3) or not whole:
+        raise InputError(f"--shape must be H,W, C,H,W or H,W,C, such as 28,28, not '{text}'")
+    return tuple(map(int, parts))
 
 
 def to_float32(x: npt.NDArray[Any], what: str) -> npt.NDArray[np.float32]:

@@ -10,9 +10,18 @@ import torch
 from PIL import Image
 
 from zspace.data.images import Part, Raw, allocate
+from zspace.data.labels import Labels
 from zspace.data.levels import Levels
 from zspace.data.names import class_names, listed, some
-from zspace.data.pictures import FORMAT_NAMES, FORMATS, image_in, pixels_of, shape_of
+from zspace.data.pictures import (
+    FORMAT_NAMES,
+    FORMATS,
+    BrokenError,
+    image_in,
+    pixels_of,
+    read_through,
+    shape_of,
+)
 from zspace.errors import InputError, unknown
 from zspace.storage.reading import kind_of, opened, whole
 
@@ -20,6 +29,9 @@ SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffi
 """The suffixes by which image files are recognised."""
 LONGEST_TABLE = 1 << 28
 """The size in bytes of one of CelebA's tables, at most; the largest has 26 million."""
+
+Broken = dict[Path, BrokenError]
+"""Broken files, each with what is wrong with it."""
 
 PART_NAMES = {
     "train": "train",
@@ -38,7 +50,13 @@ CROPS: dict[str, tuple[float, float, float, float] | None] = {
 
 
 def read_folder(
-    folder: Path, size: int | None = None, channels: int | None = None, levels: Levels | None = None
+    folder: Path,
+    size: int | None = None,
+    channels: int | None = None,
+    levels: Levels | None = None,
+    *,
+    labels: Labels | None = None,
+    skip_broken: bool = False,
 ) -> Raw:
     """The images of a folder, which is flat or has a sub-folder for each class.
 
@@ -52,10 +70,13 @@ def read_folder(
             must be the same for all.
         channels: 1 or 3; None takes 1 if every file is grey, else 3.
         levels: the conversion of the values; None keeps 8 bits, or the upper 8 of 16 bits.
+        labels: the labels of the images, in place of those that sub-folders give; images without
+            one are left out, which a note tells of.
+        skip_broken: whether broken files are left out, which a note tells of.
 
     Raises:
-        InputError: there are no images, a file is broken, sizes differ, or folders and images are
-            mixed in another way.
+        InputError: there are no images, a file is broken, sizes differ, folders and images are
+            mixed in another way, or the labels are of other files.
     """
     below = _folders(folder)
     if below and all(p.name in PART_NAMES for p in below):
@@ -73,25 +94,41 @@ def read_folder(
         raise _no_images(folder, left_out)
     if names and any(not c for files in groups.values() for _, c in files):
         raise InputError(f"the parts of {folder} must all be flat or all have a folder per class")
-    shape = _common_shape(every, size, channels)
+    broken: Broken | None = {} if skip_broken else None
+    shape = _common_shape(every, size, channels, broken)
     numbers = {name: i for i, name in enumerate(names)}
-    classes = class_names(names, str(folder))
+    notes = _left_out(folder, left_out)
+    if labels is None:
+        classes = class_names(names, str(folder))
+        of = {path: numbers[c] for files in groups.values() for path, c in files if names}
+    else:
+        classes = labels.names()
+        own, without = labels.of_files(folder, every)
+        of = dict(zip(every, own, strict=True))
+        if without:
+            known = some([str(path.relative_to(folder)) for path in without])
+            count = f"{len(without)} of {len(every)} images"
+            notes += (f"{labels.path} has no label for {count}, which are left out: {known}",)
     parts: dict[str, Part] = {}
     for part, files in groups.items():
-        x = _decode([path for path, _ in files], shape, size, levels or Levels())
-        y = torch.tensor([numbers[c] for _, c in files]) if names and files else None
+        paths = [path for path, _ in files if of.get(path, 0) >= 0]
+        x, kept = _decode(paths, shape, size, levels or Levels(), broken=broken)
+        y = torch.tensor([of[path] for path in kept]) if of and kept else None
         parts[part] = Part(x, y)
-    return Raw(parts, classes, _left_out(folder, left_out))
+    return Raw(parts, classes, (*notes, *_skipped(broken)))
 
 
 def read_folders(
-    folders: Sequence[Path], size: int | None, channels: int | None, levels: Levels | None = None
+    folders: Sequence[Path],
+    size: int | None,
+    channels: int | None,
+    levels: Levels | None = None,
+    *,
+    skip_broken: bool = False,
 ) -> Raw:
     """The images of several flat folders, each of which is a class of the folder's name.
 
-    Args:
-        folders: the folders, with different names.
-        size, channels, levels: what `read_folder` takes.
+    The further arguments are those of `read_folder`.
 
     Raises:
         InputError: a folder holds no images, two have the same name, or a file can't be read.
@@ -110,9 +147,12 @@ def read_folders(
     # the absolute path names the folders . and .. as well
     names = [os.path.basename(os.path.abspath(f)) or str(f) for f in folders]
     classes = class_names(names, ",".join(map(str, folders)))
-    shape = _common_shape(files, size, channels)
-    x = _decode(files, shape, size, levels or Levels())
-    return Raw({"train": Part(x, torch.tensor(labels))}, classes, tuple(notes))
+    broken: Broken | None = {} if skip_broken else None
+    shape = _common_shape(files, size, channels, broken)
+    x, kept = _decode(files, shape, size, levels or Levels(), broken=broken)
+    of = dict(zip(files, labels, strict=True))
+    y = torch.tensor([of[path] for path in kept])
+    return Raw({"train": Part(x, y)}, classes, (*notes, *_skipped(broken)))
 
 
 def read_pictures(
@@ -137,13 +177,13 @@ def read_pictures(
     channels, height, width = shape
     levels = levels or Levels()
     if height == width:
-        return _decode(files, (channels, height, width), height, levels)
+        return _decode(files, (channels, height, width), height, levels)[0]
     own = _common_shape(files, None, channels)
     if own != shape:
         raise InputError(
             f"{files[0]} has {own[2]}x{own[1]} pixels, the model is for {width}x{height}"
         )
-    return _decode(files, own, None, levels)
+    return _decode(files, own, None, levels)[0]
 
 
 def celeba(
@@ -202,7 +242,7 @@ def celeba(
     for part, number in (("train", "0"), ("validation", "1"), ("test", "2")):
         own = [name for name, row in split.items() if row[0] == number]
         where = CROPS[crop], (178, 218)
-        x = _decode([files[n] for n in own], shape, shape[1], Levels(), *where)
+        x, _ = _decode([files[n] for n in own], shape, shape[1], Levels(), *where)
         parts[part] = Part(x, torch.tensor([labels[n] for n in own]) if labels else None)
     return Raw(parts, classes)
 
@@ -272,30 +312,52 @@ def _left_out(folder: Path, paths: Sequence[Path]) -> tuple[str, ...]:
     return (f"{folder}: left out, since they are or hold no images ({FORMAT_NAMES}): {names}",)
 
 
-def _for_each(files: Iterable[Path], use: Callable[[Path, Image.Image], None]) -> None:
-    """Open and use each image file; those that are refused are told of together."""
+def _skipped(broken: Broken | None) -> tuple[str, ...]:
+    if not broken:
+        return ()
+    files = "1 broken file is" if len(broken) == 1 else f"{len(broken)} broken files are"
+    return (f"{files} left out: {some([path.name for path in broken])}",)
+
+
+def _for_each(
+    files: Iterable[Path], use: Callable[[Path, Image.Image], None], broken: Broken | None = None
+) -> None:
+    """Open and use each image file; those that are refused are told of together.
+
+    Broken files are added to `broken`, unless it is None, and are left out from then on.
+    """
     refused: list[InputError] = []
     for path in files:
+        if broken and path in broken:
+            continue
         try:
             with opened(path) as file, image_in(file, str(path)) as picture:
                 use(path, picture)
+        except BrokenError as error:
+            if broken is None:
+                refused.append(error)
+            else:
+                broken[path] = error
         except InputError as error:
             refused.append(error)
     if not refused:
         return
     others = len(refused) - 1
+    hint = " (--skip-broken leaves out broken files)" if isinstance(refused[0], BrokenError) else ""
     more = "1 more file is refused" if others == 1 else f"{others} more files are refused"
-    raise InputError(f"{refused[0]}; {more}" if others else str(refused[0])) from refused[0]
+    raise InputError(f"{refused[0]}{f'; {more}' if others else ''}{hint}") from refused[0]
 
 
 def _common_shape(
-    files: Iterable[Path], size: int | None, channels: int | None
+    files: Iterable[Path], size: int | None, channels: int | None, broken: Broken | None = None
 ) -> tuple[int, int, int]:
     first: tuple[Path, tuple[int, int]] | None = None
     grey = True
 
     def look(path: Path, picture: Image.Image) -> None:
         nonlocal first, grey
+        if broken is not None:  # one that is left out has no say
+            read_through(picture, str(path))
         own, *shape = shape_of(picture, str(path))
         grey = grey and own == 1
         if first is None:
@@ -306,8 +368,10 @@ def _common_shape(
                 f"{shape[1]}x{shape[0]} (--image-size N makes them N by N)"
             )
 
-    _for_each(files, look)
-    assert first is not None
+    _for_each(files, look, broken)
+    if first is None:
+        assert broken
+        raise InputError(f"every image file is broken: {next(iter(broken.values()))}")
     return channels or (1 if grey else 3), size or first[1][0], size or first[1][1]
 
 
@@ -318,17 +382,19 @@ def _decode(
     levels: Levels,
     box: tuple[float, float, float, float] | None = None,
     box_of: tuple[int, int] | None = None,
-) -> torch.Tensor:
-    """The image files as a uint8 tensor (N, C, H, W).
+    broken: Broken | None = None,
+) -> tuple[torch.Tensor, list[Path]]:
+    """The image files as a uint8 tensor (N, C, H, W), and those that were not broken.
 
     If `box_of` is given, `box` (or all) of each image is taken, in coordinates of an image of that
     size.
     """
     out = allocate((len(files), *shape))
-    rows = iter(range(len(files)))
+    kept: list[Path] = []
 
     def fill(path: Path, picture: Image.Image) -> None:
-        out[next(rows)] = pixels_of(picture, str(path), shape[0], size, levels, box, box_of)
+        out[len(kept)] = pixels_of(picture, str(path), shape[0], size, levels, box, box_of)
+        kept.append(path)
 
-    _for_each(files, fill)
-    return torch.from_numpy(out)
+    _for_each(files, fill, broken)
+    return torch.from_numpy(out)[: len(kept)], kept

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from zspace.core import Progress
 from zspace.data.collected import classes_of, collected, names_of
-from zspace.data.conversion import from_arrays, refit
+from zspace.data.conversion import from_arrays, refit, shape_of_text
 from zspace.data.images import Images, Part, Raw, select, split
 from zspace.data.levels import Levels
 from zspace.data.names import class_names
-from zspace.data.sets import NAMED, DataOptions, read
+from zspace.data.options import DataOptions
+from zspace.data.sets import NAMED, read
 from zspace.errors import InputError, encodable
 from zspace.options import options_of
 from zspace.storage.files import read_tensors, write_tensors
@@ -34,6 +35,9 @@ MOST = 1 << 30
 """The size in bytes up to which a run keeps such data."""
 
 PARTS = ("train", "validation", "test")
+
+NOT_OF_ARRAYS = ("data_dir", "crop", "label_attribute", "labels", "skip_broken")
+"""The options of files, which have no meaning for data that Python gives."""
 
 
 def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
@@ -61,7 +65,7 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     if labels is not None:
         labels, texts = classes_of(labels)
         names = texts or names
-    part = from_arrays(x, labels, levels=levels)
+    part = from_arrays(x, labels, levels=levels, shape=shape_of_text(settings.get("shape")))
     count = 0 if part.y is None else int(part.y.max()) + 1
     if names is None or len(names) < count or not count:
         names = [str(i) for i in range(count)]
@@ -87,7 +91,7 @@ def check_options(data: Data, settings: Mapping[str, Any]) -> None:
         return
     ready = isinstance(data, Images)
     for name, option in options_of(DataOptions).items():
-        applies = not ready and name not in ("data_dir", "crop", "label_attribute")
+        applies = not ready and name not in NOT_OF_ARRAYS
         if not applies and settings.get(name, option.default) != option.default:
             hint = "give it to zspace.data.load, or leave it out" if ready else "leave it out"
             raise InputError(f"{name} does not apply to {'Images' if ready else 'arrays'}: {hint}")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import Progress
+from zspace.data.names import some
 from zspace.errors import InputError, unknown, whole_number
 
 IN_MEMORY = 4 << 30
@@ -119,7 +120,8 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
     """The three parts of a data set; one that is missing or empty is split off the training part.
 
     A missing test part is a fifth of the training part, and a missing validation part a share of
-    what is left. The choice of samples is always the same, and a note tells of it.
+    what is left; of every label it has the same share. The choice of samples is always the same,
+    and a note tells of it.
 
     Args:
         raw: what a reader found.
@@ -153,9 +155,18 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
             )
         generator = torch.Generator().manual_seed({"test": 1, "validation": 2}[part])
         order = torch.randperm(len(train), generator=generator)
+        if train.y is not None:
+            order = _evenly(order, train.y, count)
         parts[part] = train.take(order[:count].sort().values)
         parts["train"] = train.take(order[count:].sort().values)
         notes.append(f"{name} has no {part} part: {count} of {len(train)} were split off train")
+        y, own = train.y, parts[part].y
+        if y is not None and own is not None:
+            lost = sorted({*y.tolist()} - {*own.tolist(), -1})
+            if lost and raw.classes:
+                notes.append(
+                    f"the {part} part has no image of {some([raw.classes[k] for k in lost])}"
+                )
     return Images(
         name,
         parts["train"],
@@ -165,6 +176,24 @@ def split(raw: Raw, name: str, validation: float | None = None) -> Images:
         tuple(notes),
         raw.range_notes,
     )
+
+
+def _evenly(order: Tensor, y: Tensor, count: int) -> Tensor:
+    """An order of samples whose first `count` have every label by its share.
+
+    Each label has its share rounded down, and those with the largest remainders have one more.
+    """
+    y = y[order]
+    _, sizes = y.unique(return_counts=True)
+    exact = sizes.double() * count / len(y)
+    taken = exact.long()
+    more = (exact - taken).argsort(descending=True, stable=True)[: count - int(taken.sum())]
+    taken[more] += 1
+    by_label = y.argsort(stable=True)
+    place = torch.arange(len(y)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    first = torch.zeros(len(y), dtype=torch.bool)
+    first[by_label[place < taken.repeat_interleave(sizes)]] = True
+    return torch.cat([order[first], order[~first]])
 
 
 def select(
@@ -274,8 +303,10 @@ def class_numbers(chosen: Sequence[str], classes: Sequence[str]) -> list[int]:
     """The numbers of classes that are given by name, or else by number.
 
     Raises:
-        InputError: there is no such class.
+        InputError: there is no such class, or there are no classes.
     """
+    if not classes:
+        raise InputError("the data have no labels: leave out the option that names one")
     return [_class_number(name, classes) for name in chosen]
 
 
@@ -299,7 +330,7 @@ def choose_classes(
         raise InputError(f"--classes names a class twice: {','.join(chosen)}")
     new = torch.full((max(int(part.y.max()) + 1, max(numbers) + 1),), -1)
     new[torch.tensor(numbers)] = torch.arange(len(numbers))
-    rows = (new[part.y] >= 0).nonzero()[:, 0]
+    rows = ((part.y >= 0) & (new[part.y] >= 0)).nonzero()[:, 0]
     return Part(part.take(rows).x, new[part.y[rows]]), tuple(classes[n] for n in numbers)
 
 

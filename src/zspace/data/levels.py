@@ -80,16 +80,20 @@ class Levels:
         """The pixels (H, W) of an image file with more than 8 bits for each, as bytes.
 
         Raises:
-            InputError: without `given`, values that are no whole numbers of 16 bits; otherwise
-                those that are NaN or infinite. The message goes on from the file's name.
+            InputError: without `given`, whole numbers beyond 16 bits or floats beyond [0, 1];
+                values that are NaN or infinite. The message goes on from the file's name.
         """
-        if self.given is None and x.dtype.kind == "f":
-            raise InputError(
-                "has floating-point values: --value-range LOW,HIGH says which are black and white"
-            )
         low, high = _range(x, "")
         if self.given is not None:
             return self._mapped(x, low, high)
+        if x.dtype.kind == "f":
+            if low < 0 or high > 1:
+                raise InputError(
+                    f"has floating-point values from {low:g} to {high:g}, not in [0, 1]: "
+                    "--value-range LOW,HIGH says which are black and white"
+                )
+            self._see(1, low, high)
+            return self._converted(x, _of_floats)
         if low < 0 or high > 65535:
             raise InputError(
                 f"has grey values from {low:g} to {high:g}, outside of 16 bits: --value-range "

@@ -7,6 +7,25 @@ from pathlib import Path
 
 from zspace.errors import InputError, printable
 
+SAMPLES = (
+    "images",
+    "image",
+    "img",
+    "pixel_values",
+    "x",
+    "X",
+    "data",
+    "vectors",
+    "vector",
+    "codes",
+    "latents",
+    "embeddings",
+    "z",
+)
+"""The names under which samples are looked for in files of arrays and in mappings."""
+LABELS = ("labels", "label", "y", "targets", "target", "fine_label")
+"""The names under which their labels are looked for."""
+
 
 def listed(folder: Path) -> list[Path]:
     """What lies in a folder, sorted, without names that begin with a dot.
@@ -34,7 +53,8 @@ def class_names(names: Sequence[str], what: str) -> tuple[str, ...]:
     if not all(texts):
         raise InputError(f"a class of {what} has an empty name")
     if len(set(texts)) < len(texts):
-        twice = next(name for i, name in enumerate(texts) if name in texts[:i])
+        seen: set[str] = set()
+        twice = next(name for name in texts if name in seen or seen.add(name))
         raise InputError(f"two classes of {what} have the name {twice}")
     return texts
 

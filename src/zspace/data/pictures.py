@@ -37,6 +37,10 @@ ORIENTATION = 0x0112
 """The number of the EXIF tag that tells how a camera was held."""
 
 
+class BrokenError(InputError):
+    """An image file can't be read at all, whatever is asked of it."""
+
+
 def image_in(file: BinaryIO, what: str) -> Image.Image:
     """The image in an open file, of which nothing but the header is read yet.
 
@@ -57,9 +61,9 @@ def image_in(file: BinaryIO, what: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(what) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{what} is broken or no image ({FORMAT_NAMES})") from error
+        raise BrokenError(f"{what} is broken or no image ({FORMAT_NAMES})") from error
     except Exception as error:  # Pillow's plugins raise errors of many kinds for damaged files
-        raise InputError(f"{what} is broken ({cut(str(error))})") from error
+        raise BrokenError(f"{what} is broken ({cut(str(error))})") from error
     if picture.width * picture.height > MOST_PIXELS:
         raise _too_large(what)
     return picture
@@ -91,6 +95,20 @@ def shape_of(picture: Image.Image, what: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def read_through(picture: Image.Image, what: str) -> None:
+    """Read all of an image.
+
+    Raises:
+        BrokenError: it is truncated or damaged.
+    """
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _broken(what, error) from error
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     picture.load()  # which turns a TIFF image already
     return ImageOps.exif_transpose(picture) if _orientation(picture) > 1 else picture
@@ -107,8 +125,51 @@ def _orientation(picture: Image.Image) -> int:
     return told if told in range(1, 9) else 1
 
 
-def _broken(what: str, error: Exception) -> InputError:
-    return InputError(f"{what} is broken or truncated ({cut(str(error))})")
+def _broken(what: str, error: Exception) -> BrokenError:
+    return BrokenError(f"{what} is broken or truncated ({cut(str(error))})")
+
+
+def _of_deep_colours(picture: Image.Image, what: str, levels: Levels) -> Image.Image:
+    """The image of a file with 16 bits for each colour, converted to 8 bits by `levels`.
+
+    Pillow reads the upper 8 alone, so that imagecodecs reads these files.
+
+    Raises:
+        InputError: the package is missing, or the file is broken or of another format than it
+            reads.
+    """
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise InputError(
+            f"{what} has 16 bits for each colour, which --value-range needs: pip install "
+            "'zspace[deep]' (without --value-range the upper 8 are read)"
+        ) from error
+    decode = {"PNG": imagecodecs.png_decode, "TIFF": imagecodecs.tiff_decode}.get(
+        str(picture.format)
+    )
+    if decode is None:
+        raise InputError(
+            f"{what} has 16 bits for each colour in {picture.format}: convert it to PNG or TIFF"
+        )
+    file: BinaryIO = picture.fp  # type: ignore[attr-defined]  # of an image that is not loaded yet
+    here = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(here)
+    turned = _orientation(picture)
+    try:
+        x = np.asarray(decode(content))
+    except Exception as error:  # its errors have no common class
+        raise _broken(what, error) from error
+    if x.dtype != np.uint16 or x.shape[:2] != picture.size[::-1] or x.ndim != 3 or x.shape[2] < 3:
+        raise InputError(
+            f"{what} has pixels of {x.dtype} and shape {x.shape}: expected 16 bits for each colour"
+        )
+    converted = Image.fromarray(levels.of_deep(np.ascontiguousarray(x[..., :3])))
+    if turned > 1:
+        converted.getexif()[ORIENTATION] = turned
+    return converted
 
 
 def pixels_of(
@@ -138,12 +199,10 @@ def pixels_of(
     if picture.mode[0] != "I" and any(
         ";16" in str(tile.args) for tile in getattr(picture, "tile", ())
     ):
-        if levels.given is not None:
-            raise InputError(
-                f"{what} has 16 bits for each colour, of which 8 are read: convert it to grey, or "
-                "leave out --value-range"
-            )
-        levels.colours = True
+        if levels.given is None:
+            levels.colours = True
+        else:
+            picture, levels = _of_deep_colours(picture, what, levels), Levels()
     try:
         picture = _upright(picture)
         own = box
@@ -154,5 +213,7 @@ def pixels_of(
         return fit_picture(picture, channels, size, own, levels)
     except InputError as error:
         raise InputError(f"{what} {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:
         raise _broken(what, error) from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +14,17 @@ from zspace.data import folder as folders
 from zspace.data.arrays import read_array_file
 from zspace.data.cifar import CLASSES as CIFAR_CLASSES
 from zspace.data.cifar import cifar10
-from zspace.data.conversion import refit
+from zspace.data.conversion import refit, shape_of_text
 from zspace.data.huggingface import read_hub
 from zspace.data.idx import idx_set
 from zspace.data.images import Images, Part, Raw, choose_classes, join, select, split
+from zspace.data.labels import read_labels
 from zspace.data.levels import Levels
+from zspace.data.options import DataOptions
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
 from zspace.errors import InputError, printable, unknown
-from zspace.options import About, checked, comma_names, options_of
+from zspace.options import checked, comma_names, options_of
 from zspace.storage.reading import kind_of
 
 
@@ -198,66 +200,6 @@ def find_folder(name: str, data_dir: str | Path | None) -> Path:
     raise InputError(f"{root} holds no {name}: expected {wanted} ({fetch})")
 
 
-@dataclass(frozen=True)
-class DataOptions:
-    """The options that go with `--data`: which samples are read, and how they are converted.
-
-    Each attribute is an option, whose annotation says what it means.
-    """
-
-    data_dir: Annotated[
-        str | None, About("folder of a named set's original files (unset: none)")
-    ] = None
-    image_size: Annotated[
-        int | None,
-        About("height and width to scale images to (unset: their own)", least=1, most=4096),
-    ] = None
-    channels: Annotated[
-        Literal[1, 3] | None,
-        About("channels to convert images to, 1 for grey or 3 for colour (unset: their own)"),
-    ] = None
-    value_range: Annotated[
-        str | None,
-        About(
-            "LOW,HIGH, the values of pixels that become black and white (unset: 0,255; 0,65535 for "
-            "16-bit files; 0,1 for floats)"
-        ),
-    ] = None
-    classes: Annotated[str | None, About("labels to keep, separated by commas (unset: all)")] = None
-    train_size: Annotated[
-        int | None, About("number of training images to keep (unset: all)", least=1)
-    ] = None
-    train_per_class: Annotated[
-        int | None, About("number of training images to keep of each class (unset: all)", least=1)
-    ] = None
-    label_attribute: Annotated[
-        str | None, About("attribute of CelebA that labels its images (unset: no labels)")
-    ] = None
-    crop: Annotated[Literal["128", "140", "none"], About("crop of CelebA's images, in pixels")] = (
-        "128"
-    )
-    validation: Annotated[
-        float | None,
-        About(
-            "share of the training images to split off for validation, if the data have no such "
-            "part (unset: a tenth)",
-            least=0,
-            most=0.5,
-        ),
-    ] = None
-
-    def __post_init__(self) -> None:
-        """Refuse a text that says nothing, which would silently mean the current folder."""
-        if self.data_dir == "":
-            raise InputError("--data-dir must be a folder, not an empty text")
-        Levels.of(self.value_range)
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> DataOptions:
-        """The options in a run's settings; one that a run does not know yet has its default."""
-        return cls(**{own.name: settings.get(own.name, own.default) for own in fields(cls)})
-
-
 def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Images:
     """The data set that `--data` names, split into a training, a validation and a test part.
 
@@ -343,6 +285,11 @@ def _raw(data: str, options: DataOptions) -> Raw:
         raise InputError("--label-attribute and --crop belong to --data celeba")
     if data in NAMED and options.value_range is not None:
         raise InputError("--value-range belongs to your own images, not to a named set")
+    if data in NAMED or data.startswith("hf:"):
+        for name in ("labels", "shape", "skip_broken"):
+            if getattr(options, name):
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} belongs to your own files, not to a named set")
     levels = Levels.of(options.value_range)
     raw = _read(data, options, levels)
     seen = levels.notes()
@@ -370,15 +317,24 @@ def _read(data: str, options: DataOptions, levels: Levels) -> Raw:
         return known.read(folder, known.checksums)
     path = Path(data)
     kind = kind_of(path)
+    labels = None if options.labels is None else read_labels(Path(options.labels))
+    broken = options.skip_broken
+    shape = shape_of_text(options.shape)
+    if shape is not None and kind != "file":
+        raise InputError("--shape belongs to an array of vectors: image files have a shape")
     if kind == "folder":
-        return folders.read_folder(path, size, channels, levels)
+        return folders.read_folder(path, size, channels, levels, labels=labels, skip_broken=broken)
     if kind == "file":
+        if broken:
+            raise InputError("--skip-broken belongs to folders of image files")
         if path.suffix.lower() in (".npy", ".npz"):
-            return read_array_file(path, levels)
+            return read_array_file(path, levels, shape=shape, labels=labels)
         raise InputError(f"{path} is no folder, .npy or .npz file")
     several = [Path(p) for p in names]
     if len(several) > 1 and all(kind_of(p) == "folder" for p in several):
-        return folders.read_folders(several, size, channels, levels)
+        if labels is not None:
+            raise InputError("--labels belongs to one folder: several folders are the classes")
+        return folders.read_folders(several, size, channels, levels, skip_broken=broken)
     if "/" in data or path.suffix:
         raise InputError(f"--data {data}: there is no such folder or file")
     raise unknown("data set", data, NAMED)

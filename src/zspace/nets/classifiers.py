@@ -9,6 +9,9 @@ from torch.nn.functional import pad, relu
 from zspace.errors import InputError
 from zspace.nets.layers import fused
 
+SMALLEST = 8
+"""The height and width of an image for a classifier, at least."""
+
 
 class ClassifierNet(nn.Module):
     """A classifier of images: a body that computes features, and a linear layer on top of them.
@@ -59,7 +62,7 @@ def cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     Raises:
         InputError: the shape is not that of an image, or is too small.
     """
-    _check(shape, least=8)
+    _check(shape, least=SMALLEST)
     channels, height, width = shape
     grid = min(4, height // 4), min(4, width // 4)
     layers: list[nn.Module] = []
@@ -84,7 +87,7 @@ def dropout_cnn(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     Raises:
         InputError: the shape is not that of an image, or is too small.
     """
-    _check(shape, least=8)
+    _check(shape, least=SMALLEST)
     height, width = (side // 2 - 2 for side in shape[1:])
     body = nn.Sequential(
         nn.Conv2d(shape[0], 32, 3),
@@ -142,7 +145,7 @@ def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
 
     Reference: He et al., Deep Residual Learning (2016), section 4.2, n = 9.
     """
-    _check(shape, least=8)
+    _check(shape, least=SMALLEST)
     layers: list[nn.Module] = [
         nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False),
         nn.BatchNorm2d(16),
@@ -211,7 +214,7 @@ def densenet(
 
     Reference: Huang et al., Densely Connected Convolutional Networks (2017), section 3.
     """
-    _check(shape, least=8)
+    _check(shape, least=SMALLEST)
     if depth < 10 or (depth - 4) % 6:
         raise InputError(f"a DenseNet's depth is 4 more than a multiple of 6, not {depth}")
     channels = 2 * growth

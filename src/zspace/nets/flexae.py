@@ -9,7 +9,7 @@ from typing import Literal
 from torch import nn
 
 from zspace.errors import InputError
-from zspace.nets.layers import Sigmoid, initialised, latent_net
+from zspace.nets.layers import Border, Sigmoid, initialised, latent_net
 from zspace.nets.mlp import mlp
 
 
@@ -17,8 +17,9 @@ from zspace.nets.mlp import mlp
 class FlexAENets:
     """The networks of the FlexAE paper for data of one shape.
 
-    Images (C, H, W), H and W divisible by 4, have the networks of Tables 7 and 8; vectors (D,) have
-    those of Table 6. All convolutions keep or halve the size ('same' padding).
+    Images (C, H, W) have the networks of Tables 7 and 8; vectors (D,) have those of Table 6. All
+    convolutions keep or halve the size ('same' padding). Images whose height or width is no
+    multiple of 4 get a black border, which is cut off again.
 
     Args:
         shape: the shape of one sample.
@@ -39,8 +40,6 @@ class FlexAENets:
     Departures from that code's library: batch norm has PyTorch's epsilon (1e-5), and Glorot's
     normal distribution is not truncated.
 
-    Raises:
-        InputError: the tables do not allow the shape.
     """
 
     shape: tuple[int, ...]
@@ -52,17 +51,15 @@ class FlexAENets:
     last_kernel: Literal[3, 4] = 4
     momentum: float = 0.1
 
-    def __post_init__(self) -> None:
-        if self.is_image and any(side % 4 or side < 4 for side in self.shape[1:]):
-            raise InputError(
-                f"the FlexAE networks halve an image twice: height and width must be divisible "
-                f"by 4, not {self.shape[1]}x{self.shape[2]} (--image-size resizes)"
-            )
-
     @property
     def is_image(self) -> bool:
         """Whether the data are images (C, H, W) rather than vectors (D,)."""
         return len(self.shape) == 3
+
+    @property
+    def border(self) -> Border:
+        """The border of images, which are halved twice."""
+        return Border(self.shape, 4)
 
     def encoder(self, outputs: int | None = None, *, norm: bool = True) -> nn.Sequential:
         """The encoder E, which maps data (N, ...) to (N, outputs).
@@ -83,8 +80,7 @@ class FlexAENets:
             last = [nn.Tanh()] if self.bounded else []
             net = nn.Sequential(nn.Linear(self.latent_dim, self.shape[0]), *last)
             return initialised(net, uniform=False)
-        channels, height, width = self.shape
-        base = 2 * self.width, height // 4, width // 4
+        base = 2 * self.width, *self.border.grid
         activation = nn.ELU() if self.last_activation == "elu" else nn.ReLU()
         return initialised(
             nn.Sequential(
@@ -103,7 +99,8 @@ class FlexAENets:
                 activation,
                 # 'same' padding for an even kernel has one pixel more at the end
                 nn.ZeroPad2d((1, self.last_kernel - 2, 1, self.last_kernel - 2)),
-                nn.Conv2d(self.width, channels, self.last_kernel),
+                nn.Conv2d(self.width, self.shape[0], self.last_kernel),
+                *self.border.removed(),
                 Sigmoid(),
             ),
             uniform=False,
@@ -132,10 +129,10 @@ class FlexAENets:
         return self.encoder(1, norm=False)
 
     def _down(self, *, norm: bool) -> list[nn.Module]:
-        channels, height, width = self.shape
-        flat = 2 * self.width * (height // 4) * (width // 4)
+        flat = 2 * self.width * prod(self.border.grid)
         layers: list[nn.Module | None] = [
-            nn.Conv2d(channels, self.width, 4, 2, 1),
+            *self.border.added(),
+            nn.Conv2d(self.shape[0], self.width, 4, 2, 1),
             nn.ReLU(),
             nn.Conv2d(self.width, 2 * self.width, 4, 2, 1),
             self._norm2(2 * self.width) if norm else None,

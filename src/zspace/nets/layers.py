@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -37,6 +38,43 @@ class Sigmoid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(full_precision(x))
+
+
+@dataclass(frozen=True)
+class Border:
+    """The black border by which images get a size that can be halved several times.
+
+    The larger half of it is at the right and at the bottom.
+
+    Args:
+        shape: the shape (C, H, W) of an image.
+        factor: what height and width must be multiples of.
+    """
+
+    shape: tuple[int, ...]
+    factor: int
+
+    @property
+    def widths(self) -> tuple[int, int, int, int]:
+        """The pixels that are added at the left, right, top and bottom."""
+        height, width = (-side % self.factor for side in self.shape[1:])
+        return width // 2, width - width // 2, height // 2, height - height // 2
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """The height and width with the border, divided by the factor."""
+        left, right, top, bottom = self.widths
+        height, width = self.shape[1] + top + bottom, self.shape[2] + left + right
+        return height // self.factor, width // self.factor
+
+    def added(self) -> list[nn.Module]:
+        """The layers that add the border: none if it is empty."""
+        return [nn.ZeroPad2d(self.widths)] if any(self.widths) else []
+
+    def removed(self) -> list[nn.Module]:
+        """The layers that remove it."""
+        left, right, top, bottom = self.widths
+        return [nn.ZeroPad2d((-left, -right, -top, -bottom))] if any(self.widths) else []
 
 
 def initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from zspace.errors import InputError
 from zspace.functional import full_precision
+from zspace.nets.layers import Border
 
 
 class ResidualBlock(nn.Module):
@@ -122,6 +123,11 @@ class LSRGANNets:
     def __post_init__(self) -> None:
         if len(self.shape) != 3:
             raise InputError("the residual networks take images, not vectors")
+        if min(self.shape[1:]) < 4:
+            raise InputError(
+                f"images of {self.shape[2]}x{self.shape[1]} pixels are too small for the residual "
+                "networks: expected 4 or more (--image-size resizes)"
+            )
         if self.width % 2:
             raise InputError(f"--width {self.width}: the residual networks need an even one")
 
@@ -131,17 +137,14 @@ class LSRGANNets:
         return max(1, math.ceil(math.log2(min(self.shape[1:]) / 4)))
 
     @property
-    def border(self) -> tuple[int, int, int, int]:
-        """The pixels that are added to an image at the left, right, top and bottom."""
-        height, width = (-side % (1 << self.blocks) for side in self.shape[1:])
-        return width // 2, width - width // 2, height // 2, height - height // 2
+    def border(self) -> Border:
+        """The border of images, which are halved `blocks` times."""
+        return Border(self.shape, 1 << self.blocks)
 
     @property
     def base(self) -> tuple[int, int, int]:
         """The channels, height and width of the feature map between blocks and linear layers."""
-        left, right, top, bottom = self.border
-        height, width = self.shape[1] + top + bottom, self.shape[2] + left + right
-        return self.width // 2, height >> self.blocks, width >> self.blocks
+        return self.width // 2, *self.border.grid
 
     @property
     def channels(self) -> list[int]:
@@ -154,7 +157,7 @@ class LSRGANNets:
         Args:
             outputs: `latent_dim` unless given; twice that for a mean and a log variance.
         """
-        layers: list[nn.Module] = [Padded(self.border)]
+        layers: list[nn.Module] = [Padded(self.border.widths)]
         channels = self.shape[0]
         for out in self.channels:
             layers += [ResidualBlock(channels, out, self.residual), nn.AvgPool2d(2)]
@@ -182,7 +185,9 @@ class LSRGANNets:
         ]:
             layers += [nn.Upsample(scale_factor=2), ResidualBlock(channels, out, self.residual)]
             channels = out
-        return nn.Sequential(*layers, nn.Conv2d(channels, self.shape[0], 1), Cropped(self.border))
+        return nn.Sequential(
+            *layers, nn.Conv2d(channels, self.shape[0], 1), Cropped(self.border.widths)
+        )
 
     def discriminator(self) -> nn.Sequential:
         """The discriminator, which maps images in [0, 1] to logits (N, 3, H', W').
@@ -190,7 +195,7 @@ class LSRGANNets:
         At 32 pixels, H' and W' are 2.
         """
         widths = [self.width // 2, self.width, *[2 * self.width] * (self.blocks - 2)]
-        layers: list[nn.Module] = [Padded(self.border)]
+        layers: list[nn.Module] = [Padded(self.border.widths)]
         channels = self.shape[0]
         for i, out in enumerate([*widths[: self.blocks], 3]):
             norm = 0 < i < self.blocks

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from zspace.errors import InputError
-from zspace.nets.layers import Sigmoid
+from zspace.nets.layers import Border, Sigmoid
 
 
 class Residual(nn.Module):
@@ -34,15 +34,16 @@ class VQVAENets:
     """The convolutional encoder and decoder of the vector-quantised VAE.
 
     The encoder has two 4 by 4 convolutions of stride 2 and two residual blocks; the decoder mirrors
-    it. Between them is a grid of a quarter of the image's height and width.
+    it. Between them is a grid of a quarter of the image's height and width. Images whose height or
+    width is no multiple of 4 get a black border, which is cut off again.
 
     Args:
-        shape: the shape (C, H, W) of an image, H and W divisible by 4.
+        shape: the shape (C, H, W) of an image.
         embedding: e, the size of an embedding.
         width: the number of channels, 256 in the paper.
 
     Raises:
-        InputError: the data are no images, or have a size not divisible by 4.
+        InputError: the data are no images.
 
     Reference: van den Oord et al. (2017), section 4.1.
     """
@@ -54,16 +55,16 @@ class VQVAENets:
     def __post_init__(self) -> None:
         if len(self.shape) != 3:
             raise InputError("VQ-VAE's codes lie on a grid: it takes images, not vectors")
-        if any(side % 4 or side < 4 for side in self.shape[1:]):
-            raise InputError(
-                "VQ-VAE halves an image twice: height and width must be divisible by 4, not "
-                f"{self.shape[1]}x{self.shape[2]} (--image-size resizes)"
-            )
+
+    @property
+    def border(self) -> Border:
+        """The border of images, which are halved twice."""
+        return Border(self.shape, 4)
 
     @property
     def grid(self) -> tuple[int, int]:
         """The height and width of the codes' grid."""
-        return self.shape[1] // 4, self.shape[2] // 4
+        return self.border.grid
 
     @property
     def latent_dim(self) -> int:
@@ -74,6 +75,7 @@ class VQVAENets:
         """The encoder, which maps images in [0, 1] to a grid (N, e, H / 4, W / 4)."""
         w = self.width
         return nn.Sequential(
+            *self.border.added(),
             nn.Conv2d(self.shape[0], w // 2, 4, 2, 1),
             nn.ReLU(),
             nn.Conv2d(w // 2, w, 4, 2, 1),
@@ -96,5 +98,6 @@ class VQVAENets:
             nn.ConvTranspose2d(w, w // 2, 4, 2, 1),
             nn.ReLU(),
             nn.ConvTranspose2d(w // 2, self.shape[0], 4, 2, 1),
+            *self.border.removed(),
             Sigmoid(),
         )
