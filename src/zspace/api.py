@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 
 from zspace.core import SILENT, LatentModel, Progress, as_progress
+from zspace.core.batches import Transform
 from zspace.data import NAMED, DataOptions, Images
 from zspace.data.given import Data, check_apart, check_options, check_there, images_of, kept, moved
 from zspace.data.images import Part, join
@@ -16,6 +17,7 @@ from zspace.data.sets import read_part
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
 from zspace.execution import carry_out, facts_of
+from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
@@ -49,9 +51,17 @@ def train(
     checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
     keep: Annotated[int, About("number of latest checkpoints to keep (0: all)", least=0)] = 2,
     tensorboard: Annotated[bool, About("also write events for TensorBoard")] = False,
+    augment: Annotated[
+        str | None,
+        About(
+            "random changes of training images, separated by commas: flip, cropN (as crop4, shifts "
+            "by up to 4 pixels), colour (unset: none)"
+        ),
+    ] = None,
     init_from: Annotated[
         str | None, About("run whose weights to start from (unset: new weights)")
     ] = None,
+    transform: Transform | None = None,
     **options: Any,
 ) -> LatentModel:
     """Train a model by a recipe, and return it in eval mode.
@@ -68,7 +78,11 @@ def train(
         progress: told the iteration and the losses whenever they are logged, and what the user
             should know about the data.
         seed, device, precision, threads, log_every, checkpoint_every, keep, tensorboard,
-            init_from: options of the training, as their annotations say.
+            init_from, augment: options of the training, as their annotations say.
+        transform: a function of a training image, float32 (C, H, W) in [0, 1], to another of the
+            same shape, such as one of torchvision's transforms. It is called anew whenever an image
+            is used; its random numbers follow from the seed, so that a run that is resumed, with
+            the same transform, stays exact.
         options: the recipe's hyper-parameters, and options of the data
             (`zspace.data.DataOptions`: data_dir, image_size, channels, classes, train_size, ...).
 
@@ -85,6 +99,9 @@ def train(
     given = {name: here[name] for name in options_of(train)} | options
     settings = checked(run_options(recipe), given, f"option of {recipe}")
     check_options(data, settings)
+    if transform is not None:
+        own = settings["augment"]
+        settings["augment"] = TRANSFORM if own is None else f"{TRANSFORM},{own}"
     source = str(data) if isinstance(data, str | Path) else None
     if out is not None:
         check_apart(Path(out), [source])
@@ -102,7 +119,12 @@ def train(
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
     return carry_out(
-        config, images, None if out is None else Path(out), overwrite, as_progress(progress)
+        config,
+        images,
+        None if out is None else Path(out),
+        overwrite,
+        as_progress(progress),
+        transform=transform,
     )
 
 
@@ -112,6 +134,7 @@ def resume(
     iterations: int | None = None,
     data: Data | None = None,
     data_dir: str | None = None,
+    transform: Transform | None = None,
     progress: Progress = SILENT,
 ) -> LatentModel:
     """Continue a run that was interrupted, exactly where its last checkpoint was made.
@@ -121,6 +144,7 @@ def resume(
         iterations: the iteration to train to; None takes the configured one.
         data: the data that the run was trained on, if Python gave them and the run keeps none.
         data_dir: the folder in which the run's data are now.
+        transform: what `train` was given.
         progress: told the iteration and the losses whenever they are logged.
 
     Returns the trained model, in eval mode.
@@ -149,7 +173,7 @@ def resume(
         model = load(run)
         pictures.draw(existing, model, images, missing=True)
         return model
-    return carry_out(config, images, existing, False, progress)
+    return carry_out(config, images, existing, False, progress, transform=transform)
 
 
 def run_options(recipe: str) -> dict[str, Option]:
@@ -210,17 +234,19 @@ def load(
     return model.to(find_device(device))
 
 
-def run_images(run: Run, data: Data | None = None) -> Images:
+def run_images(run: Run, data: Data | None = None, *, data_dir: str | None = None) -> Images:
     """The data set that a run was trained on, which is read again.
 
     Args:
         run: the run.
         data: the data set, if Python gave it and the run keeps none.
+        data_dir: the folder in which the run's data are now.
 
     Raises:
         InputError: it can't be read, or its samples have another shape or other classes now.
     """
-    images = _images(run, data)
+    there = run if data_dir is None else Run(run.folder, config=moved(run.config, data_dir))
+    images = _images(there, data)
     run.facts.check(facts_of(images), run.folder)
     return images
 
@@ -280,6 +306,7 @@ def data_for(
         options = DataOptions(
             data_dir,
             value_range=None if data in NAMED else options.value_range,
+            shape=options.shape if Path(data).suffix.lower() in (".npy", ".npz") else None,
             crop=options.crop if data == "celeba" else "128",
         )
         if facts.is_image:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress
+from zspace.core.batches import Transform
 from zspace.core.progress import Staged
 from zspace.data import Images
 from zspace.data.given import keep
 from zspace.display import pictures
 from zspace.errors import InputError
+from zspace.functional.augmentation import Augmentation
 from zspace.functional.tensors import own_random
 from zspace.recipes import Facts, Plan, Stage, plan_of
 from zspace.storage.files import check_numbers, load_state, write_tensors
@@ -31,6 +33,8 @@ def carry_out(
     out: Path | Run | None,
     overwrite: bool,
     progress: Progress,
+    *,
+    transform: Transform | None = None,
 ) -> LatentModel:
     """Train a model by a configuration, and return it in eval mode.
 
@@ -40,11 +44,14 @@ def carry_out(
         out: the folder of a new run, a run that is to be continued, or None for neither.
         overwrite: whether a new run may take another's place.
         progress: told the iteration and the losses.
+        transform: a function of a training image, if the configuration says that there is one.
 
     Raises:
         InputError: the data or the folder can't be used, or a loss is not finite.
     """
     fabric = make_fabric(config["device"], config["threads"])
+    augmentation = Augmentation.of(config["augment"])
+    _check_augmentation(augmentation, transform, images)
     messages = list(images.notes)
     config["precision"] = settled(
         config["precision"], fabric, messages.append, begun=isinstance(out, Run)
@@ -71,14 +78,17 @@ def carry_out(
 
         def batches_of(stage: Stage) -> Batches:
             data = stage.data(images)
+            seen = data.x.dtype == torch.uint8  # images, and not their codes
             return Batches(
-                _near(data.x, fabric.device),
+                data.x if transform is not None else _near(data.x, fabric.device),
                 None if data.y is None else _near(data.y, fabric.device),
                 size=stage.batch_size,
                 seed=config["seed"],
                 replacement=stage.replacement,
                 reserve=stage.reserve,
                 device=fabric.device,
+                augmentation=augmentation if seen and config["augment"] else None,
+                transform=transform if seen else None,
                 rank=fabric.global_rank,
                 world=fabric.world_size,
             )
@@ -120,6 +130,27 @@ def carry_out(
             pictures.draw(run, model, images)
     leave(fabric)
     return model
+
+
+def _check_augmentation(
+    augmentation: Augmentation, transform: Transform | None, images: Images
+) -> None:
+    """Refuse changes of images that can't be made."""
+    if augmentation.transform and transform is None:
+        raise InputError(
+            "this training has a transform, which Python gives: zspace.train(..., transform=) and "
+            "zspace.resume(RUN, transform=)"
+        )
+    if transform is not None and not augmentation.transform:
+        raise InputError("this run was trained without a transform: leave transform out")
+    if augmentation != Augmentation() and not images.is_image:
+        raise InputError(f"{images.name} holds vectors: leave out --augment, which changes images")
+    if augmentation.crop and augmentation.crop >= min(images.shape[1:]):
+        height, width = images.shape[1:]
+        raise InputError(
+            f"--augment crop{augmentation.crop} shifts images of {width}x{height} pixels out of "
+            "sight: take fewer pixels"
+        )
 
 
 def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -43,6 +44,23 @@ def own_random(seed: int, device: torch.device | None = None) -> Generator[None]
         else:
             torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def all_random(seed: int) -> Generator[None]:
+    """A context in which the random numbers of PyTorch, NumPy and Python follow from a seed alone.
+
+    After it they go on as if it had not been. PyTorch's are those of the CPU.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        random.seed(seed)
+        np.random.seed(seed % (1 << 32))
+        with own_random(seed):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def as_float(x: Tensor) -> Tensor:
