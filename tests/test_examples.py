@@ -15,6 +15,7 @@ SAID = {
     "own_autoencoder": "Frechet distance of flow-matching: ",
     "latents_alone": "log p of a digit never seen: ",
     "diffusers_vae": "of PyTorch's",
+    "imbalanced_folder": "| balanced accuracy | ",
 }
 """What stands in the output of each."""
 

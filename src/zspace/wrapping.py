@@ -194,6 +194,11 @@ def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
         raise InputError(
             f"{data} holds images: codes are (N, D) ('zspace train' trains a model on images)"
         )
+    if (out / "config.yaml").is_file():
+        raise InputError(
+            f"{out} is a run of something else: choose another --out ('zspace fit-sampler {out} "
+            "--sampler NAME' fits a sampler to its codes)"
+        )
     Run.check_new(out, overwrite=False)
     for note in images.notes:
         progress.say(note)

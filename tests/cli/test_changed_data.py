@@ -95,3 +95,24 @@ def test_data_given_as_arrays_are_compared_too(tmp_path: Path) -> None:
     # data without classes can't be named wrongly
     for data in (images, x):
         assert evaluate(run, data=data, metrics=["mse"], features="pixels", device="cpu")["rows"]
+
+
+def test_data_that_were_moved_are_found(
+    cli: Cli, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("ant", "bear", "cat", "dog", "eel", "fox")):
+        write_class(tmp_path / "set" / name, seed)
+    for name in ("run", "other"):
+        zspace.train("ae", "set", out=name, iterations=2, **SMALL)
+    (tmp_path / "away").mkdir()
+    (tmp_path / "set").rename(tmp_path / "away" / "set")
+    commands = {
+        **COMMANDS,
+        "compare": ["other", "--features=pixels", "--figure={out}.png", "--quiet"],
+    }
+    for command, options in commands.items():
+        filled = [option.format(out=tmp_path / command) for option in options]
+        assert "--data-dir FOLDER" in refused(command, "run", *filled)
+        status, _, err = cli(command, "run", *filled, "--data-dir=away")
+        assert status == 0, (command, err)

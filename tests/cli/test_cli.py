@@ -43,7 +43,7 @@ def test_help_lists_the_commands(cli: Cli) -> None:
         (["train", "ae", "--device=gpu"], "--device must be one of auto, cpu, cuda, mps"),
         (["train", "ae", "--threads=0"], "--threads must be at least 1"),
         (["train", "ae", "--channels=2"], "--channels must be one of 1, 3"),
-        (["train", "ae", "--image-size=9"], "must be divisible by 4, not 9x9"),
+        (["train", "regene", "--image-size=2"], "too small to be halved"),
         (["train", "ae", "--data=mnist"], "mnist needs --data-dir"),
         (["train", "ae", "--data=mnist", "--data-dir=nowhere"], "nowhere is no folder"),
         (["train", "ae", "--data=no/where"], "no such folder or file"),

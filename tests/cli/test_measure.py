@@ -161,18 +161,27 @@ def test_compare_evaluates_what_is_missing(
     for name in ("ae", "vae"):
         shutil.copytree(runs[name], tmp_path / name)
     both = (tmp_path / "ae", tmp_path / "vae")
-    for suffix in ("md", "csv", "html"):
+    picture = tmp_path / "f.png"
+    for suffix in ("md", "csv", "tex", "html"):
         out = tmp_path / f"t.{suffix}"
-        status, shown, err = cli(
-            "compare", *both, "--sort=fid", "--columns=mse", "--n=100", "--out", out, *QUICK
-        )
+        more = ["--figure", picture] if suffix == "md" else []
+        options = ["--sort=fid", "--columns=mse", "--n=100", "--out", out, *more, *QUICK]
+        status, shown, err = cli("compare", *both, *options)
         assert status == 0, err
         assert "ae: normal" in shown
         assert out.read_text()
-    rows = list(csv.reader((tmp_path / "t.csv").read_text().splitlines()))
-    assert rows[0] == ["run", "fid (classifier cnn) ↓"]
-    assert {row[0] for row in rows[1:4]} == {"ae: normal", "ae: mixture", "vae: prior"}
-    assert "<b>" in (tmp_path / "t.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    drawn = {(row["run"], row["subject"]) for row in rows if row["table"] == "generation"}
+    assert drawn == {("ae", "normal"), ("ae", "mixture"), ("vae", "prior")}
+    assert {row["figure"] for row in rows} == {"fid", "mse"}
+    assert all(float(row["value"]) > 0 and float(row["error"]) > 0 for row in rows)
+    page = (tmp_path / "t.html").read_text()
+    assert "<b>" in page
+    assert page.count("data:image/png;base64,") == 1
+    assert r"\textbf{" in (tmp_path / "t.tex").read_text()
+    with Image.open(picture) as image:
+        assert image.width > image.height  # a strip for each of four rows
+    assert "--figure must be a .png" in refused("compare", *both, "--figure=f.jpg")
     # an evaluation of other weights is not taken
     stored = json.loads((tmp_path / "ae" / "evaluation.json").read_text())
     stored["model"] = "other"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
 
 from zspace.errors import InputError
-from zspace.evaluation.compare import compare, over_seeds, tied
+from zspace.evaluation.compare import compare, over_seeds, tidy, tied
 from zspace.metrics import Figure
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
@@ -79,3 +81,64 @@ def test_runs_that_can_not_be_compared() -> None:
         compare([a], sort="fdi")
     with pytest.raises(InputError, match="no run to compare"):
         compare([])
+
+
+def row(name: str, value: float, **more: Any) -> dict[str, Any]:
+    figure = {"value": value, "error": 1.0, "features": "inception", "uncertainty": ""}
+    return {"subject": name, "kind": "generation", "n": 100, "figures": {"fid": figure}, **more}
+
+
+def test_what_was_told_of_a_run_is_told_of_the_comparison() -> None:
+    biased = evaluation("a", 3, notes=["biased upwards", "left out"])
+    (table,) = compare([biased, evaluation("b", 4, notes=["biased upwards"])])
+    assert list(table.notes[1:]) == ["biased upwards", "left out (a)"]
+
+
+def test_what_looks_wrong_is_marked_beside_the_best_figure() -> None:
+    noisy = evaluation("noise", 0, rows=[row("prior", 3, faults=["support", "sharpness"])])
+    fine = evaluation("fine", 0, rows=[row("prior", 9, faults=[])])
+    old = evaluation("old", 0, rows=[row("prior", 9)])
+    (table,) = compare([noisy, fine, old])
+    assert table.header[-1] == "looks wrong"
+    assert [r[-1] for r in table.rows] == ["! support, ! sharpness", "", ""]
+    assert "'zspace diagnose'" in table.notes[1]
+    (table,) = compare([fine, old])
+    assert table.header[-1] != "looks wrong"
+
+
+def test_a_tidy_table_has_plain_numbers() -> None:
+    table = tidy(
+        [
+            evaluation("a", 0, rows=[row("prior", 1 / 3, faults=["support"]), row("normal", 2)]),
+            evaluation("b", 5, 0.25),
+        ]
+    )
+    lines = list(csv.DictReader(io.StringIO(table.csv())))
+    assert [line["run"] for line in lines] == ["a", "a", "b"]
+    assert float(lines[0]["value"]) == 1 / 3
+    assert float(lines[2]["error"]) == 0.25
+    assert lines[0] == {
+        "table": "generation",
+        "run": "a",
+        "subject": "prior",
+        "figure": "fid",
+        "features": "inception",
+        "value": repr(1 / 3),
+        "error": "1.0",
+        "better": "lower",
+        "n": "100",
+        "data": "mnist",
+        "seed": "0",
+        "looks wrong": "support",
+    }
+    assert tidy([evaluation("a", 1)], ["mse"]).rows == []
+
+
+def test_faults_and_notes_of_every_seed_are_kept() -> None:
+    seeds = [
+        evaluation("a", 0, rows=[row("prior", 3, faults=[])], notes=["biased"]),
+        evaluation("b", 0, rows=[row("prior", 4, faults=["support"])], notes=["left out"]),
+    ]
+    (merged,) = over_seeds(seeds)
+    assert merged["rows"][0]["faults"] == ["support"]
+    assert merged["notes"] == ["biased", "left out"]

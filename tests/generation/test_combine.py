@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 import zspace
-from tests.recipes.regene import TEN
 from zspace.core import codes
 from zspace.functional import as_float
 from zspace.generation.combine import Generation, augmented, convex_of, generate
@@ -42,8 +41,7 @@ def test_augmented_images_pass_the_judges(runs: dict[str, Path]) -> None:
     made = augmented(
         model,
         convex_of(runs["regene"], model, {}),
-        8,
-        TEN,
+        [8] * 10,
         generator=torch.Generator().manual_seed(0),
     )
     assert made.y is not None

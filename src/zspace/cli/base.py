@@ -302,7 +302,9 @@ def load(run: Path, checkpoint: str, device: str, quiet: bool) -> tuple[LatentMo
     return model, next(model.parameters()).device
 
 
-def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sampler:
+def sampler_of_run(
+    run: Path, name: str, model: LatentModel, quiet: bool, data_dir: str | None = None
+) -> Sampler:
     """A run's sampler for its model, which is fitted first if the run does not have it."""
     from zspace.generation.fit import read_sampler, refit_sampler
     from zspace.recipes.catalogue import find
@@ -317,7 +319,7 @@ def sampler_of_run(run: Path, name: str, model: LatentModel, quiet: bool) -> Sam
                 f"which may take minutes ('zspace fit-sampler {run} --sampler {name} --iterations "
                 "N' makes a shorter fit)"
             )
-        return refit_sampler(run, name, model, progress=follow)
+        return refit_sampler(run, name, model, data_dir=data_dir, progress=follow)
 
 
 def with_decoder(model: LatentModel, name: str | None) -> LatentModel:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
+    DATA_DIR,
     DECODER,
     DEVICE,
     QUIET,
@@ -33,7 +34,11 @@ from zspace.cli.base import (
     with_decoder,
 )
 from zspace.cli.output import check_inputs, check_out
+from zspace.cli.printing import print_tables
 from zspace.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from zspace.data.images import Images, Part
 
 PASSES = 10
 """The number of dimensions above which the export of a spline flow takes long."""
@@ -41,8 +46,12 @@ PASSES = 10
 
 @cli.command(cls=ConvexCommand)
 @RUN
+@click.option("--per-class", type=int, metavar="N", help="number of images of each class")
 @click.option(
-    "--per-class", type=int, required=True, metavar="N", help="number of images of each class"
+    "--balance",
+    is_flag=True,
+    help="write the run's data, with as many generated images as make every class as large as the "
+    "largest",
 )
 @click.option(
     "--originals",
@@ -50,21 +59,45 @@ PASSES = 10
     help="write the run's data, too, with generated images added to the training images",
 )
 @click.option(
+    "--check",
+    is_flag=True,
+    help="train a classifier with and without the generated images, and test both on the run's "
+    "test images; writes augment-check.json and .png into the run",
+)
+@click.option(
+    "--seeds",
+    type=int,
+    metavar="N",
+    help="number of trainings of each kind for --check  [default: 3]",
+)
+@click.option(
+    "--iterations",
+    type=int,
+    metavar="N",
+    help="iterations of each training for --check  [default: 2000]",
+)
+@click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path),
-    help="output: FILE.npz, or a new folder that gets a folder for each class",
+    help="output: FILE.npz, or a new folder that gets a folder for each class  [needed unless "
+    "--check]",
 )
 @SEED
+@DATA_DIR
 @CHECKPOINT
 @DEVICE
 @QUIET
 def augment(
     run: Path,
-    per_class: int,
+    per_class: int | None,
+    balance: bool,
     originals: bool,
-    out: Path,
+    check: bool,
+    seeds: int | None,
+    iterations: int | None,
+    out: Path | None,
     seed: int,
+    data_dir: str | None,
     checkpoint: str,
     device: str,
     quiet: bool,
@@ -73,29 +106,101 @@ def augment(
     """Write a labelled data set of generated images, which --data can read.
 
     Each image is decoded from a convex combination of the codes of training images of its class.
-    If the model has a classifier (regene), the combinations must pass its judges.
+    If the model has a classifier (regene), the combinations must pass its judges. When all
+    combinations of a class are used, others have random weights, unless --weights is given.
     """
+    import torch
+
     from zspace import api
-    from zspace.generation.combine import augmented_blocks, convex_of, labelled, write_labelled
+    from zspace.data.images import join
+    from zspace.generation.combine import (
+        augmented_blocks,
+        convex_of,
+        labelled,
+        missing,
+        write_labelled,
+    )
+    from zspace.nets.classifiers import SMALLEST
     from zspace.storage.run import Run
 
-    positive("per-class", per_class)
-    check_out(out, sheet=False)
-    check_inputs(out, run)
+    if (per_class is None) != balance:
+        raise InputError("give either --per-class N or --balance: how many images to generate")
+    if out is None and not check:
+        raise InputError("--out is missing: FILE.npz, or a new folder (or --check alone)")
+    if not check and (seeds is not None or iterations is not None):
+        raise InputError("--seeds and --iterations belong to --check")
+    for name, number in (("per-class", per_class), ("seeds", seeds), ("iterations", iterations)):
+        positive(name, 1 if number is None else number)
+    if out is not None:
+        check_out(out, sheet=False)
+        check_inputs(out, run, data_dir=data_dir)
+    drawing = checked_drawing("convex", options)
     model, where = load(run, checkpoint, device, quiet)
-    convex = convex_of(run, model, checked_drawing("convex", options))
-    images = api.run_images(Run(run)).tell_range(progress(quiet))
+    images = api.run_images(Run(run), data_dir=data_dir).tell_range(progress(quiet))
+    if images.train.y is None:
+        raise InputError(f"{images.name} has no labels: there are no classes to add images to")
     classes = images.classes
-    made = augmented_blocks(model, convex, per_class, classes, generator=seeded(seed, where))
-    endings = {"": images.train, "_validation": images.validation, "_test": images.test}
-    originals_of = (
-        {e: labelled([part], e) for e, part in endings.items()} if originals else {"": ()}
+    if check and (not images.is_image or len(classes) < 2 or min(images.shape[1:]) < SMALLEST):
+        raise InputError(
+            "--check trains a classifier: it needs images of two classes or more, and of "
+            f"{SMALLEST} pixels or more in height and width"
+        )
+    convex = convex_of(run, model, drawing, images)
+    count = len(classes)
+    counts = missing(images.train, count) if balance else [per_class or 0] * count
+    made = augmented_blocks(
+        model,
+        convex,
+        counts,
+        further="weights" not in drawing,
+        generator=seeded(seed, where),
+        progress=progress(quiet),
     )
-    blocks = chain(*originals_of.values(), labelled(made))
-    write_labelled(out, blocks, classes, [*originals_of])
-    more = f", behind {len(images.train)} originals" if originals else ""
-    count = per_class * len(classes)
-    tell(f"{out}: {count} generated images of {len(classes)} classes{more}", quiet)
+    if check:
+        made = [*made]
+    if out is not None:
+        endings = {"": images.train, "_validation": images.validation, "_test": images.test}
+        whole = originals or balance
+        originals_of = (
+            {e: labelled([part], e) for e, part in endings.items()} if whole else {"": ()}
+        )
+        write_labelled(out, chain(*originals_of.values(), labelled(made)), classes, [*originals_of])
+        more = f", behind {len(images.train)} originals" if whole else ""
+        tell(f"{out}: {sum(counts)} generated images of {len(classes)} classes{more}", quiet)
+    real = images.train.y[images.train.y >= 0].bincount(minlength=len(classes)).tolist()
+    for name, own, new in zip(classes, real, counts, strict=True):
+        tell(f"  {name}: {own} real, {new} generated", quiet)
+    if check:
+        empty = images.train.take(torch.arange(0))
+        _check(run, images, join([empty, *made]), seeds or 3, iterations, device, quiet)
+
+
+def _check(
+    run: Path,
+    images: Images,
+    generated: Part,
+    seeds: int,
+    iterations: int | None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Say whether generated images help a classifier."""
+    from zspace.evaluation.benefit import FILE, benefit, benefit_table, keep_benefit
+
+    with progress(quiet) as follow:
+        found = benefit(
+            images,
+            generated,
+            seeds=range(seeds),
+            iterations=iterations,
+            device=device,
+            progress=follow,
+        )
+    print_tables([benefit_table(found)])
+    warning = keep_benefit(run, found)
+    if warning is not None:
+        say(warning)
+    tell(f"{run / FILE}.json and {FILE}.png", quiet)
 
 
 class GalleryCommand(ConvexCommand):
@@ -114,6 +219,7 @@ class GalleryCommand(ConvexCommand):
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="output: FILE.png")
 @SEED
+@DATA_DIR
 @CHECKPOINT
 @DEVICE
 @QUIET
@@ -123,6 +229,7 @@ def gallery(
     label: str | None,
     out: Path,
     seed: int,
+    data_dir: str | None,
     checkpoint: str,
     device: str,
     quiet: bool,
@@ -142,9 +249,9 @@ def gallery(
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
-    check_inputs(out, run)
+    check_inputs(out, run, data_dir=data_dir)
     model, where = load(run, checkpoint, device, quiet)
-    images = api.run_images(Run(run)).tell_range(progress(quiet))
+    images = api.run_images(Run(run), data_dir=data_dir).tell_range(progress(quiet))
     if images.train.y is None:
         raise InputError(f"{images.name} has no labels: there are no classes to show")
     names = [label] if label in images.classes else comma_names("--label", label)
@@ -158,7 +265,7 @@ def gallery(
     else:
         of = Gallery(
             model,
-            convex_of(run, model, checked_drawing("convex", options)),
+            convex_of(run, model, checked_drawing("convex", options), images),
             images.train,
             images.classes,
             seeded(seed, where),

@@ -11,6 +11,7 @@ import click
 from zspace.cli import known
 from zspace.cli.base import (
     CHECKPOINT,
+    DATA_DIR,
     DECODER,
     DEVICE,
     QUIET,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     help="convex: source of further generations: the last one's codes, or its images, encoded "
     "again  [default: latents]",
 )
+@DATA_DIR
 @DECODER
 @CHECKPOINT
 @DEVICE
@@ -93,6 +95,7 @@ def sample(
     label: str | None,
     generations: int | None,
     origin: str | None,
+    data_dir: str | None,
     decoder: str | None,
     checkpoint: str,
     device: str,
@@ -122,7 +125,7 @@ def sample(
     check_label(sampler, label)
     if out is not None:
         check_out(out, single=sampler != "convex")
-        check_inputs(out, run)
+        check_inputs(out, run, data_dir=data_dir)
     options = checked_drawing(sampler, options)
     for name, value in (("generations", generations), ("from", origin)):
         if sampler != "convex" and value is not None:
@@ -152,10 +155,11 @@ def sample(
             out,
             classes,
             options,
+            data_dir,
             quiet,
         )
         return
-    drawn = sampler_of_run(run, sampler, model, quiet).changed(**options)
+    drawn = sampler_of_run(run, sampler, model, quiet, data_dir).changed(**options)
     assert out is not None
     z = code_blocks(drawn, sampler, shown(out, n, quiet=quiet), number, generator)
     decode = torch.no_grad()(decoding.decode)
@@ -173,6 +177,7 @@ def _combine(
     out: Path | None,
     classes: tuple[str, ...],
     options: dict[str, Any],
+    data_dir: str | None,
     quiet: bool,
 ) -> None:
     """Carry out `zspace sample --sampler convex`: generate, write, print the trials."""
@@ -187,7 +192,7 @@ def _combine(
         write_labelled,
     )
 
-    convex = convex_of(run, model, options)
+    convex = convex_of(run, model, options, data_dir=data_dir)
     if out is not None:
         n = shown(out, n, quiet=quiet)
     counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
@@ -262,6 +267,7 @@ class FitCommand(click.Command):
     type=click.Path(path_type=Path),
     help="folder of the run that is made of codes alone  [default: the file without its suffix]",
 )
+@DATA_DIR
 @CHECKPOINT
 @DEVICE
 @click.option(
@@ -278,6 +284,7 @@ def fit_sampler(
     run: Path,
     sampler: str,
     out: Path | None,
+    data_dir: str | None,
     checkpoint: str,
     device: str,
     precision: Any,
@@ -328,6 +335,7 @@ def fit_sampler(
             checkpoint=checkpoint,
             device=device,
             precision=precision,
+            data_dir=data_dir,
             progress=follow,
         )
     tell(f"{run}/samplers/{sampler}.safetensors", quiet)

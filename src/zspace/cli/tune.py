@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, echo, progress, tell
+from zspace.cli.base import (
+    DATA_DIR,
+    DEVICE,
+    QUIET,
+    RUN,
+    SEED,
+    NamedOption,
+    cli,
+    echo,
+    progress,
+    tell,
+)
 
 
 @cli.command()
@@ -54,6 +65,7 @@ from zspace.cli.base import DEVICE, QUIET, RUN, SEED, NamedOption, cli, echo, pr
 )
 @QUIET
 @SEED
+@DATA_DIR
 @DEVICE
 def tune(run: Path, sampler: str, quiet: bool, **options: Any) -> None:
     """Search the best spread of each class's codes, and store the sampler in the run.

@@ -45,7 +45,7 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
         model_sampler = model.prior
     with torch.no_grad():
         n = 64 if images.is_image else 2000
-        samples = blockwise(model.decode, model_sampler.sample(n, generator=generator))
+        samples = blockwise(model.decode, model_sampler.draw(n, generator=generator))
     x = as_float(images.test.x[:n].to(generator.device))
     if not images.is_image:
         plots.scatters(paths["samples"], {"test": x, "samples": samples})

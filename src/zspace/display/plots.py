@@ -127,6 +127,36 @@ def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
     save_figure(path, fig)
 
 
+def confusions(
+    path: Path, counts: Mapping[str, Sequence[Sequence[float]]], classes: Sequence[str]
+) -> None:
+    """Write confusion matrices side by side, each under its name.
+
+    Args:
+        path: the file.
+        counts: the counts (K, K) by true class, from top to bottom, and by predicted class, by
+            name. A cell is shaded by its share of its row; up to 20 classes, it has its percentage.
+        classes: the names of the classes.
+    """
+    side = max(3.0, 0.34 * len(classes) + 1)
+    fig, axes = figure(len(counts), 1, (side, side))
+    ticks = range(len(classes))
+    for axis, (name, each) in zip(axes.flat, counts.items(), strict=True):
+        table = np.asarray(each, dtype=np.float64)
+        shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axis.set_title(name, fontsize=9)
+        axis.set_xlabel("predicted", fontsize=8)
+        axis.set_ylabel("true", fontsize=8)
+        axis.set_xticks(ticks, classes, rotation=90, fontsize=7)
+        axis.set_yticks(ticks, classes, fontsize=7)
+        for i, j in np.argwhere(shares >= 0.005) if len(classes) <= 20 else ():
+            shade = "white" if shares[i, j] > 0.5 else "black"
+            text = f"{100 * shares[i, j]:.0f}"
+            axis.text(j, i, text, ha="center", va="center", fontsize=6, color=shade)
+    save_figure(path, fig)
+
+
 def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
     """Write a picture with a small plot of each loss in a log against the iteration."""
     # all names, in the order of their first occurrence

@@ -21,6 +21,25 @@ from zspace.storage.run import Run
 TIE = 2.0
 """The number of standard errors of their difference within which two figures are tied."""
 
+LOOKS = "looks wrong"
+"""The column of what a diagnosis finds."""
+
+TIDY = (
+    "table",
+    "run",
+    "subject",
+    "figure",
+    "features",
+    "value",
+    "error",
+    "better",
+    "n",
+    "data",
+    "seed",
+    "looks wrong",
+)
+"""The columns of `tidy`."""
+
 TITLES = {
     GENERATION: "Generations",
     RECONSTRUCTION: "Reconstructions of test images",
@@ -28,9 +47,12 @@ TITLES = {
 }
 
 
+PAIR = "value", "error"
+
+
 def figure_of(stored: Mapping[str, Any]) -> Figure:
     """The figure that an evaluation stores as a value and an error, None standing for NaN."""
-    value, error = (math.nan if stored[k] is None else float(stored[k]) for k in ("value", "error"))
+    value, error = (math.nan if stored[k] is None else float(stored[k]) for k in PAIR)
     return Figure(value, error)
 
 
@@ -48,12 +70,17 @@ def metrics_of(figures: Sequence[str]) -> list[str] | None:
     return None if any(METRICS[name].needs for name in names) else names
 
 
-def check_data(runs: Sequence[Run], evaluations: Sequence[Mapping[str, Any] | None]) -> None:
+def check_data(
+    runs: Sequence[Run],
+    evaluations: Sequence[Mapping[str, Any] | None],
+    data_dir: str | None = None,
+) -> None:
     """Check that runs have the same test images, before any of them is evaluated.
 
     Args:
         runs: the runs.
         evaluations: the evaluation that is held of each, or None.
+        data_dir: the folder in which the runs' data are now.
 
     Raises:
         InputError: the data can't be read, or differ.
@@ -64,7 +91,7 @@ def check_data(runs: Sequence[Run], evaluations: Sequence[Mapping[str, Any] | No
     if all(own == settings[0] for own in settings):
         return
     tests = [
-        fingerprint(api.run_images(run).test.x) if held is None else held["test"]
+        fingerprint(api.run_images(run, data_dir=data_dir).test.x) if held is None else held["test"]
         for run, held in zip(runs, evaluations, strict=True)
     ]
     for run, test in zip(runs, tests, strict=True):
@@ -181,9 +208,12 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
                 for name, figure in row["figures"].items()
                 if all(name in s for s in same)
             }
-            rows.append({**row, "figures": figures})
+            same_rows = [r for e in group for r in e["rows"] if r["subject"] == row["subject"]]
+            faults = dict.fromkeys(f for r in same_rows for f in r.get("faults", ()))
+            rows.append({**row, "figures": figures, **({"faults": [*faults]} if faults else {})})
         name = f"{first['recipe']}, {k} seeds" if k > 1 else first["run"]
-        merged.append({**first, "run": name, "rows": rows})
+        notes = list(dict.fromkeys(note for e in group for note in e["notes"]))
+        merged.append({**first, "run": name, "rows": rows, "notes": notes})
     return merged
 
 
@@ -200,8 +230,8 @@ def _table(
     sort: str | None,
     columns: Sequence[str] | None,
 ) -> Table | None:
-    rows: list[tuple[str, dict[tuple[str, str], Figure]]] = []
-    names = _labels(evaluations)
+    rows: list[tuple[str, dict[tuple[str, str], Figure], str]] = []
+    names = labels(evaluations)
     for evaluation, label in zip(evaluations, names, strict=True):
         for row in evaluation["rows"]:
             if row["kind"] != kind:
@@ -212,24 +242,84 @@ def _table(
                 if columns is None or name in columns
             }
             title = f"{label}: {row['subject']}" if kind == GENERATION else label
-            rows.append((title, figures))
-    keys = list(dict.fromkeys(key for _, figures in rows for key in figures))
+            rows.append((title, figures, _looks(row)))
+    keys = list(dict.fromkeys(key for _, figures, _ in rows for key in figures))
     if not keys:
         return None
     if sort is not None:
         rows.sort(key=lambda row: _order(row[1], sort))
-    marked = {key: _marks([figures.get(key) for _, figures in rows], key[0]) for key in keys}
-    lines = [[title, *(marked[key][i] for key in keys)] for i, (title, _) in enumerate(rows)]
+    marked = {key: _marks([figures.get(key) for _, figures, _ in rows], key[0]) for key in keys}
     header = ["run", *(_header(key, keys) for key in keys)]
+    lines = [[title, *(marked[key][i] for key in keys)] for i, (title, _, _) in enumerate(rows)]
     first = evaluations[0]
     notes = [
         f"{first['data']}, n = {first['n']} against {first['n']} test images; "
         f"↑ higher, ↓ lower is better; bold: best; =: within {TIE:g} standard errors of it."
     ]
+    if any(looks for _, _, looks in rows):
+        header.append(LOOKS)
+        lines = [[*line, looks] for line, (_, _, looks) in zip(lines, rows, strict=True)]
+        notes.append(
+            f"{LOOKS}: what 'zspace diagnose' finds; figures of such a row, the best ones too, may "
+            "hide it."
+        )
+    if kind == GENERATION:
+        notes += _told(evaluations, names)
     return Table(header, lines, TITLES[kind], notes)
 
 
-def _labels(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
+def _looks(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"! {name}" for name in row.get("faults", ()))
+
+
+def _told(evaluations: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """What was told when the runs were measured, each note once, with the runs that it is of."""
+    of: dict[str, list[str]] = {}
+    for evaluation, name in zip(evaluations, names, strict=True):
+        for note in evaluation["notes"]:
+            of.setdefault(note, []).append(name)
+    return [
+        note if len(runs) == len(evaluations) else f"{note} ({', '.join(runs)})"
+        for note, runs in of.items()
+    ]
+
+
+def tidy(evaluations: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> Table:
+    """A single table with a row for each figure, whose cells are plain numbers and texts.
+
+    Args:
+        evaluations: the results of `evaluate` for each run.
+        columns: the names of the figures to show; None shows all.
+    """
+    rows: list[list[str]] = []
+    for evaluation, run in zip(evaluations, labels(evaluations), strict=True):
+        for row in evaluation["rows"]:
+            if row["kind"] not in TITLES:
+                continue
+            for name, stored in row["figures"].items():
+                if columns is not None and name not in columns:
+                    continue
+                value, error = ("" if stored[k] is None else repr(float(stored[k])) for k in PAIR)
+                rows.append(
+                    [
+                        row["kind"],
+                        run,
+                        row["subject"],
+                        name,
+                        stored.get("features", ""),
+                        value,
+                        error,
+                        better(name) or "",
+                        str(row.get("n", evaluation["n"])),
+                        evaluation["data"],
+                        str(evaluation["seed"]),
+                        " ".join(row.get("faults", ())),
+                    ]
+                )
+    return Table(TIDY, rows)
+
+
+def labels(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of the runs' folders, or their whole paths if names repeat."""
     short = [str(e["run"]).rstrip("/").rpartition("/")[2] for e in evaluations]
     return short if len(set(short)) == len(short) else [str(e["run"]) for e in evaluations]

@@ -99,7 +99,7 @@ def _prior(measurement: Measurement, subject: Subject) -> Finding:
     fitted = catalogue.make("mixture", measurement.model.latent_dim, {"components": components})
     fitted.fit(others)
     generator = torch.Generator().manual_seed(stream(measurement.seed, 13))
-    best, worst_best = gaps(fitted.sample(n, generator=generator))
+    best, worst_best = gaps(fitted.draw(n, generator=generator))
     fault = gap > max(GAP, TIMES * scale) or worst > max(WORST, TIMES * worst_scale)
     words = (
         f"codes of the sampler {subject.name} lie {gap:.2g} code widths from those of test images "

@@ -22,6 +22,7 @@ import zspace
 from zspace.core import Classifying, as_progress
 from zspace.errors import InputError, encodable, unknown
 from zspace.evaluation.data import data_figures
+from zspace.evaluation.diagnose import diagnose
 from zspace.evaluation.measurement import (
     CODES,
     DATA,
@@ -46,6 +47,7 @@ def evaluate(
     *,
     metrics: Sequence[str] | None = None,
     samplers: Sequence[str] | None = None,
+    diagnosed: bool | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measure a run; the result is the content of `evaluation.json`.
@@ -56,6 +58,8 @@ def evaluate(
             apply to the run except fid-inf.
         samplers: names of samplers; None takes the model's own and those stored in the run, or
             normal and mixture if there are neither.
+        diagnosed: whether generated images are diagnosed, too (`faults` of their rows); None does
+            so if metrics is None.
         options: further arguments of `measure_run`.
 
     Raises:
@@ -77,7 +81,9 @@ def evaluate(
         check_sampler(run, name)
     if "progress" in options:
         options["progress"] = as_progress(options["progress"])
-    result = measure(measure_run(run, **options), metrics=metrics, samplers=samplers)
+    result = measure(
+        measure_run(run, **options), metrics=metrics, samplers=samplers, diagnosed=diagnosed
+    )
     return {**result, "seconds": round(time.monotonic() - began, 1)}
 
 
@@ -86,17 +92,20 @@ def measure(
     *,
     metrics: Sequence[str] | None = None,
     samplers: Sequence[str] | None = None,
+    diagnosed: bool | None = None,
 ) -> dict[str, Any]:
     """`evaluate` for a run whose measurement has been made already.
 
     Args:
         measurement: the measurement.
-        metrics, samplers: what `evaluate` takes.
+        metrics, samplers, diagnosed: what `evaluate` takes.
 
     Raises:
         InputError: a metric or a sampler can't be used, or the features are all equal.
     """
     began = time.monotonic()
+    if diagnosed is None:
+        diagnosed = metrics is None
     names = list(dict.fromkeys(DEFAULT if metrics is None else metrics))
     names = _applicable(names, metrics is not None, measurement)
     generates = any(GENERATION in METRICS[name].kinds for name in names)
@@ -127,7 +136,14 @@ def measure(
             )
             if figures:
                 n = len(subject.x) or len(measurement.test)
-                row = {"subject": subject.name, "kind": subject.kind, "n": n, "figures": figures}
+                row: dict[str, Any] = {
+                    "subject": subject.name,
+                    "kind": subject.kind,
+                    "n": n,
+                    "figures": figures,
+                }
+                if subject.kind == GENERATION and diagnosed:
+                    row["faults"] = [f.name for f in diagnose(measurement, subject) if f.fault]
                 rows.append(row)
     notes = (
         list(

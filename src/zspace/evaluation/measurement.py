@@ -29,6 +29,7 @@ from zspace.features.classifier import Neutral, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor
 from zspace.functional import stream
 from zspace.generation.fit import draw_codes, read_sampler, refit_sampler
+from zspace.nets.classifiers import SMALLEST
 from zspace.options import check_seed
 from zspace.recipes import catalogue
 from zspace.storage.cache import fingerprint
@@ -119,7 +120,8 @@ class Measurement:
         head = self.extractor.head
         if entry not in self._seen and output == "logits" and head is not None:
             with torch.no_grad():
-                self._seen[entry] = head(self.features(subject))
+                # a copy, since a product's last digits depend on where a file's tensors lie
+                self._seen[entry] = head(self.features(subject).clone())
         elif entry not in self._seen:
             self._seen[entry] = extract(
                 self.extractor,
@@ -226,6 +228,7 @@ def measure_run(
     reference = images.test if part == "test" else images.validation
     count = _count(n, images.name, part, len(reference))
     judged = images.is_image and images.train.y is not None and len(images.classes) > 1
+    judged = judged and min(images.shape[1:]) >= SMALLEST
     features = features or ("classifier" if judged else "pixels")
 
     def find() -> Extractor:

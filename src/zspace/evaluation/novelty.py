@@ -266,7 +266,7 @@ def log_densities(
         block = as_float(x[start : start + rows].to(device))
         z = model.encode(block)
         error = (model.decode(z) - block).flatten(1).square().sum(1).cpu().double()
-        latent = density.log_prob(z).cpu().double()
+        latent = density.log_density(z).cpu().double()
         volume, rank = jacobian_log_determinant(model.decode, z, directions=directions)
         residual = -0.5 * (error / variance + width)
         parts.append((latent, volume, residual, rank))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zspace.display import pictures, plots
-from zspace.display.tables import page
+from zspace.display.tables import framed, page
 from zspace.evaluation.compare import evaluation_table
 from zspace.evaluation.diagnose import Finding
 from zspace.evaluation.measurement import Measurement, generated, own_samplers
@@ -83,11 +82,7 @@ def report(
     ]
     parts.append("</ul><h2>Pictures</h2>")
     with tempfile.TemporaryDirectory() as folder:
-        parts += [
-            f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{_coded(path)}">'
-            f"<figcaption>{html.escape(title)}</figcaption></figure>"
-            for title, path in _pictures(measurement, Path(folder), kind)
-        ]
+        parts += [framed(title, path) for title, path in _pictures(measurement, Path(folder), kind)]
     parts += ["<h2>Configuration</h2>", f"<pre>{html.escape(dump_config(run.config))}</pre>"]
     return page(f"zspace: {run.folder.resolve().name}", "\n".join(parts))
 
@@ -99,10 +94,6 @@ def _facts(evaluation: Mapping[str, Any]) -> str:
         f"features: {html.escape(evaluation['features'])}; n = {evaluation['n']}, seed "
         f"{evaluation['seed']}; {html.escape(versions)}</p>"
     )
-
-
-def _coded(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _pictures(measurement: Measurement, folder: Path, kind: str) -> list[tuple[str, Path]]:

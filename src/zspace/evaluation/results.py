@@ -33,6 +33,7 @@ class StoredRow(TypedDict):
     kind: str
     n: Count
     figures: dict[str, StoredFigure]
+    faults: NotRequired[list[str]]
 
 
 class StoredEvaluation(TypedDict):
@@ -99,7 +100,9 @@ def _joined(held: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         held = {**held, **{name: new[name] for name in FEATURES}}
     rows = {row["subject"]: {**row, "figures": dict(row["figures"])} for row in held["rows"]}
     for row in new["rows"]:
-        rows.setdefault(row["subject"], {**row, "figures": {}})["figures"].update(row["figures"])
+        own = rows.setdefault(row["subject"], {**row, "figures": {}})
+        own["figures"].update(row["figures"])
+        own |= {"faults": row["faults"]} if "faults" in row else {}
     notes = list(dict.fromkeys([*held["notes"], *new["notes"]]))
     return {**held, "rows": list(rows.values()), "notes": notes, "versions": new["versions"]}
 

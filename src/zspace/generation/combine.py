@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zspace.core import LatentModel, codes, decoded
-from zspace.data.images import Part, join
+from zspace.core import SILENT, LatentModel, Progress, codes, decoded
+from zspace.data.images import Images, Part, join
 from zspace.functional.tensors import BLOCK
 from zspace.generation.files import DATA, IMAGES, LABELS, Block, write_folder, write_npz
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.samplers import Convex
-from zspace.samplers.convex import Combined, joined
+from zspace.samplers.convex import Combined, ExhaustedError, joined
 
 
 @dataclass(frozen=True)
@@ -111,41 +111,76 @@ def shares(n: int, classes: int) -> list[int]:
     return [n // classes + (label < n % classes) for label in range(classes)]
 
 
+def missing(train: Part, classes: int) -> list[int]:
+    """The number of images by which each class has fewer than the largest, by label."""
+    assert train.y is not None
+    counts = torch.bincount(train.y[train.y >= 0], minlength=classes)
+    return (counts.max() - counts).tolist()
+
+
 def augmented_blocks(
     model: LatentModel,
     convex: Convex,
-    per_class: int,
-    classes: Sequence[str],
+    counts: Sequence[int],
     *,
+    further: bool = False,
     generator: torch.Generator | None = None,
+    progress: Progress = SILENT,
 ) -> Iterator[Part]:
     """What `augmented` returns, in blocks of 256 images."""
-    for label in range(len(classes)):
-        for _, made in generation_blocks(model, convex, per_class, label, generator=generator):
+    for label, count in enumerate(counts):
+        given = 0
+        try:
+            for made in _of_class(model, convex, count, label, generator):
+                given += len(made)
+                yield made
+        except ExhaustedError:
+            if not further:
+                raise
+            progress.say(
+                f"{convex.name_of(label)}: after {given} images all combinations of "
+                f"{convex.combine} of its codes are used; the other {count - given} are drawn with "
+                "--weights dirichlet"
+            )
+            other = convex.changed(weights="dirichlet", combine=convex.combine)
+            yield from _of_class(model, other, count - given, label, generator)
+
+
+def _of_class(
+    model: LatentModel, convex: Convex, count: int, label: int, generator: torch.Generator | None
+) -> Iterator[Part]:
+    if count:
+        for _, made in generation_blocks(model, convex, count, label, generator=generator):
             yield Part(made.x, torch.full((len(made.x),), label))
 
 
 def augmented(
     model: LatentModel,
     convex: Convex,
-    per_class: int,
-    classes: Sequence[str],
+    counts: Sequence[int],
     *,
+    further: bool = False,
     generator: torch.Generator | None = None,
+    progress: Progress = SILENT,
 ) -> Part:
-    """Generated images of every class, with their labels.
+    """Generated images of several classes, with their labels.
 
     Args:
         model: the model that decodes.
         convex: the sampler, fitted to the codes of training images.
-        per_class: the number of images of each class.
-        classes: the names of the classes.
+        counts: the number of images of each class, by label.
+        further: whether a class of which all combinations are used goes on with weights that are
+            drawn at random, of which a message tells.
         generator: the random generator.
+        progress: told that message.
 
     Raises:
         InputError: too few candidates of a class pass the judges.
     """
-    return join([*augmented_blocks(model, convex, per_class, classes, generator=generator)])
+    blocks = augmented_blocks(
+        model, convex, counts, further=further, generator=generator, progress=progress
+    )
+    return join([*blocks])
 
 
 def labelled(parts: Iterable[Part], ending: str = "") -> Iterator[Block]:
@@ -182,7 +217,14 @@ def write_labelled(
         write_folder(out, blocks, classes, parts)
 
 
-def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -> Convex:
+def convex_of(
+    run: str | Path,
+    model: LatentModel,
+    options: Mapping[str, Any],
+    images: Images | None = None,
+    *,
+    data_dir: str | None = None,
+) -> Convex:
     """The sampler of convex combinations of a run, with given options.
 
     It is fitted and stored if the run does not have it.
@@ -191,10 +233,13 @@ def convex_of(run: str | Path, model: LatentModel, options: Mapping[str, Any]) -
         run: the run.
         model: the run's model.
         options: options that replace those of the stored sampler.
+        images: the run's data, if they have been read already.
+        data_dir: the folder in which the run's data are now.
 
     Raises:
         InputError: an option is not allowed, or the data have no labels.
     """
-    fitted = read_sampler(run, "convex", model) or refit_sampler(run, "convex", model)
+    held = read_sampler(run, "convex", model)
+    fitted = held or refit_sampler(run, "convex", model, images=images, data_dir=data_dir)
     assert isinstance(fitted, Convex)
     return fitted.changed(**options)

@@ -33,7 +33,7 @@ from zspace.errors import InputError
 from zspace.functional.tensors import BLOCK, DRAWN, own_random
 from zspace.options import options_of
 from zspace.recipes import catalogue
-from zspace.samplers import Convex, Learned, Mixture
+from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
 from zspace.storage.files import check_inside, open_tensors, read_header
@@ -49,6 +49,7 @@ def fit_sampler(
     checkpoint: str | int = "last",
     device: str = "cpu",
     precision: Precision = "32",
+    data_dir: str | None = None,
     progress: Progress = SILENT,
 ) -> Sampler:
     """Fit a sampler to the codes of a run's training images, and store it in the run.
@@ -65,6 +66,7 @@ def fit_sampler(
         device: "auto", "cpu", "cuda" or "mps".
         precision: the precision of training by iterations (`zspace.training.settled`). A fit that
             was begun goes on in its precision, if that is the one asked for, or float32.
+        data_dir: the folder in which the run's data are now.
         progress: told the iteration and the losses whenever they are logged, a mixture's rounds,
             and whether an earlier fit is resumed.
 
@@ -75,7 +77,7 @@ def fit_sampler(
     chosen = catalogue.sampler_options(name, options or {})  # before the model is read
     follow = as_progress(progress)
     model = api.load(run, checkpoint=checkpoint, device=device, progress=follow)
-    return _Fit(Run(run), name, model).make(chosen, precision, None, follow)
+    return _Fit(Run(run), name, model, data_dir).make(chosen, precision, None, follow)
 
 
 def check_sampler(run: str | Path, name: str) -> None:
@@ -145,6 +147,7 @@ def refit_sampler(
     model: LatentModel,
     *,
     images: Images | None = None,
+    data_dir: str | None = None,
     progress: Progress = SILENT,
 ) -> Sampler:
     """Fit a sampler for a run's model, with the options that the run has for it, and store it.
@@ -157,13 +160,14 @@ def refit_sampler(
         name: the sampler's name.
         model: the model that `load(run)` returned.
         images: the run's data, if they have been read already.
+        data_dir: the folder in which the run's data are now.
         progress: told the iteration and the losses of training by iterations.
 
     Returns the fitted sampler, on the model's device.
     Raises:
         InputError: the codes or their labels do not suit the sampler.
     """
-    held = _Fit(Run(run), name, model)
+    held = _Fit(Run(run), name, model, data_dir)
     begun = held.begun()
     options: Mapping[str, Any] = {}
     precision: Precision = "32"
@@ -194,7 +198,7 @@ def draw_codes(
         InputError: another package's sampler fails, or the codes are NaN or infinite.
     """
     with catalogue.whose_fault(name):
-        z = sampler.sample(n, label, generator=generator)
+        z = sampler.draw(n, label, generator=generator)
     if not bool(torch.isfinite(z).all()):
         raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
     return z
@@ -221,13 +225,7 @@ def code_blocks(
 def keep_sampler(
     run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
 ) -> Sampler:
-    """Store a sampler that was fitted to a model's codes in the run.
-
-    Args:
-        run: the run.
-        name, options: the sampler's name and its options.
-        model: the model.
-        fitted: the sampler.
+    """Store a sampler, fitted to the model's codes, in the run by its name and with its options.
 
     Returns the sampler, on the model's device.
     """
@@ -246,6 +244,7 @@ class _Fit:
     run: Run
     name: str
     model: LatentModel
+    data_dir: str | None = None
 
     @property
     def file(self) -> Path:
@@ -285,16 +284,14 @@ class _Fit:
         check_inside(self.run.folder, "samplers", f"samplers/{self.name}")
         if self.file.is_dir():
             raise InputError(f"{self.file} is a folder: move it away")
-        train = (images or api.run_images(self.run)).train
+        train = (images or api.run_images(self.run, data_dir=self.data_dir)).train
         z = codes(self.model, train.x).cpu()
         if isinstance(fitted, Learned):
             fitted.to(next(self.model.parameters()).device)
             self._learn(fitted, fitted.batches(z, train.y), chosen, precision, progress)
-        elif isinstance(fitted, Mixture):
-            fitted.fit(z, progress=progress)
         else:
             with catalogue.whose_fault(self.name):
-                fitted.fit(z, train.y)
+                fitted.fit(z, train.y, progress=progress)
         return self.keep(chosen, fitted)
 
     def _learn(

@@ -168,6 +168,6 @@ def test_a_class_without_members(run: Path) -> None:
         images.classes,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "run_images", lambda run: images)
+        patch.setattr(api, "run_images", lambda run, **_: images)
         with pytest.raises(InputError, match="class 3 has no training image"):
             tune(run, "simple", device="cpu")

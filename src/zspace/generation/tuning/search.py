@@ -105,6 +105,7 @@ def tune(
     search: Search | None = None,
     min_accuracy: float | None = None,
     storage: str | None = None,
+    data_dir: str | None = None,
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> Tuned:
@@ -125,6 +126,7 @@ def tune(
             None searches the smallest value of Equation 4.
         storage: an address that Optuna knows (sqlite:///FILE, postgresql://...), by which processes
             share the trials; None keeps them in a file of the run.
+        data_dir: the folder in which the run's data are now.
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the number of trials and the objective.
 
@@ -144,7 +146,7 @@ def tune(
     check_inside(existing.folder, "samplers", "tuning", "tuning/trials.log")
     model = api.load(run, device=device, progress=progress)
     where = next(model.parameters()).device
-    images = api.run_images(existing).tell_range(progress)
+    images = api.run_images(existing, data_dir=data_dir).tell_range(progress)
     if images.train.y is None or not images.is_image:
         raise InputError(f"{images.name} has no labelled images: there are no classes to generate")
     z = codes(model, images.train.x).cpu()
