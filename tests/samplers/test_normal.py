@@ -26,3 +26,9 @@ def test_moments_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = moments(clouds())
     monkeypatch.setattr(tensors, "HELD", 3 * 37)
     torch.testing.assert_close(moments(clouds()), whole)
+
+
+def test_codes_that_agree_have_the_same_width_whatever_they_are() -> None:
+    for value in (0.0, 0.1, 1.0, 1e6):
+        normal = Normal(3).fit(torch.full((700, 3), value))
+        torch.testing.assert_close(normal.factor, 1e-9 * torch.eye(3), rtol=1e-3, atol=0)

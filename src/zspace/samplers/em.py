@@ -13,7 +13,7 @@ from torch import Tensor
 from zspace.core import SILENT, Progress
 from zspace.functional import exact, stream
 from zspace.functional.tensors import HELD, rows_at_once
-from zspace.samplers.normal import RIDGE, moments, scale_of
+from zspace.samplers.normal import RIDGE, scaled_moments
 
 ROUNDS = 200
 """The largest number of rounds."""
@@ -140,8 +140,8 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     Raises:
         InputError: the codes have wrong shapes or values.
     """
-    mean, covariance = moments(z)
-    scale = scale_of(covariance.diagonal().mean()).sqrt()
+    mean, _, scale = scaled_moments(z)
+    scale = scale.sqrt()
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
     rows = rows_at_once(numbers + components, ROWS)

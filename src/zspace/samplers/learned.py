@@ -82,10 +82,11 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         It also stores the mean and the deviation.
         """
         check_codes(z)
-        self.mean.copy_(z.double().mean(0))
+        mean = z.double().mean(0)
+        self.mean.copy_(mean)
         variance = z.double().var(0, correction=0)
         # a dimension in which all codes agree keeps a small deviation
-        self.deviation.copy_((variance + RIDGE * scale_of(variance.mean())).sqrt())
+        self.deviation.copy_((variance + RIDGE * scale_of(variance.mean(), mean)).sqrt())
         u = (z.to(self.mean) - self.mean) / self.deviation
         size = min(self.batch_size, len(u))
         return Batches(u, y, size=size, seed=self.seed, replacement=True, device=self.mean.device)

@@ -72,6 +72,16 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: the codes have wrong shapes or values.
     """
+    mean, covariance, scale = scaled_moments(z)
+    ridge = RIDGE * scale * torch.eye(len(mean), dtype=mean.dtype, device=z.device)
+    return mean, covariance + ridge
+
+
+def scaled_moments(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean (D,), the covariance (D, D) as it is, and the scale of codes, in float64.
+
+    The scale is what `scale_of` gives; Raises are those of `moments`.
+    """
     check_codes(z)
     blocks = z.split(rows_at_once(z.shape[1]))
     mean = z.new_zeros(z.shape[1], dtype=torch.float64)
@@ -81,14 +91,15 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     for block in blocks:
         centred = block.double() - mean
         covariance += centred.T @ centred / len(z)
-    scale = scale_of(covariance.diagonal().mean())
-    ridge = RIDGE * scale * torch.eye(z.shape[1], dtype=mean.dtype, device=z.device)
-    return mean, covariance + ridge
+    return mean, covariance, scale_of(covariance.diagonal().mean(), mean)
 
 
-def scale_of(variance: Tensor) -> Tensor:
-    """The mean variance of codes, a scalar, to which a ridge is relative; 1e-12 if it is 0."""
-    return torch.where(variance > 0, variance, 1e-12)
+def scale_of(variance: Tensor, mean: Tensor) -> Tensor:
+    """The mean variance of codes, a scalar, to which a ridge is relative.
+
+    It is 1e-12 for codes that agree but for the rounding of their mean (D,) in double precision.
+    """
+    return torch.where(variance > (1e-14 * mean.abs().max()) ** 2, variance, 1e-12)
 
 
 def normal_cdf(x: Tensor) -> Tensor:
