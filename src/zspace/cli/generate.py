@@ -167,7 +167,7 @@ def augment(
         write_labelled(out, chain(*originals_of.values(), labelled(made)), classes, [*originals_of])
         more = f", behind {len(images.train)} originals" if whole else ""
         tell(f"{out}: {sum(counts)} generated images of {len(classes)} classes{more}", quiet)
-    real = images.train.y[images.train.y >= 0].bincount(minlength=len(classes)).tolist()
+    real = images.train.counts(count).tolist()
     for name, own, new in zip(classes, real, counts, strict=True):
         tell(f"  {name}: {own} real, {new} generated", quiet)
     if check:

@@ -194,13 +194,14 @@ def compare(
         if figure.suffix.lower() != ".png":
             raise InputError(f"--figure must be a .png file, not {figure}")
         check_writable(figure)
-        check_images([Run(run) for run in runs])
     if len({run.resolve() for run in runs}) < len(runs):
         raise InputError("a run is named twice")
     figures = comma_names("--columns", columns)
     named = metrics_of([*(figures or ()), *([] if sort is None else [sort])])
     metrics = None if figures is None or over_seeds else named
     existing = [Run(run) for run in runs]
+    if figure is not None:
+        check_images(existing)
     held = [current_evaluation(run, features=features, n=n, metrics=metrics) for run in runs]
     check_data(existing, held, data_dir)  # before the first is evaluated
     for i, (run, evaluation) in enumerate(zip(runs, held, strict=True)):

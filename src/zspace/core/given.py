@@ -6,14 +6,15 @@ import operator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zspace.errors import InputError, cut, shown
 from zspace.options import Option
 
-MOST_LABELS = 100_000
-"""The number of labels, at most."""
+MOST_CLASSES = 100_000
+"""The number that labels must stay below."""
 
 
 def check_option(option: Option, value: Any) -> None:
@@ -59,31 +60,42 @@ def as_codes(z: Any) -> Tensor:
     return z if z.is_floating_point() else z.float()
 
 
+def classes_of(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[str] | None]:
+    """Labels as whole numbers, and the names of those that were texts.
+
+    Args:
+        labels: whole numbers (N,), texts (N,), or rows (N, K) with a single 1 each.
+    """
+    if labels.dtype.kind in "US":
+        names, numbers = np.unique(labels, return_inverse=True)
+        return numbers, list(map(str, names))
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "uifb":
+        rows = labels.astype(np.float64)
+        if ((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all():
+            return rows.argmax(1), None
+    return labels, None
+
+
 def as_labels(y: Any, count: int) -> tuple[Tensor | None, list[str]]:
     """Labels (N,) as whole numbers, and the names of those that are texts."""
     if y is None:
         return None, []
-    names: list[str] = []
     array = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     if array.dtype == object:  # as tables of mixed columns give it
         array = np.asarray(array.tolist())
-    if array.dtype.kind in "US":
-        found, array = np.unique(array.astype(str), return_inverse=True)
-        names = found.tolist()
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufUS":
         raise InputError(
             f"labels must be whole numbers or texts, one for each code, not {array.dtype}"
         )
     if array.shape == (count, 1):
         array = array[:, 0]
-    if array.ndim == 2 and ((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all():
-        array = array.argmax(1)
+    array, names = classes_of(array.astype(str) if array.dtype.kind == "S" else array)
     if array.shape != (count,):
         raise InputError(f"labels must be ({count},), one for each code, not {array.shape}")
-    within = np.isfinite(array) & (array >= -1) & (array < MOST_LABELS)
+    within = np.isfinite(array) & (array >= -1) & (array < MOST_CLASSES)
     if not within.all() or not (array == np.rint(array)).all():
         raise InputError(
-            f"labels must be whole numbers from 0 to {MOST_LABELS - 1:,}, or -1 for an unknown one"
+            f"labels must be whole numbers from 0 to {MOST_CLASSES - 1:,}, or -1 for an unknown one"
         )
     whole = torch.from_numpy(array.astype(np.int64))
-    return whole.to(y.device) if isinstance(y, Tensor) else whole, names
+    return whole.to(y.device) if isinstance(y, Tensor) else whole, names or []

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zspace.core.given import MOST_LABELS, as_codes, as_labels, check_option, whole_within
+from zspace.core.given import MOST_CLASSES, as_codes, as_labels, check_option, whole_within
 from zspace.core.progress import SILENT, Progress, as_progress
 from zspace.errors import InputError, unknown
 from zspace.options import options_of
@@ -81,7 +81,7 @@ class Sampler(nn.Module, ABC):
 
     def __new__(cls, *_: Any, **options: Any) -> Self:
         made = super().__new__(cls)
-        known = options_of(cls)
+        known = options_of(cls) if options else {}  # most priors have none
         for name, value in options.items():
             if name in known:
                 check_option(known[name], value)
@@ -222,7 +222,7 @@ class Sampler(nn.Module, ABC):
             if label not in self.names:
                 raise unknown("label", label, self.names)
             label = self.names.index(label)
-        number = None if label is None else whole_within("label", label, 0, MOST_LABELS)
+        number = None if label is None else whole_within("label", label, 0, MOST_CLASSES)
         if seed is not None:
             if generator is not None:
                 raise InputError("give either a seed or a generator")

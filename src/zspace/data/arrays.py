@@ -8,8 +8,9 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
+from zspace.core.given import MOST_CLASSES
 from zspace.data.conversion import Levels, from_arrays
-from zspace.data.images import MOST_CLASSES, Part, Raw
+from zspace.data.images import Part, Raw
 from zspace.data.labels import Labels
 from zspace.data.names import LABELS, SAMPLES, class_names, some
 from zspace.data.npy import read_numpy

@@ -156,19 +156,3 @@ def _array(x: Any, i: int) -> npt.NDArray[Any]:
 def _plain(value: Any) -> Any:
     """A tensor as an array, and anything else itself."""
     return value.detach().cpu().numpy() if hasattr(value, "detach") else value
-
-
-def classes_of(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[str] | None]:
-    """Labels as whole numbers, and the names of those that were texts.
-
-    Args:
-        labels: whole numbers (N,), texts (N,), or rows (N, K) with a single 1 each.
-    """
-    if labels.dtype.kind in "US":
-        names, numbers = np.unique(labels, return_inverse=True)
-        return numbers, list(map(str, names))
-    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "uifb":
-        rows = labels.astype(np.float64)
-        if ((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all():
-            return rows.argmax(1), None
-    return labels, None

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
+from zspace.core.given import MOST_CLASSES
+from zspace.data.images import Part, Raw, allocate
 from zspace.data.levels import AT_ONCE, Levels
 from zspace.errors import InputError
 

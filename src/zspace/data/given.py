@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from zspace.core import Progress
-from zspace.data.collected import classes_of, collected, names_of
+from zspace.core.given import classes_of
+from zspace.data.collected import collected, names_of
 from zspace.data.conversion import from_arrays, refit, shape_of_text
 from zspace.data.images import Images, Part, Raw, select, split
 from zspace.data.levels import Levels

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 
 import torch
 
-from zspace.data.images import MOST_CLASSES, Part, Raw, allocate
+from zspace.core.given import MOST_CLASSES
+from zspace.data.images import Part, Raw, allocate
 from zspace.data.levels import Levels
 from zspace.data.names import class_names
 from zspace.data.pictures import image_in, pixels_of, shape_of

@@ -19,8 +19,6 @@ from zspace.errors import InputError, unknown, whole_number
 
 IN_MEMORY = 4 << 30
 """The size in bytes up to which a part is held in memory; a larger one is memory-mapped."""
-MOST_CLASSES = 100_000
-"""The number that labels must stay below."""
 PARTS = ("train", "validation", "test")
 """The names of a data set's parts."""
 
@@ -39,6 +37,11 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def counts(self, classes: int) -> Tensor:
+        """The numbers of samples of each label (K,), of which an unknown one, -1, is none."""
+        assert self.y is not None
+        return torch.bincount(self.y[self.y >= 0], minlength=classes)
 
     def take(self, rows: Tensor) -> Part:
         """The samples at some indices (M,); a result larger than `IN_MEMORY` is memory-mapped."""
@@ -275,7 +278,7 @@ def withhold(part: Part, classes: Sequence[str], keep: int) -> Tensor:
             f"--labelled {keep}: expected one for each of the {len(classes)} classes at least, and "
             f"{len(part)} training images at most"
         )
-    counts = torch.bincount(part.y, minlength=len(classes))
+    counts = part.counts(len(classes))
     if not bool(counts.all()):
         empty = classes[int(counts.argmin())]
         raise InputError(f"class {empty} has no training image: --classes can leave it out")

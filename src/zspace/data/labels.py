@@ -7,11 +7,12 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from zspace.data.images import MOST_CLASSES
+from zspace.core.given import MOST_CLASSES
 from zspace.data.names import class_names, some
 from zspace.data.npy import read_numpy
 from zspace.errors import InputError
@@ -38,7 +39,7 @@ class Labels:
     labels: Sequence[str]
     files: Sequence[str] = ()
 
-    @property
+    @cached_property
     def classes(self) -> list[str]:
         """The different labels: whole numbers by their size, texts in alphabetical order."""
         names = set(self.labels)

@@ -101,12 +101,11 @@ def benefit(
             )
             logits = of_stored(found.net, test.x, find_device(device))
             confusion[name].append(confused(test.y, logits.argmax(1).cpu(), count).tolist())
-    assert train.y is not None
     return {
         "classes": list(images.classes),
-        "real": torch.bincount(train.y, minlength=count).tolist(),
-        "added": torch.bincount(generated.y, minlength=count).tolist(),
-        "tested": torch.bincount(test.y[test.y >= 0], minlength=count).tolist(),
+        "real": train.counts(count).tolist(),
+        "added": generated.counts(count).tolist(),
+        "tested": test.counts(count).tolist(),
         "seeds": list(seeds),
         "iterations": iterations,
         "test": fingerprint(test.x, test.y),

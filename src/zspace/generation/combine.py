@@ -113,8 +113,7 @@ def shares(n: int, classes: int) -> list[int]:
 
 def missing(train: Part, classes: int) -> list[int]:
     """The number of images by which each class has fewer than the largest, by label."""
-    assert train.y is not None
-    counts = torch.bincount(train.y[train.y >= 0], minlength=classes)
+    counts = train.counts(classes)
     return (counts.max() - counts).tolist()
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import Judge, Progress, Sampler
-from zspace.core.given import MOST_LABELS
+from zspace.core.given import MOST_CLASSES
 from zspace.errors import InputError
 from zspace.functional.tensors import BLOCK
 from zspace.options import About
@@ -156,7 +156,7 @@ class Convex(Sampler):
         self.register_buffer("rows", torch.zeros(count, dtype=torch.int64))
 
     def fault(self) -> str | None:
-        known = (self.owners >= 0) & (self.owners < MOST_LABELS)
+        known = (self.owners >= 0) & (self.owners < MOST_CLASSES)
         return None if bool(known.all()) else "labels are out of range"
 
     @property
