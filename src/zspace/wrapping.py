@@ -126,12 +126,12 @@ def wrap(
     networks = module_of(encoder, "encoder", trust), module_of(decoder, "decoder", trust)
     images = images_of(data, settings)
     said = as_progress(progress)
-    for note in images.notes:
-        said.say(note)
     model = _joined(*networks, taken, given, latent, images, said)
     if out is not None:
         config = {"recipe": RECIPE, "data": source, **settings}
         _store(model, images, config, Path(out), overwrite, said)
+    for note in images.notes:  # at last, so that a refusal stands alone
+        said.say(note)
     return model
 
 

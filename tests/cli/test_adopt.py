@@ -68,6 +68,17 @@ def test_files(kind: str, files: Path, cli: Cli, refused: Callable[..., str]) ->
         assert not cli(*export)[0]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_networks_that_do_not_fit_are_refused_in_one_line(
+    files: Path, refused: Callable[..., str]
+) -> None:
+    """Though there is something to tell about the data."""
+    encoder = files / "enc.onnx"
+    adopt = ["adopt", f"--encoder={encoder}", f"--decoder={encoder}", "--data=digits"]
+    assert "the ONNX file can't be run on (8, 4)" in refused(*adopt, f"--out={files / 'run'}")
+    assert not (files / "run").exists()
+
+
 def test_a_function(
     tmp_path: Path, cli: Cli, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
