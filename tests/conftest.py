@@ -26,6 +26,9 @@ from zspace.options import options_of
 from zspace.recipes import find
 from zspace.training import devices
 
+HELP = ["-h", "--help"]
+"""The names of the option for help, which click keeps from a command's first context on."""
+
 SMALL = {"width": 4, "hidden": 16, "latent_dim": 3, "batch_size": 16}
 """Hyper-parameters that make the autoencoders' recipes quick."""
 SMALLER = {

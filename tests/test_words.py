@@ -13,6 +13,7 @@ import click
 import pytest
 
 import zspace
+from tests.conftest import HELP
 from zspace import api, recipes
 from zspace.cli import cli as group
 from zspace.data import DataOptions
@@ -140,7 +141,7 @@ def check(name: str, text: str | None) -> None:
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     yield name, command
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, help_option_names=HELP)
         for part in command.list_commands(context):
             inner = command.get_command(context, part)
             assert inner is not None
@@ -151,7 +152,7 @@ def test_a_command_and_its_options_are_described_by_themselves() -> None:
     for name, command in commands(group, "zspace"):
         assert command.help, f"{name} has no help"
         assert len(command.help.split()) >= 4, f"{name}: '{command.help}'"
-        for parameter in command.get_params(click.Context(command)):
+        for parameter in command.get_params(click.Context(command, help_option_names=HELP)):
             if isinstance(parameter, click.Option):
                 check(f"{name} {parameter.opts[0]}", parameter.help)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.conftest import SMALL, Cli
+from tests.conftest import HELP, SMALL, Cli
 from zspace.cli import cli as group
 from zspace.cli.train import TrainCommand
 
@@ -16,11 +16,11 @@ from zspace.cli.train import TrainCommand
 def every_command() -> list[tuple[str, click.Command]]:
     """The commands by name; of `train`, one recipe."""
     found: list[tuple[str, click.Command]] = []
-    context = click.Context(group)
+    context = click.Context(group, help_option_names=HELP)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if isinstance(command, TrainCommand):
-            command = command.get_command(click.Context(command), "ae")
+            command = command.get_command(click.Context(command, help_option_names=HELP), "ae")
         assert command is not None
         found.append((name, command))
     return found
@@ -28,7 +28,7 @@ def every_command() -> list[tuple[str, click.Command]]:
 
 @pytest.mark.parametrize("name, command", every_command(), ids=lambda value: str(value)[:12])
 def test_every_command_has_it(name: str, command: click.Command) -> None:
-    given = command.get_params(click.Context(command))
+    given = command.get_params(click.Context(command, help_option_names=HELP))
     assert any("--quiet" in parameter.opts for parameter in given), name
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.conftest import HELP
 from zspace.cli import cli
 from zspace.methods.flexae import FlexAE
 
@@ -44,12 +45,12 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 def options_of(command: click.Command) -> set[str]:
     """The options of a command, those of samplers included, which its help lists."""
     names = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-    text = command.get_help(click.Context(command, info_name="zspace"))
+    text = command.get_help(click.Context(command, info_name="zspace", help_option_names=HELP))
     return names | set(re.findall(r"^ +(?:-h, )?(--[a-z0-9-]+)", text, re.MULTILINE)) | {"--help"}
 
 
 def test_every_command_of_the_pages_is_there_with_its_options() -> None:
-    context = click.Context(cli)
+    context = click.Context(cli, help_option_names=HELP)
     seen: set[str] = set()
     for place, words in commands():
         if words[0].isupper() or words[0].startswith("-"):
