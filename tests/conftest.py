@@ -40,6 +40,9 @@ SMALLER = {
     "embedding": 2,
     "prior_width": 8,
     "prior_blocks": 1,
+    "code_channels": 2,
+    "flow_width": 8,
+    "flow_blocks": 1,
 }
 """Those of some recipes alone."""
 

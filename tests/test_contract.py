@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 import zspace
 from tests.conftest import SMALL, small
@@ -25,6 +26,7 @@ FIRST = {
     "regene": {"classifier_iterations": 4},
     "lsrgan": {"vae_iterations": 4},
     "two-stage-vae": {"first_iterations": 4},
+    "latent-flow": {"first_iterations": 4},
 }
 """How the first of two stages is given an end."""
 GANS = ("dcgan", "wgan-gp", "sngan")
@@ -96,6 +98,8 @@ def test_an_update_moves_its_owners_parameters_and_no_others(name: str) -> None:
 def test_every_parameter_belongs_to_an_optimiser(name: str) -> None:
     of = plan(name)
     mine = {id(p) for s in of.stages for o in s.method.optimizers().values() for p in owned(o)}
+    averages = [m for m in of.model.modules() if isinstance(m, AveragedModel)]
+    mine |= {id(p) for average in averages for p in average.parameters()}
     assert {k for k, p in of.model.named_parameters() if id(p) not in mine} == set()
 
 
@@ -138,7 +142,7 @@ def test_vectors(name: str) -> None:
         with pytest.raises(InputError, match="Table 6 has none for vectors"):
             plan(name, (12,))
         return
-    if name in ("regene", "vae-mlp", "lsrgan", "vq-vae", *GANS):
+    if name in ("regene", "vae-mlp", "lsrgan", "vq-vae", "latent-flow", *GANS):
         with pytest.raises(InputError, match="images, not vectors"):
             plan(name, (12,))
         return
@@ -228,7 +232,7 @@ def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
 def test_trained_further_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     # a schedule stays as it was laid when training began
     stages = dict.fromkeys(FIRST.get(name, {}), 2)
-    stages |= {"schedule_iterations": 2} if name == "regene" else {}
+    stages |= {"schedule_iterations": 2} if name in ("regene", "latent-flow") else {}
     whole = zspace.train(name, "digits", iterations=9, device="cpu", **small(name), **stages)
     zspace.train(
         name, "digits", out=tmp_path / "r", iterations=4, device="cpu", **small(name), **stages
@@ -251,7 +255,11 @@ def test_a_few_iterations_lower_the_reconstruction_error(name: str) -> None:
     larger = {"width": 8, "decoder_width": 16, "latent_dim": 8, "hidden": 64}
     options = {**small(name), **{k: v for k, v in larger.items() if k in small(name)}}
     # nearly all of it the autoencoder's: a renderer is not meant to come back to the image
-    first_stage = {"lsrgan": "vae_iterations", "two-stage-vae": "first_iterations"}
+    first_stage = {
+        "lsrgan": "vae_iterations",
+        "two-stage-vae": "first_iterations",
+        "latent-flow": "first_iterations",
+    }
     most = {first_stage[name]: 140} if name in first_stage else {}
     options |= {"rate": 2e-3} if name in (*first_stage, "vq-vae") else {}
     first, trained = (

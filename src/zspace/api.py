@@ -16,7 +16,7 @@ from zspace.data.images import Part, join
 from zspace.data.sets import read_part
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
-from zspace.execution import carry_out, facts_of
+from zspace.execution import affordable, carry_out, facts_of, seconds_of
 from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
@@ -61,6 +61,7 @@ def train(
     init_from: Annotated[
         str | None, About("run whose weights to start from (unset: new weights)")
     ] = None,
+    budget: str | None = None,
     transform: Transform | None = None,
     **options: Any,
 ) -> LatentModel:
@@ -79,6 +80,8 @@ def train(
             should know about the data.
         seed, device, precision, threads, log_every, checkpoint_every, keep, tensorboard,
             init_from, augment: options of the training, as their annotations say.
+        budget: the time that training may take, such as "90s", "30m" or "1h30m", from which a short
+            measurement on this machine makes the number of iterations; a run keeps that number.
         transform: a function of a training image, float32 (C, H, W) in [0, 1], to another of the
             same shape, such as one of torchvision's transforms. It is called anew whenever an image
             is used; its random numbers follow from the seed, so that a run that is resumed, with
@@ -99,6 +102,9 @@ def train(
     given = {name: here[name] for name in options_of(train)} | options
     settings = checked(run_options(recipe), given, f"option of {recipe}")
     check_options(data, settings)
+    seconds = None if budget is None else seconds_of(budget)
+    if seconds is not None and "iterations" in options:
+        raise InputError("give --budget or --iterations, not both")
     if transform is not None:
         own = settings["augment"]
         settings["augment"] = TRANSFORM if own is None else f"{TRANSFORM},{own}"
@@ -118,14 +124,13 @@ def train(
             raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
-    return carry_out(
-        config,
-        images,
-        None if out is None else Path(out),
-        overwrite,
-        as_progress(progress),
-        transform=transform,
-    )
+    said = as_progress(progress)
+    if seconds is not None:
+        config["iterations"] = affordable(
+            config, images, seconds, transform=transform, progress=said
+        )
+    where = None if out is None else Path(out)
+    return carry_out(config, images, where, overwrite, said, transform=transform)
 
 
 def resume(

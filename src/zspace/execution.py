@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import math
+import re
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Batches, LatentModel, Progress
 from zspace.core.batches import Transform
-from zspace.core.progress import Staged
+from zspace.core.progress import NO_FIGURES, Staged
 from zspace.data import Images
 from zspace.data.given import keep
 from zspace.display import pictures
-from zspace.errors import InputError
+from zspace.errors import InputError, shown
 from zspace.functional.augmentation import Augmentation
 from zspace.functional.tensors import own_random
 from zspace.recipes import Facts, Plan, Stage, plan_of
 from zspace.storage.files import check_numbers, load_state, write_tensors
 from zspace.storage.run import Run
 from zspace.training import fit, leave, make_fabric, settled
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LAID, LEAST, MEASURED = 200_000, 10, 3.0
+"""The iterations of the plan by which a budget is measured, the least of a stage, and seconds."""
+
+LONGEST = 366 * 24 * 3600
+"""The longest budget in seconds."""
 
 ON_DEVICE = 0.25
 """The share of an accelerator's memory up to which a training set is kept there."""
@@ -77,21 +93,7 @@ def carry_out(
             load_state(model, out.weights(path, model), path)
 
         def batches_of(stage: Stage) -> Batches:
-            data = stage.data(images)
-            seen = data.x.dtype == torch.uint8  # images, and not their codes
-            return Batches(
-                data.x if transform is not None else _near(data.x, fabric.device),
-                None if data.y is None else _near(data.y, fabric.device),
-                size=stage.batch_size,
-                seed=config["seed"],
-                replacement=stage.replacement,
-                reserve=stage.reserve,
-                device=fabric.device,
-                augmentation=augmentation if seen and config["augment"] else None,
-                transform=transform if seen else None,
-                rank=fabric.global_rank,
-                world=fabric.world_size,
-            )
+            return _batches(stage, images, config, fabric, transform)
 
         batches = batches_of(left[0][1])  # before the folder is made, since it may refuse the data
         run: Run | None = None
@@ -130,6 +132,142 @@ def carry_out(
             pictures.draw(run, model, images)
     leave(fabric)
     return model
+
+
+def _batches(
+    stage: Stage,
+    images: Images,
+    config: Mapping[str, Any],
+    fabric: Fabric,
+    transform: Transform | None,
+) -> Batches:
+    """The batches of a stage, on the device of a training."""
+    data = stage.data(images)
+    seen = data.x.dtype == torch.uint8  # images, and not their codes
+    return Batches(
+        data.x if transform is not None else _near(data.x, fabric.device),
+        None if data.y is None else _near(data.y, fabric.device),
+        size=stage.batch_size,
+        seed=config["seed"],
+        replacement=stage.replacement,
+        reserve=stage.reserve,
+        device=fabric.device,
+        augmentation=Augmentation.of(config["augment"]) if seen and config["augment"] else None,
+        transform=transform if seen else None,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+
+
+def seconds_of(budget: str) -> float:
+    """The seconds in a text such as "90s", "30m", "2h" or "1h30m".
+
+    Raises:
+        InputError: it is no such time, or none at all.
+    """
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", budget)
+    parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not 0 < seconds <= LONGEST:
+        raise InputError(f"--budget must be a time such as 90s, 30m or 1h30m, not {shown(budget)}")
+    return seconds
+
+
+def affordable(
+    config: Mapping[str, Any],
+    images: Images,
+    seconds: float,
+    *,
+    transform: Transform | None = None,
+    progress: Progress = SILENT,
+) -> int:
+    """The number of iterations that a training can make in some time on this machine.
+
+    Each stage of a model that is thrown away is trained for about `MEASURED` seconds, from the
+    middle of the stage. The time of all is that of its iterations alone: reading the data before
+    and drawing pictures after them come on top.
+
+    Args:
+        config: the configuration, with all options; its number of iterations does not matter.
+        images: the data.
+        seconds: the time.
+        transform: a function of a training image, if the configuration says that there is one.
+        progress: told the result.
+
+    Raises:
+        InputError: the recipe has no number of iterations, several processes train, or the time is
+            too short for `LEAST` iterations of each stage (the message says what is not).
+    """
+    fabric = make_fabric(config["device"], config["threads"])
+    if fabric.world_size > 1 or "iterations" not in config:
+        raise InputError("--budget is for one process, and a recipe with --iterations")
+    config = {**config, "precision": settled(config["precision"], fabric, lambda _: None)}
+    facts = facts_of(images)
+    with own_random(config["seed"], fabric.device):
+        plans = [plan_of({**config, "iterations": n}, facts) for n in (LAID, 2 * LAID)]
+        plans[0].model.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        costs: list[float] = []
+        for stage in plans[0].stages:
+            clock = _Clock()
+            batches = _batches(stage, images, config, fabric, transform)
+            batches.step = stage.iterations // 2
+            with suppress(StopIteration):
+                fit(
+                    stage.method,
+                    batches,
+                    stage.iterations,
+                    rate=stage.rate,
+                    fabric=fabric,
+                    precision=config["precision"],
+                    progress=clock,
+                    log_every=1,
+                )
+            costs.append(clock.cost())
+    # the iterations of each stage are linear in those of all: first + growth * (share of LAID)
+    counts = [(s.iterations, t.iterations) for s, t in zip(*(p.stages for p in plans), strict=True)]
+    growth = [then - first for first, then in counts]
+
+    def needed(iterations: float) -> float:
+        """The seconds that a training of so many iterations takes."""
+        more = iterations / LAID - 1
+        return sum(
+            cost * (first + more * g)
+            for cost, g, (first, _) in zip(costs, growth, counts, strict=True)
+        )
+
+    least = max(
+        LAID * (1 + (LEAST - first) / g) for g, (first, _) in zip(growth, counts, strict=True) if g
+    )
+    each = (needed(2 * LAID) - needed(LAID)) / LAID
+    iterations = int(LAID + (seconds - needed(LAID)) / each)
+    if iterations < least:
+        raise InputError(
+            f"--budget: {seconds:.3g} s are too short to train anything here: expected are "
+            f"{math.ceil(needed(least) + 0.5)} s or more"
+        )
+    progress.say(
+        f"{iterations} iterations fit into {seconds:.0f} s here, at {1000 * each:.0f} ms each"
+    )
+    return iterations
+
+
+@dataclass
+class _Clock(Progress):
+    """What is told of a training whose time is measured, and ends it after `MEASURED` seconds."""
+
+    times: list[float] = field(default_factory=list[float])
+
+    def __call__(
+        self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
+    ) -> None:
+        self.times.append(time.perf_counter())
+        if len(self.times) > 4 and self.times[-1] - self.times[1] > MEASURED:
+            raise StopIteration
+
+    def cost(self) -> float:
+        """The median time of an iteration in seconds, without the first, which is slower."""
+        laps = [then - now for now, then in pairwise(self.times[1:])]
+        return median(laps)
 
 
 def _check_augmentation(

@@ -64,6 +64,7 @@ class _Networks(msgspec.Struct, frozen=True):
     variational: bool
     encoder: Description | _File
     decoder: Description | _File
+    code_shape: tuple[int, ...] = ()
 
 
 def wrap(
@@ -161,6 +162,7 @@ def _store(
         isinstance(model, WrappedVAE),
         _description(model.encoder),
         _description(model.decoder),
+        model.code_shape or (),
     )
     with Run.create(out, config, overwrite=overwrite):
         run = Run(out, config=config, facts=facts_of(images))
@@ -232,7 +234,7 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
         raise InputError(f"{path} is damaged: {error}") from error
     kind = WrappedVAE if networks.variational else Wrapped
     model = kind(encoder, decoder, networks.latent_dim)
-    model.sample_shape = facts.shape
+    model.sample_shape, model.code_shape = facts.shape, networks.code_shape or None
     return model
 
 
@@ -310,6 +312,7 @@ def _joined(
     kind = WrappedVAE if len(codes) == 2 else Wrapped
     model = kind(coder, maker, prod(shape)).eval().to(place)
     model.sample_shape = images.shape
+    model.code_shape = shape if len(shape) == 3 else None
     return model
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import random_images
 from zspace.data import load, load_whole
-from zspace.data.folder import celeba, read_folder
+from zspace.data.folder import read_folder
 from zspace.errors import InputError
 
 
@@ -20,34 +20,6 @@ def pngs(folder: Path, x: np.ndarray, suffix: str = ".png") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(x):
         Image.fromarray(image).save(folder / f"{i:03d}{suffix}")
-
-
-def test_celeba_crops_scale_with_the_file(tmp_path: Path) -> None:
-    """A picture that is white inside of the '128' crop alone, at half the published size."""
-    folder = tmp_path / "img_align_celeba"
-    folder.mkdir()
-    big = np.zeros((218, 178, 3), np.uint8)
-    big[45:173, 25:153] = 255
-    Image.fromarray(big).resize((89, 109), Image.Resampling.BOX).save(folder / "a.jpg", quality=100)
-    shutil.copy(folder / "a.jpg", folder / "b.jpg")
-    (tmp_path / "list_eval_partition.txt").write_text("a.jpg 0\nb.jpg 2\n")
-    (tmp_path / "list_attr_celeba.txt").write_text("2\nMale Smiling\na.jpg 1 -1\nb.jpg -1 1\n")
-    means = {
-        crop: float(celeba(tmp_path, 32, crop=crop).parts["train"].x.float().mean())
-        for crop in ("128", "140", "none")
-    }
-    assert means["128"] > 250
-    assert means["128"] > means["140"] > means["none"]
-    assert means["none"] == pytest.approx(255 * 128 * 128 / (178 * 218), rel=0.03)
-    labelled = celeba(tmp_path, attribute="Smiling")
-    assert labelled.parts["train"].y.tolist() == [0]
-    assert labelled.parts["test"].y.tolist() == [1]
-    assert labelled.parts["train"].x.shape == (1, 3, 64, 64)
-    with pytest.raises(InputError, match=r"unknown attribute 'Smilling': did you mean 'Smiling'"):
-        celeba(tmp_path, attribute="Smilling")
-    (folder / "b.jpg").unlink()
-    with pytest.raises(InputError, match=r"has no b.jpg \(1 of 2 missing\)"):
-        celeba(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pgm", ".bmp", ".tif", ".gif"])

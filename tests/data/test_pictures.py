@@ -14,7 +14,8 @@ from PIL import Image
 
 from tests.conftest import random_images
 from zspace.data import load, load_whole
-from zspace.data.folder import celeba, read_pictures
+from zspace.data.celeba import celeba
+from zspace.data.folder import read_pictures
 from zspace.data.pictures import FORMATS, MOST_PIXELS, ORIENTATION
 from zspace.errors import InputError
 

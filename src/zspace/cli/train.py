@@ -50,6 +50,12 @@ class TrainCommand(Commands):
                     ["--config"],
                     help="YAML file of these options; options on the command line take precedence",
                 ),
+                click.Option(
+                    ["--budget"],
+                    metavar="TIME",
+                    help="time that training may take, such as 90s, 30m or 1h30m, in place of "
+                    "--iterations: a short measurement finds their number",
+                ),
                 click.Option(["--quiet"], is_flag=True, help="print only errors"),
                 *map(click_option, own_first.values()),
             ],
@@ -82,7 +88,8 @@ def train_group(ctx: click.Context) -> None:
 
 
 def _train(recipe: str, given: dict[str, Any]) -> None:
-    own = {key: given.pop(key) for key in ("data", "out", "overwrite", "config", "quiet")}
+    keys = ("data", "out", "overwrite", "config", "budget", "quiet")
+    own = {key: given.pop(key) for key in keys}
     chosen: dict[str, Any] = {}
     if own["config"] is not None:
         from zspace.storage.config import read_config
@@ -97,6 +104,8 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
         own["data"] = data if own["data"] is None else own["data"]
     chosen.update({k: v for k, v in given.items() if v is not None})
     settings = checked(known.run_options(recipe), chosen, f"option of {recipe}")
+    if own["budget"] is not None and "iterations" not in chosen:
+        settings.pop("iterations", None)  # whose default nobody asked for
     data = "digits" if own["data"] is None else own["data"]
     if not isinstance(data, str) or not data or own["out"] == "":
         raise InputError("--data and --out must be texts that are not empty")
@@ -106,7 +115,13 @@ def _train(recipe: str, given: dict[str, Any]) -> None:
     with progress(own["quiet"]) as follow:
         invoked().run = out
         model = api.train(
-            recipe, data, out=out, overwrite=own["overwrite"], progress=follow, **settings
+            recipe,
+            data,
+            out=out,
+            overwrite=own["overwrite"],
+            budget=own["budget"],
+            progress=follow,
+            **settings,
         )
     show_run(out, model, PARTS, own["quiet"])
 

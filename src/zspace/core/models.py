@@ -89,9 +89,12 @@ class LatentModel(Method, Generic[Prior], ABC):
 
     Attributes:
         sample_shape: the shape of an image or a vector, (C, H, W) or (D,); None if it is unknown.
+        code_shape: the shape (C, H, W) of a code before it is flattened, if it is a map; None if it
+            is a vector.
     """
 
     sample_shape: tuple[int, ...] | None = None
+    code_shape: tuple[int, ...] | None = None
     usual: tuple[str, ...] = ("normal", "mixture")
     """The samplers to fit to its codes by default if it has no prior."""
 

@@ -22,14 +22,11 @@ from zspace.data.pictures import (
     read_through,
     shape_of,
 )
-from zspace.errors import InputError, unknown
-from zspace.storage.reading import kind_of, opened, whole
+from zspace.errors import InputError
+from zspace.storage.reading import kind_of, opened
 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """The suffixes by which image files are recognised."""
-LONGEST_TABLE = 1 << 28
-"""The size in bytes of one of CelebA's tables, at most; the largest has 26 million."""
-
 Broken = dict[Path, BrokenError]
 """Broken files, each with what is wrong with it."""
 
@@ -40,13 +37,6 @@ PART_NAMES = {
     "valid": "validation",
     "val": "validation",
 }
-
-CROPS: dict[str, tuple[float, float, float, float] | None] = {
-    "128": (25, 45, 153, 173),
-    "140": (19, 39, 159, 179),
-    "none": None,
-}
-"""The crops of CelebA by name: (left, upper, right, lower) in an aligned image of 178x218."""
 
 
 def read_folder(
@@ -112,7 +102,7 @@ def read_folder(
     parts: dict[str, Part] = {}
     for part, files in groups.items():
         paths = [path for path, _ in files if of.get(path, 0) >= 0]
-        x, kept = _decode(paths, shape, size, levels or Levels(), broken=broken)
+        x, kept = decoded(paths, shape, size, levels or Levels(), broken=broken)
         y = torch.tensor([of[path] for path in kept]) if of and kept else None
         parts[part] = Part(x, y)
     return Raw(parts, classes, (*notes, *_skipped(broken)))
@@ -149,7 +139,7 @@ def read_folders(
     classes = class_names(names, ",".join(map(str, folders)))
     broken: Broken | None = {} if skip_broken else None
     shape = _common_shape(files, size, channels, broken)
-    x, kept = _decode(files, shape, size, levels or Levels(), broken=broken)
+    x, kept = decoded(files, shape, size, levels or Levels(), broken=broken)
     of = dict(zip(files, labels, strict=True))
     y = torch.tensor([of[path] for path in kept])
     return Raw({"train": Part(x, y)}, classes, (*notes, *_skipped(broken)))
@@ -177,91 +167,13 @@ def read_pictures(
     channels, height, width = shape
     levels = levels or Levels()
     if height == width:
-        return _decode(files, (channels, height, width), height, levels)[0]
+        return decoded(files, (channels, height, width), height, levels)[0]
     own = _common_shape(files, None, channels)
     if own != shape:
         raise InputError(
             f"{files[0]} has {own[2]}x{own[1]} pixels, the model is for {width}x{height}"
         )
-    return _decode(files, own, None, levels)[0]
-
-
-def celeba(
-    folder: Path,
-    size: int | None = None,
-    channels: int | None = None,
-    crop: str = "128",
-    attribute: str | None = None,
-) -> Raw:
-    """CelebA: img_align_celeba/*.jpg with list_attr_celeba.txt and list_eval_partition.txt.
-
-    Args:
-        folder: the folder that holds these.
-        size: the height and width to scale the images to; None means 64.
-        channels: 1 or 3; None means 3.
-        crop: a key of `CROPS`, whose coordinates in the 178x218 original are scaled to the files'
-            size; "none" squeezes the whole image into the square.
-        attribute: the attribute that is the label, 1 with and 0 without it; None gives no labels.
-
-    Raises:
-        InputError: a file is missing or can't be read, or there is no such attribute.
-    """
-    pictures = folder / "img_align_celeba"
-    if kind_of(pictures) != "folder":
-        raise InputError(f"{folder} has no folder img_align_celeba")
-    _, split = _rows(folder / "list_eval_partition.txt", 0, 2)
-    strange = [n for n, row in split.items() if row[0] not in ("0", "1", "2")]
-    if strange:
-        raise InputError(
-            f"{folder}/list_eval_partition.txt puts {strange[0]} into part {split[strange[0]][0]}: "
-            "expected 0, 1 or 2"
-        )
-    files = {name: pictures / name for name in split}
-    there = {p.name for p in listed(pictures)}
-    missing = [name for name in files if name not in there]
-    if missing:
-        raise InputError(f"{pictures} has no {missing[0]} ({len(missing)} of {len(files)} missing)")
-    labels: dict[str, int] = {}
-    classes: tuple[str, ...] = ()
-    if attribute is not None:
-        path = folder / "list_attr_celeba.txt"
-        head, rows = _rows(path, 2, None)
-        names = head[1].split()
-        if attribute not in names:
-            raise unknown("attribute", attribute, names)
-        column = names.index(attribute)
-        for name in files:
-            if len(rows.get(name, ())) != len(names):
-                raise InputError(f"{path} has no line of {len(names)} attributes for {name}")
-            if rows[name][column] not in ("1", "-1"):
-                raise InputError(f"{path} has neither 1 nor -1 as the {attribute} of {name}")
-            labels[name] = int(rows[name][column] == "1")
-        classes = f"no {attribute}", attribute
-    shape = channels or 3, size or 64, size or 64
-    parts: dict[str, Part] = {}
-    for part, number in (("train", "0"), ("validation", "1"), ("test", "2")):
-        own = [name for name, row in split.items() if row[0] == number]
-        where = CROPS[crop], (178, 218)
-        x, _ = _decode([files[n] for n in own], shape, shape[1], Levels(), *where)
-        parts[part] = Part(x, torch.tensor([labels[n] for n in own]) if labels else None)
-    return Raw(parts, classes)
-
-
-def _rows(path: Path, skip: int, fields: int | None) -> tuple[list[str], dict[str, list[str]]]:
-    """The first lines of one of CelebA's tables, and the fields of each other by the first."""
-    if kind_of(path) != "file":
-        raise InputError(f"{path.parent} has no file {path.name}")
-    try:
-        lines = whole(path, LONGEST_TABLE, "CelebA's tables").decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file") from error
-    rows = [line.split() for line in lines[skip:] if line.strip()]
-    for number, row in enumerate(rows, skip + 1):
-        if len(row) < 2 or (fields is not None and len(row) != fields):
-            raise InputError(f"{path}, line {number}: not a file name and its values")
-    if not rows:
-        raise InputError(f"{path} is empty")
-    return lines[:skip], {row[0]: row[1:] for row in rows}
+    return decoded(files, own, None, levels)[0]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -375,7 +287,7 @@ def _common_shape(
     return channels or (1 if grey else 3), size or first[1][0], size or first[1][1]
 
 
-def _decode(
+def decoded(
     files: Sequence[Path],
     shape: tuple[int, int, int],
     size: int | None,

@@ -45,7 +45,11 @@ class DataOptions:
         int | None, About("number of training images to keep of each class (unset: all)", least=1)
     ] = None
     label_attribute: Annotated[
-        str | None, About("attribute of CelebA that labels its images (unset: no labels)")
+        str | None,
+        About(
+            "attribute of CelebA that labels its images, or several, separated by commas, whose "
+            "combinations do (unset: no labels)"
+        ),
     ] = None
     crop: Annotated[Literal["128", "140", "none"], About("crop of CelebA's images, in pixels")] = (
         "128"

@@ -12,6 +12,7 @@ import torch
 
 from zspace.data import folder as folders
 from zspace.data.arrays import read_array_file
+from zspace.data.celeba import celeba
 from zspace.data.cifar import CLASSES as CIFAR_CLASSES
 from zspace.data.cifar import cifar10
 from zspace.data.conversion import refit, shape_of_text
@@ -312,7 +313,7 @@ def _read(data: str, options: DataOptions, levels: Levels) -> Raw:
             return known.make()
         folder = find_folder(data, options.data_dir)
         if data == "celeba":
-            return folders.celeba(folder, size, channels, options.crop, options.label_attribute)
+            return celeba(folder, size, channels, options.crop, options.label_attribute)
         assert known.read is not None
         return known.read(folder, known.checksums)
     path = Path(data)

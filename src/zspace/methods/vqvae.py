@@ -52,6 +52,7 @@ class VQVAE(LatentModel[Autoregressive]):
         rate: float = 2e-4,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
+        self.code_shape = (prior.codebook.shape[1], *prior.grid)
         self.commitment, self.rate = commitment, rate
 
     def quantise(self, grid: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from zspace.recipes.cvae import cvae
 from zspace.recipes.flexae import flexae, flexae_sr
 from zspace.recipes.gan import dcgan, sngan, wgan_gp
 from zspace.recipes.gen import gen
+from zspace.recipes.latent_flow import latent_flow
 from zspace.recipes.lsrgan import lsrgan
 from zspace.recipes.maskaae import mask_aae
 from zspace.recipes.pioneer import pioneer
@@ -58,6 +59,7 @@ RECIPES: dict[str, Recipe] = {
     "sngan": sngan,
     "alae": alae,
     "pioneer": pioneer,
+    "latent-flow": latent_flow,
 }
 
 

@@ -17,6 +17,9 @@ from zspace.samplers.normal import no_labels
 DENSITY_STEPS = 32
 """The least number of Heun steps for a density, which needs more precision than an image."""
 
+LARGE = 128
+"""The size of a code above which fewer are drawn at a time."""
+
 EXACT = 64
 """The largest number of dimensions in which the divergence is computed exactly."""
 
@@ -80,7 +83,8 @@ class ContinuousFlow(Density):
             y = torch.full((1,), label, device=device)
         noise = torch.randn(n, self.dim, generator=generator, device=device)
         with torch.no_grad():
-            return blockwise(lambda block: self.of_noise(block, y), noise, ROWS)
+            rows = ROWS if self.dim <= LARGE else ROWS * LARGE // self.dim
+            return blockwise(lambda block: self.of_noise(block, y), noise, max(1, rows))
 
     @property
     def noise_dim(self) -> int:
@@ -103,7 +107,9 @@ class ContinuousFlow(Density):
     @torch.no_grad()
     def log_density(self, z: Tensor) -> Tensor:
         directions = _directions(self.dim).to(z)
-        return blockwise(lambda u: self._log_prob(u, directions), z, ROWS // len(directions))
+        rows = ROWS // len(directions)
+        rows = rows if self.dim <= LARGE else max(1, rows * LARGE // self.dim)
+        return blockwise(lambda u: self._log_prob(u, directions), z, rows)
 
     def _log_prob(self, u: Tensor, directions: Tensor) -> Tensor:
         def rates(state: Tensor, t: Tensor) -> Tensor:

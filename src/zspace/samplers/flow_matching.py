@@ -15,18 +15,19 @@ from torch.optim.swa_utils import AveragedModel
 from zspace.core import Batches, Terms
 from zspace.errors import InputError
 from zspace.functional import Solver, exact
-from zspace.nets.velocity import Velocity
+from zspace.nets.maps import map_shape
+from zspace.nets.velocity import MapVelocity, Velocity, VelocityField
 from zspace.options import About
 from zspace.samplers.continuous_flow import ContinuousFlow
-from zspace.samplers.learned import FitBatch, FitRate, FitSeed, LearnedDensity, seeded
+from zspace.samplers.learned import FitBatch, FitSeed, LearnedDensity, seeded
 from zspace.samplers.normal import learned_label
 from zspace.training import adam
 
 LATEST = 0.999
 """The latest time in training, since rounding leaves nothing of the noise beyond it."""
 
-AVERAGE = 0.99
-"""The decay of the weights' moving average."""
+AVERAGE, MAP_AVERAGE = 0.99, 0.999
+"""The decay of the weights' moving average, for codes that are vectors and for maps."""
 
 PASSES, LEAST, MOST = 100, 250, 4000
 """The passes through the codes by default, and the least and the largest number of iterations.
@@ -44,9 +45,14 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
 
         min over v of E ||v(x_t, t, y) - (x_1 - (1 - s) x_0)||^2,  x_t = (1 - (1 - s) t) x_0 + t x_1
 
-    with x_0 ~ N(0, I), x_1 a standardised code, y its label, t = sigmoid(1 + n), n ~ N(0, 1), and
-    s = `noise`. Times from 0.5 to 0.9, at which there is most to learn, are drawn most often. It
-    draws codes with noise of deviation s, by a moving average of the network's weights.
+    with x_0 ~ N(0, I), x_1 a standardised code, y its label, t = sigmoid(m + n), n ~ N(0, 1), and
+    s = `noise`. For vectors m = 1: times from 0.5 to 0.9, at which there is most to learn, are
+    drawn most often; for maps m = 0. It draws codes with noise of deviation s, by a moving average
+    of the network's weights.
+
+    The codes of some models are maps (C, H, W) that are flattened (`LatentModel.code_shape`). Given
+    their shape, v is a U-Net of convolutions and attention (`zspace.nets.velocity.MapVelocity`);
+    otherwise it is fully connected.
 
     If codes have labels, v learns the velocity of each label and, by hiding a share of the labels,
     also that without a label.
@@ -84,9 +90,32 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             ),
         ] = None,
         batch_size: FitBatch = 512,
-        width: Annotated[int, About("units of a residual block", least=1, most=1e5)] = 256,
-        blocks: Annotated[int, About("number of residual blocks", least=1, most=1000)] = 3,
-        learning_rate: FitRate = 3e-3,
+        code_shape: Annotated[
+            str | None,
+            About(
+                "channels, height and width of codes that are maps, such as 4,8,8, for which the "
+                "network is a U-Net (unset: the model's; codes alone are vectors)"
+            ),
+        ] = None,
+        width: Annotated[
+            int | None,
+            About(
+                "units of a residual block, or channels of a U-Net (unset: 256, or 48 for maps)",
+                least=1,
+                most=1e5,
+            ),
+        ] = None,
+        blocks: Annotated[
+            int | None,
+            About(
+                "number of residual blocks, at each size of a U-Net (unset: 3, or 2 for maps)",
+                least=1,
+                most=1000,
+            ),
+        ] = None,
+        learning_rate: Annotated[
+            float | None, About("learning rate of Adam (unset: 0.003, or 0.001 for maps)", above=0)
+        ] = None,
         noise: Annotated[
             float,
             About(
@@ -102,7 +131,12 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
                 "minibatch optimal transport"
             ),
         ] = "mean",
-        steps: Annotated[int, About("number of steps of Heun's method", least=1, most=100_000)] = 8,
+        steps: Annotated[
+            int | None,
+            About(
+                "number of steps of Heun's method (unset: 8, or 24 for maps)", least=1, most=100_000
+            ),
+        ] = None,
         solver: Annotated[Solver, About("solver of the differential equation")] = "heun",
         guidance: Annotated[
             float,
@@ -124,14 +158,20 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     ) -> None:
         super().__init__(iterations=iterations or MOST, batch_size=batch_size, seed=seed)
         self.unset = iterations is None
-        self.width, self.blocks = width, blocks
-        self.rate, self.noise, self.pairing = learning_rate, noise, pairing
-        self.steps, self.guidance = steps, guidance
+        self.shape = map_shape(code_shape)
+        maps = self.shape is not None
+        self.width, self.blocks = width or (48 if maps else 256), blocks or (2 if maps else 3)
+        self.rate = learning_rate or (1e-3 if maps else 3e-3)
+        self.noise, self.pairing = noise, pairing
+        self.steps, self.guidance = steps or (24 if maps else 8), guidance
         self.solver: Solver = solver
         self.classes = classes
         self.of_size(dim)
 
     def build(self, dim: int) -> None:
+        if self.shape is not None and math.prod(self.shape) != dim:
+            shape = "x".join(map(str, self.shape))
+            raise InputError(f"codes of {dim} numbers are no maps of {shape}")
         super().build(dim)
         self._know(self.classes or 0)
 
@@ -139,7 +179,11 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         """Make the networks, which know so many labels."""
         dim = len(self.mean)
         with seeded(self.seed):
-            self.velocity = Velocity(dim, self.width, self.blocks, labels)
+            self.velocity: VelocityField = (
+                Velocity(dim, self.width, self.blocks, labels)
+                if self.shape is None
+                else MapVelocity(self.shape, self.width, self.blocks, labels)
+            )
         self.inner = ContinuousFlow(
             AveragedModel(self.velocity),
             dim,
@@ -166,8 +210,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         self.options = {**self.options, **drawing}
         return self
 
-    def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
-        """Endless batches of standardised codes (N, D) and labels (N,).
+    def standardised(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The standardised codes (N, D), and labels (N,) if they are learned.
 
         Unless `classes` is set, as many labels are learned as there are in y, if at least two.
 
@@ -185,11 +229,11 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         if self.inner.labels:
             assert y is not None
             self.counts.copy_(torch.bincount(y[y >= 0], minlength=len(self.counts)))
-        batches = super().batches(z, y if self.inner.labels else None)
         if self.unset:
-            self.iterations = min(MOST, max(LEAST, PASSES * len(z) // batches.size))
+            size = min(self.batch_size, len(z))
+            self.iterations = min(MOST, max(LEAST, PASSES * len(z) // size))
             self.found = {**self.found, "iterations": self.iterations}
-        return batches
+        return super().standardised(z, y if self.inner.labels else None)
 
     @property
     def labels(self) -> int:
@@ -218,7 +262,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x_1, y = next(batches)
         x_0 = batches.normal(x_1.shape[1])
-        t = (1 + batches.normal(1)).sigmoid().clamp(max=LATEST)
+        t = ((self.shape is None) + batches.normal(1)).sigmoid().clamp(max=LATEST)
         kept, told, own = torch.ones_like(t[:, 0]), None, None
         if self.pairing == "ot":
             x_0 = x_0[paired(x_0, x_1, y)]
@@ -234,7 +278,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             line = mean_line(x_t, t, x_1, own, self.noise)
         error = (self.velocity(x_t, t, told) - line).square().sum(1)
         yield "velocity", {"matching": (kept * error).sum() / kept.sum().clamp(min=1)}
-        _average(self.inner.velocity, self.velocity)
+        decay = AVERAGE if self.shape is None else MAP_AVERAGE
+        _average(self.inner.velocity, self.velocity, decay)
 
 
 @torch.no_grad()
@@ -265,14 +310,14 @@ def mean_line(x_t: Tensor, t: Tensor, codes: Tensor, own: Tensor | None, noise: 
 
 
 @torch.no_grad()
-def _average(average: AveragedModel, now: nn.Module) -> None:
+def _average(average: AveragedModel, now: nn.Module, decay: float) -> None:
     """Move averaged weights, all at once, towards those of now: by less from then to then.
 
     The first time they become those of now. `AveragedModel.update_parameters` does the same layer
     by layer, and reads its count from the device.
     """
     count = average.n_averaged
-    share = (1 - ((1 + count) / (10 + count)).clamp(max=AVERAGE)).where(count > 0, 1.0)
+    share = (1 - ((1 + count) / (10 + count)).clamp(max=decay)).where(count > 0, 1.0)
     ours, theirs = (list[Tensor](net.parameters()) for net in (average.module, now))
     # PyTorch's optimisers use these functions, too; its stubs lack them
     apart = torch._foreach_sub(theirs, ours)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]

@@ -76,8 +76,8 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         """The factor on the learning rate at an iteration, from 0."""
         return 1.0
 
-    def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
-        """Endless batches of codes (N, D), standardised, and labels (N,), on this sampler's device.
+    def standardised(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The standardised codes (N, D), and the labels (N,) that are learned with them.
 
         It also stores the mean and the deviation.
         """
@@ -87,7 +87,14 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         variance = z.double().var(0, correction=0)
         # a dimension in which all codes agree keeps a small deviation
         self.deviation.copy_((variance + RIDGE * scale_of(variance.mean(), mean)).sqrt())
-        u = (z.to(self.mean) - self.mean) / self.deviation
+        return (z.to(self.mean) - self.mean) / self.deviation, y
+
+    def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:
+        """Endless batches of codes (N, D), standardised, and labels (N,), on this sampler's device.
+
+        It also stores the mean and the deviation.
+        """
+        u, y = self.standardised(z, y)
         size = min(self.batch_size, len(u))
         return Batches(u, y, size=size, seed=self.seed, replacement=True, device=self.mean.device)
 
