@@ -84,6 +84,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setitem(neutral.ITERATIONS, "cnn", 200)
         patch.setitem(neutral.ITERATIONS, "resnet56", 2)
         patch.setitem(neutral.ITERATIONS, "dropout-cnn", 200)
+        patch.setitem(neutral.ITERATIONS, "silu-resnet", 2)
         yield folder
 
 

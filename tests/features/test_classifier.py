@@ -49,10 +49,11 @@ def test_a_damaged_classifier_is_trained_again(cache: Path) -> None:
     assert neutral_classifier(digits, seed=6, iterations=5, device="cpu").identity == first.identity
 
 
-def test_resnet56_trains(cli: Cli) -> None:
-    status, out, err = cli("classifier", "--arch=resnet56", "--augment=crop-flip", "--device=cpu")
+@pytest.mark.parametrize("arch", ["resnet56", "silu-resnet"])
+def test_residual_classifiers_train(arch: str, cli: Cli) -> None:
+    status, out, err = cli("classifier", f"--arch={arch}", "--augment=crop-flip", "--device=cpu")
     assert status == 0, err
-    assert "resnet56" in out
+    assert arch in out
 
 
 def test_data_that_no_classifier_can_learn(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from zspace.errors import InputError
-from zspace.nets.classifiers import ClassifierNet, cnn, densenet, dropout_cnn, quick, resnet56
+from zspace.nets.classifiers import (
+    ClassifierNet,
+    cnn,
+    densenet,
+    dropout_cnn,
+    quick,
+    resnet56,
+    silu_resnet,
+)
 
 
 def count(net: nn.Module) -> int:
@@ -28,7 +36,7 @@ def test_resnet56_has_the_published_size() -> None:
     assert net.features(torch.rand(2, 3, 32, 32)).shape == (2, 64)
 
 
-@pytest.mark.parametrize("build", [cnn, resnet56, dropout_cnn])
+@pytest.mark.parametrize("build", [cnn, resnet56, dropout_cnn, silu_resnet])
 def test_the_quick_form_is_the_same_function(build: Callable[..., ClassifierNet]) -> None:
     torch.manual_seed(0)
     net = build((3, 32, 32), 5)
@@ -47,7 +55,7 @@ def test_the_quick_form_is_the_same_function(build: Callable[..., ClassifierNet]
     assert (norms[0] > 0) == (build is not dropout_cnn)
 
 
-@pytest.mark.parametrize("build", [cnn, resnet56])
+@pytest.mark.parametrize("build", [cnn, resnet56, silu_resnet])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 48)])
 def test_classifiers_of_all_sizes(
     build: Callable[[tuple[int, ...], int], nn.Module], shape: tuple[int, ...]
@@ -55,6 +63,13 @@ def test_classifiers_of_all_sizes(
     assert build(shape, 5)(torch.rand(2, *shape)).shape == (2, 5)
     with pytest.raises(InputError, match="8 pixels or more"):
         build((1, 4, 4), 5)
+
+
+def test_silu_resnet_has_nine_layers() -> None:
+    net = silu_resnet((3, 32, 32), 10)
+    pairs = [(3, 32), (32, 64), (64, 64), (64, 64), (64, 128), (128, 256), (256, 256), (256, 256)]
+    assert count(net) == sum(9 * a * b + 2 * b for a, b in pairs) + 256 * 10 + 10
+    assert net.features(torch.rand(2, 3, 32, 32)).shape == (2, 256)
 
 
 def test_densenet_bc_100_has_its_published_size() -> None:

@@ -22,7 +22,7 @@ from zspace.functional import of_stored
 from zspace.functional.tensors import own_random
 from zspace.methods.classifier import Augment, Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
-from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, quick, resnet56
+from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, quick, resnet56, silu_resnet
 from zspace.options import About
 from zspace.storage.cache import alone, cache_folder, fingerprint, key
 from zspace.storage.files import load_state, read_tensors, write_tensors
@@ -30,8 +30,13 @@ from zspace.storage.run import Run
 from zspace.training import find_device, fit, make_fabric
 
 BATCH = 128
-ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000}
-NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn}
+ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000, "silu-resnet": 10_000}
+NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn, "silu-resnet": silu_resnet}
+BY_SGD = ("resnet56", "silu-resnet")
+"""The networks that are trained by SGD with momentum, on shifted and mirrored images."""
+
+WARM = 0.05
+"""The share of the iterations in which the rate of `silu-resnet` rises."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +60,25 @@ def neutral_classifier(
     images: Images,
     *,
     arch: Annotated[
-        Literal["cnn", "resnet56", "dropout-cnn"],
-        About("network: a small one, ResNet-56, or the categorical-generation paper's"),
+        Literal["cnn", "resnet56", "dropout-cnn", "silu-resnet"],
+        About(
+            "network: a small one, ResNet-56, the categorical-generation paper's, or a smooth "
+            "residual one for colour images"
+        ),
     ] = "cnn",
     iterations: Annotated[
         int | None,
         About(
             "training iterations with batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn "
-            "1,000)",
+            "1,000; silu-resnet 10,000)",
             least=1,
         ),
     ] = None,
     augment: Annotated[
         Augment | None,
         About(
-            "random changes of training images (unset: none; resnet56 crop-flip; digits: take crop)"
+            "random changes of training images (unset: none; resnet56 and silu-resnet crop-flip; "
+            "digits: take crop)"
         ),
     ] = None,
     seed: Annotated[
@@ -82,7 +91,8 @@ def neutral_classifier(
 
     A training that was interrupted is resumed. `cnn` and `dropout-cnn` are trained by Adam with a
     learning rate that falls linearly to 0; `resnet56` by SGD with a learning rate that is divided
-    by 10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2).
+    by 10 at a half and at three quarters of the iterations (He et al., 2016, section 4.2);
+    `silu-resnet` by SGD with a rate that rises to 0.1 and then falls linearly to 0.
 
     Args:
         images: the whole data set: the training part is used for training, the test part for the
@@ -109,7 +119,7 @@ def neutral_classifier(
             "learn it (--classes leaves it out)"
         )
     total = iterations or ITERATIONS[arch]
-    how: Augment = augment or ("crop-flip" if arch == "resnet56" else "none")
+    how: Augment = augment or ("crop-flip" if arch in BY_SGD else "none")
     config: dict[str, Any] = {
         "recipe": "classifier",
         "arch": arch,
@@ -149,7 +159,7 @@ def _held(
     with own_random(seed, fabric.device):
         net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         method = Classifier(
-            net, optimizer="sgd" if arch == "resnet56" else "adam", augment=config["augment"]
+            net, optimizer="sgd" if arch in BY_SGD else "adam", augment=config["augment"]
         )
         method.to(fabric.device)
         size = min(BATCH, len(train))
@@ -157,6 +167,8 @@ def _held(
 
         def rate(iteration: int) -> float:
             done = iteration / total
+            if arch == "silu-resnet":
+                return min((iteration + 1) / (WARM * total), (1 - done) / (1 - WARM))
             return 1 - done if arch != "resnet56" else 0.1 ** ((done >= 0.5) + (done >= 0.75))
 
         fit(

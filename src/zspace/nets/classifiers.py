@@ -166,6 +166,55 @@ def resnet56(shape: tuple[int, ...], classes: int) -> ClassifierNet:
     return net
 
 
+class SmoothResidual(nn.Module):
+    """A residual block h + F(h), F two 3 by 3 convolutions, each with batch norm and SiLU.
+
+    Args:
+        channels: the number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.f = nn.Sequential(*smooth(channels, channels), *smooth(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.f(x)
+        return out
+
+
+def smooth(channels: int, out: int) -> list[nn.Module]:
+    """A 3 by 3 convolution with batch norm and SiLU."""
+    return [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.SiLU()]
+
+
+def silu_resnet(shape: tuple[int, ...], classes: int, width: int = 32) -> ClassifierNet:
+    """A residual classifier of nine layers for colour images, which two cores train in an hour.
+
+    A convolution of `width` channels, and then three of twice, four and eight times as many, each
+    followed by 2 by 2 max pooling; a residual block after the first and the last of them; and the
+    mean over the places that are left. SiLU is smooth, so that features change smoothly with an
+    image. It has 1.6 million weights at a width of 32.
+
+    Args:
+        shape: the shape (C, H, W) of an image, H and W at least 8.
+        classes: the number of classes.
+        width: the channels of the first convolution.
+
+    Raises:
+        InputError: the shape is not that of an image, or is too small.
+
+    Reference: the plan of layers is that of David Page's network for DAWNBench (2018).
+    """
+    _check(shape, least=SMALLEST)
+    layers: list[nn.Module] = smooth(shape[0], width)
+    for i in range(3):
+        layers += [*smooth(width << i, width << i + 1), nn.MaxPool2d(2)]
+        if i != 1:
+            layers.append(SmoothResidual(width << i + 1))
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return ClassifierNet(nn.Sequential(*layers), 8 * width, classes)
+
+
 class Dense(nn.Module):
     """A layer of a dense block, which appends new channels to its input.
 
