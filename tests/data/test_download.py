@@ -20,6 +20,7 @@ from zspace.errors import InputError
 
 MODULE = import_module("zspace.data.download")
 """The module, in whose place the package has the function of the same name."""
+FETCH = import_module("zspace.storage.fetch")
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_download_is_bounded(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: int | None
 ) -> None:
     """The size that the server tells is looked at, and so is what comes if it tells none."""
-    monkeypatch.setattr(MODULE, "MOST", 200_000)
+    monkeypatch.setattr(FETCH, "MOST", 200_000)
     server.claimed = claimed
     with pytest.raises(InputError, match="is larger than 200000 bytes: not kept"):
         download("tiny", tmp_path)

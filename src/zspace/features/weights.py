@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from zspace.core import SILENT, Progress
 from zspace.errors import InputError, cut, unknown
 from zspace.storage.cache import cache_folder, home_expanded, user_cache
+from zspace.storage.fetch import fetch_any
 from zspace.storage.reading import sha256_of
 
 
@@ -136,8 +136,6 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
     Raises:
         InputError: the network is unknown, the file can't be fetched, or its checksum is wrong.
     """
-    from zspace.data.download import fetch
-
     if name not in WEIGHTS:
         raise unknown("network", name, WEIGHTS)
     known = WEIGHTS[name].files[0]
@@ -145,12 +143,7 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
     if path.is_file() and sha256_of(path) == known.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        fetch(known.address, path, known.sha256, progress)
-    except InputError:
-        raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{known.address} can't be fetched: {cut(str(error))}") from error
+    fetch_any([known.address], path, known.sha256, progress)
     return path
 
 
