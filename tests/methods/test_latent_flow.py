@@ -138,6 +138,15 @@ def test_labels_guidance_and_steps(tmp_path: Path, cli: Cli) -> None:
     assert trained.prior.learned() == list(range(10))
     status, _, err = cli("sample", run, "--label=3", "--n=2", f"--out={tmp_path / 'a.png'}")
     assert status == 0, err
+    for i, more in enumerate(["--guidance=3", "--steps=3", "--solver=adaptive"]):
+        status, _, err = cli(
+            "sample", run, "--label=3", "--n=2", more, f"--out={tmp_path / f'{i}.npz'}"
+        )
+        assert status == 0, err
+    drawn = [np.load(tmp_path / f"{i}.npz")["images"] for i in range(3)]
+    assert not np.array_equal(drawn[0], drawn[1])
+    status, _, err = cli("sample", run, "--temperature=2", "--n=2", f"--out={tmp_path / 'b.png'}")
+    assert status == 2
     status, _, err = cli("sample", run, "--label=ten", "--n=2", f"--out={tmp_path / 'b.png'}")
     assert status == 2
     assert len(err.splitlines()) == 1

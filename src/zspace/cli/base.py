@@ -150,19 +150,22 @@ class ConvexCommand(DrawingCommand):
         return ["convex"]
 
 
-def checked_drawing(sampler: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked_drawing(
+    sampler: str, given: Mapping[str, Any], model: LatentModel | None = None
+) -> dict[str, Any]:
     """The values of a sampler's options for drawing codes, after a check.
 
     Args:
         sampler: the sampler's name.
         given: values by name.
+        model: the model that the sampler comes with, if it does.
 
     Raises:
         InputError: an option belongs to another sampler, or a value is not allowed.
     """
     from zspace.recipes.catalogue import drawing_options, kinds, listed
 
-    own = drawing_options(sampler)
+    own = drawing_options(sampler, model)
     for name in given:
         if name not in own:
             whose = listed([kind for kind in kinds() if name in drawing_options(kind)])

@@ -113,7 +113,7 @@ def sample(
     from zspace.data.images import class_numbers
     from zspace.generation.files import named
     from zspace.generation.fit import check_sampler, code_blocks
-    from zspace.recipes.catalogue import check_label, usual
+    from zspace.recipes.catalogue import OWN, check_label, usual
     from zspace.storage.run import Run
 
     positive("n", n)
@@ -126,7 +126,9 @@ def sample(
     if out is not None:
         check_out(out, single=sampler != "convex")
         check_inputs(out, run, data_dir=data_dir)
-    options = checked_drawing(sampler, options)
+    if options and sampler in OWN:  # a model's own sampler may have options, too
+        loaded = loaded or load(run, checkpoint, device, quiet)
+    options = checked_drawing(sampler, options, None if loaded is None else loaded[0])
     for name, value in (("generations", generations), ("from", origin)):
         if sampler != "convex" and value is not None:
             raise InputError(f"--{name} belongs to --sampler convex")

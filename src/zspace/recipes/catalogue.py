@@ -166,9 +166,17 @@ def sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return checked(options_of(find(name)), options, f"option of the sampler {name}")
 
 
-def drawing_options(name: str) -> dict[str, Option]:
-    """The options of a sampler that affect how codes are drawn, but not how it is fitted."""
-    kind = Sampler if name in OWN else find(name)
+def drawing_options(name: str, model: LatentModel | None = None) -> dict[str, Option]:
+    """The options of a sampler that affect how codes are drawn, but not how it is fitted.
+
+    Args:
+        name: the sampler's name.
+        model: the model that a sampler of `OWN` comes with; None means that it has no options.
+    """
+    own = {} if model is None else model.samplers()
+    kind = type(own.get(name)) if name in OWN else find(name)
+    if not issubclass(kind, Sampler):
+        return {}
     return {n: o for n, o in options_of(kind).items() if n in kind.drawing}
 
 

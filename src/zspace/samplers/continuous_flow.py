@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from zspace.core import Density
@@ -107,13 +108,15 @@ class ContinuousFlow(Density):
     @torch.no_grad()
     def log_density(self, z: Tensor) -> Tensor:
         directions = _directions(self.dim).to(z)
+        # group norm's derivative in forward mode asks for PyTorch's usual layout of memory
+        velocity = deepcopy(self.velocity).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         rows = ROWS // len(directions)
         rows = rows if self.dim <= LARGE else max(1, rows * LARGE // self.dim)
-        return blockwise(lambda u: self._log_prob(u, directions), z, rows)
+        return blockwise(lambda u: self._log_prob(u, directions, velocity), z, rows)
 
-    def _log_prob(self, u: Tensor, directions: Tensor) -> Tensor:
+    def _log_prob(self, u: Tensor, directions: Tensor, velocity: nn.Module) -> Tensor:
         def rates(state: Tensor, t: Tensor) -> Tensor:
-            v, divergence = self._divergence(state[:, :-1], t, directions)
+            v, divergence = _divergence(velocity, state[:, :-1], t, directions)
             return torch.cat([v, divergence[:, None]], 1)
 
         start = torch.cat([u, u.new_zeros(len(u), 1)], 1)
@@ -123,17 +126,21 @@ class ContinuousFlow(Density):
         # integrated from 1 to 0, the divergence gives minus its integral from 0 to 1
         return base + change
 
-    def _divergence(self, u: Tensor, t: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """The velocity (N, D) and its divergence (N,) at codes u (N, D)."""
 
-        def v(u: Tensor) -> Tensor:
-            return self.velocity(u, t)
+def _divergence(
+    velocity: nn.Module, u: Tensor, t: Tensor, directions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The velocity (N, D) and its divergence (N,) at codes u (N, D)."""
 
-        def along(direction: Tensor) -> Tensor:
-            tangent: Any = torch.func.jvp(v, (u,), (direction.expand_as(u),))[1]
-            return tangent @ direction
+    def v(u: Tensor) -> Tensor:
+        found: Tensor = velocity(u, t)
+        return found
 
-        return v(u), torch.func.vmap(along)(directions).sum(0)
+    def along(direction: Tensor) -> Tensor:
+        tangent: Any = torch.func.jvp(v, (u,), (direction.expand_as(u),))[1]
+        return tangent @ direction
+
+    return v(u), torch.func.vmap(along)(directions).sum(0)
 
 
 def _directions(dim: int) -> Tensor:
