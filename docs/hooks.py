@@ -28,6 +28,7 @@ GUIDE = (
     "data",
     "training",
     "sampling",
+    "zoo",
     "own-model",
     "measuring",
     "comparing",

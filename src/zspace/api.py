@@ -21,6 +21,7 @@ from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
+from zspace.storage.published import check_unfinished
 from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device
@@ -145,7 +146,7 @@ def resume(
     """Continue a run that was interrupted, exactly where its last checkpoint was made.
 
     Args:
-        run: the run.
+        run: the run, which may be no model of the zoo.
         iterations: the iteration to train to; None takes the configured one.
         data: the data that the run was trained on, if Python gave them and the run keeps none.
         data_dir: the folder in which the run's data are now.
@@ -157,6 +158,7 @@ def resume(
         InputError: the run, its data or the number of iterations can't be used.
     """
     progress = as_progress(progress)
+    check_unfinished(run)
     existing = Run(run)
     if existing.config.get("recipe") == RECIPE:
         raise InputError(f"{run} holds a model that was trained elsewhere: it can't be resumed")
@@ -214,7 +216,7 @@ def load(
     """The model of a run, in eval mode.
 
     Args:
-        run: the run.
+        run: the run's folder, or `zoo:NAME` of a model of the zoo, as wherever a run is taken.
         checkpoint: the iteration of a checkpoint, or "last" for the finished model or, if the run
             is not finished, its latest checkpoint.
         device: "cpu", "cuda", "mps" or "auto".

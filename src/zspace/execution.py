@@ -320,7 +320,9 @@ def _initialise(model: LatentModel, run: str) -> list[str]:
     theirs = other.weights(path, model)
     check_numbers(theirs, path)
     ours = model.state_dict()
-    taken = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
+    # weights of zeros were left out of a packed model, and nothing could be learned from them
+    learned = {k: v for k, v in theirs.items() if v.ndim < 2 or bool(v.any())}
+    taken = {k: v for k, v in learned.items() if k in ours and ours[k].shape == v.shape}
     if not taken:
         raise InputError(f"--init-from {run}: no weight agrees in name and shape")
     model.load_state_dict({**ours, **taken})

@@ -24,6 +24,7 @@ for _part in (
     "classifier",
     "reproduce",
     "datasets",
+    "zoo",
 ):
     import_module(f"zspace.cli.{_part}")
 

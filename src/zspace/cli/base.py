@@ -251,8 +251,31 @@ DEVICE = click.option(
 SEED = click.option(
     "--seed", type=int, default=0, show_default=True, help="seed of all random choices"
 )
-QUIET = click.option("--quiet", is_flag=True, help="print only the result and errors")
-RUN = click.argument("run", type=click.Path(path_type=Path))
+QUIET = click.option(
+    "--quiet",
+    is_flag=True,
+    is_eager=True,  # since a run that is brought in shows how far that is
+    help="print only the result and errors",
+)
+
+
+class RunFolder(click.Path):
+    """The type of a run: its folder, or zoo:NAME, for which the model is brought in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The run's folder."""
+        if not str(value).startswith("zoo:"):
+            return Path(str(super().convert(value, param, ctx)))
+        from zspace.storage.published import run_folder
+
+        with progress(ctx is not None and ctx.params.get("quiet") is True) as follow:
+            return run_folder(value, follow)
+
+
+RUN = click.argument("run", type=RunFolder())
 DATA_DIR = click.option("--data-dir", metavar="TEXT", help="folder in which the run's data are now")
 OUT = click.option(
     "--out",

@@ -20,6 +20,7 @@ from zspace.cli.base import (
     RUN,
     SEED,
     NamedOption,
+    RunFolder,
     check_writable,
     cli,
     completed,
@@ -80,7 +81,7 @@ def _first_sampler(measurement: Measurement, name: str | None) -> str:
 
 
 @cli.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.argument("run", required=False, type=RunFolder())
 @click.option(
     "--metrics",
     metavar="NAMES",
@@ -134,7 +135,7 @@ def evaluate(run: Path | None, metrics: str | None, samplers: str | None, **opti
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=RunFolder())
 @click.option("--sort", metavar="FIGURE", help="figure by which rows are ordered, best first")
 @click.option(
     "--columns", metavar="FIGURES", help="figures to show, separated by commas  [default: all]"

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     "--sampler",
     metavar="NAME",
     help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
-    "the training codes: {names}  [default: prior, or the run's only one]",
+    "the training codes: {names}  [default: prior, the run's only one, or the usual one of a model "
+    "of the zoo]",
     cls=NamedOption,
     listing=known.sampler_names,
 )
@@ -114,13 +115,14 @@ def sample(
     from zspace.generation.files import named
     from zspace.generation.fit import check_sampler, code_blocks
     from zspace.recipes.catalogue import OWN, check_label, usual
+    from zspace.storage.published import usual_sampler
     from zspace.storage.run import Run
 
     positive("n", n)
     loaded = None
     if sampler is None:
         loaded = load(run, checkpoint, device, quiet)
-        sampler = usual(loaded[0], list(Run(run).samplers()))
+        sampler = usual_sampler(run) or usual(loaded[0], list(Run(run).samplers()))
     check_sampler(run, sampler)
     check_label(sampler, label)
     if out is not None:

@@ -161,8 +161,10 @@ def show_run(run: Path, model: LatentModel, parts: str, quiet: bool) -> None:
 def resume(run: Path, iterations: int | None, data_dir: str | None, quiet: bool) -> None:
     """Continue a run that was interrupted, exactly where its last checkpoint was made."""
     from zspace import api
+    from zspace.storage.published import check_unfinished
     from zspace.storage.run import Run
 
+    check_unfinished(run)
     existing = Run(run)
     invoked().run = run
     with progress(quiet, max(existing.checkpoints(), default=0)) as follow:

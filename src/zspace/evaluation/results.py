@@ -15,6 +15,7 @@ from zspace.errors import InputError
 from zspace.evaluation.metrics import METRICS
 from zspace.generation.fit import weights_fingerprint
 from zspace.storage.files import Count, read_json, write_text
+from zspace.storage.published import run_folder
 
 
 class StoredFigure(TypedDict):
@@ -78,7 +79,7 @@ def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
 
     Returns the file.
     """
-    path = Path(run) / "evaluation.json"
+    path = run_folder(run) / "evaluation.json"
     if not evaluation["complete"]:
         try:
             held = read_evaluation(run)
@@ -113,7 +114,7 @@ def read_evaluation(run: str | Path) -> dict[str, Any] | None:
     Raises:
         InputError: the file is damaged.
     """
-    path = Path(run) / "evaluation.json"
+    path = run_folder(run) / "evaluation.json"
     if not path.exists():
         return None
     try:

@@ -37,6 +37,7 @@ from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
 from zspace.storage.files import check_inside, open_tensors, read_header
+from zspace.storage.published import run_folder
 from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric, settled
 
@@ -91,7 +92,7 @@ def check_sampler(run: str | Path, name: str) -> None:
         InputError: the name is unknown, or the sampler can't be loaded, or a stored one belongs to
             a package that is not installed (the message names it).
     """
-    held = Path(run) / "samplers" / f"{name}.safetensors"
+    held = run_folder(run) / "samplers" / f"{name}.safetensors"
     if name not in (*catalogue.OWN, *catalogue.names()) and held.is_file():
         catalogue.check_installed(held)
     catalogue.check_drawn(name)

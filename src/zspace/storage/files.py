@@ -214,7 +214,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
 
 
 def check_name(path: Path) -> None:
-    """Refuse a path that is no UTF-8, before anything is computed for a file of tensors there."""
+    """Refuse a path that is no UTF-8 or names a model of the zoo, before anything is computed."""
+    if str(path).startswith("zoo:"):
+        raise InputError(f"{path} names a model of the zoo, and nothing can be stored there")
     if encodable(str(path)) != str(path):  # the writer takes no other
         raise InputError(f"the path {encodable(str(path))} is no UTF-8: rename it")
 

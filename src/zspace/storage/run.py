@@ -35,6 +35,8 @@ from zspace.storage.files import (
 )
 from zspace.storage.lock import locked
 from zspace.storage.optimizers import optimizer_state, owned
+from zspace.storage.packed import part
+from zspace.storage.published import run_folder
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Run:
     `Run(folder)` opens an existing run; `Run.create` makes a new one.
 
     Args:
-        folder: the folder's path.
+        folder: the folder's path, or `zoo:NAME` of a model of the zoo.
         config: a configuration for further training; None takes that of config.yaml.
         facts: the facts about the data that it is trained on; None reads them from its weights.
 
     Raises:
-        InputError: the folder is no run.
+        InputError: the folder is no run, or the model of the zoo can't be brought in.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Run:
         config: Mapping[str, Any] | None = None,
         facts: Facts | None = None,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = run_folder(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder} is no folder: 'zspace train' makes one (see --out)")
         if not (path := self.folder / "config.yaml").is_file():
@@ -303,7 +305,7 @@ class Run:
                 torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
             if header.iteration == before > 0:
                 return
-            load_state(method, _model_part(tensors), where)
+            load_state(method, part(tensors, "model."), where)
             for name, optimizer in optimizers.items():
                 for i, p in enumerate(owned(optimizer)):
                     optimizer.state[p] = optimizer_state(
@@ -391,10 +393,4 @@ class Run:
         with open_tensors(path, Header) as opened:
             self._check_owner(path, opened.header)
             tensors = opened.tensors(like)
-        return tensors if path == self.model_file else _model_part(tensors)
-
-
-def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint that belong to the model, under the model's names."""
-    prefix = "model."
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        return tensors if path == self.model_file else part(tensors, "model.")

@@ -1,0 +1,117 @@
+"""What people read of a model of the zoo: the table of all, and the card of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zspace.display.tables import Table
+from zspace.storage.published import PREFIX, Entry, Shown
+
+USE = f"zspace sample {PREFIX}NAME --n 64 --out samples.png; 'zspace zoo NAME' prints a card"
+"""What stands below the table of all models."""
+
+
+def text_of(shown: Shown) -> str:
+    """A figure with its standard error: 12.3 ± 0.4."""
+    if shown.error is None:
+        return f"{shown.value:.4g}"
+    return f"{shown.value:.4g} ± {shown.error:.2g}"
+
+
+def shape_text(entry: Entry) -> str:
+    """The size of a model's images, such as 28x28 grey, or of its vectors."""
+    shape = entry.facts.shape
+    if len(shape) == 1:
+        return f"{shape[0]} numbers"
+    channels, height, width = shape
+    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+    return f"{width}x{height} {kind}"
+
+
+def megabytes(entry: Entry) -> str:
+    """The size of a model's file in millions of bytes."""
+    return f"{entry.bytes / 1e6:.2g} MB"
+
+
+def hours_text(entry: Entry) -> str:
+    """The time of a training: minutes below one hour."""
+    if entry.hours < 1:
+        return f"{60 * entry.hours:.2g} min"
+    return f"{entry.hours:.3g} h"
+
+
+def table(models: Mapping[str, Entry]) -> Table:
+    """The table of all models, which `zspace zoo` prints."""
+    header = ["model", "data", "images", "parameters", "file", "good at", "figure", "training"]
+    rows = [
+        [
+            name,
+            entry.data,
+            shape_text(entry),
+            f"{entry.parameters:,}",
+            megabytes(entry),
+            entry.good_at,
+            f"{entry.figures[0].measure} {text_of(entry.figures[0])}" if entry.figures else "",
+            hours_text(entry),
+        ]
+        for name, entry in models.items()
+    ]
+    return Table(header, rows)
+
+
+def drawing(name: str) -> str:
+    """The command that draws images from a model by its first sampler."""
+    return f"zspace sample {PREFIX}{name} --n 64 --out samples.png"
+
+
+def card(name: str, entry: Entry) -> str:
+    """The card of a model as Markdown, made of its entry in the index alone."""
+    facts = entry.facts
+    samplers = ", ".join([f"{s} (usual)" if not i else s for i, s in enumerate(entry.samplers)])
+    classes = (
+        f", {len(facts.classes)} classes ({', '.join(facts.classes)})" if facts.classes else ""
+    )
+    figures = Table(
+        ["measure", "value", "n", "features"],
+        [[f.measure, text_of(f), f"{f.n:,}", f.by] for f in entry.figures],
+        notes=["± is the standard error of the measurement, not of another training."],
+    )
+    commands = "\n".join(f"    {command}" for command in entry.commands)
+    return f"""# {name}
+
+{entry.about}.
+
+![Samples](samples.png)
+
+    {drawing(name)}
+
+## Intended use
+
+{entry.good_at}. The model shows what its method does, and serves as a thing to measure and as a
+start (`--init-from {PREFIX}{name}`). Its images are no data: nothing about people or things may be
+decided by them.
+
+## What it is bad at
+
+{entry.failures}.
+
+## The model
+
+- Recipe: {entry.recipe}; {entry.parameters:,} parameters; stored in {entry.precision},
+  {megabytes(entry)}; SHA-256 {entry.sha256}.
+- Images: {shape_text(entry)}{classes}.
+- Samplers: {samplers or "none"}.
+
+## Data and licence
+
+{entry.data}, {facts.train_images:,} training images. {entry.licence}.
+
+## How it was made
+
+{commands}
+
+Seed {entry.seed}, {entry.iterations:,} iterations, {hours_text(entry)} on {entry.hardware}.
+
+## Figures
+
+{figures.markdown()}"""
