@@ -59,5 +59,8 @@ def test_the_wheel_does_what_the_readme_says(tmp_path: Path) -> None:
     run(python, tmp_path / "readme.py")
     zspace = tmp_path / "empty" / "bin" / "zspace"
     assert "train" in run(zspace, "--help")
+    assert "digits-gen" in run(zspace, "zoo")
+    run(zspace, "zoo", "--get=digits-gen", "--from", ROOT / "zoo")
+    run(zspace, "sample", "zoo:digits-gen", "--out", "digits.png")
     run(zspace, "train", "ae", "--iterations=2", "--device=cpu", "--quiet", "--out", "run")
     assert (tmp_path / "run" / "samples.png").is_file()

@@ -21,7 +21,7 @@ from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
-from zspace.storage.published import check_unfinished
+from zspace.storage.published import check_unfinished, run_folder
 from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device
@@ -220,12 +220,13 @@ def load(
         checkpoint: the iteration of a checkpoint, or "last" for the finished model or, if the run
             is not finished, its latest checkpoint.
         device: "cpu", "cuda", "mps" or "auto".
-        progress: told that the run is unfinished, if it is and "last" is asked for.
+        progress: told how far a model of the zoo is fetched, and that the run is unfinished, if it
+            is and "last" is asked for.
 
     Raises:
         InputError: the run or the checkpoint can't be used, or there is no such device.
     """
-    existing = Run(run)
+    existing = Run(run_folder(run, progress))
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
     facts = existing.facts_of(path)

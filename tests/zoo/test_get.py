@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.conftest import SMALL, Cli, Refused, Told
 from tests.https import Server, served
 from zspace.errors import InputError
 from zspace.storage import published
-from zspace.storage.published import entry_of, get, run_folder
+from zspace.storage.published import RELEASE, entry_of, get, run_folder
 from zspace.storage.run import Run
 
 
@@ -99,6 +100,25 @@ def test_a_download_that_is_damaged_or_too_large_or_breaks_off(
     server.break_at = None
     get("exact")
     assert server.asked[-1] == ("zoo-1/exact.safetensors", "bytes=1000-")
+
+
+@pytest.mark.parametrize(
+    "urls, address",
+    [
+        (["Repository, https://example.org/zspace/"], f"https://example.org/zspace/{RELEASE}"),
+        (["Documentation, https://example.org"], None),
+        (["Repository, http://example.org"], None),
+        (None, None),
+    ],
+)
+def test_the_releases_are_those_of_the_repository_that_the_metadata_name(
+    monkeypatch: pytest.MonkeyPatch, urls: list[str] | None, address: str | None
+) -> None:
+    held = Message()
+    for url in urls or ():
+        held["Project-URL"] = url
+    monkeypatch.setattr(published, "metadata", lambda name: held)
+    assert published._releases() == address
 
 
 def test_without_network_and_file_it_says_where_it_looked(
@@ -288,7 +308,6 @@ def test_it_is_no_place_for_a_run_and_is_not_resumed(zoo: Path, refused: Refused
 def test_every_command_takes_it(zoo: Path, cli: Cli, command: tuple[str, ...]) -> None:
     status, _, err = cli(*command)
     assert status == 0, err
-    assert "brought" not in err
 
 
 def test_the_usual_sampler_is_that_of_the_card(zoo: Path, cli: Cli, tmp_path: Path) -> None:
