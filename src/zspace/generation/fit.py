@@ -281,8 +281,7 @@ class _Fit:
         progress: Progress,
     ) -> Sampler:
         """Fit a sampler with options, all of which are given, and store it."""
-        shape = self.model.code_shape
-        if shape is not None and "code_shape" in chosen and chosen["code_shape"] is None:
+        if (shape := self.model.code_shape) and chosen.get("code_shape", "") is None:
             chosen = {**chosen, "code_shape": ",".join(map(str, shape))}
         fitted = catalogue.make(self.name, self.model.latent_dim, chosen)
         check_inside(self.run.folder, "samplers", f"samplers/{self.name}")
