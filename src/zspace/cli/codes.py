@@ -23,6 +23,7 @@ from zspace.cli.base import (
     load,
     positive,
     progress,
+    sampler_of_run,
     seeded,
     tell,
     with_decoder,
@@ -268,6 +269,13 @@ def imagine(
     "--n", type=int, metavar="N", help="number of pairs of test images  [default: 8 at most]"
 )
 @click.option("--steps", type=int, default=9, show_default=True, help="number of images in a row")
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    help="sampler that draws both ends, in place of test images: prior or one that is fitted to "
+    "the training codes",
+)
+@click.option("--label", metavar="NAME", help="class of the images that a sampler draws")
 @data_options
 @OUT
 @SEED
@@ -278,6 +286,8 @@ def interpolate(
     run: Path,
     n: int | None,
     steps: int,
+    sampler: str | None,
+    label: str | None,
     data: str | None,
     data_dir: str | None,
     out: Path,
@@ -286,7 +296,11 @@ def interpolate(
     device: str,
     quiet: bool,
 ) -> None:
-    """Show interpolations between random test images; the first and last image are real."""
+    """Show interpolations between random test images; the first and last image are real.
+
+    With --sampler, both ends are generated. The noise that its codes are made of goes along a great
+    circle, where they are a continuous function of it; otherwise codes go along a straight line.
+    """
     import torch
 
     from zspace import api
@@ -299,6 +313,13 @@ def interpolate(
     positive("steps", steps, 2, 1000)
     check_out(out)
     check_inputs(out, run, data, data_dir)
+    if sampler is not None:
+        if data is not None:
+            raise InputError("give --data or --sampler, not both")
+        _between(run, sampler, label, n or 8, steps, out, seed, checkpoint, device, data_dir, quiet)
+        return
+    if label is not None:
+        raise InputError("--label belongs to --sampler")
     model, where = load(run, checkpoint, device, quiet)
     chosen, _ = api.data_for(run, data, data_dir, "test", progress(quiet))
     pairs = len(chosen) // 2
@@ -319,3 +340,45 @@ def interpolate(
         tell_written(out, {"images": x.shape}, quiet=quiet)
     else:
         write(out, map(named, rows()), quiet=quiet)
+
+
+def _between(
+    run: Path,
+    name: str,
+    label: str | None,
+    n: int,
+    steps: int,
+    out: Path,
+    seed: int,
+    checkpoint: str,
+    device: str,
+    data_dir: str | None,
+    quiet: bool,
+) -> None:
+    """Carry out `zspace interpolate --sampler`."""
+    import torch
+
+    from zspace.data.images import class_numbers
+    from zspace.display import plots
+    from zspace.functional.tensors import BLOCK
+    from zspace.generation.between import codes_between
+    from zspace.generation.files import named
+    from zspace.generation.fit import check_sampler
+    from zspace.recipes.catalogue import check_label
+    from zspace.storage.run import Run
+
+    check_sampler(run, name)
+    check_label(name, label)
+    model, where = load(run, checkpoint, device, quiet)
+    number = None if label is None else class_numbers([label], Run(run).facts.classes)[0]
+    drawn = sampler_of_run(run, name, model, quiet, data_dir)
+    count = shown(out, n, steps, quiet=quiet)
+    z = codes_between(drawn, count, steps, number, seeded(seed, where)).flatten(0, 1)
+    decode = torch.no_grad()(model.decode)
+    blocks = map(decode, z.split(BLOCK))
+    if out.suffix.lower() == ".png" and Run(run).facts.is_image:
+        x = torch.cat([*blocks])
+        plots.save_sheet(out, x, steps)
+        tell_written(out, {"images": x.shape}, quiet=quiet)
+    else:
+        write(out, map(named, blocks), quiet=quiet)

@@ -57,6 +57,7 @@ class Sampler(nn.Module, ABC):
         by_label: whether it can draw codes of one label, if it was fitted to labelled codes.
         exportable: whether its codes are a function of normal noise (`noise_dim`, `of_noise`),
             which `zspace export` writes to a file.
+        jumps: whether its codes jump as the noise changes, a part of which chooses one of several.
         learns: whether it is trained by iterations (`zspace.samplers.Learned`).
         drawing: the names of the options that affect how codes are drawn, but not the fit.
         varying: the names of the buffers whose number of rows depends on the codes.
@@ -69,6 +70,7 @@ class Sampler(nn.Module, ABC):
 
     by_label: ClassVar[bool] = False
     exportable: ClassVar[bool] = False
+    jumps: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     drawing: ClassVar[tuple[str, ...]] = ()
     varying: ClassVar[tuple[str, ...]] = ()

@@ -4,7 +4,7 @@ The functions here know nothing of models, files or data sets.
 """
 
 from zspace.functional.discrepancy import gaussian_mmd, multiquadratic_mmd
-from zspace.functional.geometry import jacobian_log_determinant, whitened, whitening
+from zspace.functional.geometry import great_circle, jacobian_log_determinant, whitened, whitening
 from zspace.functional.integration import Solver, integral
 from zspace.functional.kernels import (
     kernel_entropy,
@@ -66,6 +66,7 @@ __all__ = [
     "full_precision",
     "gaussian_mmd",
     "gradient_penalty",
+    "great_circle",
     "in_eval_mode",
     "integral",
     "jacobian_log_determinant",

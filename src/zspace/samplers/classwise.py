@@ -43,6 +43,7 @@ class Classwise(Sampler, ABC):
 
     by_label = True
     exportable = True
+    jumps = True
     by_dimension: ClassVar[bool] = False
     varying = "mean", "deviation", "counts"
     mean: Tensor

@@ -39,6 +39,7 @@ class KDE(Density):
     """
 
     exportable = True
+    jumps = True
     mean: Tensor
     factor: Tensor
     centres: Tensor

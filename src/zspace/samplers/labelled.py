@@ -23,6 +23,7 @@ class Labelled(Sampler):
 
     by_label = True
     exportable = True
+    jumps = True
 
     def __init__(self, noise_dim: int, classes: int) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class Mixture(Density):
     """
 
     exportable = True
+    jumps = True
     varying = "weights", "means", "factors"
     weights: Tensor
     means: Tensor

@@ -1,0 +1,46 @@
+"""Codes between those that a sampler draws."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zspace.core import Sampler
+from zspace.errors import InputError
+from zspace.functional import great_circle
+
+
+@torch.no_grad()
+def codes_between(
+    sampler: Sampler, n: int, steps: int, label: int | None, generator: torch.Generator
+) -> Tensor:
+    """Codes on ways between two that a sampler draws.
+
+    If the sampler's codes are a continuous function of normal noise, the noise goes along a great
+    circle, so that each code on the way is as likely as one that is drawn; otherwise codes go along
+    a straight line.
+
+    Args:
+        sampler: the sampler.
+        n: the number of ways.
+        steps: the number of codes on each, at least 2.
+        label: the label of all codes; None leaves it open.
+        generator: the random generator, on the sampler's device.
+
+    Returns (n, steps, D).
+    Raises:
+        InputError: the sampler does not know the label.
+    """
+    if label is not None and not sampler.labels:
+        raise InputError("this sampler knows no labels: leave out --label")
+    if sampler.jumps or not sampler.noise_dim:
+        a, b = (sampler.draw(n, label, generator=generator) for _ in range(2))
+        t = torch.linspace(0, 1, steps, device=a.device)[None, :, None]
+        return (1 - t) * a[:, None] + t * b[:, None]
+    where = generator.device
+    a, b = (torch.randn(n, sampler.noise_dim, generator=generator, device=where) for _ in range(2))
+    y = None
+    if label is not None:
+        sampler.name_of(label)  # refuses an unknown label
+        y = torch.full((n * steps,), label, device=where)
+    return sampler.of_noise(great_circle(a, b, steps).flatten(0, 1), y).unflatten(0, (n, steps))
