@@ -11,6 +11,9 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.conftest import seeded
 from zspace.core import Batches
+from zspace.methods.iop import IOP
+from zspace.methods.vae import ERRORS, Likelihood
+from zspace.nets.categorical import CategoricalNets
 from zspace.nets.mlp import mlp
 from zspace.samplers.implicit import ImplicitPrior
 from zspace.training import fit
@@ -25,8 +28,6 @@ def test_iop_learns_the_ratio_and_its_kl_is_that_to_all_codes() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([x, torch.full_like(x, 2 * math.log(0.3))], 1)
 
-    from zspace.methods.iop import IOP
-
     model = IOP(
         Encoder(), nn.Linear(1, 1), ImplicitPrior(mlp(1, [32, 32], 1), 1), 1, ratio_rate=3e-3
     )
@@ -39,3 +40,24 @@ def test_iop_learns_the_ratio_and_its_kl_is_that_to_all_codes() -> None:
     # KL(N(x, 0.3^2) || N(1, 0.5^2)), mean over x
     least = kl_divergence(Normal(x, 0.3), Normal(1.0, 0.5)).mean()
     assert float(terms["kl"] + terms["ratio"]) == pytest.approx(float(least), abs=0.1)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "log-mse", "learned-variance"])
+def test_iop_takes_the_likelihoods_of_the_vae(likelihood: Likelihood) -> None:
+    """The reconstruction's term is the likelihood's, and what it learns is updated."""
+    torch.manual_seed(0)
+    nets = CategoricalNets((1, 8, 8), 2, 16)
+    model = IOP(
+        nets.encoder(), nets.decoder(), ImplicitPrior(mlp(2, [8], 1), 2), 2, likelihood=likelihood
+    )
+    x = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=seeded())
+    terms = dict(next(iter(model.objectives(Batches(x, size=40, seed=3))))[1])
+    again = Batches(x, size=40, seed=3)
+    batch, _ = next(again)
+    mean, log_variance = model.moments(batch)
+    z = mean + (log_variance / 2).exp() * again.normal(2)
+    expected = ERRORS[likelihood]()(model.decode(z), batch)
+    torch.testing.assert_close(terms["reconstruction"], expected)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    updated = [p for o in model.optimizers().values() for g in o.param_groups for p in g["params"]]
+    assert {id(p) for p in updated} == {id(p) for p in learned}

@@ -8,15 +8,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Terms, always
-from zspace.functional import (
-    fake_loss,
-    full_precision,
-    in_eval_mode,
-    normal_kl,
-    real_loss,
-    squared_error,
-)
-from zspace.methods.vae import DiagonalPosterior, reparametrised
+from zspace.functional import fake_loss, full_precision, in_eval_mode, normal_kl, real_loss
+from zspace.methods.vae import ERRORS, DiagonalPosterior, Likelihood, groups_of, reparametrised
 from zspace.samplers.implicit import ImplicitPrior
 from zspace.training import adam
 
@@ -35,11 +28,11 @@ class IOP(DiagonalPosterior[ImplicitPrior]):
         decoder: D, which maps codes to data.
         prior: the prior, which holds T.
         latent_dim: D, the size of a code.
+        likelihood: p(x | z), as in `zspace.methods.vae.VAE`.
         rate: the learning rate of the VAE's Adam.
         ratio_rate: the learning rate of T's Adam.
 
-    -log p(x | z) is the squared error, as by default in `zspace.methods.vae.VAE`. T is updated once
-    for each update of the VAE, and its dropout acts in its own update only.
+    T is updated once for each update of the VAE, and its dropout acts in its own update only.
     Reference: Takahashi et al., Variational Autoencoder with Implicit Optimal Priors (2019), Eq. 9,
     11 and 13, Algorithm 1.
     """
@@ -51,16 +44,18 @@ class IOP(DiagonalPosterior[ImplicitPrior]):
         prior: ImplicitPrior,
         latent_dim: int,
         *,
+        likelihood: Likelihood = "squared-error",
         rate: float = 2e-4,
         ratio_rate: float = 1e-3,
     ) -> None:
         super().__init__(encoder, decoder, prior, latent_dim)
+        self.error = ERRORS[likelihood]()
         self.rate, self.ratio_rate = rate, ratio_rate
 
     def optimizers(self) -> dict[str, Optimizer]:
-        autoencoder = [*self.encoder.parameters(), *self.decoder.parameters()]
+        autoencoder = nn.ModuleList([self.encoder, self.decoder])
         return {
-            "vae": adam(autoencoder, self.rate),
+            "vae": adam(groups_of(autoencoder, self.error, self.rate), self.rate),
             "ratio": adam(self.prior.parameters(), self.ratio_rate),
         }
 
@@ -74,7 +69,7 @@ class IOP(DiagonalPosterior[ImplicitPrior]):
         yield (
             "vae",
             {
-                "reconstruction": squared_error(self.decode(z), x),
+                "reconstruction": self.error(self.decode(z), x),
                 "kl": normal_kl(mean, log_variance),
                 "ratio": -full_precision(in_eval_mode(self.prior.ratio, z)).mean(),
             },

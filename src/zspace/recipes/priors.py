@@ -111,6 +111,7 @@ def vae_iop(
     iterations: shared.Iterations = 20_000,
     batch_size: shared.BatchSize = 128,
     latent_dim: shared.LatentDim = None,
+    likelihood: shared.VAELikelihood = "squared-error",
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,
@@ -135,6 +136,7 @@ def vae_iop(
         nets.decoder(),
         ImplicitPrior(ratio, dim),
         dim,
+        likelihood=checked_likelihood(likelihood, facts),
         rate=learning_rate,
         ratio_rate=ratio_rate,
     )
