@@ -22,10 +22,12 @@ from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.figures import told
 from zspace.papers.lsrgan.trained import (
     BETAS,
+    DEFAULTS,
     UNIT,
     Trained,
     beside,
     measured_row,
+    options_of,
     printed,
     rendered,
     sharp,
@@ -134,6 +136,22 @@ def test_what_the_paper_leaves_open_is_said_at_every_scale() -> None:
     stable = papers.find("lsrgan/stability").scales["small"]
     assert f"trainings of each model: {stable.settings['seeds']}" in stable.choices
     assert papers.find("lsrgan/table2").scales["paper"].settings["weights"] == (0.0, *BETAS)
+
+
+def test_codes_of_digits_are_active_where_lambda_is_compared(tmp_path: Path) -> None:
+    """With beta = 20 the VAE of their 64 pixels collapses, and lambda has nothing to act on."""
+    for name in ("table2", "networks", "reduction", "stability"):
+        scales = papers.find(f"lsrgan/{name}").scales
+        settings = scales["small"].settings
+        beta = {
+            data: options_of(Lab(tmp_path, settings, data))["beta"]
+            for data in ("digits", "mnist", "fashion-mnist")
+        }
+        assert beta == {"digits": 1.0, "mnist": 20.0, "fashion-mnist": 20.0}
+        assert "digits' 8 x 8 pixels have beta = 1" in scales["small"].choices
+        for scale in ("smoke", "paper"):
+            lab = Lab(tmp_path, scales[scale].settings, "digits")
+            assert options_of(lab).get("beta", DEFAULTS["beta"]) == 1.0
 
 
 def test_imagenet_needs_a_folder(refused: Refused, tmp_path: Path) -> None:

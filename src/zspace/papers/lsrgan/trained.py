@@ -132,15 +132,20 @@ def beside(entry: Entry, theirs: Figure | None, by: str = "") -> Entry:
     )
 
 
+def options_of(lab: Lab) -> dict[str, Any]:
+    """The options of an experiment's LSR-GANs, those of its data set last."""
+    return {**lab.settings["options"], **lab.settings.get("of_data", {}).get(lab.data, {})}
+
+
 def _changed(lab: Lab, options: dict[str, Any]) -> dict[str, Any]:
     """Options that differ from the experiment's: with the others, a run is the same."""
-    usual = {**DEFAULTS, **lab.settings["options"]}
+    usual = {**DEFAULTS, **options_of(lab)}
     return {name: value for name, value in options.items() if value != usual[name]}
 
 
 def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with an experiment's settings and further options."""
-    settings = {**lab.settings["options"], **_changed(lab, options)}
+    settings = {**options_of(lab), **_changed(lab, options)}
     run = lab.trained("lsrgan", str(lab.data), seed=seed, **settings)
     held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
     assert isinstance(held.model, LSRGAN)
@@ -152,7 +157,7 @@ def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     base = trained(lab, seed=seed)
     if not _changed(lab, options):
         return base
-    given = lab.settings["options"]
+    given = options_of(lab)
     keep = ("width", "batch_size", "precision", "train_size", "image_size", "learning_rate")
     run = lab.trained(
         "lsrgan",
