@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Cli
 from zspace.metrics import Figure
 from zspace.papers.cells import Cells
+from zspace.papers.samplers.tables import entries_of
 
 
 @pytest.mark.slow
@@ -46,3 +47,13 @@ def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) ->
     assert len(calls) == 1
     assert again["Frechet"] == first["Frechet"] == Figure(2.5, 0.5)
     assert again["fit, s"].value == 3.0
+
+
+def test_a_deviation_over_fits_is_named_so() -> None:
+    figures = {"Frechet": Figure(2.5, 0.5)}
+    found = {"normal": figures, "(reconstructions)": figures}
+    three, one = entries_of("AE", found, 3, "pixels", "digits", 10)
+    assert three.uncertainty == "deviation over 3 fits"
+    assert one.uncertainty == "error of the measurement"
+    (single,) = entries_of("AE", {"normal": figures}, 1, "pixels", "digits", 10)
+    assert single.uncertainty == "error of the measurement"

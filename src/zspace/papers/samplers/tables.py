@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,8 +70,7 @@ def samplers(lab: Lab) -> list[Entry]:
             )
         found["(test images)"] = {"PMS": METRICS["pms"].measure(held, held.reference)[""]}
         by, data, n = held.extractor.name, held.images.name, len(held.test)
-        for name, figures in found.items():
-            entries += [Entry(f"{decoder}: {name}", c, f, by, data, n) for c, f in figures.items()]
+        entries += entries_of(decoder, found, seeds, by, data, n)
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
             "what there is one of, the error of the measurement."
@@ -79,6 +79,29 @@ def samplers(lab: Lab) -> list[Entry]:
         lines.append(Table([decoder, *COLUMNS], rows, notes=notes).markdown())
         write_text(lab.out / "samplers.md", "\n".join(lines))
     return entries
+
+
+def entries_of(
+    decoder: str, found: Mapping[str, Mapping[str, Figure]], fits: int, by: str, data: str, n: int
+) -> list[Entry]:
+    """The entries of a decoder, whose ± is the deviation over the fits of a sampler.
+
+    What there is one of, a name in brackets, has the error of the measurement.
+    """
+    return [
+        Entry(
+            f"{decoder}: {name}",
+            column,
+            figure,
+            by,
+            data,
+            n,
+            repeats=1 if name.startswith("(") else fits,
+            repeated="fit",
+        )
+        for name, figures in found.items()
+        for column, figure in figures.items()
+    ]
 
 
 def conditional(lab: Lab) -> list[Entry]:
