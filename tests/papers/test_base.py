@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Cli, Refused
 from zspace import papers
+from zspace.errors import InputError
 from zspace.metrics import Figure
-from zspace.papers.base import Scale, reproduce
-from zspace.papers.entries import Entry, published
+from zspace.papers.base import Experiment, Lab, Scale, reproduce
+from zspace.papers.entries import Entry, over_trainings, published, told_apart
 
 
 @pytest.mark.usefixtures("small_sets")
@@ -53,3 +55,55 @@ def test_a_difference_only_of_like_things(
     found, why = replace(ENTRY, **change).difference()  # type: ignore[arg-type]
     assert found == difference
     assert reason in why
+
+
+def test_a_refused_experiment_leaves_nothing(tmp_path: Path, refused: Refused) -> None:
+    """Files are missing: the next command with the same --out may be another experiment's."""
+    what = ("flexae/table1", "--scale=smoke", "--data=cifar10")
+    command = ("reproduce", *what, "--data-dir", tmp_path / "none")
+    out = tmp_path / "reproductions" / "deep"
+    assert "is no folder" in refused(*command, "--out", out)
+    assert [*tmp_path.iterdir()] == []
+    out.mkdir(parents=True)
+    refused(*command, "--out", out)
+    assert [*out.iterdir()] == []
+
+
+def test_what_an_experiment_has_made_is_kept_when_it_is_refused(tmp_path: Path) -> None:
+    def half(lab: Lab) -> list[Entry]:
+        (lab.out / "cells.json").write_text("{}")
+        raise InputError("the second data set's files are missing")
+
+    experiment = Experiment("a/b", "", {"smoke": Scale({}, "", "")}, half)
+    for _ in range(2):
+        with pytest.raises(InputError, match="second"):
+            reproduce(experiment, "smoke", tmp_path / "o", quiet=True)
+        assert {p.name for p in (tmp_path / "o").iterdir()} == {"cells.json", "experiment.json"}
+
+
+def test_entries_of_two_sets_of_features_have_names_of_their_own() -> None:
+    by = ("classifier cnn", "pixels")
+    each = [replace(ENTRY, by=features, what=what) for features in by for what in ("GEN", "VAE")]
+    names = ["GEN", "VAE", "GEN, by pixels", "VAE, by pixels"]
+    assert [e.what for e in told_apart(each)] == names
+    assert told_apart(each[:2]) == each[:2]
+
+
+def test_the_value_of_every_training_is_stored() -> None:
+    trainings = [[replace(ENTRY, ours=Figure(v, float("nan")))] for v in (30.0, 10.0, 20.0)]
+    (entry,) = over_trainings(trainings)
+    stored = json.loads(json.dumps(entry.as_json()))
+    assert stored["each"] == [30.0, 10.0, 20.0]
+    assert stored["ours"]["value"] == 20.0
+    assert ENTRY.as_json()["each"] == []
+
+
+def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
+    said = cli("reproduce", "--list")[1].splitlines()
+    row = next(i for i, line in enumerate(said) if line.startswith("flexae/table1"))
+    assert said[row + 2].split(": ", 1)[1] == (
+        "smoke: defaults, tuned, equal-time; small: tuned, equal-time, defaults; paper: defaults"
+    )
+    told = " ".join(cli("reproduce", "--help")[1].split())
+    assert "paper has defaults alone" in told
+    assert "[default: the scale's first" in told

@@ -38,8 +38,9 @@ from zspace.errors import InputError
 )
 @click.option(
     "--protocol",
-    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time  "
-    "[default: the experiment's first]",
+    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time, as far as "
+    "the scale allows it: FlexAE's scale paper has defaults alone, since it leaves no image for "
+    "validation  [default: the scale's first, see --list]",
 )
 @click.option(
     "--perceptual",
@@ -96,8 +97,11 @@ def reproduce(
             what = f"; data: {', '.join(known.data)}" if known.data else ""
             needs = f"; needs {known.needs}" if known.needs else ""
             costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
+            ways = [f"{s}: {', '.join(v.protocols)}" for s, v in known.scales.items()]
             ran = RAN.get(known.name, "smoke alone")
             echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
+            if any(v.protocols for v in known.scales.values()):
+                echo(f"{'':14} protocols, the default first: {'; '.join(ways)}")
         return
     if results is not None and not claims:
         raise InputError("--results is for --claims")

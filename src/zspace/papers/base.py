@@ -233,7 +233,8 @@ def reproduce(
     Returns the table.
     Raises:
         InputError: the scale is unknown, the experiment does not take the data or the protocol or
-            can't leave something out, or the folder holds something else.
+            can't leave something out, the folder holds something else, or files are missing; a
+            folder in which nothing has come about by then is removed.
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)
@@ -259,6 +260,9 @@ def reproduce(
             raise InputError(f"{out} holds another experiment: choose another --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and holds no experiment")
+    # the folders that are made here, the innermost first
+    new = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
+    begun = not mark.exists()
     write_text(mark, json.dumps(whose) + "\n")
     began = time.monotonic()
     lab = Lab(
@@ -271,7 +275,12 @@ def reproduce(
         shelf,
         protocol=protocol,
     )
-    entries = experiment.run(lab)
+    try:
+        entries = experiment.run(lab)
+    except InputError:
+        if begun:
+            _forget(mark, new)
+        raise
     seconds = round(time.monotonic() - began, 1)
     table = _table(experiment, scale, chosen, entries, lab, seconds)
     write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
@@ -291,6 +300,22 @@ def reproduce(
     }
     write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
     return table
+
+
+def _forget(mark: Path, new: Sequence[Path]) -> None:
+    """Remove the mark of an experiment that was refused, unless it stands beside results.
+
+    Args:
+        mark: the file that says which experiment a folder holds.
+        new: the folders that were made for it, the innermost first, which are then removed, too.
+    """
+    if [*mark.parent.iterdir()] != [mark]:
+        return
+    mark.unlink()
+    for folder in new:
+        if any(folder.iterdir()):
+            return
+        folder.rmdir()
 
 
 def _table(

@@ -32,6 +32,7 @@ class Entry:
             the standard error of one measurement.
         repeated: what was repeated.
         part: which part of the paper's training data the model was trained on, if not the whole.
+        each: the value of each repetition, where the repetitions are entries of their own.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Entry:
     repeats: int = 1
     repeated: str = "training"
     part: str = ""
+    each: tuple[float, ...] = ()
 
     def difference(self) -> tuple[float | None, str]:
         """Our value minus the paper's, and "".
@@ -82,7 +84,14 @@ class Entry:
         """The entry as table.json stores it."""
         difference, reason = self.difference()
         ours = self.ours.as_json()
-        return {**vars(self), "ours": ours, "difference": difference, "reason": reason}
+        each = [None if math.isnan(value) else value for value in self.each]
+        return {
+            **vars(self),
+            "ours": ours,
+            "each": each,
+            "difference": difference,
+            "reason": reason,
+        }
 
 
 def mean_and_deviation(values: list[float]) -> Figure:
@@ -102,14 +111,34 @@ def over_seeds(each: Sequence[Figure]) -> Figure:
 def over_trainings(each: Sequence[Sequence[Entry]]) -> list[Entry]:
     """The entries of several trainings as one list, whose ± is the deviation over the trainings.
 
-    An entry that only one training has keeps its error of measurement.
+    An entry that only one training has keeps its error of measurement. Each entry also keeps the
+    value of every training.
     """
     found: dict[tuple[str, str], list[Entry]] = {}
     for entry in (e for entries in each for e in entries):
         found.setdefault((entry.what, entry.measure), []).append(entry)
     return [
-        replace(own[0], ours=over_seeds([e.ours for e in own]), repeats=len(own))
+        replace(
+            own[0],
+            ours=over_seeds([e.ours for e in own]),
+            repeats=len(own),
+            each=tuple(e.ours.value for e in own),
+        )
         for own in found.values()
+    ]
+
+
+def told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries of several sets of features, each with a name of its own.
+
+    Entries of the first set keep their names; those of the others name their features.
+    """
+    first: dict[tuple[str, str], str] = {}
+    return [
+        entry
+        if first.setdefault((entry.what, entry.measure), entry.by) == entry.by
+        else replace(entry, what=f"{entry.what}, by {entry.by}")
+        for entry in entries
     ]
 
 

@@ -20,7 +20,7 @@ from zspace.functional import as_float, blockwise
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, published
+from zspace.papers.entries import Entry, published, told_apart
 from zspace.papers.gen.densities import correlation
 from zspace.papers.gen.entropy import METHODS
 from zspace.samplers import Mixture
@@ -257,4 +257,4 @@ def table3(lab: Lab) -> list[Entry]:
                         data,
                     )
                 )
-    return entries
+    return told_apart(entries)

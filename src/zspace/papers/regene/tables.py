@@ -13,7 +13,7 @@ from zspace.features.weights import find_weights
 from zspace.generation import maps
 from zspace.metrics import Figure, inception_score
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, over_trainings, published
+from zspace.papers.entries import Entry, over_trainings, published, told_apart
 from zspace.papers.regene.trained import (
     COLUMNS,
     Spaces,
@@ -149,7 +149,7 @@ def _baselines(lab: Lab) -> list[Entry]:
             made = subject_of(lab, recipe, held, sampler, **options)
             distance = frechet(lab, held, held.reference, made)
             entries.append(_beside(lab, of, held, name, distance, len(made.x), name))
-    return entries
+    return told_apart(entries)
 
 
 def _beside(
@@ -209,7 +209,7 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
         ):
             distance = frechet(lab, held, x, y)
             entries.append(_beside(lab, of, held, what, distance, len(made.x), f"ReGene ({row})"))
-    return entries
+    return told_apart(entries)
 
 
 NO_CAPSULES = (
@@ -256,4 +256,4 @@ def table4(lab: Lab) -> list[Entry]:
                     part=of.part,
                 )
             )
-    return entries
+    return told_apart(entries)
