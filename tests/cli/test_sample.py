@@ -367,3 +367,30 @@ def test_commands(runs: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
     assert isinstance(fitted, Convex)
     assert fitted.combine == 3
     assert cli("fit-sampler", run, "--sampler=convex")[0] == 0
+
+
+def test_several_classes_share_the_images(
+    runs: dict[str, Path], tmp_path: Path, cli: Cli, refused: Callable[..., str]
+) -> None:
+    command = ("sample", runs["ae"], "--sampler=simple", "--n=10")
+    out = tmp_path / "x.npz"
+    status, _, err = cli(*command, "--label=7,1,3", f"--out={out}")
+    assert status == 0, err
+    held = np.load(out)
+    assert held["labels"].tolist() == [7] * 4 + [1] * 3 + [3] * 3
+    assert len(held["images"]) == 10
+    alone = tmp_path / "alone.npz"
+    assert (
+        cli("sample", runs["ae"], "--sampler=simple", "--n=4", "--label=7", f"--out={alone}")[0]
+        == 0
+    )
+    assert "labels" not in np.load(alone)
+    assert np.array_equal(np.load(alone)["images"], held["images"][:4])
+    status, printed, err = cli(*command, "--label=7,1,3", f"--out={tmp_path / 'x.png'}")
+    assert status == 0, err
+    assert "(9, 1, 8, 8)" in printed  # three rows of three
+    status, _, err = cli(*command, "--label=all", f"--out={tmp_path / 'all.npz'}")
+    assert status == 0, err
+    assert np.load(tmp_path / "all.npz")["labels"].tolist() == list(range(10))
+    assert "unknown class 'eleven'" in refused(*command, "--label=7,eleven", f"--out={out}")
+    assert "commas between" in refused(*command, "--label=7,", f"--out={out}")

@@ -85,7 +85,9 @@ def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = N
     return most
 
 
-def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
+def write(
+    out: Path, blocks: Iterable[Block], *, quiet: bool = False, columns: int | None = None
+) -> None:
     """Write images or vectors to a sheet, an .npz file or a folder.
 
     Args:
@@ -93,6 +95,7 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
         blocks: images, floats in [0, 1] or uint8, or vectors (N, D), under the names images and
             vectors (or data). Arrays of other names go to an .npz file alone.
         quiet: whether to print nothing.
+        columns: the number of images in a row of a sheet; None makes it about square.
 
     Raises:
         InputError: vectors can't go to a folder.
@@ -123,7 +126,7 @@ def write(out: Path, blocks: Iterable[Block], *, quiet: bool = False) -> None:
         ]
         x = torch.cat(held)
         if x.ndim == 4:
-            plots.save_sheet(out, x)
+            plots.save_sheet(out, x, columns)
         else:
             plots.scatters(out, {"": x})
     else:

@@ -62,9 +62,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--label",
-    metavar="NAME",
-    help="class of the images, if the prior knows classes, or for the samplers {names}  [default: "
-    "all classes]",
+    metavar="NAMES",
+    help="class of the images, if the prior knows classes, or for the samplers {names}; several, "
+    "separated by commas, or all of them (all) share the images, row by row on a sheet  [default: "
+    "mixed classes]",
     cls=NamedOption,
     listing=known.samplers_with("by_label"),
     shell_complete=lambda *_: [],
@@ -112,8 +113,10 @@ def sample(
     import torch
 
     from zspace.data.images import class_numbers
+    from zspace.generation.combine import shares
     from zspace.generation.files import named
     from zspace.generation.fit import check_sampler, code_blocks
+    from zspace.options import comma_names
     from zspace.recipes.catalogue import OWN, check_label, usual
     from zspace.storage.published import usual_sampler
     from zspace.storage.run import Run
@@ -143,7 +146,10 @@ def sample(
     model, where = loaded or load(run, checkpoint, device, quiet)
     generator = seeded(seed, where)
     classes = Run(run).facts.classes
-    number = None if label is None else class_numbers([label], classes)[0]
+    numbers = None
+    if label is not None:
+        every = label == "all" and "all" not in classes
+        numbers = class_numbers(classes if every else comma_names("--label", label) or (), classes)
     decoding = with_decoder(model, decoder)
     if sampler == "convex":
         if decoder is not None:
@@ -152,7 +158,7 @@ def sample(
             run,
             model,
             n,
-            number,
+            numbers,
             generations,
             origin or "latents",
             generator,
@@ -165,16 +171,31 @@ def sample(
         return
     drawn = sampler_of_run(run, sampler, model, quiet, data_dir).changed(**options)
     assert out is not None
-    z = code_blocks(drawn, sampler, shown(out, n, quiet=quiet), number, generator)
     decode = torch.no_grad()(decoding.decode)
-    write(out, (named(decode(block)) for block in z), quiet=quiet)
+    if label == "all" and numbers and drawn.labels:
+        numbers = [number for number in numbers if number in drawn.learned()]
+    wanted = [None] if numbers is None else numbers
+    n = shown(out, n, quiet=quiet)
+    if out.suffix.lower() == ".png" and n > len(wanted):
+        n -= n % len(wanted)  # rows of one length
+    counts = shares(n, len(wanted))
+
+    def blocks() -> Iterator[Block]:
+        for number, count in zip(wanted, counts, strict=True):
+            for z in code_blocks(drawn, sampler, count, number, generator):
+                own: Block = {}
+                if number is not None and len(wanted) > 1:
+                    own = {"labels": torch.full((len(z),), number)}
+                yield {**named(decode(z)), **own}
+
+    write(out, blocks(), quiet=quiet, columns=counts[0] if len(wanted) > 1 else None)
 
 
 def _combine(
     run: Path,
     model: LatentModel,
     n: int,
-    label: int | None,
+    labels: list[int] | None,
     generations: int,
     origin: Any,
     generator: torch.Generator,
@@ -199,7 +220,8 @@ def _combine(
     convex = convex_of(run, model, options, data_dir=data_dir)
     if out is not None:
         n = shown(out, n, quiet=quiet)
-    counts = {label: n} if label is not None else dict(enumerate(shares(n, len(classes))))
+    wanted = range(len(classes)) if labels is None else labels
+    counts = dict(zip(wanted, shares(n, len(wanted)), strict=True))
     trials: dict[tuple[int, int], Mapping[str, int]] = {}
 
     def blocks() -> Iterator[Block]:
