@@ -143,3 +143,9 @@ def test_the_algorithm_of_the_concepts_is_the_code() -> None:
         return "\n".join(ast.unparse(statement) for statement in function.body)
 
     assert body(found.group(1)) == body(inspect.getsource(FlexAE.objectives))
+
+
+def test_every_page_of_results_says_by_which_protocol() -> None:
+    pages = sorted((ROOT / "docs" / "results").glob("*.md"))
+    assert pages
+    assert [page.name for page in pages if "rotocol" not in page.read_text(encoding="utf-8")] == []
