@@ -26,7 +26,6 @@ _GREY = "small, on MNIST"
 RAN = {
     **dict.fromkeys(("flexae/fig3", "gen/fig1"), "small"),
     **dict.fromkeys(("flexae/fig2", "gen/table1"), "paper"),
-    "regene/fig6": f"{_GREY}: ReGene",
     "regene/table4": f"{_GREY}: ReGene",
     **dict.fromkeys(
         (
@@ -43,6 +42,7 @@ RAN = {
             "regene/fig3",
             "regene/table2",
             "regene/table3",
+            "regene/fig6",
             "regene/fig7",
             "regene/fig13",
             "regene/fig14",
