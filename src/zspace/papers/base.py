@@ -30,6 +30,7 @@ PROTOCOLS = {
     "tuned": "every system at the best of a small grid, by the sum of the Frechet distances of "
     "reconstructed and generated images from the validation images (one training for each point)",
     "equal-time": "every system at its tuned settings, trained for the same time on one core",
+    "budget": "every system at the settings that are stated, trained for the same time on one core",
 }
 """How a comparison chooses the settings of its systems."""
 

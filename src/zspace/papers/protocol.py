@@ -108,6 +108,13 @@ def settled(
     path = lab.out / "protocol.json"
     kept = read_json(path, dict[str, Kept]) if path.exists() else {}
     own = kept.setdefault(name, {})
+    if lab.protocol == "budget":
+        if "seconds per iteration" not in own:
+            own["seconds per iteration"] = seconds_per_iteration(lab, system, options, options)
+            write_text(path, json.dumps(kept, indent=1) + "\n")
+        lab.more.setdefault("protocol of each system", {})[name] = own
+        wanted = lab.settings["seconds"] / own["seconds per iteration"]
+        return {**options, **lasting(options, wanted)}
     if "chosen" not in own:
         own["tried"] = [
             tried(lab, system, {**options, **point}, point, prepare) for point in system.grid

@@ -116,7 +116,7 @@ def systems(lab: Lab) -> list[Entry]:
         ]
         found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
         held = measured(lab, name, 0, options)
-        strips[name] = _strip(held, system.sampler)
+        strips[name] = samples_of(held, system.sampler)
         rows.append([name, *chosen(held.run.config), *(str(found.get(c, "")) for c in COLUMNS)])
         by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
         entries += [
@@ -151,7 +151,7 @@ def chosen(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _strip(held: Measurement, name: str) -> Tensor:
+def samples_of(held: Measurement, name: str) -> Tensor:
     """Samples (SHOWN, C, H, W), from each class in turn if the sampler knows classes."""
     sampler = held.sampler(name)
     if not sampler.labels:

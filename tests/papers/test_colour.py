@@ -1,0 +1,55 @@
+"""Systems in colour at equal time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from zspace.options import checked, options_of
+from zspace.papers import protocol
+from zspace.papers.base import Lab
+from zspace.papers.colour import EXPERIMENTS, SYSTEMS
+from zspace.recipes import find
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("scale", ["smoke", "small"])
+def test_every_systems_options_are_its_recipes(name: str, scale: str) -> None:
+    own = options_of(find(SYSTEMS[name].recipe))
+    shared = EXPERIMENTS[0].scales[scale].settings["options"]
+    given = {**SYSTEMS[name].options, **{k: v for k, v in shared.items() if k in own}}
+    assert checked(own, given)
+    assert "iterations" in given
+
+
+def test_a_budget_scales_all_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: 0.05)
+    lab = Lab(tmp_path, {"seconds": 100}, data="cifar10", protocol="budget")
+    options: dict[str, Any] = {"iterations": 50_000, "first_iterations": 10_000, "width": 3}
+    found = protocol.settled(lab, "it", SYSTEMS["latent-flow"], options)
+    assert found == {"iterations": 2000, "first_iterations": 400, "width": 3}
+    kept = json.loads((tmp_path / "protocol.json").read_text())
+    assert kept == {"it": {"seconds per iteration": 0.05}}
+    monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: pytest.fail("timed again"))
+    assert protocol.settled(lab, "it", SYSTEMS["latent-flow"], options) == found
+    assert lab.more["protocol of each system"] == kept
+
+
+@pytest.mark.slow
+def test_colour(tmp_path: Path, celeba: Path, cli: Cli) -> None:
+    out = tmp_path / "out"
+    command = ("reproduce", "all/colour", "--scale=smoke", "--data=celeba", f"--data-dir={celeba}")
+    status, _, err = cli(*command, "--out", out, "--quiet", "--device=cpu")
+    assert status == 0, err
+    lines = (out / "colour.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| ")][2:] == [
+        "| RAE + mixture",
+        "| latent-flow",
+    ]
+    assert (out / "colour.png").exists()
+    assert SimpleNamespace(**json.loads((out / "table.json").read_text())).protocol == "budget"
