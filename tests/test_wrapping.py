@@ -151,6 +151,9 @@ def test_codes_that_are_maps(tmp_path: Path) -> None:
     assert model.encode(x).shape == (5, 32)
     again = zspace.load(tmp_path / "run")
     torch.testing.assert_close(again.decode(again.encode(x)), up(down(x)).sigmoid())
+    assert model.code_shape == again.code_shape == (2, 4, 4)
+    flow = zspace.fit_sampler(tmp_path / "run", "flow-matching", {"iterations": 2, "width": 8})
+    assert flow.shape == (2, 4, 4)
 
 
 def test_vectors(tmp_path: Path) -> None:
