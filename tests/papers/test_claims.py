@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,6 @@ from tests.conftest import Cli, Refused
 from zspace.papers import EXPERIMENTS
 from zspace.papers.claims import (
     PAPERS,
-    RULES,
     SCALES,
     VERDICTS,
     Claim,
@@ -25,6 +25,7 @@ from zspace.papers.claims import (
     read_claims,
     read_results,
 )
+from zspace.papers.rules import LEVEL, RULES, Value, difference, quantile
 
 CLAIMS = read_claims()
 RESULTS = read_results()
@@ -81,9 +82,20 @@ YES, PART, NO, UNTESTED = VERDICTS
         ("lowest", [(1, 0.1), (1.5, 0.2), (1.4, 0.2)], {}, PART),
         ("lowest", [(1.5, 0.2), (1, 0.1)], {}, NO),
         ("highest", [(1.5, 0.2), (1, 0.1)], {}, YES),
-        # a deviation over 4 trainings is an error of half of it: 0.3 is 2.12 errors, then 1.06
-        ("lowest", [(1, 0.2, 4), (1.3, 0.2, 4)], {}, YES),
+        # a deviation over 4 trainings is an error of half of it: 0.3 is 2.12 errors, 0.4 2.83, and
+        # with 6 degrees of freedom it takes 2.45; of one alone they are 3 and 4, and it takes 3.18
+        ("lowest", [(1, 0.2, 4), (1.3, 0.2, 4)], {}, NO),
+        ("lowest", [(1, 0.2, 4), (1.4, 0.2, 4)], {}, YES),
+        ("lowest", [(1, 0.2, 4), (1.3,)], {}, NO),
+        ("lowest", [(1, 0.2, 4), (1.4,)], {}, YES),
         ("lowest", [(1, 0.2), (1.3, 0.2)], {}, NO),
+        ("above", [(1.4, 0.2, 4)], {"bound": 1}, YES),
+        ("above", [(1.3, 0.2, 4)], {"bound": 1}, NO),
+        # by chance alone the ends of three are apart by 2.39 errors of their difference, not 1.96
+        ("differ", [(1, 0.1), (2, 0.1)], {}, YES),
+        ("differ", [(1, 0.1), (1.3, 0.1)], {}, YES),
+        ("differ", [(1.3, 0.1), (1.1, 0.1), (1, 0.1)], {}, NO),
+        ("differ", [(1.4, 0.1), (1.1, 0.1), (1, 0.1)], {}, YES),
         # where no error is known, any difference counts; where one is, it alone
         ("lowest", [(1,), (1.001,)], {}, YES),
         ("lowest", [(1,), (1,)], {}, NO),
@@ -117,6 +129,60 @@ def test_a_verdict_follows_from_figures(
     assert verdict(rule, *values, **more) == expected
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "freedom"),
+    [
+        ((0.2, 3), (0.2, 3), 4),
+        ((0.2, 3), (1e-9, 3), 2),
+        ((0.2, 3), (1e-9, 1), 2),
+        ((0.2, 1), (0.2, 1), math.inf),
+        # the mean of three is twice as uncertain as the measurement: 2 x (5 / 4)^2
+        ((0.2 * 3**0.5, 3), (0.1, 1), 3.125),
+    ],
+)
+def test_the_fewer_trainings_the_more_is_needed(
+    a: tuple[float, int], b: tuple[float, int], freedom: float
+) -> None:
+    values = (Value(1, e / n**0.5, None, n - 1 if n > 1 else math.inf) for e, n in (a, b))
+    assert difference(*values).freedom == pytest.approx(freedom)
+
+
+def test_quantiles_of_student_and_of_the_normal() -> None:
+    found = [quantile(2), quantile(4), quantile(math.inf), quantile(math.inf, pairs=3)]
+    assert found == pytest.approx([4.3027, 2.7764, 1.9600, 2.3940], abs=1e-4)
+
+
+def test_the_head_states_the_rule() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert f"a level of {LEVEL:.0%}" in text
+    needed = quantile(math.inf), quantile(4), quantile(2)
+    assert "{:.2f} where the errors are of measurements, {:.1f} to {:.1f}".format(*needed) in text
+    assert "no single step goes" in text
+
+
+def test_a_letter_stands_for_any_text() -> None:
+    def result(*names: str, **more: Any) -> dict[str, Any]:
+        return stored(*(entry(name, v, 0.1) for v, name in enumerate(names)), **more)
+
+    test = {"rule": "lowest", "of": ["m = {m}", "m = {4m}"]}
+    test |= {"experiment": "gen/table1", "measure": "distance"}
+    sizes = result("m = 8", "m = 32", "m = 128", "n = 2")
+    found = answers(test, [sizes, result("m = 3", "m = 12", data="digits"), result("m = 4")])
+    assert [of for _, of, _ in found] == [
+        ["m = 8", "m = 32"],
+        ["m = 32", "m = 128"],
+        ["m = 3", "m = 12"],
+    ]
+    assert [[v.value for v in values] for _, _, values in found] == [[0, 1], [1, 2], [0, 1]]
+    each = {**test, "of": ["{n} images: none", "{n} images: all"]}
+    texts = result("100 images: none", "all images: none", "all images: all", "many images: all")
+    assert [of for _, of, _ in answers(each, [texts])] == [["all images: none", "all images: all"]]
+    assert (
+        "all images: none (1.00 ± 0.10) < all images: all"
+        in judge(claimed(each), [texts]).figures[0]
+    )
+
+
 def test_all_tests_count_that_find_their_entries() -> None:
     result = stored(entry("a", 1, 0.1), entry("b", 2, 0.1), entry("a", 3, 0.1, measure="time"))
     right: dict[str, Any] = {"rule": "lowest", "of": ["a", "b"]}
@@ -146,12 +212,12 @@ def test_of_several_results_the_preferred_one_counts() -> None:
         result(5, data="digits"),
         result(6, experiment="gen/fig1"),
     ]
-    assert sorted(values[0].value for _, values in answers(test, results)) == [2, 5]
-    assert [v[0].value for _, v in answers({**test, "data": "digits"}, results)] == [5]
+    assert sorted(values[0].value for _, _, values in answers(test, results)) == [2, 5]
+    assert [v[0].value for _, _, v in answers({**test, "data": "digits"}, results)] == [5]
     # the tuned result has no b
-    assert [v[0].value for _, v in answers({**test, "of": ["a", "b"]}, results)] == [1]
+    assert [v[0].value for _, _, v in answers({**test, "of": ["a", "b"]}, results)] == [1]
     results.append(result(7, scale="paper", protocol="new"))
-    assert [v[0].value for _, v in answers({**test, "data": "mnist"}, results)] == [7]
+    assert [v[0].value for _, _, v in answers({**test, "data": "mnist"}, results)] == [7]
 
 
 def test_the_ledger_shows_figures_and_reasons() -> None:

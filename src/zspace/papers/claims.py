@@ -4,9 +4,8 @@ The claims are data, a file for each paper in `data/claims`; the results are the
 `zspace reproduce` wrote, in `data/results`. A claim names experiments and tests of their entries;
 its verdict follows from them by the rules below, and is written nowhere else.
 
-A comparison of two figures holds if they differ in the claimed direction by more than two standard
-errors of their difference, it is contradicted if they do so in the other, and undecided otherwise.
-The standard error of a mean over trainings is their standard deviation by the root of their number.
+A comparison of two figures holds if they differ in the claimed direction by more than chance makes
+(see `zspace.papers.rules`), it is contradicted if they do so in the other, and undecided otherwise.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +24,7 @@ import yaml
 from zspace.display.tables import Table
 from zspace.errors import InputError
 from zspace.metrics import Figure
+from zspace.papers.rules import LEVEL, RULES, Value
 from zspace.storage.files import read_json
 
 PAPERS = {
@@ -36,8 +35,6 @@ PAPERS = {
     "lsrgan": "LSR-GAN (2020)",
 }
 VERDICTS = ("comes out", "comes out in part", "does not come out", "not tested")
-ERRORS = 2.0
-"""The number of standard errors by which two figures must differ to be called different."""
 SCALES = ("paper", "small", "demo")
 PREFERRED = ("tuned", "equal-time", "defaults", "")
 """Scales and protocols whose results count, the first that there is; smoke proves nothing."""
@@ -51,7 +48,7 @@ class Claim:
         paper: a key of `PAPERS`.
         where: the section, table or figure in which it stands.
         claim: the claim in a sentence.
-        tests: what is tested, a mapping for each test (see `RULES`); empty if nothing here can.
+        tests: what is tested, a mapping for each test (see `rules.RULES`); empty if nothing can.
         reason: the likely reason why it does not come out, why it is not tested, or a caveat.
     """
 
@@ -76,91 +73,6 @@ class Judged:
     claim: Claim
     verdict: str
     figures: tuple[str, ...]
-
-
-class Value(NamedTuple):
-    """An entry's value, its standard error (NaN if unknown), and the published value."""
-
-    value: float
-    error: float = math.nan
-    published: float | None = None
-
-
-def _score(margin: float, *values: Value) -> float:
-    """By how many standard errors a margin is above 0; infinite where no error is known."""
-    error = _error(*values)
-    if not error:
-        return math.copysign(math.inf, margin) if margin else 0.0
-    return margin / error
-
-
-def _error(*values: Value) -> float:
-    """The standard error of a sum or difference, to which unknown errors add nothing."""
-    return math.hypot(*(v.error for v in values if not math.isnan(v.error)))
-
-
-def _low(a: Value, b: Value) -> float:
-    return _score(b.value - a.value, a, b)
-
-
-def _near(a: Value, b: Value, within: float) -> float:
-    return _score(within * abs(b.value) - abs(a.value - b.value), a, b)
-
-
-Rule = Callable[[Sequence[Value], Mapping[str, Any]], list[float]]
-"""The scores of a test's comparisons, in standard errors: above 0 if the claim is right."""
-
-
-def _compared(way: float) -> Rule:
-    return lambda values, _: [way * _low(values[0], other) for other in values[1:]]
-
-
-def _monotone(way: float) -> Rule:
-    def scores(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
-        ends = way * _low(values[0], values[-1])
-        against = min(way * _low(a, b) for a, b in pairwise(values))
-        # a step the other way that is no chance undoes the trend
-        return [ends if against >= -ERRORS else min(ends, against)]
-
-    return scores
-
-
-def _limit(way: float) -> Rule:
-    return lambda values, test: [way * _low(v, Value(float(test["bound"]))) for v in values]
-
-
-def _wider(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
-    pairs = zip(values[::2], values[1::2], strict=True)
-    first, *others = [Value(a.value - b.value, _error(a, b)) for a, b in pairs]
-    return [_low(other, first) for other in others]
-
-
-def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-    return [_near(values[0], other, float(test["within"])) for other in values[1:]]
-
-
-def _published(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-    within = float(test["within"])
-    return [_near(v, Value(v.published), within) for v in values if v.published is not None]
-
-
-RULES: dict[str, tuple[Rule, str]] = {
-    "lowest": (_compared(1), "the first is below each of the others"),
-    "highest": (_compared(-1), "the first is above each of the others"),
-    "rises": (_monotone(1), "the last is above the first, and no step falls"),
-    "falls": (_monotone(-1), "the last is below the first, and no step rises"),
-    "below": (_limit(1), "each is below `bound`"),
-    "above": (_limit(-1), "each is above `bound`"),
-    "wider": (_wider, "the first exceeds the second by more than the third the fourth, and so on"),
-    "equal": (_equal, "the first is within a share `within` of each of the others"),
-    "published": (_published, "each is within a share `within` of the published value"),
-}
-"""The kinds of test, each with its rule and what it says.
-
-A test is a mapping with the rule's name, `experiment`, `measure` (or a measure for each entry) and
-`of`, the names of the entries in order. `data` restricts it to one data set. Of several entries of
-one name, the first counts.
-"""
 
 
 def read_claims(folder: Any = None) -> list[Claim]:
@@ -209,7 +121,10 @@ def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
 
 def _by_name(table: Mapping[str, Any]) -> dict[tuple[str, str], Value]:
     """The entries of a table by what they are of and their measure."""
-    return {(e["what"], e["measure"]): _value(e) for e in reversed(table["entries"])}
+    found: dict[tuple[str, str], Value] = {}
+    for e in table["entries"]:
+        found.setdefault((e["what"], e["measure"]), _value(e))
+    return found
 
 
 def _value(entry: Mapping[str, Any]) -> Value:
@@ -218,8 +133,10 @@ def _value(entry: Mapping[str, Any]) -> Value:
         for k in ("value", "error")
     )
     theirs = entry["published"]
-    error /= math.sqrt(entry.get("repeats", 1))
-    return Value(value, error, None if theirs is None else float(theirs))
+    repeats = entry.get("repeats", 1)
+    freedom = repeats - 1 if repeats > 1 else math.inf
+    error /= math.sqrt(repeats)
+    return Value(value, error, None if theirs is None else float(theirs), freedom)
 
 
 def measures(test: Mapping[str, Any]) -> list[str]:
@@ -228,26 +145,56 @@ def measures(test: Mapping[str, Any]) -> list[str]:
     return [measure] * len(test["of"]) if isinstance(measure, str) else measure
 
 
-def answers(
-    test: Mapping[str, Any], results: Iterable[Mapping[str, Any]]
-) -> list[tuple[Mapping[str, Any], list[Value]]]:
-    """The values that a test names, in the results that count.
+class Answer(NamedTuple):
+    """The entries that a test names, found in a result: their names, and their values."""
+
+    table: Mapping[str, Any]
+    of: list[str]
+    values: list[Value]
+
+
+def answers(test: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> list[Answer]:
+    """What a test names, in the results that count.
 
     For each data set that is the result of the largest scale, and of the first protocol of
-    `PREFERRED`, that has them all.
+    `PREFERRED`, that has all entries.
     """
-    found: dict[str | None, tuple[Mapping[str, Any], list[Value]]] = {}
-    wanted = list(zip(test["of"], measures(test), strict=True))
+    found: dict[str | None, list[Answer]] = {}
     for table in sorted((t for t in results if t["scale"] in SCALES), key=_rank):
         data = table["data"]
         asked = table["experiment"] == test["experiment"] and test.get("data") in (None, data)
         if not asked or data in found:
             continue
         known = _by_name(table)
-        values = [known.get(name, Value(math.nan)) for name in wanted]
-        if not any(math.isnan(v.value) for v in values):
-            found[data] = table, values
-    return list(found.values())
+        each: list[Answer] = []
+        for of in _bound(test["of"], [what for what, _ in known]):
+            wanted = zip(of, measures(test), strict=True)
+            values = [known.get(name, Value(math.nan)) for name in wanted]
+            if not any(math.isnan(v.value) for v in values):
+                each.append(Answer(table, of, values))
+        if each:
+            found[data] = each
+    return [answer for each in found.values() for answer in each]
+
+
+VARIABLE = re.compile(r"\{(\d*)[a-z]\}")
+"""A letter that stands for any text in the names of a test, or for so many times a number."""
+
+
+def _bound(of: Sequence[str], known: Iterable[str]) -> list[list[str]]:
+    """The names of a test's entries, with each text for which its letter can stand."""
+    pattern = next((name for name in of if re.search(r"\{[a-z]\}", name)), None)
+    if pattern is None:
+        return [list(of)]
+    before, after = re.split(r"\{[a-z]\}", pattern, maxsplit=1)
+    matches = (re.fullmatch(f"{re.escape(before)}(.+?){re.escape(after)}", name) for name in known)
+    texts = dict.fromkeys(match[1] for match in matches if match)
+
+    def with_text(name: str, text: str) -> str:
+        times = str.isdecimal(text)
+        return VARIABLE.sub(lambda m: str(int(m[1]) * int(text)) if m[1] and times else text, name)
+
+    return [[with_text(name, text) for name in of] for text in texts]
 
 
 def _rank(table: Mapping[str, Any]) -> tuple[int, int]:
@@ -265,15 +212,15 @@ def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
     scores: list[float] = []
     lines: list[str] = []
     for test in claim.tests:
-        for table, values in answers(test, results):
+        for table, of, values in answers(test, results):
             found = RULES[test["rule"]][0](values, test)
             if not found:
                 continue
             scores += found
             parts = (table["experiment"], table["data"], table["scale"], table.get("protocol"))
             source = ", ".join(part for part in parts if part)
-            lines.append(f"{source}: {_shown(test, values)}: {_said(found)}")
-    right = sum(score > ERRORS for score in scores)
+            lines.append(f"{source}: {_shown(test, of, values)}: {_said(found)}")
+    right = sum(score > 1 for score in scores)
     if not scores:
         verdict = "not tested"
     elif right == len(scores):
@@ -285,7 +232,7 @@ def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
 
 def _said(scores: Sequence[float]) -> str:
     """What a test's comparisons say, in a few words."""
-    right, wrong = sum(s > ERRORS for s in scores), sum(s < -ERRORS for s in scores)
+    right, wrong = sum(s > 1 for s in scores), sum(s < -1 for s in scores)
     counts = {"hold": right, "contradicted": wrong, "undecided": len(scores) - right - wrong}
     words = [word for word, count in counts.items() if count]
     if len(words) == 1:
@@ -293,12 +240,12 @@ def _said(scores: Sequence[float]) -> str:
     return ", ".join(f"{counts[word]} {word}" for word in words)
 
 
-def _shown(test: Mapping[str, Any], values: Sequence[Value]) -> str:
+def _shown(test: Mapping[str, Any], names: Sequence[str], values: Sequence[Value]) -> str:
     """A test with its figures, as one reads it."""
     named = [_plain(m) for m in measures(test)]
     alike = isinstance(test["measure"], str)
     each: list[str] = []
-    for of, measure, value in zip(test["of"], named, values, strict=True):
+    for of, measure, value in zip(names, named, values, strict=True):
         paper = f"; paper {value.published:g}" if value.published is not None else ""
         shown = f"{Figure(value.value, value.error)}{paper if test['rule'] == 'published' else ''}"
         each.append(f"{of if alike else f'{of}, {measure}'} ({shown})")
@@ -311,6 +258,7 @@ def _shown(test: Mapping[str, Any], values: Sequence[Value]) -> str:
         "wider": against.format(">"),
         "rises": " < ".join(each),
         "falls": " > ".join(each),
+        "differ": f"{listed}: highest and lowest differ",
         "below": f"{listed} < {test.get('bound')}",
         "above": f"{listed} > {test.get('bound')}",
         "equal": f"{against.format('≈')}, within {test.get('within', 0):.0%}",
@@ -364,10 +312,16 @@ HEAD = f"""# Claims of the papers
 What the five papers say to be better, worse, needed or equal, and whether it comes out here. Made
 by `zspace reproduce --claims` from the results that the package holds: no verdict is typed.
 
-- A comparison **holds** if two figures differ in the claimed direction by more than {ERRORS:g}
-  standard errors of their difference; it is *contradicted* if they do so in the other direction,
-  and undecided otherwise. "≈" and a published number have a stated tolerance, and what holds is
+- A comparison **holds** if two figures differ in the claimed direction by more than chance makes at
+  a level of {LEVEL:.0%}; it is *contradicted* if they do so in the other direction, and undecided
+  otherwise. How many standard errors of the difference that takes, Student's t says with Welch's
+  degrees of freedom: 1.96 where the errors are of measurements, 2.8 to 4.3 where both figures are
+  means of three trainings. "≈" and a published number have a stated tolerance, and what holds is
   inside it by as much.
+- A chain of "<" or ">" holds if its last figure differs so from its first, and no single step goes
+  the other way by as much; its other steps may be level. It is contradicted if the ends or a step
+  are. Of figures that are said to **differ**, the highest and the lowest are compared, and must be
+  farther apart, since of so many some are apart by chance (Bonferroni).
 - A claim **comes out** if all its comparisons hold, **in part** if some do, and **does not come
   out** if none does. It is **not tested** if no stored result has the figures.
 - ± is a standard error; of a mean over trainings it is their deviation by the root of their number.

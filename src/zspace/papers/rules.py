@@ -1,0 +1,140 @@
+"""The rules by which figures confirm a claim or contradict it.
+
+A margin counts if it is above 0 by more than chance makes at a level of 95%: by so many standard
+errors as the quantile of Student's t says, with the degrees of freedom of Welch and Satterthwaite.
+The standard error of a mean over trainings is their standard deviation by the root of their number,
+and has a degree of freedom less than these are; the error of one measurement counts as known, which
+makes the quantile 1.96. With three trainings of each of two systems it is 2.8 to 4.3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+LEVEL = 0.95
+"""The level of confidence at which a margin counts."""
+
+
+class Value(NamedTuple):
+    """An entry's value.
+
+    Attributes:
+        value: the value.
+        error: its standard error; NaN if it is unknown.
+        published: the published value; None if there is none.
+        freedom: the degrees of freedom of the error, infinite if it counts as known.
+    """
+
+    value: float
+    error: float = math.nan
+    published: float | None = None
+    freedom: float = math.inf
+
+
+def difference(a: Value, b: Value) -> Value:
+    """a - b, to whose error an unknown one adds nothing."""
+    parts = [v for v in (a, b) if not math.isnan(v.error)]
+    error = math.hypot(*(v.error for v in parts))
+    shares = sum((v.error / error) ** 4 / v.freedom for v in parts) if error else 0.0
+    return Value(a.value - b.value, error, None, 1 / shares if shares else math.inf)
+
+
+@cache
+def quantile(freedom: float, pairs: int = 1) -> float:
+    """By how many standard errors two figures must differ to be called different.
+
+    Args:
+        freedom: the degrees of freedom of the error.
+        pairs: among how many pairs the two are chosen by their difference (Bonferroni).
+    """
+    from scipy.special import ndtri, stdtrit
+
+    below = 1 - (1 - LEVEL) / (2 * pairs)
+    return float(ndtri(below) if math.isinf(freedom) else stdtrit(freedom, below))
+
+
+def score(margin: Value, pairs: int = 1) -> float:
+    """A margin by the least that counts: above 1 it is more than chance, below -1 contradicted.
+
+    It is infinite where no error is known.
+    """
+    if not margin.error:
+        return math.copysign(math.inf, margin.value) if margin.value else 0.0
+    return margin.value / (quantile(margin.freedom, pairs) * margin.error)
+
+
+def _low(a: Value, b: Value) -> float:
+    return score(difference(b, a))
+
+
+def _near(a: Value, b: Value, within: float) -> float:
+    apart = difference(a, b)
+    return score(apart._replace(value=within * abs(b.value) - abs(apart.value)))
+
+
+Rule = Callable[[Sequence[Value], Mapping[str, Any]], list[float]]
+"""The scores of a test's comparisons."""
+
+
+def _compared(way: float) -> Rule:
+    return lambda values, _: [way * _low(values[0], other) for other in values[1:]]
+
+
+def _monotone(way: float) -> Rule:
+    def scores(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
+        ends = way * _low(values[0], values[-1])
+        against = min(way * _low(a, b) for a, b in pairwise(values))
+        # a step the other way that is no chance undoes the trend
+        return [ends if against >= -1 else min(ends, against)]
+
+    return scores
+
+
+def _differ(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
+    low, high = (pick(values, key=lambda v: v.value) for pick in (min, max))
+    return [score(difference(high, low), math.comb(len(values), 2))]
+
+
+def _limit(way: float) -> Rule:
+    return lambda values, test: [way * _low(v, Value(float(test["bound"]))) for v in values]
+
+
+def _wider(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
+    pairs = zip(values[::2], values[1::2], strict=True)
+    first, *others = [difference(a, b) for a, b in pairs]
+    return [_low(other, first) for other in others]
+
+
+def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
+    return [_near(values[0], other, float(test["within"])) for other in values[1:]]
+
+
+def _published(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
+    within = float(test["within"])
+    return [_near(v, Value(v.published), within) for v in values if v.published is not None]
+
+
+RULES: dict[str, tuple[Rule, str]] = {
+    "lowest": (_compared(1), "the first is below each of the others"),
+    "highest": (_compared(-1), "the first is above each of the others"),
+    "rises": (_monotone(1), "the last is above the first, and no step falls by more than chance"),
+    "falls": (_monotone(-1), "the last is below the first, and no step rises by more than chance"),
+    "differ": (_differ, "the highest is above the lowest, whichever these are"),
+    "below": (_limit(1), "each is below `bound`"),
+    "above": (_limit(-1), "each is above `bound`"),
+    "wider": (_wider, "the first exceeds the second by more than the third the fourth, and so on"),
+    "equal": (_equal, "the first is within a share `within` of each of the others"),
+    "published": (_published, "each is within a share `within` of the published value"),
+}
+"""The kinds of test, each with its rule and what it says.
+
+A test is a mapping with the rule's name, `experiment`, `measure` (or a measure for each entry) and
+`of`, the names of the entries in order. `data` restricts it to one data set. Of several entries of
+one name, the first counts. A letter in braces, such as {n}, stands for any text, the same in all
+names, and {4n} for four times the number that it is; each text with which all entries are found
+makes a comparison.
+"""
