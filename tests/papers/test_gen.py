@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import Cli
+from tests.papers.smoke import claims_name_what_it_measures
 from zspace import papers
 from zspace.papers.base import Lab, Scale
 from zspace.papers.entries import published
@@ -41,7 +42,7 @@ GEN: dict[str, dict[str, object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows",
-    [("table1", 4), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
+    [("table1", 8), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
 )
 def test_gen(
     tmp_path: Path,
@@ -70,6 +71,7 @@ def test_gen(
     assert status == 0, err
     stored = json.loads((tmp_path / "o" / "table.json").read_text())
     assert len(stored["entries"]) == rows
+    claims_name_what_it_measures(f"gen/{name}", tmp_path / "o")
     pictures = {p.stem for p in (tmp_path / "o").glob("*.png")}
     assert pictures == {
         "fig3": {"fig3", "modes"},

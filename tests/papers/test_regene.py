@@ -70,9 +70,9 @@ def test_losses_of_figure_16_are_of_logits_and_of_the_softmax() -> None:
 @pytest.mark.parametrize(
     "name, n, part",
     [
-        ("celeba", 9_000, "9,000 of 162,770 training images"),
-        ("celeba", 162_770, ""),
-        ("mnist", 54_000, ""),
+        ("celeba", 9_000, "9,000 of 200,000 training images"),
+        ("celeba", 162_770, "162,770 of 200,000 training images"),
+        ("mnist", 54_000, "54,000 of 60,000 training images"),
         ("mnist", 60_000, ""),
         ("a folder", 10, ""),
     ],

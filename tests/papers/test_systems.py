@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.papers.smoke import claims_name_what_it_measures
 
 
 @pytest.mark.slow
@@ -30,3 +31,4 @@ def test_systems(tmp_path: Path, cli: Cli) -> None:
         "| AE + mixture",
     ]
     assert (out / "systems.png").exists()
+    claims_name_what_it_measures("all/systems", out)

@@ -85,9 +85,11 @@ def fig1(lab: Lab) -> list[Entry]:
             at = Figure(_between(curve, cosine), math.nan)
             entries.append(Entry(what, f"accuracy at mean cosine {cosine:g}", at, **by, n=n))
             reached[f"{loss} at {cosine:g}"] = at.value >= least
-        lowest = found.smallest(0.995)
-        smallest = Figure(math.nan if lowest is None else lowest, math.nan)
-        entries.append(Entry(what, "smallest mean cosine with accuracy 0.995", smallest, **by, n=n))
+        for least in CORNERS:
+            lowest = found.smallest(least)
+            smallest = Figure(math.nan if lowest is None else lowest, math.nan)
+            measure = f"smallest mean cosine with accuracy {least:g}"
+            entries.append(Entry(what, measure, smallest, **by, n=n))
         lab.more[what] = found.curve
     if (lab.data, dim) == ("mnist", 20):
         lab.more["notes"].append(agreement(reached))
@@ -97,6 +99,9 @@ def fig1(lab: Lab) -> list[Entry]:
     plots.save_figure(lab.picture("fig1"), fig)
     return entries
 
+
+CORNERS = (0.995, 0.9968)
+"""The accuracies of Simple in Table 4, by the ELBO and by the MMD."""
 
 LEAST = {0.9: 0.99, 0.75: 0.95}
 """Accuracies that the paper's curves have at least, by mean cosine (section 4.3.1).

@@ -27,7 +27,8 @@ def table1(lab: Lab) -> list[Entry]:
 
     It is given by the dimension and the number of samples. The number after ± is the standard
     deviation over the trials, as in the paper. A fixed point that did not converge is left out of
-    the mean, which a note tells.
+    the mean, which a note tells. The two routes are compared on the trials in which it did, if
+    these are two or more.
     """
     trials = lab.settings["trials"]
     entries: list[Entry] = []
@@ -37,10 +38,14 @@ def table1(lab: Lab) -> list[Entry]:
         means: list[float] = []
         for m in lab.settings["samples"]:
             column = SAMPLES.index(m)
-            for route in ("root", "fixed-point"):
-                found = optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
-                settled = found[~found.isnan()]
-                what, figure = f"l = {dim}, m = {m}", mean_and_deviation(settled.tolist())
+            found = {
+                route: optimal_bandwidths(Normal(dim), m, trials=trials, route=route)
+                for route in ("root", "fixed-point")
+            }
+            what = f"l = {dim}, m = {m}"
+            for route, each in found.items():
+                settled = each[~each.isnan()]
+                figure = mean_and_deviation(settled.tolist())
                 if len(settled) < trials:
                     lab.more.setdefault("notes", []).append(
                         f"{what}: the {route.replace('-', ' ')} was found in {len(settled)} of "
@@ -64,6 +69,7 @@ def table1(lab: Lab) -> list[Entry]:
                 )
                 if route == "root":
                     means.append(figure.value)
+            entries += _routes(what, m, found["root"], found["fixed-point"])
         line = axes[0, 0].plot(lab.settings["samples"], means, marker=".", label=f"l = {dim}")
         points = [theirs[str(dim)][SAMPLES.index(m)] for m in lab.settings["samples"]]
         axes[0, 0].plot(
@@ -80,6 +86,21 @@ def table1(lab: Lab) -> list[Entry]:
     axes[0, 0].set_title("h_opt: ours (dots) and the paper's (crosses)", fontsize=9)
     axes[0, 0].legend(fontsize=8)
     plots.save_figure(lab.picture("table1"), fig)
+    return entries
+
+
+PAIRED = "h_opt by the fixed-point over that by the root"
+SETTLED = "share of trials in which the fixed-point settles"
+
+
+def _routes(what: str, m: int, root: Tensor, fixed: Tensor) -> list[Entry]:
+    """The entries that compare the two routes' bandwidths of as many trials."""
+    about = "JSD of two sets", "samples of N(0, I)", m
+    ratios = (fixed / root)[~fixed.isnan()].tolist()
+    entries = [Entry(what, SETTLED, Figure(len(ratios) / len(root), math.nan), *about)]
+    if len(ratios) > 1:
+        ratio, n = mean_and_deviation(ratios), len(ratios)
+        entries.append(Entry(what, PAIRED, ratio, *about, repeats=n, repeated="trial"))
     return entries
 
 

@@ -126,7 +126,7 @@ def fig5(lab: Lab) -> list[Entry]:
     for encoder in ("densenet", "regene"):
         own = {"depth": lab.settings["depth"]} if encoder == "densenet" else {}
         of = trained(lab, encoder=encoder, **own)
-        what = f"DenseNet-{own['depth']}" if own else "ReGene"
+        what = "DenseNet" if own else "ReGene"
         theirs = published()["regene/text"]["DenseNet100 CIFAR-10 accuracy"]
         known = lab.data == "cifar10" and own.get("depth") == 100
         entries += both(of, what, (theirs if known else None, None))
@@ -135,6 +135,7 @@ def fig5(lab: Lab) -> list[Entry]:
         shown += [x] if not shown else []
         shown.append(of.model.reconstruct(x.to(of.convex.codes.device)).cpu())
         classes = of.images.classes
+    lab.more["notes"] = [f"The DenseNet has {lab.settings['depth']} layers."]
     maps.barcodes(lab.picture("fig5-barcodes"), spaces, classes)
     plots.save_sheet(lab.picture("fig5-reconstructions"), torch.cat(shown), 10)
     return entries
@@ -292,7 +293,8 @@ def fig15b(lab: Lab) -> list[Entry]:
             ("Frechet distance", distance, held.extractor.name),
             ("accuracy", right, "its classifier"),
         ):
-            entries.append(Entry(f"a = {a:g}", measure, figure, by, of.data, n, part=of.part))
+            data = of.training_data
+            entries.append(Entry(f"a = {a:g}", measure, figure, by, data, n, part=of.part))
     fig, axes = plots.figure(1, 1, (5, 3.4))
     ratios, distances, rights = zip(*curve, strict=True)
     axes[0, 0].plot(ratios, distances, marker=".", label="Frechet distance")

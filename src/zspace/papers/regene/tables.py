@@ -39,14 +39,18 @@ def table1(lab: Lab) -> list[Entry]:
     spaces: Spaces = {}
     theirs = {(b, k): (a, m) for b, _, k, a, m in published()["regene/table1"]["rows"]}
     classes: Sequence[str] = ()
+    sizes: dict[str, int] = {}
     for blocks in lab.settings["blocks"]:
         for convolutions in lab.settings["convolutions"]:
             of = trained(lab, blocks=blocks, convolutions=convolutions)
-            what = f"{blocks} blocks, {convolutions} a block, latent {of.model.latent_dim}"
+            what = f"{blocks} blocks, {convolutions} a block"
+            sizes[f"{blocks} blocks"] = of.model.latent_dim
             paper = theirs.get((blocks, convolutions), (None, None))
             entries += both(of, what, paper if lab.data == "cifar10" else (None, None))
             entries.append(sparse(of, what, spaces))
             classes = of.images.classes
+    listed = ", ".join(f"{blocks} {size:,}" for blocks, size in sizes.items())
+    lab.more["notes"] = [f"Dimensions of the latents: {listed}."]
     maps.barcodes(lab.picture("fig4-barcodes"), spaces, classes)
     maps.tsne(lab.picture("fig4-tsne"), spaces, classes)
     return entries
@@ -153,9 +157,23 @@ def _baselines(lab: Lab) -> list[Entry]:
 
 
 def _beside(
-    lab: Lab, of: Trained, held: Measurement, what: str, distance: Figure, n: int, row: str
+    lab: Lab,
+    of: Trained,
+    held: Measurement,
+    what: str,
+    distance: Figure,
+    n: int,
+    row: str,
+    data: str = "",
 ) -> Entry:
-    """The entry of a distance, beside the number in a row of Table 3 if the set has a column."""
+    """The entry of a distance, beside the number in a row of Table 3 if the set has a column.
+
+    Args:
+        lab, of, held, what, distance, n: the surroundings, the model and what the entry holds.
+        row: the row of the table.
+        data: the set and part of the originals; "" takes the test part. The paper names none.
+    """
+    data = data or of.data
     theirs: float | None = None
     error: float | None = None
     if lab.data in COLUMNS:
@@ -163,8 +181,8 @@ def _beside(
         theirs = published()["regene/table3"][row][column]
         error = published()["regene/table3-sd"].get(row, [None] * 4)[column]
     by, part = held.extractor.name, of.part
-    paper = (theirs, error, "inception", of.data)
-    return Entry(what, "Frechet distance", distance, by, of.data, n, *paper, part=part)
+    paper = (theirs, error, "inception", data)
+    return Entry(what, "Frechet distance", distance, by, data, n, *paper, part=part)
 
 
 def fig15a(lab: Lab) -> list[Entry]:
@@ -208,7 +226,9 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
             ),
         ):
             distance = frechet(lab, held, x, y)
-            entries.append(_beside(lab, of, held, what, distance, len(made.x), f"ReGene ({row})"))
+            data = of.training_data if "(training)" in what else of.data
+            entry = _beside(lab, of, held, what, distance, len(made.x), f"ReGene ({row})", data)
+            entries.append(entry)
     return told_apart(entries)
 
 

@@ -36,8 +36,8 @@ from zspace.storage.run import Run
 
 COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
-SIZES = {"mnist": 54_000, "fashion-mnist": 54_000, "cifar10": 45_000, "celeba": 162_770}
-"""The numbers of training images of whole sets; without CelebA's own, validation has a tenth."""
+WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 200_000}
+"""The numbers of training images in the paper, which sets none aside for validation."""
 
 ALIKE = ("image_size", "train_size", "validation")
 """Options of the data that other models share with ReGene."""
@@ -70,10 +70,15 @@ class Trained:
         return f"{self.images.name} test"
 
     @property
+    def training_data(self) -> str:
+        """The name of the training images, where the model is measured on some of these."""
+        return f"{self.images.name} train"
+
+    @property
     def part(self) -> str:
         """Which part of the set's training images it was trained on; "" if these are all."""
         n = len(self.images.train)
-        whole = SIZES.get(self.images.name, n)
+        whole = WHOLE.get(self.images.name, n)
         return "" if n >= whole else f"{n:,} of {whole:,} training images"
 
     def gallery(self, device: str = "auto") -> Gallery:
