@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from tests.conftest import Cli, Refused
 from tests.papers.smoke import numbers_of, systems_of
 from zspace.papers import EXPERIMENTS
+from zspace.papers.categorical import LEAST
 from zspace.papers.claims import (
     PAPERS,
     SCALES,
@@ -26,6 +28,7 @@ from zspace.papers.claims import (
     read_claims,
     read_results,
 )
+from zspace.papers.entries import published
 from zspace.papers.rules import LEVEL, RULES, Value, difference, quantile
 
 CLAIMS = read_claims()
@@ -261,7 +264,13 @@ def test_a_claim_is_well_formed(claim: Claim) -> None:
         assert claim.reason
 
 
-AWAITED = {"regene/fig17": {"{n} originals per class: +100% generations, equal epochs"}}
+PER_CLASS = "{n} originals per class: "
+AWAITED = {
+    "regene/fig17": {
+        f"{PER_CLASS}+100% generations, equal epochs",
+        f"{PER_CLASS}25% replaced by generations",
+    }
+}
 """Entries that an experiment makes today and its stored result, of an earlier day, has not."""
 
 
@@ -293,6 +302,34 @@ def test_a_test_names_nothing_that_the_scale_of_the_paper_lacks() -> None:
                 # of MMD-10 Medium1 the last is the sampler's
                 said = re.findall(r"(?<![a-z\d{.])\d+(?:\.\d+)?(?![a-z}])", name)
                 assert {float(n) for n in said} <= known, f"{named(claim)}: {name}"
+
+
+def compared_in(experiment: str) -> list[Mapping[str, Any]]:
+    return [t for claim in CLAIMS for t in claim.tests if t["experiment"] == experiment]
+
+
+def test_the_ledger_and_the_experiment_read_near_100_percent_alike() -> None:
+    bounds = {
+        float(test["measure"].split()[-1]): test["bound"]
+        for test in compared_in("categorical/fig1")
+        if test["rule"] == "above" and "cosine" in test["measure"]
+    }
+    assert bounds == LEAST
+
+
+def test_models_are_compared_at_the_papers_error() -> None:
+    (table,) = (t for t in RESULTS if t["experiment"] == "gen/lambda")
+    errors = {
+        e["what"]: abs(e["ours"]["value"] - published()["gen/text"]["loss"])
+        for e in table["entries"]
+        if e["measure"] == "mean squared error"
+    }
+    compared = [test["of"] for test in compared_in("gen/lambda") if test["rule"] == "highest"]
+    assert len(compared) == 2
+    for name in (name for pair in compared for name in pair):
+        model, _, of = name.split(", ")
+        alike = {k: v for k, v in errors.items() if k.startswith(model) and k.endswith(of)}
+        assert min(alike, key=lambda k: alike[k]) == name
 
 
 def test_the_page_is_what_the_command_prints(cli: Cli) -> None:
