@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Cli, Refused
 from zspace import papers
 from zspace.errors import InputError
+from zspace.features import weights
 from zspace.metrics import Figure
 from zspace.papers.base import Experiment, Lab, Scale, reproduce
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
@@ -35,6 +36,27 @@ def test_published_numbers_are_whole() -> None:
     numbers = published()
     assert numbers["flexae/table1"]["FlexAE-SR"][0] == [7.63, 6.75]
     assert len(numbers) > 25
+
+
+@pytest.mark.parametrize("features", ["inception", ("pixels", "inception")])
+def test_missing_weights_are_found_before_anything_is_trained(
+    features: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(lab: Lab) -> list[Entry]:
+        raise AssertionError("it began")
+
+    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    scale = {"smoke": Scale({"features": features}, "", "")}
+    with pytest.raises(InputError, match="weights of inception are missing"):
+        reproduce(Experiment("flexae/fig4", "", scale, run), "smoke", tmp_path / "a", quiet=True)
+    assert not (tmp_path / "a").exists()
+
+
+def test_experiments_that_measure_no_features_need_no_weights() -> None:
+    for name, experiment in papers.EXPERIMENTS.items():
+        if name.startswith("gen/"):
+            asks = "inception" in experiment.scales["paper"].settings.get("features", ())
+            assert asks == ("Inception" in experiment.needs) == (name == "gen/table3")
 
 
 ENTRY = Entry("x", "fid", Figure(3.0, 0.1), "inception", "mnist", 10)

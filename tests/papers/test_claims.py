@@ -29,7 +29,7 @@ from zspace.papers.claims import (
     read_results,
 )
 from zspace.papers.entries import published
-from zspace.papers.rules import LEVEL, RULES, Value, difference, quantile
+from zspace.papers.rules import LEVEL, RULES, quantile
 
 CLAIMS = read_claims()
 RESULTS = read_results()
@@ -133,29 +133,6 @@ def test_a_verdict_follows_from_figures(
     assert verdict(rule, *values, **more) == expected
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "freedom"),
-    [
-        ((0.2, 3), (0.2, 3), 4),
-        ((0.2, 3), (1e-9, 3), 2),
-        ((0.2, 3), (1e-9, 1), 2),
-        ((0.2, 1), (0.2, 1), math.inf),
-        # the mean of three is twice as uncertain as the measurement: 2 x (5 / 4)^2
-        ((0.2 * 3**0.5, 3), (0.1, 1), 3.125),
-    ],
-)
-def test_the_fewer_trainings_the_more_is_needed(
-    a: tuple[float, int], b: tuple[float, int], freedom: float
-) -> None:
-    values = (Value(1, e / n**0.5, None, n - 1 if n > 1 else math.inf) for e, n in (a, b))
-    assert difference(*values).freedom == pytest.approx(freedom)
-
-
-def test_quantiles_of_student_and_of_the_normal() -> None:
-    found = [quantile(2), quantile(4), quantile(math.inf), quantile(math.inf, pairs=3)]
-    assert found == pytest.approx([4.3027, 2.7764, 1.9600, 2.3940], abs=1e-4)
-
-
 def test_the_head_states_the_rule() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert f"a level of {LEVEL:.0%}" in text
@@ -222,6 +199,25 @@ def test_of_several_results_the_preferred_one_counts() -> None:
     assert [v[0].value for _, _, v in answers({**test, "of": ["a", "b"]}, results)] == [1]
     results.append(result(7, scale="paper", protocol="new"))
     assert [v[0].value for _, _, v in answers({**test, "data": "mnist"}, results)] == [7]
+
+
+def test_results_of_another_version_are_marked() -> None:
+    test = {"rule": "lowest", "of": ["a", "b"]}
+    scale = EXPERIMENTS["gen/table1"].scales["small"]
+    each = entry("a", 1, 0.1), entry("b", 2, 0.1)
+    about = {"reductions": scale.reductions, "choices": scale.choices}
+
+    def marked(**more: Any) -> bool:
+        return (
+            "small, of an earlier version: "
+            in judge(claimed(test), [stored(*each, **more)]).figures[0]
+        )
+
+    assert not marked(**about)
+    assert not marked(**about, settings=json.loads(json.dumps(dict(scale.settings))))
+    assert marked(**about, settings={**scale.settings, "trials": 3})
+    assert marked(**{**about, "reductions": "less of everything"})
+    assert marked(**{**about, "choices": ""})
 
 
 def test_the_ledger_shows_figures_and_reasons() -> None:

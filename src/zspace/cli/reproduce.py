@@ -29,7 +29,7 @@ from zspace.errors import InputError
     "--scale",
     default="small",
     show_default=True,
-    help="scale of the experiment: smoke, small or paper",
+    help="scale of the experiment: smoke, small or paper; all/systems has demo, too",
 )
 @click.option(
     "--data",
@@ -88,18 +88,19 @@ def reproduce(
     It writes table.md, table.json and pictures. If it is interrupted, the same command resumes it;
     finished trainings are reused.
     """
-    from zspace.papers import EXPERIMENTS, RAN, find
+    from zspace.papers import EXPERIMENTS, find, ran
     from zspace.papers import reproduce as perform
 
     if listed:
+        where_run = ran()
         for known in EXPERIMENTS.values():
             echo(f"{known.name:14} {known.about}")
             what = f"; data: {', '.join(known.data)}" if known.data else ""
             needs = f"; needs {known.needs}" if known.needs else ""
             costs = ", ".join(f"{s}: {v.cost}" for s, v in known.scales.items())
             ways = [f"{s}: {', '.join(v.protocols)}" for s, v in known.scales.items()]
-            ran = RAN.get(known.name, "smoke alone")
-            echo(f"{'':14} {costs}{what}{needs}; run here: {ran}")
+            here = where_run.get(known.name, "smoke alone")
+            echo(f"{'':14} {costs}{what}{needs}; run here: {here}")
             if any(v.protocols for v in known.scales.values()):
                 echo(f"{'':14} protocols, the default first: {'; '.join(ways)}")
         return

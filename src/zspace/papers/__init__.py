@@ -22,61 +22,59 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-_GREY = "small, on MNIST"
-RAN = {
-    **dict.fromkeys(("flexae/fig3", "gen/fig1"), "small"),
-    **dict.fromkeys(("flexae/fig2", "gen/table1"), "paper"),
-    "regene/table4": f"{_GREY}: ReGene",
+_PICTURES = {
     **dict.fromkeys(
         (
-            "flexae/table1",
-            "flexae/table2",
-            "flexae/table3",
-            "flexae/table4",
             "flexae/fig4",
             "flexae/fig6",
             "flexae/fig10",
-            "gen/table2",
-            "gen/fig3",
-            "gen/fig4",
-            "regene/fig3",
-            "regene/table2",
-            "regene/table3",
-            "regene/fig6",
             "regene/fig7",
             "regene/fig13",
             "regene/fig14",
-            "regene/fig15b",
-            "regene/fig17",
             "regene/collage",
-            "regene/closest",
-            "categorical/fig1",
-            "categorical/table4",
-            "categorical/grid",
-            "all/systems",
+            "all/conditional",
         ),
-        _GREY,
+        "small, on MNIST",
     ),
-    **dict.fromkeys(("all/samplers", "all/steps"), "small, on MNIST and Fashion-MNIST"),
-    **dict.fromkeys(("all/conditional", "all/densities"), _GREY),
+    "all/samplers": "small, on MNIST and Fashion-MNIST",
     **dict.fromkeys(
-        (
-            "regene/fig16",
-            "lsrgan/cifar10",
-            "lsrgan/table1",
-            "lsrgan/table2",
-            "lsrgan/fig1",
-            "lsrgan/fig2",
-            "lsrgan/fig3",
-            "lsrgan/fig9",
-        ),
-        "small, on Fashion-MNIST",
+        ("lsrgan/fig1", "lsrgan/fig2", "lsrgan/fig3", "lsrgan/fig9"), "small, on Fashion-MNIST"
     ),
 }
-"""The experiments that were run at a scale beyond smoke, whose tables are in docs/results.
+"""Experiments run beyond scale smoke, of which docs/results has pictures or pages alone."""
 
-At scale smoke, all were run.
-"""
+
+def ran() -> dict[str, str]:
+    """The experiments that were run here beyond scale smoke, each with its scales and data.
+
+    These are those of the stored results, and those of which docs/results has pictures or pages
+    alone. At scale smoke, all were run.
+    """
+    from zspace.papers.claims import read_results
+
+    on: dict[str, dict[str, list[str]]] = {}
+    for table in read_results():
+        data = table["data"]
+        own = on.setdefault(table["experiment"], {}).setdefault(table["scale"], [])
+        if data is not None and (title := TITLES.get(data, data)) not in own:
+            own.append(title)
+    found = {
+        name: "; ".join(
+            f"{scale}, on {' and '.join(data)}" if data else scale for scale, data in scales.items()
+        )
+        for name, scales in on.items()
+    }
+    return {**_PICTURES, **found}
+
+
+TITLES = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "celeba": "CelebA",
+    "digits": "the digits",
+}
+"""How data sets are called in a sentence."""
 
 
 def find(name: str) -> Experiment:
@@ -90,4 +88,4 @@ def find(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "RAN", "Experiment", "find", "reproduce"]
+__all__ = ["EXPERIMENTS", "Experiment", "find", "ran", "reproduce"]

@@ -14,6 +14,7 @@ from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
 from zspace.evaluation.evaluate import versions
+from zspace.features.weights import WEIGHTS, checked_weights
 from zspace.options import checked, options_of
 from zspace.papers.entries import Entry
 from zspace.recipes import find
@@ -28,7 +29,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 PROTOCOLS = {
     "defaults": "every system at the defaults of its recipe",
     "tuned": "every system at the best of a small grid, by the sum of the Frechet distances of "
-    "reconstructed and generated images from the validation images (one training for each point)",
+    "reconstructed and generated images from the validation images (one training for each point; "
+    "that of the best is one of those measured)",
     "equal-time": "every system at its tuned settings, trained for the same time on one core",
     "budget": "every system at the settings that are stated, trained for the same time on one core",
 }
@@ -69,7 +71,7 @@ class Experiment:
     Attributes:
         name: the name, of the form paper/figure.
         about: a description in one line.
-        scales: the scales by name: smoke, small, paper.
+        scales: the scales by name: smoke, small, paper; all/systems has demo, too.
         run: runs the experiment, writes its pictures, and returns its entries.
         data: the named sets that `--data` can choose from, the default first; empty if the
             experiment makes its own data.
@@ -252,6 +254,7 @@ def reproduce(
             raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
         raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
     protocol = protocol or next(iter(chosen.protocols), "")
+    check_features(chosen.settings)
     mark = out / "experiment.json"
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
     whose |= {"protocol": protocol} if protocol else {}
@@ -301,6 +304,18 @@ def reproduce(
     }
     write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
     return table
+
+
+def check_features(settings: Mapping[str, Any]) -> None:
+    """See that the weights of the features that settings name are there, before any training.
+
+    Raises:
+        InputError: the weights of a published network are missing or changed.
+    """
+    named = settings.get("features") or ()
+    for name in (named,) if isinstance(named, str) else named:
+        if name in WEIGHTS:
+            checked_weights(name)
 
 
 def _forget(mark: Path, new: Sequence[Path]) -> None:

@@ -332,7 +332,8 @@ EXPERIMENTS = (
         (
             "layers of 64 units, 4 and 3 dimensions in place of 20 and 10",
             "Medium1 on the first 1,331 points of the grid in place of 0.01%",
-            "Medium1 on the first 14,641 points of the grid in place of 0.01%",
+            "Medium1 by coordinate descent of 300 trials, and on the first 14,641 points of the "
+            "grid, in place of 0.01%",
         ),
         "90 minutes on a core",
     ),

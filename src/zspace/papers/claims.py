@@ -10,6 +10,7 @@ A comparison of two figures holds if they differ in the claimed direction by mor
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -24,6 +25,7 @@ import yaml
 from zspace.display.tables import Table
 from zspace.errors import InputError
 from zspace.metrics import Figure
+from zspace.papers import EXPERIMENTS
 from zspace.papers.rules import LEVEL, RULES, Value
 from zspace.storage.files import read_json
 
@@ -203,6 +205,26 @@ def _rank(table: Mapping[str, Any]) -> tuple[int, int]:
     return SCALES.index(table["scale"]), place
 
 
+EARLIER = "of an earlier version"
+"""How the ledger calls a result whose experiment has changed since."""
+
+
+def of_today(table: Mapping[str, Any]) -> bool:
+    """Whether a result's reductions, choices and settings are those of its experiment today.
+
+    Older tables do not have all of these; what is not there is not compared.
+    """
+    experiment = EXPERIMENTS.get(table["experiment"])
+    scale = experiment and experiment.scales.get(table["scale"])
+    if experiment is None or scale is None:
+        return False
+    for name in table.get("without", ()):
+        scale = experiment.without[name](scale)
+    today = {"reductions": scale.reductions, "choices": scale.choices}
+    today["settings"] = json.loads(json.dumps(dict(scale.settings)))
+    return all(table.get(name, now) == now for name, now in today.items())
+
+
 def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
     """The verdict on a claim.
 
@@ -218,7 +240,9 @@ def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
                 continue
             scores += found
             parts = (table["experiment"], table["data"], table["scale"], table.get("protocol"))
-            source = ", ".join(part for part in parts if part)
+            source = ", ".join(
+                part for part in (*parts, "" if of_today(table) else EARLIER) if part
+            )
             lines.append(f"{source}: {_shown(test, of, values)}: {_said(found)}")
     right = sum(score > 1 for score in scores)
     if not scores:
@@ -330,6 +354,10 @@ by `zspace reproduce --claims` from the results that the package holds: no verdi
 - A verdict holds for the data and the scale that stand before the figures. Scale paper has the
   paper's settings, small fewer iterations, smaller networks or both (see the pages of results).
   Where several results have the figures, the larger scale counts, and of protocols `tuned`.
+- Results **{EARLIER}** are of code whose settings, reductions or choices were others than
+  today's. Most tables do not hold their settings, and are compared by what they say of the others.
+- Where the settings are `tuned`, the training of seed 0 that was the best of its grid is one of the
+  trainings whose mean is judged.
 - Frechet distances are of the features that the result names; without Inception weights they are
   not FIDs.
 """

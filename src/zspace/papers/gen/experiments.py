@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from zspace.papers.base import Experiment, Scale
@@ -32,9 +33,10 @@ _FEWER = "44,000 images beside the 10,000 centres in place of 50,000 (6,000 are 
 _TABLE2 = {"drawn": TABLE2, "samples": TABLE2, "rates": (2e-4, 1e-3)}
 _WEIGHTS = {"weights": {"GEN": (0.001, 0.003, 0.01, 0.03, 0.1), "AAE": (0.03, 0.1, 0.3, 1.0, 3.0)}}
 _FC = "{iterations:,} iterations of 100 images; two hidden layers of 512 units with batch norm"
+_AAE = "AAE's discriminator, its three Adams and its generator's loss, which does not saturate"
 _ENTROPY = (
     f"{_FC}; half of GEN's images are the centres of its kernels; codes of as many training and "
-    "test images"
+    f"test images; {_AAE}"
 )
 _IMAGES = _scales(
     {
@@ -72,8 +74,14 @@ _IMAGES = _scales(
     ("a minute", "20 minutes on 2 cores", "some hours on a GPU"),
     "{iterations:,} iterations of 100 images; {networks}; lambda = 0.01, of the paper's 0.005 to "
     "0.01; the VAE's squared error is summed over pixels; a tenth of the training images is kept "
-    "for validation",
+    "for validation; CelebA's crop of 128 pixels, and its training images without its validation "
+    f"images; {_AAE}",
 )
+_PICTURES = {
+    name: replace(scale, settings={k: v for k, v in scale.settings.items() if k != "features"})
+    for name, scale in _IMAGES.items()
+}
+"""The scales of experiments that draw and measure no distance."""
 EXPERIMENTS = (
     Experiment(
         "gen/table1",
@@ -182,10 +190,11 @@ EXPERIMENTS = (
         Experiment(
             f"gen/{name}",
             f"GEN, {about}",
-            _IMAGES,
+            _IMAGES if run is table3 else _PICTURES,
             run,
             data,
-            "the data set's files; at scale paper the Inception weights (zspace weights)",
+            "the data set's files"
+            + ("; at scale paper the Inception weights (zspace weights)" if run is table3 else ""),
         )
         for name, about, run, data in (
             (

@@ -68,6 +68,11 @@ _DIGITS = (
     "; the digits' 8 x 8 pixels have beta = 1 at every scale, since beta = 20 leaves no dimension "
     "of their codes active"
 )
+_NETWORKS = (
+    "codes of 128 dimensions, linear heads of the encoder, a clamped log sigma^2, and at 64 pixels "
+    "a block more"
+)
+"""What the paper leaves open of its networks, said at its scale."""
 _TOY = "500 images, networks of 8 channels, 60 + 30 iterations"
 _OURS = (
     "of the authors' code, since the paper does not say: 100 + 500 epochs of batches of 32 images, "
@@ -121,7 +126,7 @@ def _experiment(
                 {"options": {"iterations": None, **sized}, "variance_images": 10_000, **paper},
                 "",
                 paper_cost or "3 hours on a GPU, not measured",
-                ours.format(n="10,000", seeds=paper.get("seeds", 1)),
+                f"{ours.format(n='10,000', seeds=paper.get('seeds', 1))}; {_NETWORKS}",
             ),
         },
         run,
