@@ -10,12 +10,12 @@ import torch
 from onnx import TensorProto, helper
 
 from tests.conftest import random_images
-from zspace.features.classifier import Neutral
+from zspace.features.classifier import Arch, Neutral, Task
 
 IMAGES = torch.from_numpy(random_images(10, 3, 12, 12))
 
 
-def no_classifier() -> Neutral:
+def no_classifier(task: Task, arch: Arch) -> Neutral:
     raise AssertionError("no classifier is needed")
 
 

@@ -16,6 +16,7 @@ from zspace.data.images import Images, Part
 from zspace.errors import InputError
 from zspace.features import classifier as neutral
 from zspace.features.classifier import neutral_classifier
+from zspace.storage.cache import fingerprint, key
 
 
 def test_the_classifier_is_trained_once_and_says_its_accuracy(
@@ -70,3 +71,52 @@ def test_data_that_no_classifier_can_learn(refused: Callable[..., str], tmp_path
         neutral_classifier(one)
     with pytest.raises(InputError, match="class c of mine has no training image"):
         neutral_classifier(images)
+
+
+def test_rotations_need_no_labels(cache: Path, cli: Cli, tmp_path: Path) -> None:
+    digits = load("digits")
+    found = neutral_classifier(digits, task="rotation", iterations=60, device="cpu")
+    assert found.accuracy.value > 0.5, "a quarter is chance"
+    assert (found.task, found.features) == ("rotation", "rotation cnn")
+    bare = replace(
+        digits,
+        classes=(),
+        **{part: Part(getattr(digits, part).x) for part in ("train", "validation", "test")},
+    )
+    told = Told()
+    again = neutral_classifier(bare, task="rotation", iterations=60, device="cpu", progress=told)
+    assert again.path == found.path, "labels are no part of it"
+    assert not told.said
+    words = ("classifier", "--data=digits", "--task=rotation", "--iterations=60", "--device=cpu")
+    status, out, _ = cli(*words, "--quiet")
+    assert status == 0
+    assert out == f"rotation cnn {found.identity} of digits: test accuracy {found.accuracy}\n"
+
+
+def test_classifiers_of_labels_are_found_under_their_old_names(cache: Path) -> None:
+    digits = load("digits")
+    config = {
+        "recipe": "classifier",
+        "arch": "cnn",
+        "iterations": 5,
+        "augment": "none",
+        "seed": 6,
+        "train": fingerprint(digits.train.x, digits.train.y),
+        "test": fingerprint(digits.test.x, digits.test.y),
+    }
+    found = neutral_classifier(digits, seed=6, iterations=5, device="cpu")
+    assert found.path == cache / "classifiers" / f"cnn-{key(config)}" / "model.safetensors"
+    turns = neutral_classifier(digits, task="rotation", seed=6, iterations=5, device="cpu")
+    assert turns.path is not None
+    assert turns.path.parent.name.startswith("rotation-cnn-")
+
+
+def test_images_that_are_not_square_are_not_turned(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    np.save(tmp_path / "x.npy", random_images(30, 8, 10))
+    said = refused("classifier", f"--data={tmp_path / 'x.npy'}", "--task=rotation")
+    assert "must be square, since they are turned: those of" in said
+    assert "are 10x8" in said
+    assert "holds vectors" in refused("classifier", "--data=mog2", "--task=rotation")
+    assert "--task must be one of labels, rotation" in refused("classifier", "--task=turns")

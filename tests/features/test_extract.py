@@ -17,7 +17,9 @@ from zspace.errors import InputError
 from zspace.evaluation.diagnose import Finding, diagnose
 from zspace.evaluation.measurement import Measurement, Subject
 from zspace.features import extract as features
-from zspace.features.extract import Extractor, extract, find_extractor
+from zspace.features.classifier import NETS, Arch, Neutral, Task
+from zspace.features.extract import Extractor, extract, find_extractor, neutral_name
+from zspace.metrics import Figure
 
 
 def test_large_images_are_averaged_for_their_pixels() -> None:
@@ -132,4 +134,46 @@ def test_an_entry_of_other_data_is_not_taken(cache: Path) -> None:
 
 
 def test_every_feature_has_a_line_for_people() -> None:
-    assert set(features.FEATURES) == {"pixels", "classifier", "inception", "vgg16", "file:PATH"}
+    assert set(features.FEATURES) == {
+        "pixels",
+        "classifier",
+        "rotation",
+        "zoo:judge-NAME",
+        "inception",
+        "vgg16",
+        "file:PATH",
+    }
+
+
+@pytest.mark.parametrize(
+    "name, asked, shown",
+    [
+        ("classifier", ("labels", "cnn"), "classifier cnn"),
+        ("classifier:silu-resnet", ("labels", "silu-resnet"), "classifier silu-resnet"),
+        ("rotation", ("rotation", "cnn"), "rotation cnn"),
+        ("rotation:silu-resnet", ("rotation", "silu-resnet"), "rotation silu-resnet"),
+    ],
+)
+def test_a_classifier_of_the_data_by_its_network(
+    name: str, asked: tuple[Task, Arch], shown: str
+) -> None:
+    def neutral(task: Task, arch: Arch) -> Neutral:
+        assert (task, arch) == asked
+        outputs = 10 if task == "labels" else 4
+        net = NETS[arch]((3, 12, 12), outputs).eval()
+        return Neutral(net, arch, "mark", Figure(0.5, 0.1), task)
+
+    found = find_extractor(name, neutral, "cpu")
+    assert (found.name, found.identity) == (shown, "mark")
+    features = extract(found, IMAGES)
+    assert features.shape == (10, 128 if asked[1] == "cnn" else 256)
+    assert found.classifies == (asked[0] == "labels"), "turns are no classes of the data"
+    if found.head is not None:
+        assert found.head(features).shape == (10, 10)
+
+
+def test_networks_that_there_are_not() -> None:
+    for name in ("classifier:vgg", "rotation:vgg", "rotation:"):
+        with pytest.raises(InputError, match=r"unknown network of the features .*known: cnn, drop"):
+            find_extractor(name, no_classifier)
+    assert neutral_name("pixels:cnn") is None

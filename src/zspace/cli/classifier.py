@@ -31,7 +31,8 @@ class ClassifierCommand(click.Command):
 def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     """Train a data set's neutral classifier, which `--features classifier` uses.
 
-    It is trained once and kept in the cache; its test accuracy is printed.
+    It is trained once and kept in the cache; its test accuracy is printed. With `--task rotation`
+    it is the one of `--features rotation`.
     """
     given = {name: value for name, value in options.items() if value is not None}
     own, of_data = known.own().classifier, known.own().data
@@ -44,7 +45,8 @@ def classifier(data: str, device: str, quiet: bool, **options: Any) -> None:
     with progress(quiet) as follow:
         images.tell_range(follow)
         found = neutral_classifier(images, **settings, device=device, progress=follow)
-    echo(f"{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
+    what = "" if found.task == "labels" else f"{found.task} "
+    echo(f"{what}{found.name} {found.identity} of {images.name}: test accuracy {found.accuracy}")
 
 
 @cli.command()

@@ -47,8 +47,8 @@ N = click.option(
 FEATURES = click.option(
     "--features",
     metavar="NAME",
-    help="features by which images are compared: {names}  [default: classifier if the data have "
-    "labels, else pixels]",
+    help="features by which images are compared: {names}; classifier:ARCH and rotation:ARCH name "
+    "the network  [default: classifier if the data have labels, else pixels]",
     cls=NamedOption,
     listing=lambda: [*known.own().features],
 )

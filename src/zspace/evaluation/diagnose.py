@@ -66,7 +66,7 @@ def diagnose(measurement: Measurement, subject: Subject) -> list[Finding]:
         _dimensions(measurement),
         _memorisation(measurement, subject),
     ]
-    if measurement.extractor.classifies and measurement.labels is not None:
+    if measurement.extractor.tells(measurement.images.classes) and measurement.labels is not None:
         found.append(_classes(measurement, subject))
     found.append(_support(measurement, subject))
     if measurement.images.is_image:

@@ -242,6 +242,7 @@ def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> 
         "images": images.is_image,
         "labels": images.test.y is not None,
         "logits": extractor is not None and extractor.classifies,
+        "told": extractor is not None and extractor.tells(images.classes),
         "classes": len(images.classes) > 1 and images.test.y is not None,
     }
     lacking = {
@@ -251,6 +252,8 @@ def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> 
         "classes": "two classes or more",
         "logits": "a classifier's logits, and the features "
         f"{extractor.name if extractor else ''} have none",
+        "told": "logits of the data's classes, and the features "
+        f"{extractor.name if extractor else ''} tell others",
     }
     left: list[str] = []
     for name in names:

@@ -25,8 +25,8 @@ from zspace.core import (
 from zspace.data import Images
 from zspace.data.given import Data, images_of, moved
 from zspace.errors import InputError, shown, unknown
-from zspace.features.classifier import Neutral, neutral_classifier
-from zspace.features.extract import Extractor, extract, find_extractor
+from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
+from zspace.features.extract import Extractor, extract, find_extractor, neutral_name
 from zspace.functional import stream
 from zspace.generation.fit import draw_codes, read_sampler, refit_sampler
 from zspace.nets.classifiers import SMALLEST
@@ -199,8 +199,8 @@ def measure_run(
 
     Args:
         run: the run.
-        features: a key of `zspace.features.extract.FEATURES`; None takes "classifier" for labelled
-            images, else "pixels".
+        features: a name that `zspace.features.extract.FEATURES` describes; None takes "classifier"
+            for labelled images, else "pixels".
         n: the number of test images and of generated images; None takes all test images, but at
             most 10,000.
         seed: the seed of the choice of images, of generated images and of all estimates.
@@ -232,10 +232,18 @@ def measure_run(
     features = features or ("classifier" if judged else "pixels")
 
     def find() -> Extractor:
-        def neutral() -> Neutral:
-            return _neutral(existing, images, data is None, device, progress)
+        def neutral(task: Task, arch: Arch) -> Neutral:
+            whole = _whole_data(existing, images, data is None)
+            return neutral_classifier(
+                whole,
+                task=task,
+                arch=arch,
+                device=device,
+                progress=progress.about("training the neutral classifier"),
+            )
 
         found = find_extractor(features, neutral, device, trust=trust)
+        found.check_shape(images.shape)
         vectors = not images.is_image and features == "pixels"
         return replace(found, name="vectors") if vectors else found
 
@@ -259,7 +267,7 @@ def measure_run(
         progress,
         part,
     )
-    if features != "classifier":  # a bad name is refused at once, a training can wait
+    if neutral_name(features) is None:  # a bad name is refused at once, a training can wait
         _ = made.extractor
     return made
 
@@ -319,19 +327,12 @@ def choose_rows(total: int, count: int, seed: int) -> Tensor:
     return torch.randperm(total, generator=generator)[:count]
 
 
-def _neutral(
-    existing: Run, images: Images, whole: bool, device: str, progress: Progress
-) -> Neutral:
-    """The neutral classifier of a run's data, even if the run was trained on a part of them."""
-
+def _whole_data(existing: Run, images: Images, whole: bool) -> Images:
+    """The whole data that the neutral classifier is of, if a run was trained on a part of them."""
     config = {**existing.config, "train_size": None, "train_per_class": None}
     source: Any = config["data"]
     subset = config != existing.config
-    return neutral_classifier(
-        images_of(source, config) if whole and subset and source is not None else images,
-        device=device,
-        progress=progress.about("training the neutral classifier"),
-    )
+    return images_of(source, config) if whole and subset and source is not None else images
 
 
 def reconstructed(measurement: Measurement, x: Tensor | None = None) -> Subject:

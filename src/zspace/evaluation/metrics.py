@@ -49,7 +49,8 @@ class Metric:
         kinds: the kinds of subjects to which it applies.
         measure: computes the figures from a measurement and a subject.
         how: where their uncertainty comes from.
-        needs: what the data or the model must have: images, labels, logits, classes, classifying.
+        needs: what the data or the model must have: images, labels, logits, classes, classifying,
+            or told, logits of the data's classes.
         by_features: whether it is computed from features.
     """
 
@@ -262,7 +263,7 @@ METRICS: dict[str, Metric] = {
         EVERY,
         _accuracy,
         MEAN,
-        LOGITS | {"labels"},
+        LOGITS | {"labels", "told"},
         True,
     ),
     "fid": Metric("Frechet distance", "-fid", EVERY, _fid, JACKKNIFE, by_features=True),

@@ -2,7 +2,8 @@
 
 It is trained on the whole training part, and depends neither on generated images nor on the options
 of a run. It is stored under its configuration and a checksum of its data, so that a changed data
-set gets another classifier.
+set gets another classifier. It tells classes, or by how much an image is turned, which needs no
+labels.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import torch
 
 from zspace.core import SILENT, Batches, Progress
 from zspace.data import Images
+from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.functional import of_stored
+from zspace.functional.augmentation import TURNS
 from zspace.functional.tensors import own_random
 from zspace.methods.classifier import Augment, Classifier
+from zspace.methods.rotation import Rotation, told_turns
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.classifiers import ClassifierNet, cnn, dropout_cnn, quick, resnet56, silu_resnet
 from zspace.options import About
@@ -28,6 +32,9 @@ from zspace.storage.cache import alone, cache_folder, fingerprint, key
 from zspace.storage.files import load_state, read_tensors, write_tensors
 from zspace.storage.run import Run
 from zspace.training import find_device, fit, make_fabric
+
+Task = Literal["labels", "rotation"]
+Arch = Literal["cnn", "resnet56", "dropout-cnn", "silu-resnet"]
 
 BATCH = 128
 ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000, "silu-resnet": 10_000}
@@ -47,20 +54,36 @@ class Neutral:
         net: the network, in eval mode.
         name: the name of its architecture.
         identity: a checksum of its weights.
-        accuracy: its accuracy on the test images, in [0, 1].
+        accuracy: its accuracy on the test images, in [0, 1]; of rotations, over all four turns.
+        task: what it tells: "labels" or "rotation".
+        path: the file in the cache that holds it.
     """
 
     net: ClassifierNet
     name: str
     identity: str
     accuracy: Figure
+    task: Task = "labels"
+    path: Path | None = None
+
+    @property
+    def features(self) -> str:
+        """The name that stands beside figures by its features."""
+        return f"{'classifier' if self.task == 'labels' else self.task} {self.name}"
 
 
 def neutral_classifier(
     images: Images,
     *,
+    task: Annotated[
+        Task,
+        About(
+            "what the network learns to tell: the labels, or by how many quarter turns an image is "
+            "turned, which needs none"
+        ),
+    ] = "labels",
     arch: Annotated[
-        Literal["cnn", "resnet56", "dropout-cnn", "silu-resnet"],
+        Arch,
         About(
             "network: a small one, ResNet-56, the categorical-generation paper's, or a smooth "
             "residual one for colour images"
@@ -97,15 +120,50 @@ def neutral_classifier(
     Args:
         images: the whole data set: the training part is used for training, the test part for the
             accuracy.
-        arch, iterations, augment, seed: options, as their annotations say.
+        task, arch, iterations, augment, seed: options, as their annotations say.
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of the training, and messages.
 
     Raises:
-        InputError: the data are no images, have no labels or fewer than two classes, or a class has
-            no training images.
+        InputError: the data are no images, or do not suit the task: they have no labels, fewer than
+            two classes, or a class without training images; or the images are not square.
     """
+    outputs = _outputs(images, task)
     x, y = images.train.x, images.train.y
+    total = iterations or ITERATIONS[arch]
+    how: Augment = augment or ("crop-flip" if arch in BY_SGD else "none")
+    config: dict[str, Any] = {
+        "recipe": "classifier",
+        "arch": arch,
+        "iterations": total,
+        "augment": how,
+        "seed": seed,
+    }
+    if task == "labels":
+        config |= {"train": fingerprint(x, y), "test": fingerprint(images.test.x, images.test.y)}
+    else:
+        config |= {"task": task, "train": fingerprint(x), "test": fingerprint(images.test.x)}
+    name = arch if task == "labels" else f"{task}-{arch}"
+    folder = cache_folder() / "classifiers" / f"{name}-{key(config)}"
+    NETS[arch](images.shape, outputs)  # refuses images that are too small, before all else
+    waits = "another process trains the classifier of these data: waiting for it"
+    with alone(folder, lambda: progress.say(waits)):
+        return _held(folder, config, images, device, progress)
+
+
+def _outputs(images: Images, task: Task) -> int:
+    """The number of a classifier's logits, after a check of the data."""
+    if task == "rotation":
+        if not images.is_image:
+            raise InputError(f"{images.name} holds vectors: the classifiers take images")
+        if images.shape[1] != images.shape[2]:
+            height, width = images.shape[1:]
+            raise InputError(
+                f"images for --task rotation must be square, since they are turned: those of "
+                f"{images.name} are {width}x{height} (--image-size makes them square)"
+            )
+        return TURNS
+    y = images.train.y
     if y is None or images.test.y is None:
         raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
     if not images.is_image:
@@ -118,23 +176,7 @@ def neutral_classifier(
             f"class {', '.join(empty)} of {images.name} has no training image: no classifier can "
             "learn it (--classes leaves it out)"
         )
-    total = iterations or ITERATIONS[arch]
-    how: Augment = augment or ("crop-flip" if arch in BY_SGD else "none")
-    config: dict[str, Any] = {
-        "recipe": "classifier",
-        "arch": arch,
-        "iterations": total,
-        "augment": how,
-        "seed": seed,
-        "train": fingerprint(x, y),
-        "test": fingerprint(images.test.x, images.test.y),
-    }
-    folder = cache_folder() / "classifiers" / f"{arch}-{key(config)}"
-    build = NETS[arch]
-    build(images.shape, len(images.classes))  # refuses images that are too small, before all else
-    waits = "another process trains the classifier of these data: waiting for it"
-    with alone(folder, lambda: progress.say(waits)):
-        return _held(folder, config, images, device, progress)
+    return len(images.classes)
 
 
 def _held(
@@ -142,11 +184,16 @@ def _held(
 ) -> Neutral:
     """The classifier in a folder of the cache, which is trained if it is not there."""
     arch, total, seed = config["arch"], config["iterations"], config["seed"]
-    build, train = NETS[arch], images.train
+    task: Task = config.get("task", "labels")
+    train, outputs = images.train, _outputs(images, task)
     path = folder / "model.safetensors"
+
+    def build() -> ClassifierNet:
+        return NETS[arch](images.shape, outputs)
+
     if path.exists():
         try:
-            return _read(folder, build(images.shape, len(images.classes)), arch)
+            return _read(path, build(), arch, task)
         except InputError as error:
             progress.say(f"the cached classifier can't be used ({error}): it is trained again")
             shutil.rmtree(folder)
@@ -154,15 +201,17 @@ def _held(
     if run is None:
         with Run.create(folder, config) as run:
             pass  # `alone` holds others off
-    progress.say(f"training a classifier of {images.name} ({arch}, {total} iterations)")
+    what = "classifier" if task == "labels" else "classifier of rotations"
+    progress.say(f"training a {what} of {images.name} ({arch}, {total} iterations)")
     fabric = make_fabric(find_device(device).type)
     with own_random(seed, fabric.device):
-        net = build(images.shape, len(images.classes)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        method = Classifier(
+        net = build().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        method = (Classifier if task == "labels" else Rotation)(
             net, optimizer="sgd" if arch in BY_SGD else "adam", augment=config["augment"]
         )
         method.to(fabric.device)
-        size = min(BATCH, len(train))
+        # each image of a batch is seen in all its turns, so that an iteration costs the same
+        size = min(BATCH if task == "labels" else BATCH // TURNS, len(train))
         batches = Batches(train.x, train.y, size=size, seed=seed, device=fabric.device)
 
         def rate(iteration: int) -> float:
@@ -182,14 +231,27 @@ def _held(
             checkpoint_every=max(1, min(1000, total // 4)),
             keep=1,
         )
-    logits = of_stored(net.eval(), images.test.x, fabric.device)
-    assert images.test.y is not None
-    figure = mean_figure(accuracy(logits, images.test.y))
+    figure = accuracy_of(net.eval(), images.test, task, fabric.device)
     write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():
         checkpoint.unlink()
     progress.say(f"its test accuracy: {figure}")
-    return _read(folder, build(images.shape, len(images.classes)), arch)
+    return _read(path, build(), arch, task)
+
+
+def accuracy_of(net: ClassifierNet, test: Part, task: Task, device: torch.device) -> Figure:
+    """The accuracy of a classifier on test images, with its standard error over the images.
+
+    Args:
+        net: the classifier, in eval mode, on the device.
+        test: the test images, with labels if the task is "labels".
+        task: what it tells.
+        device: the device.
+    """
+    if task == "rotation":
+        return mean_figure(of_stored(lambda x: told_turns(net, x), test.x, device))
+    assert test.y is not None
+    return mean_figure(accuracy(of_stored(net, test.x, device), test.y))
 
 
 def _opened(folder: Path) -> Run | None:
@@ -206,10 +268,14 @@ class _Header:
     accuracy: tuple[float, float]
 
 
-def _read(folder: Path, net: ClassifierNet, arch: str) -> Neutral:
-    path = folder / "model.safetensors"
+def _read(path: Path, net: ClassifierNet, arch: str, task: Task) -> Neutral:
     tensors, header = read_tensors(path, _Header)
     load_state(net, tensors, path)
     return Neutral(
-        quick(net.eval()), arch, fingerprint(*tensors.values()), Figure(*header.accuracy)
+        quick(net.eval()),
+        arch,
+        fingerprint(*tensors.values()),
+        Figure(*header.accuracy),
+        task,
+        path,
     )

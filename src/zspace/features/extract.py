@@ -7,8 +7,9 @@ features' name. An `Extractor` therefore carries its name and a checksum of its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -18,25 +19,40 @@ from torch.nn.functional import adaptive_avg_pool2d
 from zspace.core import SILENT, Progress
 from zspace.data.images import allocate
 from zspace.errors import InputError, cut, unknown
-from zspace.features.classifier import Neutral
+from zspace.features.classifier import Arch, Neutral, Task
+from zspace.features.judges import read_judge
 from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
 from zspace.nets.adapters import torchscript
+from zspace.nets.classifiers import ClassifierNet
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import fingerprint
+from zspace.storage.entries import shape_text
 from zspace.storage.files import load_state
 from zspace.storage.kept import store, stored
+from zspace.storage.published import PREFIX
 from zspace.storage.reading import sha256_of
 from zspace.training import find_device
 
 FEATURES = {
     "pixels": "the images themselves, averaged down to 32 pixels where larger (or the vectors)",
-    "classifier": "the last hidden layer of the data set's neutral classifier",
+    "classifier": "the last hidden layer of the data set's neutral classifier (classifier:ARCH "
+    "names its network)",
+    "rotation": "that of a classifier of rotations, which needs no labels (rotation:ARCH names its "
+    "network)",
+    "zoo:judge-NAME": "that of a published classifier, the same for everyone ('zspace zoo' lists "
+    "them)",
     "inception": "2048 pool_3 features of the Inception of 2015 (zspace weights)",
     "vgg16": "4096 features of VGG16's second fully connected layer (zspace weights)",
     "file:PATH": "an ONNX network (.onnx), or with --trust a TorchScript one, which is a program: "
     "images (N, C, H, W) in [0, 1] in",
 }
+
+TASKS: dict[str, Task] = {"classifier": "labels", "rotation": "rotation"}
+"""The names of features that a classifier of the data set computes, each with its task."""
+
+NeutralOf = Callable[[Task, Arch], Neutral]
+"""Gives the data set's neutral classifier of a task, with a network."""
 
 LARGEST = 32
 """The largest height and width of images whose pixels are taken as features unchanged."""
@@ -55,6 +71,8 @@ class Extractor:
             need not be passed again, or None.
         cached: whether extracted features may be kept in the cache.
         block: the number of images that are passed at a time.
+        shape: the shape (C, H, W) of the images that it takes; None if it takes any.
+        classes: the names of the classes that the logits are of, if these need not be the data's.
     """
 
     name: str
@@ -64,21 +82,62 @@ class Extractor:
     head: Callable[[Tensor], Tensor] | None = None
     cached: bool = True
     block: int = 256
+    shape: tuple[int, ...] | None = None
+    classes: tuple[str, ...] | None = None
 
     @property
     def classifies(self) -> bool:
         """Whether there are logits."""
         return self.logits is not None or self.head is not None
 
+    def tells(self, classes: tuple[str, ...]) -> bool:
+        """Whether there are logits, and of classes of these names."""
+        return self.classifies and self.classes in (None, classes)
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Check that samples of a shape can be given to it.
+
+        Raises:
+            InputError: it takes images of another size or number of channels.
+        """
+        if self.shape is not None and shape != self.shape:
+            raise InputError(
+                f"the features {self.name} are of images of {shape_text(self.shape)}, not of "
+                f"{shape_text(shape)}: choose other --features"
+            )
+
+
+def neutral_name(name: str) -> tuple[Task, Arch] | None:
+    """The task and the network of the data set's classifier that a name of features asks for.
+
+    Args:
+        name: a name of features: "classifier" or "rotation", alone or with ":" and a network.
+
+    Returns them, or None if other features are asked for.
+    Raises:
+        InputError: there is no such network.
+
+    >>> neutral_name("rotation"), neutral_name("classifier:silu-resnet"), neutral_name("pixels")
+    (('rotation', 'cnn'), ('labels', 'silu-resnet'), None)
+    """
+    kind, colon, arch = name.partition(":")
+    if kind not in TASKS:
+        return None
+    if not colon:
+        return TASKS[kind], "cnn"
+    if arch not in get_args(Arch):
+        raise unknown(f"network of the features {kind}:ARCH", arch, get_args(Arch))
+    return TASKS[kind], cast(Arch, arch)
+
 
 def find_extractor(
-    name: str, neutral: Callable[[], Neutral], device: str = "auto", *, trust: bool = False
+    name: str, neutral: NeutralOf, device: str = "auto", *, trust: bool = False
 ) -> Extractor:
     """The feature extractor of a given name.
 
     Args:
-        name: a key of `FEATURES`, or "file:" and a path.
-        neutral: returns the data set's neutral classifier; called only if the name asks for it.
+        name: a name that `FEATURES` describes.
+        neutral: gives the data set's neutral classifier; called only if the name asks for one.
         device: "auto", "cpu", "cuda" or "mps".
         trust: whether the network in a file may be TorchScript, which is a program: it can read
             and write files.
@@ -88,18 +147,16 @@ def find_extractor(
             is no ONNX file and is not trusted.
     """
     where = find_device(device)
+    asked = neutral_name(name)
+    if asked is not None:
+        found = neutral(*asked)
+        return of_classifier(found.net, found.features, found.identity, where, asked[0])
     if name == "pixels":
         return Extractor(name, "pixels", _pixels, cached=False, block=4096)
-    if name == "classifier":
-        found = neutral()
-        net = found.net.to(where)
-        return Extractor(
-            f"classifier {found.name}",
-            found.identity,
-            lambda x: net.features(x.to(where)),
-            head=lambda features: net.head(features.to(where)).cpu(),
-            block=128,
-        )
+    if name.startswith(PREFIX):
+        entry, net = read_judge(name)
+        made = of_classifier(net, name, entry.sha256[:16], where, entry.task)
+        return replace(made, shape=entry.facts.shape, classes=entry.facts.classes)
     if name == "inception":
         path, known = checked_weights(name)
         script = torchscript(path).to(where)
@@ -120,6 +177,27 @@ def find_extractor(
     if name.startswith("file:"):
         return _own_file(Path(name[5:]), where, trust)
     raise unknown("features", name, FEATURES)
+
+
+def of_classifier(
+    net: ClassifierNet, name: str, identity: str, where: torch.device, task: Task
+) -> Extractor:
+    """The extractor of a classifier's last hidden layer, with logits if it tells labels.
+
+    Args:
+        net: the classifier, in eval mode.
+        name: the name that stands beside every figure.
+        identity: a checksum of the network.
+        where: the device.
+        task: what the classifier tells.
+    """
+    net = net.to(where)
+    head = None if task != "labels" else _head(net, where)
+    return Extractor(name, identity, lambda x: net.features(x.to(where)), head=head, block=128)
+
+
+def _head(net: ClassifierNet, where: torch.device) -> Callable[[Tensor], Tensor]:
+    return lambda features: net.head(features.to(where)).cpu()
 
 
 def _pixels(x: Tensor) -> Tensor:
@@ -191,9 +269,10 @@ def extract(
         what: the name of the data, for the progress.
 
     Raises:
-        InputError: the extractor has no logits, or its network refuses the images or gives no
-            finite vectors.
+        InputError: the extractor has no logits or takes images of another shape, or its network
+            refuses the images or gives no finite vectors.
     """
+    extractor.check_shape(tuple(x.shape[1:]))
     compute = extractor.compute if output == "features" else extractor.logits
     if compute is None:
         raise InputError(

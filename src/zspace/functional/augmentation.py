@@ -82,6 +82,27 @@ class Augmentation:
         return x
 
 
+TURNS = 4
+"""The number of quarter turns after which an image is as it was."""
+
+
+def turned(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Square images (N, C, H, H) in all four turns, and the number of quarter turns of each.
+
+    Returns images (4 N, C, H, H), those without a turn first, and numbers (4 N,) from 0 to 3.
+
+    Reference: Gidaris et al., Unsupervised Representation Learning by Predicting Image Rotations
+    (2018), section 2.1, where they are g(X | y).
+
+    >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> images, turns = turned(x)
+    >>> images[1, 0].tolist(), turns.tolist()
+    ([[1.0, 3.0], [0.0, 2.0]], [0, 1, 2, 3])
+    """
+    every = torch.cat([torch.rot90(x, k, (2, 3)) for k in range(TURNS)])
+    return every, torch.arange(TURNS, device=x.device).repeat_interleave(len(x))
+
+
 def mirrored(x: Tensor, chance: Tensor) -> Tensor:
     """Images (N, C, H, W), those with a chance (N,) of 1/2 or more mirrored."""
     return torch.where(chance[:, None, None, None] < 0.5, x, x.flip(3))

@@ -15,7 +15,7 @@ from zspace.data.images import Part
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows
 from zspace.errors import InputError
-from zspace.features.classifier import Neutral
+from zspace.features.classifier import Arch, Neutral, Task
 from zspace.features.extract import find_extractor
 from zspace.features.weights import find_weights
 from zspace.functional import as_float, blockwise, similarity_window, structural_similarity
@@ -218,7 +218,7 @@ def vgg16_features(device: str = "auto") -> Callable[[Tensor], Tensor] | None:
     The weights are read when features are first computed.
     """
 
-    def no_classifier() -> Neutral:
+    def no_classifier(task: Task, arch: Arch) -> Neutral:
         raise AssertionError("VGG16 is no classifier of the data")
 
     @cache

@@ -60,15 +60,20 @@ class Classifier(Method):
         sgd = SGD(self.net.parameters(), self.rate, momentum=0.9, weight_decay=1e-4)
         return {"classifier": sgd}
 
+    def changed(self, x: Tensor, batches: Batches) -> Tensor:
+        """The images of a batch after the random changes of `augment`."""
+        if self.augment != "none":
+            x = shifted(x, batches.uniform(2), SHIFT)
+        if self.augment == "crop-flip":
+            x = mirrored(x, batches.uniform(1)[:, 0])
+        return x
+
     repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, y = next(batches)
         if y is None:
             raise InputError("a classifier needs data with labels")
-        if self.augment != "none":
-            x = shifted(x, batches.uniform(2), SHIFT)
-        if self.augment == "crop-flip":
-            x = mirrored(x, batches.uniform(1)[:, 0])
+        x = self.changed(x, batches)
         error = classification_error(self.net(x), y, self.loss, self.loss_of)
         yield "classifier", {self.loss: error}

@@ -1,28 +1,25 @@
-"""The models of the zoo: their index, where their files are looked for, and the runs they become.
+"""The zoo: its indexes, where its files are looked for, and the runs that its models become.
 
-`zoo:NAME` stands for a run wherever one is taken. Its file is looked for in the cache, in a folder
-or at an address that is given, in a folder `zoo`, and at the project's releases. The index, which
-is a part of the package, has the SHA-256 of each file, so that any source may be believed. The file
-is unpacked once, into the cache, as a run like any other.
+`zoo:NAME` stands for a run wherever one is taken, or for a judge where features are named. Its file
+is looked for in the cache, in a folder or at an address that is given, in a folder `zoo`, and at
+the project's releases. The indexes, which are a part of the package, have the SHA-256 of each file,
+so that any source may be believed. A model is unpacked once, into the cache, as a run like any
+other; a judge is one file there.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
 
 from zspace.core import SILENT, Progress
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, cut, unknown
 from zspace.storage.cache import alone, cache_folder, home_expanded
-from zspace.storage.config import Facts
+from zspace.storage.entries import Entry, Judge, Published
 from zspace.storage.fetch import check_address, fetch_any
-from zspace.storage.files import Count, atomic, read_json, read_tensors
+from zspace.storage.files import atomic, read_json, read_tensors
 from zspace.storage.packed import PackedName, unpack
 from zspace.storage.reading import kind_of, sha256_of, size_text
 
@@ -38,72 +35,8 @@ VARIABLE = "ZSPACE_ZOO"
 RELEASE = "releases/download/zoo-1"
 """The place of the packed models at the address of the project's repository."""
 
-MOST = 1 << 30
-"""The size in bytes of a packed model, at most."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A figure of a model.
-
-    Attributes:
-        measure: what was measured, with the sampler of the images.
-        value: the figure.
-        error: its standard error, or None.
-        n: the number of samples.
-        by: the features that they were compared by, or "".
-    """
-
-    measure: str
-    value: float
-    error: float | None
-    n: Count
-    by: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model of the zoo, as the index describes it.
-
-    Attributes:
-        sha256, bytes: the checksum and the size of its file.
-        recipe: the recipe that made it.
-        data: the name of its data.
-        licence: the licence of the data, and what follows for the model.
-        facts: the facts about the data.
-        parameters: the number of its parameters.
-        about: what it is.
-        good_at: what it is good at.
-        failures: what it is bad at.
-        samplers: the samplers that come with it; the first is the one to draw from.
-        figures: its figures, the most telling first.
-        checked: the figure that `zspace.zoo.check` measures again; None if there is none.
-        hours: the hours that its training took.
-        hardware: what it was trained on.
-        seed, iterations: those of its training.
-        commands: the commands that made it.
-        precision: the precision in which its weights are stored.
-    """
-
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-    bytes: Annotated[int, msgspec.Meta(gt=0, le=MOST)]
-    recipe: str
-    data: str
-    licence: str
-    facts: Facts
-    parameters: Count
-    about: str
-    good_at: str
-    failures: str
-    samplers: list[str]
-    figures: list[Shown]
-    checked: Shown | None
-    hours: Annotated[float, msgspec.Meta(ge=0)]
-    hardware: str
-    seed: Count
-    iterations: Count
-    commands: list[str]
-    precision: str
+JUDGE = "judge-"
+"""The beginning of the names of judges, which no model's name has."""
 
 
 def entries() -> dict[str, Entry]:
@@ -115,6 +48,21 @@ def entries() -> dict[str, Entry]:
     return dict(read_json(INDEX, dict[PackedName, Entry]))
 
 
+def judges_index() -> Path:
+    """The index of the judges, which `python -m zspace.zoo.pack_judge` writes."""
+    return INDEX.with_name("judges.json")
+
+
+def judges() -> dict[str, Judge]:
+    """The judges of the zoo by name.
+
+    Raises:
+        InputError: the index is damaged.
+    """
+    path = judges_index()
+    return dict(read_json(path, dict[PackedName, Judge])) if path.is_file() else {}
+
+
 def entry_of(name: str) -> Entry:
     """The entry of a model, by its name with or without "zoo:".
 
@@ -122,9 +70,57 @@ def entry_of(name: str) -> Entry:
         InputError: there is no such model; the message has the name that is spelt most alike.
     """
     known, name = entries(), name.removeprefix(PREFIX)
+    if name not in known and name in judges():
+        raise InputError(f"{PREFIX}{name} is a judge, and no run: --features {PREFIX}{name}")
     if name not in known:
         raise unknown("model of the zoo", name, known)
     return known[name]
+
+
+def judge_of(name: str) -> Judge:
+    """The entry of a judge, by its name with or without "zoo:".
+
+    Raises:
+        InputError: there is no such judge; the message has the name that is spelt most alike.
+    """
+    known, name = judges(), name.removeprefix(PREFIX)
+    if name in known:
+        return known[name]
+    if name in entries():
+        raise InputError(
+            f"{PREFIX}{name} is a model, and no judge: it stands where a run is taken, and 'zspace "
+            "zoo' lists the judges"
+        )
+    if not known:
+        raise InputError(f"unknown judge of the zoo '{cut(name)}': this zspace comes with none")
+    raise unknown("judge of the zoo", name, known)
+
+
+def get_judge(name: str, source: str | None = None, progress: Progress = SILENT) -> Path:
+    """The file of a judge, which is brought into the cache unless it is there.
+
+    Args:
+        name: its name, with or without "zoo:".
+        source: what `get` takes.
+        progress: told how far a download is.
+
+    Raises:
+        InputError: there is no such judge, its file is damaged or can't be found, or the cache
+            can't be written to.
+    """
+    entry, name = judge_of(name), name.removeprefix(PREFIX)
+    held = _cached() / entry.sha256[:16] / f"{name}.safetensors"
+    if kind_of(held) == "file" and fault(held, entry) is None:
+        return held
+    try:
+        with alone(held, lambda: progress.say(f"another process is fetching {PREFIX}{name}")):
+            file = _found(name, entry, held, source, progress)
+            if file != held:
+                with atomic(held) as partial:
+                    shutil.copyfile(file, partial)
+    except OSError as error:
+        raise _unwritable(name, "stored", held.parent, error) from error
+    return held
 
 
 def run_folder(run: str | Path, progress: Progress = SILENT) -> Path:
@@ -214,12 +210,15 @@ def get(
                     unpack(file, partial)
                 fetched.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{PREFIX}{name} can't be unpacked in {folder.parent} "
-            f"({error.strerror or type(error).__name__}): set ZSPACE_CACHE to a folder that may be "
-            "written to and has room"
-        ) from error
+        raise _unwritable(name, "unpacked", folder.parent, error) from error
     return folder
+
+
+def _unwritable(name: str, what: str, folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{PREFIX}{name} can't be {what} in {folder} ({error.strerror or type(error).__name__}): "
+        "set ZSPACE_CACHE to a folder that may be written to and has room"
+    )
 
 
 def _cached() -> Path:
@@ -239,8 +238,10 @@ def _damaged(folder: Path) -> bool:
     return False
 
 
-def _found(name: str, entry: Entry, fetched: Path, source: str | None, progress: Progress) -> Path:
-    """The file of a model, after a check of its size and checksum."""
+def _found(
+    name: str, entry: Published, fetched: Path, source: str | None, progress: Progress
+) -> Path:
+    """The file of a model or a judge, after a check of its size and checksum."""
     looked = [f"{fetched.parent} (the cache)"]
     if kind_of(fetched) == "file" and fault(fetched, entry) is None:
         return fetched
@@ -273,7 +274,7 @@ def _found(name: str, entry: Entry, fetched: Path, source: str | None, progress:
     )
 
 
-def fault(path: Path, entry: Entry) -> str | None:
+def fault(path: Path, entry: Published) -> str | None:
     """What tells a file from the one that the index names; None if it is that file."""
     size = path.stat().st_size
     if size != entry.bytes:

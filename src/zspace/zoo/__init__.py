@@ -1,9 +1,10 @@
-"""The zoo: trained models that are used at once, their cards, how they are packed and checked.
+"""The zoo: trained models and judges that are used at once, their cards, packing, and a check.
 
 Where a model's file is looked for, and how it becomes a run, is the task of
 `zspace.storage.published`, since a run is opened below this room.
 """
 
-from zspace.storage.published import Entry, Shown, entries, entry_of, get
+from zspace.storage.entries import Entry, Judge, Shown
+from zspace.storage.published import entries, entry_of, get, judge_of, judges
 
-__all__ = ["Entry", "Shown", "entries", "entry_of", "get"]
+__all__ = ["Entry", "Judge", "Shown", "entries", "entry_of", "get", "judge_of", "judges"]

@@ -1,11 +1,12 @@
-"""What people read of a model of the zoo: the table of all, and the card of one."""
+"""What people read of the zoo: the tables of models and of judges, and the card of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from zspace.display.tables import Table
-from zspace.storage.published import PREFIX, Entry, Shown
+from zspace.storage.entries import Entry, Judge, Published, Shown, shape_text
+from zspace.storage.published import PREFIX
 
 USE = f"zspace sample {PREFIX}NAME --n 64 --out samples.png; 'zspace zoo NAME' prints a card"
 """What stands below the table of all models."""
@@ -18,22 +19,12 @@ def text_of(shown: Shown) -> str:
     return f"{shown.value:.4g} ± {shown.error:.2g}"
 
 
-def shape_text(entry: Entry) -> str:
-    """The size of a model's images, such as 28x28 grey, or of its vectors."""
-    shape = entry.facts.shape
-    if len(shape) == 1:
-        return f"{shape[0]} numbers"
-    channels, height, width = shape
-    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
-    return f"{width}x{height} {kind}"
-
-
-def megabytes(entry: Entry) -> str:
-    """The size of a model's file in millions of bytes."""
+def megabytes(entry: Published) -> str:
+    """The size of a file in millions of bytes."""
     return f"{entry.bytes / 1e6:.2g} MB"
 
 
-def hours_text(entry: Entry) -> str:
+def hours_text(entry: Published) -> str:
     """The time of a training: minutes below one hour."""
     if entry.hours < 1:
         return f"{60 * entry.hours:.2g} min"
@@ -47,7 +38,7 @@ def table(models: Mapping[str, Entry]) -> Table:
         [
             name,
             entry.data,
-            shape_text(entry),
+            shape_text(entry.facts.shape),
             f"{entry.parameters:,}",
             megabytes(entry),
             entry.good_at,
@@ -71,12 +62,6 @@ def card(name: str, entry: Entry) -> str:
     classes = (
         f", {len(facts.classes)} classes ({', '.join(facts.classes)})" if facts.classes else ""
     )
-    figures = Table(
-        ["measure", "value", "n", "features"],
-        [[f.measure, text_of(f), f"{f.n:,}", f.by] for f in entry.figures],
-        notes=["± is the standard error of the measurement, not of another training."],
-    )
-    commands = "\n".join(f"    {command}" for command in entry.commands)
     return f"""# {name}
 
 {entry.about}.
@@ -99,14 +84,25 @@ decided by them.
 
 - Recipe: {entry.recipe}; {entry.parameters:,} parameters; stored in {entry.precision},
   {megabytes(entry)}; SHA-256 {entry.sha256}.
-- Images: {shape_text(entry)}{classes}.
+- Images: {shape_text(facts.shape)}{classes}.
 - Samplers: {samplers or "none"}.
 
 ## Data and licence
 
 {entry.data}, {facts.train_images:,} training images. {entry.licence}.
 
-## How it was made
+{_made(entry)}"""
+
+
+def _made(entry: Published) -> str:
+    """The last parts of a card: how a file was made, and its figures."""
+    commands = "\n".join(f"    {command}" for command in entry.commands)
+    figures = Table(
+        ["measure", "value", "n", "features"],
+        [[f.measure, text_of(f), f"{f.n:,}", f.by] for f in entry.figures],
+        notes=["± is the standard error of the measurement, not of another training."],
+    )
+    return f"""## How it was made
 
 {commands}
 
@@ -115,3 +111,57 @@ Seed {entry.seed}, {entry.iterations:,} iterations, {hours_text(entry)} on {entr
 ## Figures
 
 {figures.markdown()}"""
+
+
+TELLS = {"labels": "labels", "rotation": "quarter turns"}
+"""What a judge of each task tells."""
+
+
+def judges_table(judges: Mapping[str, Judge]) -> Table:
+    """The table of all judges, which `zspace zoo` prints."""
+    header = ["judge", "data", "images", "network", "tells", "accuracy", "file", "training"]
+    rows = [
+        [
+            name,
+            entry.data,
+            shape_text(entry.facts.shape),
+            entry.arch,
+            TELLS[entry.task],
+            text_of(entry.accuracy),
+            megabytes(entry),
+            hours_text(entry),
+        ]
+        for name, entry in judges.items()
+    ]
+    return Table(header, rows)
+
+
+def judge_card(name: str, entry: Judge) -> str:
+    """The card of a judge as Markdown, made of its entry in the index alone."""
+    facts = entry.facts
+    classes = f" ({', '.join(facts.classes)})" if entry.task == "labels" else ""
+    return f"""# {name}
+
+{entry.about}.
+
+    zspace evaluate RUN --features {PREFIX}{name}
+
+## Intended use
+
+A judge: images are compared by the last hidden layer of this network, which is the same for
+everyone, whatever data they have. It takes images of {shape_text(facts.shape)} alone, and resizes
+none. Figures by different judges can't be compared.
+
+## The network
+
+- {entry.arch}, trained to tell {TELLS[entry.task]}{classes}; random changes of training images:
+  {entry.augment}.
+- Accuracy on the test images: {text_of(entry.accuracy)}, n = {entry.accuracy.n:,}.
+- {entry.parameters:,} parameters; stored in {entry.precision}, {megabytes(entry)}; SHA-256
+  {entry.sha256}.
+
+## Data and licence
+
+{entry.data}, {facts.train_images:,} training images. {entry.licence}.
+
+{_made(entry)}"""

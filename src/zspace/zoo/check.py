@@ -9,7 +9,8 @@ from zspace import api
 from zspace.errors import InputError
 from zspace.evaluation.evaluate import evaluate
 from zspace.evaluation.measurement import GENERATION
-from zspace.storage.published import PREFIX, Shown, entry_of, get
+from zspace.storage.entries import Shown
+from zspace.storage.published import PREFIX, entry_of, get
 from zspace.storage.run import Run
 from zspace.zoo.card import text_of
 

@@ -67,14 +67,14 @@ class Stored:
                 self.same[begin + name] = begin + equal
             else:
                 seen.append(name)
-                self.tensors[begin + name] = _halved(t, half) if name in halved else t
+                self.tensors[begin + name] = rounded(t, half) if name in halved else t
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.numel() > 1 and torch.equal(a, b)
 
 
-def _halved(t: Tensor, half: torch.dtype | None) -> Tensor:
+def rounded(t: Tensor, half: torch.dtype | None) -> Tensor:
     """A tensor at half precision, unless it is small, or would no longer be finite."""
     if half is None or t.dtype != torch.float32 or t.ndim < 2 or t.numel() < LARGE:
         return t

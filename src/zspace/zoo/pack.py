@@ -7,7 +7,6 @@ The figures are those of the packed model, which is unpacked and measured, and n
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tempfile
@@ -29,9 +28,10 @@ from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
 from zspace.evaluation.results import current_evaluation
 from zspace.generation.fit import draw_codes, read_sampler, weights_fingerprint
 from zspace.storage import published
+from zspace.storage.entries import Entry, Shown
 from zspace.storage.files import atomic, load_state, read_tensors, write_text
 from zspace.storage.packed import MODEL, SAMPLER, Packed, pack, part, read_packed, unpack
-from zspace.storage.published import Entry, Shown
+from zspace.storage.published import JUDGE
 from zspace.storage.reading import sha256_of, size_text
 from zspace.storage.run import Run
 from zspace.wrapping import RECIPE
@@ -39,8 +39,7 @@ from zspace.zoo.card import card
 from zspace.zoo.check import LARGEST, distance
 from zspace.zoo.commands import commands, public
 from zspace.zoo.halves import Stored, averaged, by_prefix, weights_of
-
-HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+from zspace.zoo.index import HALVES, as_json, check_name
 
 COLUMNS = {
     "fid": "Frechet",
@@ -184,8 +183,9 @@ def _small(run: Run) -> bool:
 
 def _checked_place(run: Run, name: str, out: Path) -> Path:
     """The folder of a model, after a check of the run and of the name."""
-    if not name or name.strip("abcdefghijklmnopqrstuvwxyz0123456789-") or name.startswith("-"):
-        raise InputError(f"the name '{name}' must be of small letters, digits and dashes")
+    check_name(name)
+    if name.startswith(JUDGE):
+        raise InputError(f"the name '{name}' is one of a judge: leave out {JUDGE}")
     if not run.model_file.is_file():
         raise InputError(f"{run.folder} is not finished: 'zspace resume {run.folder}' trains it")
     if run.config.get("recipe") == RECIPE:
@@ -294,19 +294,7 @@ def _shown(evaluation: Mapping[str, Any], samplers: Sequence[str]) -> list[Shown
 def _enter(name: str, entry: Entry) -> None:
     """Write an entry into the index, in the order of the names."""
     held = published.entries() if published.INDEX.is_file() else {}
-    every = sorted({**held, name: entry}.items())
-    write_text(published.INDEX, "{\n" + ",\n".join(_lines(*each) for each in every) + "\n}\n")
-
-
-def _lines(name: str, entry: Entry) -> str:
-    """An entry as JSON, a line for each of its attributes and figures."""
-    lines: list[str] = []
-    for key, value in asdict(entry).items():
-        text = json.dumps(value, ensure_ascii=False)
-        if key == "figures":
-            text = "[" + ",".join(f"\n   {json.dumps(each)}" for each in value) + "\n  ]"
-        lines.append(f"  {json.dumps(key)}: {text}")
-    return f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }"
+    write_text(published.INDEX, as_json({**held, name: entry}))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -162,7 +162,7 @@ def _neutral(lab: Lab, seed: int) -> list[Entry]:
         iterations=lab.settings.get("neutral_iterations"),
         augment=augment_of(lab.settings["neutral"], of.images.name),
     )
-    extractor = find_extractor("classifier", lambda: neutral, lab.device)
+    extractor = find_extractor("classifier", lambda task, arch: neutral, lab.device)
     judge = judged(of, lab, "pixels")  # the measurement's own classifier would be another one
     judge.extractor = extractor
     known = published()["regene/fig6"] if lab.data == "cifar10" else {}
