@@ -10,6 +10,7 @@ import click
 from zspace.cli.base import DEVICE, QUIET, cli, echo, tell
 from zspace.cli.printing import print_tables
 from zspace.errors import InputError
+from zspace.options import comma_names
 
 
 @cli.command()
@@ -54,6 +55,11 @@ from zspace.errors import InputError
     help="0 trains ReGene on all training images, with thresholds from the test images  [default: "
     "the scale's]",
 )
+@click.option(
+    "--features",
+    metavar="NAMES",
+    help="features that all/judges compares, separated by commas  [default: the scale's]",
+)
 @click.option("--data-dir", metavar="TEXT", help="folder of the data set's original files")
 @click.option(
     "--out",
@@ -77,6 +83,7 @@ def reproduce(
     protocol: str | None,
     perceptual: str | None,
     validation: str | None,
+    features: str | None,
     data_dir: str | None,
     out: Path | None,
     runs: Path | None,
@@ -119,6 +126,7 @@ def reproduce(
     given = {"perceptual": perceptual, "validation": validation}
     without = [option for option, value in given.items() if value is not None]
     parts += [f"no-{option}" for option in without]
+    judges = comma_names("--features", features) or []
     where = out or Path("reproductions") / "-".join(parts)
     table = perform(
         experiment,
@@ -131,6 +139,7 @@ def reproduce(
         shelf=runs,
         protocol=protocol,
         without=without,
+        features=judges,
     )
     print_tables([table])
     tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)

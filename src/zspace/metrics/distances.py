@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,28 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
     parts = (y[torch.randperm(n, generator=generator)[: round(1 / i)]] for i in inverse)
     distances = [_between(reference, _moments(part, "second")) for part in parts]
     return float(np.polyfit(inverse, distances, 1)[1])
+
+
+def frechet_distances(x: Tensor, others: Iterable[Tensor]) -> list[float]:
+    """The Frechet distances of several sets from one, whose moments are computed once.
+
+    Args:
+        x: (N, D).
+        others: sets (M, D), which may be made one by one.
+
+    Raises:
+        InputError: what `frechet_distance` raises.
+
+    >>> x = torch.randn(100, 3)
+    >>> [round(d, 3) for d in frechet_distances(x, (x, x + 2))]
+    [0.0, 12.0]
+    """
+    reference = _moments(x, "first")
+    found: list[float] = []
+    for y in others:
+        check_shapes(x, y)
+        found.append(_between(reference, _moments(y, "second")))
+    return found
 
 
 Array = npt.NDArray[np.float64]

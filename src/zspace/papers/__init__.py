@@ -7,7 +7,7 @@ cores, with its reductions stated) and `paper` (the paper's settings, for a GPU)
 from __future__ import annotations
 
 from zspace.errors import unknown
-from zspace.papers import categorical, colour, systems
+from zspace.papers import categorical, colour, judges, systems
 from zspace.papers.base import Experiment, reproduce
 from zspace.papers.flexae import images, synthetic
 from zspace.papers.gen import experiments as gen
@@ -17,7 +17,18 @@ from zspace.papers.samplers import experiments as samplers
 
 EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
-    for paper in (synthetic, images, gen, regene, categorical, lsrgan, systems, samplers, colour)
+    for paper in (
+        synthetic,
+        images,
+        gen,
+        regene,
+        categorical,
+        lsrgan,
+        systems,
+        samplers,
+        colour,
+        judges,
+    )
     for e in paper.EXPERIMENTS
 }
 

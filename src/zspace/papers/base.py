@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +76,7 @@ class Experiment:
         data: the named sets that `--data` can choose from, the default first; empty if the
             experiment makes its own data.
         needs: a description of the files that the experiment needs.
+        judges: whether `--features` chooses what images are compared by, the setting "judges".
         without: what the experiment can leave out, by the option that leaves it out, each with the
             change of a scale: `--perceptual 0` makes `without["perceptual"](scale)` of a scale.
     """
@@ -86,6 +87,7 @@ class Experiment:
     run: Callable[[Lab], list[Entry]]
     data: tuple[str, ...] = ()
     needs: str = ""
+    judges: bool = False
     without: Mapping[str, Callable[[Scale], Scale]] = field(
         default_factory=dict[str, Callable[[Scale], Scale]]
     )
@@ -217,6 +219,7 @@ def reproduce(
     shelf: Path | None = None,
     protocol: str | None = None,
     without: Sequence[str] = (),
+    features: Sequence[str] = (),
 ) -> Table:
     """Run an experiment, which writes table.md, table.json and pictures.
 
@@ -232,6 +235,8 @@ def reproduce(
             `out`.
         protocol: one of the scale's protocols; None takes the first.
         without: what to leave out of the experiment, keys of `Experiment.without`.
+        features: what images are compared by, where the experiment compares features; empty takes
+            the scale's.
 
     Returns the table.
     Raises:
@@ -249,6 +254,10 @@ def reproduce(
         if name not in experiment.without:
             raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
         chosen = experiment.without[name](chosen)
+    if features and not experiment.judges:
+        raise InputError(f"{experiment.name} takes no --features: leave it out")
+    if features:
+        chosen = replace(chosen, settings={**chosen.settings, "judges": tuple(features)})
     if protocol is not None and protocol not in chosen.protocols:
         if chosen.protocols:
             raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
@@ -259,6 +268,7 @@ def reproduce(
     whose = {"experiment": experiment.name, "scale": scale, "data": data}
     whose |= {"protocol": protocol} if protocol else {}
     whose |= {"without": list(without)} if without else {}
+    whose |= {"features": list(features)} if features else {}
     if mark.exists():
         if read_json(mark, dict[str, Any]) != whose:
             raise InputError(f"{out} holds another experiment: choose another --out")
