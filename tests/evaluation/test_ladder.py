@@ -99,7 +99,7 @@ def rungs_of(*values: float, spread: float = 0.01) -> list[Rung]:
         ((1.0, 1.0, 1.2, 1.5), "weakly monotone"),
         ((1.0, 1.2, 1.199, 1.5), "weakly monotone"),
         ((1.0, 1.2, 1.1, 1.5), "broken"),
-        ((1.0, 1.0, 1.0, 1.0), "broken"),
+        ((1.0, 1.0, 1.0, 1.0), "unseen"),
         ((1.0, 0.9, 1.2, 1.5), "broken"),
     ],
 )

@@ -58,12 +58,12 @@ ERRORS = 2.0
 RULE = (
     f"a step is a fall or a rise if the distance changes by more than {ERRORS:g} standard errors "
     "of the change (a jackknife over images, the same ones left out of both levels); a ladder is "
-    "monotone if every step from the undisturbed images on is a rise, weakly monotone if none is a "
-    "fall and the last level lies above the undisturbed images, and broken otherwise"
+    "monotone if every step from the undisturbed images on is a rise, broken if one is a fall, and "
+    "else weakly monotone, or unseen if even the last level is no rise from the undisturbed images"
 )
 """The rule by which a ladder is called monotone."""
 
-Verdict = Literal["monotone", "weakly monotone", "broken"]
+Verdict = Literal["monotone", "weakly monotone", "unseen", "broken"]
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,9 @@ def verdict(floor: Rung, rungs: list[Rung]) -> Verdict:
     if all(change.value > ERRORS * change.error for change in steps):
         return "monotone"
     whole = step(floor, rungs[-1])
-    falls = any(change.value < -ERRORS * change.error for change in steps)
-    return "broken" if falls or whole.value <= ERRORS * whole.error else "weakly monotone"
+    if any(change.value < -ERRORS * change.error for change in steps):
+        return "broken"
+    return "weakly monotone" if whole.value > ERRORS * whole.error else "unseen"
 
 
 def by_ladder(rungs: list[Rung]) -> dict[str, list[Rung]]:
