@@ -65,9 +65,10 @@ def ran() -> dict[str, str]:
 
     on: dict[str, dict[str, list[str]]] = {}
     for table in read_results():
-        data = table["data"]
+        data: str | None = table["data"]
         own = on.setdefault(table["experiment"], {}).setdefault(table["scale"], [])
-        if data is not None and (title := TITLES.get(data, data)) not in own:
+        title = "" if data is None else TITLES.get(data, data)
+        if title and title not in own:
             own.append(title)
     found = {
         name: "; ".join(
