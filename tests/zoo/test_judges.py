@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,15 @@ def test_a_judge_is_fetched_and_checked(there: Path, cli: Cli, refused: Refused)
     )
     (there / "judge-digits.safetensors").write_bytes(file.read_bytes())
     assert "has a wrong checksum" in refused("zoo", "--get=judge-digits", f"--from={there}")
+
+
+def test_a_card_has_no_path_of_the_machine_that_made_it(
+    judged: tuple[Path, dict[str, Neutral]], there: Path, digits: Images, tmp_path: Path
+) -> None:
+    mine = replace(digits, name=str(there))
+    entry = pack_judge(judged[1]["judge-turns"], mine, "judge-x", ABOUT, out=tmp_path / "out", n=40)
+    assert entry.data == there.name
+    assert str(there) not in (tmp_path / "out" / "judge-x" / "card.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["digits", "judge-A", "judge-../x"])

@@ -9,11 +9,12 @@ from PIL import Image
 
 import zspace
 from tests.conftest import Cli
+from zspace.features.judges import read_judge
 from zspace.options import options_of
 from zspace.recipes import find
-from zspace.storage.published import INDEX, entries, fault, get
+from zspace.storage.published import INDEX, JUDGE, entries, fault, get, judges
 from zspace.storage.run import Run
-from zspace.zoo.card import card, drawing
+from zspace.zoo.card import card, drawing, judge_card
 from zspace.zoo.check import check
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,17 @@ def test_a_file_is_that_of_the_index(name: str) -> None:
     assert set(known) <= run.config.keys()
     for word in run.config.values():
         assert not str(word).startswith(("/", "~")), "no path of the machine that made it"
+
+
+def test_judges_are_those_of_their_index() -> None:
+    for name, entry in judges().items():
+        folder = ROOT / "zoo" / name
+        assert name.startswith(JUDGE)
+        assert (folder / "card.md").read_text(encoding="utf-8") == judge_card(name, entry)
+        if (folder / "model.safetensors").is_file():
+            assert fault(folder / "model.safetensors", entry) is None
+            assert not read_judge(name)[1].training
+    assert not any(name.startswith(JUDGE) for name in entries())
 
 
 @pytest.mark.parametrize("name", SMALL)

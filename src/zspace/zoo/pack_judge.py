@@ -35,6 +35,7 @@ from zspace.storage.published import JUDGE, PREFIX, judges_index
 from zspace.storage.reading import sha256_of, size_text
 from zspace.training import find_device
 from zspace.zoo.card import judge_card
+from zspace.zoo.commands import public
 from zspace.zoo.halves import rounded, weights_of
 from zspace.zoo.index import HALVES, as_json, check_name
 
@@ -102,6 +103,7 @@ def pack_judge(
         raise InputError(f"the classifier {neutral.name} is not in the cache: train it again")
     state, header = read_tensors(neutral.path, _Trained)
     config = header.config
+    data = public({"data": images.name})["data"]
     facts = Facts(images.shape, images.classes, True, len(images.train))
     net = network_of(neutral.name, neutral.task, facts)
     kind, learned = None if half is None else HALVES[half], {*weights_of(net)}
@@ -122,7 +124,7 @@ def pack_judge(
         entry = Judge(
             sha256=sha256,
             bytes=size,
-            data=images.name,
+            data=data,
             licence=told.licence,
             facts=facts,
             parameters=sum(p.numel() for p in net.parameters()),
@@ -135,7 +137,7 @@ def pack_judge(
             hardware=told.hardware,
             seed=config["seed"],
             iterations=config["iterations"],
-            commands=[_command(images.name, neutral, config, options or {})],
+            commands=[_command(data, neutral, config, options or {})],
             precision=half or "float32",
             task=neutral.task,
             arch=neutral.name,
