@@ -226,7 +226,10 @@ def test_paper_scale_trains_on_all_images_with_the_papers_settings() -> None:
         assert paper.settings["options"]["validation"] == 0
         assert paper.protocols == ("defaults",)
         assert paper.choices
-        assert "the settings of the paper, as far as" in paper.about()
+        # only the first has systems whose networks fall short
+        every = name == "table1"
+        words = "Pioneer's networks do" if every else "the settings of the paper, as far"
+        assert words in paper.about()
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])

@@ -54,7 +54,7 @@ SHEETS = " ".join(
     f"{what}-{of}" for what in ("reconstructions", "samples") for of in ("AAE", "GEN", "VAE")
 )
 EXPECTED: dict[str, tuple[int, int, str]] = {
-    "flexae/fig2": (12, 3, "fig2"),
+    "flexae/fig2": (18, 3, "fig2"),
     "flexae/fig3": (10, 5, "fig3"),
     "flexae/table1": (39, 14, ""),
     "flexae/table2": (14, 7, ""),
@@ -76,7 +76,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "flexae/fig17": (1, 1, "neighbours"),
     "flexae/fig18": (1, 1, "neighbours"),
     "flexae/fig19": (1, 1, "neighbours"),
-    "gen/table1": (4, 0, "table1"),
+    "gen/table1": (7, 0, "table1"),
     "gen/fig1": (2, 0, "fig1"),
     "gen/table2": (25, 6, ""),
     "gen/lambda": (41, 10, "lambda"),
@@ -108,7 +108,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "regene/fig17": (4, 1, ""),
     "regene/collage": (2, 1, "collage"),
     "regene/closest": (7, 1, "closest-generations closest-training"),
-    "categorical/fig1": (10, 2, "fig1"),
+    "categorical/fig1": (12, 2, "fig1"),
     "categorical/table4": (18, 3, ""),
     "categorical/grid": (4, 1, ""),
     "lsrgan/fig1": (2, 2, "fig1-beta-1 fig1-beta-20"),
@@ -130,6 +130,8 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "all/conditional": (32, 2, "conditional"),
     "all/steps": (9, 1, ""),
     "all/densities": (13, 1, ""),
+    "all/colour": (12, 2, "colour"),
+    "all/judges": (180, 0, "judges"),
 }
 """The numbers of entries and of trainings, and the pictures, of each trial."""
 INCOMPLETE = ("gen/table1", "categorical/fig1")

@@ -172,7 +172,7 @@ EXPERIMENTS = (
             ),
         },
         colour,
-        ("cifar10", "celeba"),
+        ("celeba", "cifar10"),
         "the data set's files",
     ),
 )
