@@ -42,7 +42,7 @@ GEN: dict[str, dict[str, object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows",
-    [("table1", 8), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
+    [("table1", 7), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
 )
 def test_gen(
     tmp_path: Path,
