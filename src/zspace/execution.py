@@ -92,10 +92,9 @@ def carry_out(
             path = out.checkpoints()[done]
             load_state(model, out.weights(path, model), path)
 
-        def batches_of(stage: Stage) -> Batches:
-            return _batches(stage, images, config, fabric, transform)
-
-        batches = batches_of(left[0][1])  # before the folder is made, since it may refuse the data
+        here = config, fabric, transform
+        # before the folder is made, since it may refuse the data
+        batches = _batches(left[0][1], images, *here)
         run: Run | None = None
         if isinstance(out, Path):
             if fabric.is_global_zero:
@@ -109,7 +108,7 @@ def carry_out(
         follow = Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
         for before, stage in left:
             if stage is not left[0][1]:
-                batches = batches_of(stage)
+                batches = _batches(stage, images, *here)
             fit(
                 stage.method,
                 batches,

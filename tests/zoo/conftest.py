@@ -12,9 +12,16 @@ import zspace
 from tests.conftest import SMALL
 from zspace.generation.fit import fit_sampler
 from zspace.storage import published
-from zspace.zoo.pack import Told, pack_run
+from zspace.zoo.pack import ToldOfModel, pack_run
 
-TOLD = Told("An autoencoder", "Nothing", "Everything", "CC BY 4.0", 0.001, "one core")
+TOLD = ToldOfModel(
+    about="An autoencoder",
+    good_at="Nothing",
+    failures="Everything",
+    licence="CC BY 4.0",
+    hours=0.001,
+    hardware="one core",
+)
 
 
 @pytest.fixture(scope="session")

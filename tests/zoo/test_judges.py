@@ -21,9 +21,10 @@ from zspace.storage.files import read_tensors
 from zspace.storage.published import get_judge, judge_of, judges
 from zspace.zoo.card import judge_card
 from zspace.zoo.pack import pack_run
-from zspace.zoo.pack_judge import ToldOfJudge, main, pack_judge
+from zspace.zoo.pack_judge import main, pack_judge
+from zspace.zoo.told import Told
 
-ABOUT = ToldOfJudge("A small judge", "CC BY 4.0", 0.01, "one core")
+ABOUT = Told("A small judge", "CC BY 4.0", 0.01, "one core")
 OPTIONS = ("--about=A small judge", "--licence=CC BY 4.0", "--hours=0.01", "--hardware=one core")
 
 

@@ -304,7 +304,7 @@ def interpolate(
     import torch
 
     from zspace import api
-    from zspace.display import pictures, plots
+    from zspace.display import pictures
     from zspace.functional import as_float
     from zspace.functional.tensors import BLOCK
     from zspace.generation.files import named
@@ -334,12 +334,7 @@ def interpolate(
             a, b = (as_float(chosen.x[own].to(where)) for own in block)
             yield pictures.interpolation_rows(model, a, b, steps)[0]
 
-    if out.suffix.lower() == ".png" and chosen.x.ndim == 4:
-        x = torch.cat([*rows()])
-        plots.save_sheet(out, x, steps)
-        tell_written(out, {"images": x.shape}, quiet=quiet)
-    else:
-        write(out, map(named, rows()), quiet=quiet)
+    write(out, map(named, rows()), quiet=quiet, columns=steps)
 
 
 def _between(
@@ -359,7 +354,6 @@ def _between(
     import torch
 
     from zspace.data.images import class_numbers
-    from zspace.display import plots
     from zspace.functional.tensors import BLOCK
     from zspace.generation.between import codes_between
     from zspace.generation.files import named
@@ -375,10 +369,4 @@ def _between(
     count = shown(out, n, steps, quiet=quiet)
     z = codes_between(drawn, count, steps, number, seeded(seed, where)).flatten(0, 1)
     decode = torch.no_grad()(model.decode)
-    blocks = map(decode, z.split(BLOCK))
-    if out.suffix.lower() == ".png" and Run(run).facts.is_image:
-        x = torch.cat([*blocks])
-        plots.save_sheet(out, x, steps)
-        tell_written(out, {"images": x.shape}, quiet=quiet)
-    else:
-        write(out, map(named, blocks), quiet=quiet)
+    write(out, (named(decode(block)) for block in z.split(BLOCK)), quiet=quiet, columns=steps)

@@ -147,8 +147,8 @@ def sample(
     generator = seeded(seed, where)
     classes = Run(run).facts.classes
     numbers = None
+    every = label == "all" and "all" not in classes
     if label is not None:
-        every = label == "all" and "all" not in classes
         numbers = class_numbers(classes if every else comma_names("--label", label) or (), classes)
     decoding = with_decoder(model, decoder)
     if sampler == "convex":
@@ -172,7 +172,7 @@ def sample(
     drawn = sampler_of_run(run, sampler, model, quiet, data_dir).changed(**options)
     assert out is not None
     decode = torch.no_grad()(decoding.decode)
-    if label == "all" and numbers and drawn.labels:
+    if every and numbers and drawn.labels:
         numbers = [number for number in numbers if number in drawn.learned()]
     wanted = [None] if numbers is None else numbers
     n = shown(out, n, quiet=quiet)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -220,7 +221,7 @@ def verdict(floor: Rung, rungs: list[Rung]) -> Verdict:
         floor: the undisturbed images.
         rungs: the levels of the ladder, the worst last.
     """
-    steps = [step(a, b) for a, b in zip([floor, *rungs[:-1]], rungs, strict=True)]
+    steps = [step(a, b) for a, b in pairwise([floor, *rungs])]
     if all(change.value > ERRORS * change.error for change in steps):
         return "monotone"
     whole = step(floor, rungs[-1])

@@ -148,7 +148,7 @@ def neutral_classifier(
     NETS[arch](images.shape, outputs)  # refuses images that are too small, before all else
     waits = "another process trains the classifier of these data: waiting for it"
     with alone(folder, lambda: progress.say(waits)):
-        return _held(folder, config, images, device, progress)
+        return _held(folder, config, images, outputs, device, progress)
 
 
 def _outputs(images: Images, task: Task) -> int:
@@ -180,12 +180,17 @@ def _outputs(images: Images, task: Task) -> int:
 
 
 def _held(
-    folder: Path, config: Mapping[str, Any], images: Images, device: str, progress: Progress
+    folder: Path,
+    config: Mapping[str, Any],
+    images: Images,
+    outputs: int,
+    device: str,
+    progress: Progress,
 ) -> Neutral:
     """The classifier in a folder of the cache, which is trained if it is not there."""
     arch, total, seed = config["arch"], config["iterations"], config["seed"]
     task: Task = config.get("task", "labels")
-    train, outputs = images.train, _outputs(images, task)
+    train = images.train
     path = folder / "model.safetensors"
 
     def build() -> ClassifierNet:

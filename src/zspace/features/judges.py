@@ -12,7 +12,7 @@ from zspace.nets.classifiers import ClassifierNet, quick
 from zspace.storage.config import Facts
 from zspace.storage.entries import Judge
 from zspace.storage.files import load_state, read_tensors
-from zspace.storage.packed import HALF
+from zspace.storage.packed import whole
 from zspace.storage.published import get_judge, judge_of
 
 
@@ -49,6 +49,5 @@ def network_of(arch: str, task: Task, facts: Facts, path: Path | None = None) ->
     net = NETS[arch](facts.shape, len(facts.classes) if task == "labels" else TURNS)
     if path is not None:
         tensors, _ = read_tensors(path, dict)
-        tensors = {k: t.float() if t.dtype in HALF else t for k, t in tensors.items()}
-        load_state(net, tensors, path)
+        load_state(net, whole(tensors), path)
     return net.eval()

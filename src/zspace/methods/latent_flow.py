@@ -10,15 +10,9 @@ from torch.nn.functional import normalize
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Terms
+from zspace.core import codes as codes_of
 from zspace.data.images import Images, Part
-from zspace.functional import (
-    absolute_error,
-    fake_loss,
-    full_precision,
-    normal_kl,
-    of_stored,
-    real_loss,
-)
+from zspace.functional import absolute_error, fake_loss, full_precision, normal_kl, real_loss
 from zspace.functional.augmentation import mirrored
 from zspace.methods.vae import DiagonalPosterior, reparametrised
 from zspace.nets.maps import Patches
@@ -147,11 +141,10 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
 
         They are what the second stage is trained on. The flow takes their mean and deviation.
         """
-        device = next(self.parameters()).device
         x, y = images.train.x, images.train.y
-        found = [of_stored(self.encode, x, device).cpu()]
+        found = [codes_of(self, x).cpu()]
         if self.mirror:
-            found.append(of_stored(self.encode, x.flip(3), device).cpu())
+            found.append(codes_of(self, x.flip(3)).cpu())
             y = None if y is None else torch.cat([y, y])
         z, y = self.prior.standardised(torch.cat(found), y)
         return Part(z.cpu(), y)

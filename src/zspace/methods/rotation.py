@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from zspace.core import Batches, Terms, always
+from zspace.core import Batches, Terms
 from zspace.functional import classification_error
 from zspace.functional.augmentation import TURNS, turned
 from zspace.methods.classifier import Classifier
@@ -26,8 +26,6 @@ class Rotation(Classifier):
     those of the neutral classifiers. An image is shifted and mirrored (`augment`) before it is
     turned, so that the edge that a shift leaves tells nothing of the turns.
     """
-
-    repeats = always
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -94,6 +94,16 @@ def initialised(net: nn.Sequential, *, uniform: bool = True) -> nn.Sequential:
     return net
 
 
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+def zeroed(layer: Layer) -> Layer:
+    """The layer with zero weights and biases, by which what it is part of begins without it."""
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer
+
+
 Net = TypeVar("Net", bound=nn.Module)
 
 FUSIONS: dict[type[nn.Module], tuple[type[nn.Module], Callable[[Any, Any], nn.Module]]] = {

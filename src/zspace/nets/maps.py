@@ -10,18 +10,20 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, silu
 
 from zspace.errors import InputError
-from zspace.nets.layers import Border, Sigmoid
+from zspace.nets.layers import Border, Sigmoid, zeroed
 
 SIDE = 8
 """The height or width of a map of codes, at most, unless another reduction is asked for."""
 
 
+def parts(channels: int, size: int) -> int:
+    """The number of equal parts of some channels that have about `size` each, or more."""
+    return next(n for n in range(max(1, channels // size), 0, -1) if channels % n == 0)
+
+
 def normed(channels: int) -> nn.GroupNorm:
     """Group norm (Wu and He, 2018), with groups of about 16 channels."""
-    groups = max(1, channels // 16)
-    while channels % groups:
-        groups -= 1
-    return nn.GroupNorm(groups, channels)
+    return nn.GroupNorm(parts(channels, 16), channels)
 
 
 class MapBlock(nn.Module):
@@ -42,12 +44,9 @@ class MapBlock(nn.Module):
     def __init__(self, channels: int, out: int, conditions: int = 0) -> None:
         super().__init__()
         self.norm1, self.conv1 = normed(channels), nn.Conv2d(channels, out, 3, padding=1)
-        self.norm2, self.conv2 = normed(out), nn.Conv2d(out, out, 3, padding=1)
+        self.norm2, self.conv2 = normed(out), zeroed(nn.Conv2d(out, out, 3, padding=1))
         self.shortcut = nn.Conv2d(channels, out, 1) if channels != out else None
         self.condition = nn.Linear(conditions, 2 * out) if conditions else None
-        nn.init.zeros_(self.conv2.weight)
-        if self.conv2.bias is not None:
-            nn.init.zeros_(self.conv2.bias)
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         f = self.norm2(self.conv1(silu(self.norm1(h))))
@@ -69,20 +68,15 @@ class MapAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // 32)
-        while channels % self.heads:
-            self.heads -= 1
+        self.heads = parts(channels, 32)
         self.norm = normed(channels)
         self.inside = nn.Conv2d(channels, 3 * channels, 1)
-        self.outside = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.outside.weight)
-        if self.outside.bias is not None:
-            nn.init.zeros_(self.outside.bias)
+        self.outside = zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, h: Tensor) -> Tensor:
         # written out, since PyTorch's own has no derivative in forward mode, which densities need
-        parts = self.inside(self.norm(h)).unflatten(1, (3, self.heads, -1)).flatten(4)
-        query, key, value = parts.unbind(1)
+        three = self.inside(self.norm(h)).unflatten(1, (3, self.heads, -1)).flatten(4)
+        query, key, value = three.unbind(1)
         weights = (query.transpose(2, 3) @ key / math.sqrt(query.shape[2])).softmax(3)
         mixed = (value @ weights.transpose(2, 3)).flatten(1, 2).unflatten(2, h.shape[2:])
         out: Tensor = h + self.outside(mixed)
@@ -273,10 +267,10 @@ def map_shape(text: str | None) -> tuple[int, int, int] | None:
     """
     if text is None:
         return None
-    parts = text.split(",")
-    if len(parts) != 3 or not all(p.strip().isdecimal() and 0 < int(p) <= 4096 for p in parts):
+    sizes = text.split(",")
+    if len(sizes) != 3 or not all(s.strip().isdecimal() and 0 < int(s) <= 4096 for s in sizes):
         raise InputError(
             f"--code-shape must be channels, height and width, such as 4,8,8, not '{text}'"
         )
-    channels, height, width = (int(p) for p in parts)
+    channels, height, width = map(int, sizes)
     return channels, height, width

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from zspace.nets.layers import zeroed
 from zspace.nets.maps import Doubled, Halved, MapAttention, MapBlock, normed
 
 FREQUENCIES = 16
@@ -31,6 +32,11 @@ class VelocityField(nn.Module, ABC):
 
     frequencies: Tensor
     labels: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        # angular frequencies from 1 to 100, for the time interval [0, 1]
+        self.register_buffer("frequencies", torch.logspace(0, 2, FREQUENCIES))
 
     def conditioned(self, size: int, labels: int) -> None:
         """Make e and l, which give vectors c (N, size)."""
@@ -69,14 +75,10 @@ class Velocity(VelocityField):
 
     def __init__(self, dim: int, width: int, blocks: int, labels: int = 0) -> None:
         super().__init__()
-        # angular frequencies from 1 to 100, for the time interval [0, 1]
-        self.register_buffer("frequencies", torch.logspace(0, 2, FREQUENCIES))
         self.enter = nn.Linear(dim, width)
         self.conditioned(width, labels)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
-        self.norm, self.leave = nn.LayerNorm(width), nn.Linear(width, dim)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.norm, self.leave = nn.LayerNorm(width), zeroed(nn.Linear(width, dim))
 
     def inner(self, u: Tensor, c: Tensor) -> Tensor:
         h = self.enter(u) + c
@@ -109,7 +111,6 @@ class MapVelocity(VelocityField):
         super().__init__()
         channels, *sides = shape
         self.shape = shape
-        self.register_buffer("frequencies", torch.logspace(0, 2, FREQUENCIES))
         size = 2 * width
         self.conditioned(size, labels)
         self.enter = nn.Conv2d(channels, width, 3, padding=1)
@@ -138,10 +139,7 @@ class MapVelocity(VelocityField):
             if level:
                 self.up.append(Doubled(now, widths[level - 1]))
                 now = widths[level - 1]
-        self.norm, self.leave = normed(now), nn.Conv2d(now, channels, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        if self.leave.bias is not None:
-            nn.init.zeros_(self.leave.bias)
+        self.norm, self.leave = normed(now), zeroed(nn.Conv2d(now, channels, 3, padding=1))
 
     def inner(self, u: Tensor, c: Tensor) -> Tensor:
         h = self.enter(u.unflatten(1, self.shape))
@@ -164,9 +162,7 @@ class _Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.b, self.c = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        nn.init.zeros_(self.c.weight)
-        nn.init.zeros_(self.c.bias)
+        self.b, self.c = nn.Linear(width, 2 * width), zeroed(nn.Linear(2 * width, width))
 
     def forward(self, h: Tensor) -> Tensor:
         out: Tensor = h + self.c(silu(self.b(self.norm(h))))

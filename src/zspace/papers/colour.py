@@ -6,23 +6,13 @@ No paper has this table: it is how the recipe `latent-flow` came to be as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from torch import Tensor
-
-from zspace.display import plots
-from zspace.display.tables import Table
-from zspace.evaluation.compare import figure_of
-from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, measure_run
-from zspace.metrics import Figure
-from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
-from zspace.papers.cells import Cells
-from zspace.papers.entries import Entry, over_seeds
-from zspace.papers.protocol import System, settled
-from zspace.papers.systems import samples_of
-from zspace.storage.files import write_text
+from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
+from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.entries import Entry
+from zspace.papers.protocol import System
+from zspace.papers.systems import Columns, side_by_side
 
 _PLAIN: Mapping[str, Any] = {"width": 32, "hidden": 512, "latent_dim": 64}
 _FLOW: Mapping[str, Any] = {"first_iterations": 10_000, "iterations": 50_000, "mirror": True}
@@ -63,7 +53,7 @@ SYSTEMS = {
 The last has codes that are nearly flat: as many numbers as the others' maps, on 2 by 2 places.
 """
 
-COLUMNS = {
+COLUMNS: Columns = {
     "Frechet, generated": (GENERATION, "fid"),
     "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
     "F8 (recall)": (GENERATION, "f8"),
@@ -71,66 +61,15 @@ COLUMNS = {
     "sharpness": (GENERATION, "sharpness"),
     "PMS": (GENERATION, "pms"),
 }
-"""The table's columns, each with the kind of subject and the metric it shows."""
-
-
-def _measured(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> Measurement:
-    run = lab.trained(SYSTEMS[name].recipe, str(lab.data), seed=seed, **options)
-    return measure_run(
-        run.folder, n=lab.settings["n"], features=lab.settings["features"], device=lab.device
-    )
-
-
-def _figures(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Figure]:
-    """The figures of a system's run, by column."""
-    table = measure(
-        _measured(lab, name, seed, options),
-        metrics=["fid", "prd", "sharpness", "pms"],
-        samplers=[SYSTEMS[name].sampler],
-    )
-    return {
-        column: figure_of(row["figures"][metric])
-        for row in table["rows"]
-        for column, (kind, metric) in COLUMNS.items()
-        if row["kind"] == kind and metric in row["figures"]
-    }
 
 
 def colour(lab: Lab) -> list[Entry]:
     """Train and measure every system in the same time, and draw a picture with a row for each."""
-    entries: list[Entry] = []
-    rows: list[list[str]] = []
-    strips: dict[str, Tensor] = {}
-    seeds, cells = lab.settings["seeds"], Cells(lab.out / "cells.json")
-    for name, system in SYSTEMS.items():
-        if name not in lab.settings["systems"]:
-            continue
-        labels = {"label_attribute": ATTRIBUTES} if lab.data == "celeba" else {}
-        own = {**system.options, **lab.settings["options"], **labels}
-        options = settled(lab, name, system, own)
-        each = [
-            cells.of(f"{name}, {seed}", partial(_figures, lab, name, seed, options))
-            for seed in range(seeds)
-        ]
-        held = _measured(lab, name, 0, options)
-        strips[name] = samples_of(held, system.sampler)
-        found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
-        shown = [str(found.get(c, "")) for c in COLUMNS]
-        rows.append([name, f"{held.run.config['iterations']:,}", *shown])
-        by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
-        entries += [
-            Entry(name, c, f, "pixels" if c == "PMS" else by, data, n, repeats=seeds)
-            for c, f in found.items()
-        ]
-    plots.save_strips(lab.picture("colour"), strips)
-    notes = [
-        f"{entries[0].data}, features {entries[0].by}, n = {entries[0].n}; trainings of each: "
-        f"{seeds}; ± is the {'deviation over trainings' if seeds > 1 else 'error of measurement'}.",
-        f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}; {lab.settings['seconds']:,} s each.",
-    ]
-    table = Table(["", "iterations", *COLUMNS], rows, notes=notes)
-    write_text(lab.out / "colour.md", table.markdown())
-    return entries
+    labels = {"label_attribute": ATTRIBUTES} if lab.data == "celeba" else {}
+    shared = {**lab.settings["options"], **labels}
+    names = lab.settings["systems"]
+    own = {name: (SYSTEMS[name], {**SYSTEMS[name].options, **shared}) for name in names}
+    return side_by_side(lab, "colour", own, COLUMNS)
 
 
 ATTRIBUTES = "Male,Smiling"
@@ -163,11 +102,11 @@ EXPERIMENTS = (
                     "options": _SHARED,
                     "seeds": 1,
                     "n": None,
-                    "features": None,
-                    "seconds": 1800,
+                    "features": "classifier:silu-resnet",
+                    "seconds": 7200,
                 },
-                "32 pixels, half an hour of a core for each system, bfloat16",
-                "5 hours on a core",
+                "32 pixels, as many iterations of each system as two hours of a core allow",
+                "16 hours on a core",
                 protocols=("budget",),
             ),
         },

@@ -26,7 +26,7 @@ from zspace.metrics import Figure
 from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
-from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, RATES, System, grid, settled
+from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, RATES, Point, System, grid, settled
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
@@ -51,7 +51,10 @@ The published rates are the recipes' defaults. GEN's grid has the paper's size o
 since its kernels see few dimensions.
 """
 
-COLUMNS = {
+Columns = Mapping[str, tuple[str, str]]
+"""The columns of a table, each with the kind of subject and the metric that it shows."""
+
+COLUMNS: Columns = {
     "Frechet, generated": (GENERATION, "fid"),
     "F8 (recall)": (GENERATION, "f8"),
     "F1/8 (precision)": (GENERATION, "f1/8"),
@@ -59,79 +62,96 @@ COLUMNS = {
     "PMS": (GENERATION, "pms"),
     "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
 }
-"""The table's columns, each with the kind of subject and the metric it shows."""
 
 SHOWN = 20
 """The number of samples that the picture shows of each system."""
 
 
-def tuned(lab: Lab, name: str, run: Run) -> None:
-    """Search the parameters of a system's sampler, if it is one by class.
+def tuned(lab: Lab, sampler: str, run: Run) -> None:
+    """Search the parameters of a run's sampler, if it is one by class.
 
     The search has judges of its own, trained on training images.
     """
-    sampler = SYSTEMS[name].sampler
     if sampler.startswith("medium"):
         trials, accuracy = lab.settings["trials"], lab.settings["accuracy"]
         tune(run.folder, sampler, trials=trials, min_accuracy=accuracy, device=lab.device)
 
 
-def measured(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> Measurement:
+def measured(lab: Lab, system: System, seed: int, options: Point) -> Measurement:
     """The measurement of a system's run, trained with a seed and options."""
-    run = lab.trained(SYSTEMS[name].recipe, str(lab.data), seed=seed, **options)
-    return measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
+    run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
+    n, features = lab.settings.get("n"), lab.settings.get("features")
+    return measure_run(run.folder, n=n, features=features, device=lab.device)
 
 
-def figures(lab: Lab, name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Figure]:
+def figures(
+    lab: Lab, system: System, seed: int, options: Point, columns: Columns
+) -> dict[str, Figure]:
     """The figures of a system's run, by column."""
-    held = measured(lab, name, seed, options)
-    tuned(lab, name, held.run)
-    metrics = ["fid", "prd", "accuracy", "pms"]
-    table = measure(held, metrics=metrics, samplers=[SYSTEMS[name].sampler])
-    found: dict[str, Figure] = {}
-    for row in table["rows"]:
-        for column, (kind, metric) in COLUMNS.items():
-            if row["kind"] == kind and metric in row["figures"]:
-                found[column] = figure_of(row["figures"][metric])
-    return found
+    held = measured(lab, system, seed, options)
+    tuned(lab, system.sampler, held.run)
+    wanted = {"prd" if metric in ("f8", "f1/8") else metric for _, metric in columns.values()}
+    table = measure(held, metrics=sorted(wanted), samplers=[system.sampler])
+    return {
+        column: figure_of(row["figures"][metric])
+        for row in table["rows"]
+        for column, (kind, metric) in columns.items()
+        if row["kind"] == kind and metric in row["figures"]
+    }
 
 
 def systems(lab: Lab) -> list[Entry]:
-    """Train and measure every system in the same way, and draw a picture with a row for each.
+    """Train and measure every system in the same way, and draw a picture with a row for each."""
+    own = {
+        name: (SYSTEMS[name], {**SYSTEMS[name].options, **options})
+        for name, options in lab.settings["systems"].items()
+    }
+    return side_by_side(lab, "systems", own, COLUMNS)
 
-    The printed table has a line for each number; systems.md has them side by side, with the
-    settings that the protocol chose.
+
+def side_by_side(
+    lab: Lab, name: str, compared: Mapping[str, tuple[System, Point]], columns: Columns
+) -> list[Entry]:
+    """Train and measure systems under a protocol, and draw a picture with a row for each.
+
+    The printed table has a line for each number; NAME.md has them side by side, with the settings
+    that the protocol chose.
+
+    Args:
+        lab: the experiment's surroundings.
+        name: the name of the files.
+        compared: the systems by name, each with the options that it has under every protocol.
+        columns: the table's columns.
     """
     entries: list[Entry] = []
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
     seeds, cells = lab.settings["seeds"], Cells(lab.out / "cells.json")
-    for name, own in lab.settings["systems"].items():
-        system = SYSTEMS[name]
-        prepare = partial(tuned, lab, name)
-        options = settled(lab, name, system, {**system.options, **own}, prepare)
+    for title, (system, own) in compared.items():
+        options = settled(lab, title, system, own, partial(tuned, lab, system.sampler))
         each = [
-            cells.of(f"{name}, {seed}", partial(figures, lab, name, seed, options))
+            cells.of(f"{title}, {seed}", partial(figures, lab, system, seed, options, columns))
             for seed in range(seeds)
         ]
         found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
-        held = measured(lab, name, 0, options)
-        strips[name] = samples_of(held, system.sampler)
-        rows.append([name, *chosen(held.run.config), *(str(found.get(c, "")) for c in COLUMNS)])
+        held = measured(lab, system, 0, options)
+        strips[title] = _strip(held, system.sampler)
+        rows.append([title, *chosen(held.run.config), *(str(found.get(c, "")) for c in columns)])
         by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
         entries += [
-            Entry(name, c, f, "pixels" if c == "PMS" else by, data, n, repeats=seeds)
+            Entry(title, c, f, "pixels" if c == "PMS" else by, data, n, repeats=seeds)
             for c, f in found.items()
         ]
-    plots.save_strips(lab.picture("systems"), strips)
+    plots.save_strips(lab.picture(name), strips)
     what = "deviation over trainings" if seeds > 1 else "error of the measurement"
+    timed = f"; {lab.settings['seconds']:,} s each" if lab.protocol == "budget" else ""
     notes = [
         f"{entries[0].data}, features {entries[0].by}, n = {entries[0].n}; trainings of each: "
         f"{seeds}; ± is the {what}.",
-        f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}.",
+        f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}{timed}.",
     ]
-    table = Table(["", *CHOSEN, *COLUMNS], rows, notes=notes)
-    write_text(lab.out / "systems.md", table.markdown())
+    table = Table(["", *CHOSEN, *columns], rows, notes=notes)
+    write_text(lab.out / f"{name}.md", table.markdown())
     return entries
 
 
@@ -151,7 +171,7 @@ def chosen(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def samples_of(held: Measurement, name: str) -> Tensor:
+def _strip(held: Measurement, name: str) -> Tensor:
     """Samples (SHOWN, C, H, W), from each class in turn if the sampler knows classes."""
     sampler = held.sampler(name)
     if not sampler.labels:

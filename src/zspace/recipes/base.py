@@ -95,6 +95,23 @@ def one_stage(model: LatentModel, iterations: int, batch_size: int, **more: Any)
     return Plan(model, (Stage(model, iterations, batch_size, **more),))
 
 
+def check_left(iterations: int, first: int, whose: str, other: str) -> None:
+    """Check that the iterations of all stages leave some for the last one.
+
+    Args:
+        iterations: those of all stages.
+        first: those of the first.
+        whose, other: what the stages are called, such as "the VAE's" and "the renderer".
+
+    Raises:
+        InputError: they do not.
+    """
+    if first >= iterations:
+        raise InputError(
+            f"--iterations {iterations} counts {whose} {first} and leaves none for {other}"
+        )
+
+
 class Recipe(Protocol):
     """A function that makes a plan from facts about the data and from options.
 

@@ -173,10 +173,8 @@ def drawing_options(name: str, model: LatentModel | None = None) -> dict[str, Op
         name: the sampler's name.
         model: the model that a sampler of `OWN` comes with; None means that it has no options.
     """
-    own = {} if model is None else model.samplers()
-    kind = type(own.get(name)) if name in OWN else find(name)
-    if not issubclass(kind, Sampler):
-        return {}
+    own = None if model is None else model.samplers().get(name)
+    kind = find(name) if name not in OWN else Sampler if own is None else type(own)
     return {n: o for n, o in options_of(kind).items() if n in kind.drawing}
 
 

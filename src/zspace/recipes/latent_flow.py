@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
-from zspace.errors import InputError
 from zspace.methods.latent_flow import LatentFlow
 from zspace.nets.maps import MapNets
 from zspace.options import About
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, Stage
+from zspace.recipes.base import Facts, Plan, Stage, check_left
 from zspace.samplers import FlowMatching
-from zspace.training import Rate
+from zspace.training import half_cosine
 
 LAST = 0.01
 """The factor of the learning rate at the end, and of further iterations."""
@@ -72,11 +70,7 @@ def latent_flow(
 ) -> Plan:
     """The best images: an autoencoder trained to look real, and a flow of its codes, by label."""
     first = first_iterations or max(1, iterations // 4)
-    if first >= iterations:
-        raise InputError(
-            f"--iterations {iterations} counts the autoencoder's {first} and leaves none for the "
-            "flow"
-        )
+    check_left(iterations, first, "the autoencoder's", "the flow")
     nets = MapNets(facts.shape, code_channels, width, factor)
     dim, second = nets.latent_dim, iterations - first
     laid = schedule_iterations or second
@@ -106,15 +100,15 @@ def latent_flow(
         rate=learning_rate,
     )
     stages = (
-        Stage(model, first, batch_size, rate=cosine(first)),
-        Stage(prior, second, batch_size, rate=cosine(laid), data=model.codes, replacement=True),
+        Stage(model, first, batch_size, rate=half_cosine(first, LAST)),
+        Stage(
+            prior,
+            second,
+            batch_size,
+            rate=half_cosine(laid, LAST),
+            data=model.codes,
+            replacement=True,
+        ),
     )
     found = {"first_iterations": first, "schedule_iterations": laid}
     return Plan(model, stages, found)
-
-
-def cosine(iterations: int) -> Rate:
-    """Half a cosine over a number of iterations, from 1 to `LAST`, where it stays."""
-    return lambda iteration: (
-        LAST + (1 - LAST) * (1 + math.cos(math.pi * min(1, iteration / iterations))) / 2
-    )

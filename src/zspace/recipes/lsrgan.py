@@ -13,7 +13,7 @@ from zspace.methods.vae import VAE, Likelihood
 from zspace.nets.resnet import LSRGANNets
 from zspace.options import About, checked, options_of
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, Stage
+from zspace.recipes.base import Facts, Plan, Stage, check_left
 from zspace.samplers import Normal
 from zspace.storage.files import Plain, decoded, load_state
 from zspace.storage.run import Run
@@ -108,10 +108,7 @@ def lsrgan(
             first = max(1, iterations * VAE_EPOCHS // (VAE_EPOCHS + GAN_EPOCHS))
         first = vae_iterations or first
         total = iterations or first + GAN_EPOCHS * per_epoch
-        if total <= first:
-            raise InputError(
-                f"--iterations {total} counts the VAE's {first} and leaves none for the renderer"
-            )
+        check_left(total, first, "the VAE's", "the renderer")
         found: dict[str, Any] = {
             "latent_dim": nets.latent_dim,
             "beta": 1.0 if beta is None else beta,

@@ -20,7 +20,7 @@ from zspace.nets.classifiers import densenet
 from zspace.nets.regene import ReGeneNets
 from zspace.nets.vgg import FirstConvolution
 from zspace.options import About
-from zspace.recipes.base import Facts, Plan, Stage
+from zspace.recipes.base import Facts, Plan, Stage, check_left
 from zspace.training import Rate
 
 
@@ -199,10 +199,7 @@ def regene(
         first = max(1, round(iterations * first / (first + second)))
     first = classifier_iterations or first
     total = iterations or first + second
-    if total <= first:
-        raise InputError(
-            f"--iterations {total} counts the classifier's {first} and leaves none for the decoder"
-        )
+    check_left(total, first, "the classifier's", "the decoder")
     laid = schedule_iterations or total - first
     phases = laid_phases(paper.phases, laid, ssim=ssim, perceptual=perceptual, rate=learning_rate)
     window = ssim_window or similarity_window(facts.shape)

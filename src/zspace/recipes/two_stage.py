@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from zspace.errors import InputError
 from zspace.methods.two_stage import SecondStage, TwoStage, second_vae
 from zspace.methods.vae import VAE
 from zspace.options import About
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, Stage, plain_networks
+from zspace.recipes.base import Facts, Plan, Stage, check_left, plain_networks
 from zspace.samplers import Normal
 
 
@@ -35,11 +34,7 @@ def two_stage_vae(
 ) -> Plan:
     """A VAE and a second VAE of its codes, with FlexAE's networks (Dai and Wipf, 2019)."""
     first_iterations = first_iterations or max(1, iterations // 3)
-    if first_iterations >= iterations:
-        raise InputError(
-            f"--iterations {iterations} counts the first stage's {first_iterations} and leaves "
-            "none for the second"
-        )
+    check_left(iterations, first_iterations, "the first stage's", "the second")
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     first = VAE(

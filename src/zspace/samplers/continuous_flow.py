@@ -84,8 +84,7 @@ class ContinuousFlow(Density):
             y = torch.full((1,), label, device=device)
         noise = torch.randn(n, self.dim, generator=generator, device=device)
         with torch.no_grad():
-            rows = ROWS if self.dim <= LARGE else ROWS * LARGE // self.dim
-            return blockwise(lambda block: self.of_noise(block, y), noise, max(1, rows))
+            return blockwise(lambda block: self.of_noise(block, y), noise, self._rows(ROWS))
 
     @property
     def noise_dim(self) -> int:
@@ -105,13 +104,16 @@ class ContinuousFlow(Density):
 
         return integral(v, noise, 0.0, 1.0, self.steps, self.solver)
 
+    def _rows(self, most: int) -> int:
+        """How many codes are taken at a time: `most`, or fewer if each has many numbers."""
+        return max(1, most * LARGE // max(self.dim, LARGE))
+
     @torch.no_grad()
     def log_density(self, z: Tensor) -> Tensor:
         directions = _directions(self.dim).to(z)
         # group norm's derivative in forward mode asks for PyTorch's usual layout of memory
         velocity = deepcopy(self.velocity).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-        rows = ROWS // len(directions)
-        rows = rows if self.dim <= LARGE else max(1, rows * LARGE // self.dim)
+        rows = self._rows(ROWS // len(directions))
         return blockwise(lambda u: self._log_prob(u, directions, velocity), z, rows)
 
     def _log_prob(self, u: Tensor, directions: Tensor, velocity: nn.Module) -> Tensor:

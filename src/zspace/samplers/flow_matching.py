@@ -21,7 +21,7 @@ from zspace.options import About
 from zspace.samplers.continuous_flow import ContinuousFlow
 from zspace.samplers.learned import FitBatch, FitSeed, LearnedDensity, seeded
 from zspace.samplers.normal import learned_label
-from zspace.training import adam
+from zspace.training import adam, half_cosine
 
 LATEST = 0.999
 """The latest time in training, since rounding leaves nothing of the noise beyond it."""
@@ -251,7 +251,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
 
     def schedule(self, iteration: int) -> float:
         """Half a cosine, from 1 to 0."""
-        return (1 + math.cos(math.pi * iteration / self.iterations)) / 2
+        return half_cosine(self.iterations)(iteration)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"velocity": adam(self.velocity.parameters(), self.rate)}

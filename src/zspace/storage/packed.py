@@ -87,7 +87,7 @@ def read_packed(path: Path) -> tuple[dict[str, Tensor], Packed]:
         if left < 0:
             raise _too_large(path, size)
         tensors = stored.tensors()
-    tensors = {k: t.float() if t.dtype in HALF else t for k, t in tensors.items()}
+    tensors = whole(tensors)
     left -= sum(t.nbytes for t in tensors.values())
     for name, other in header.same.items():
         if other not in tensors or name in tensors:
@@ -98,6 +98,11 @@ def read_packed(path: Path) -> tuple[dict[str, Tensor], Packed]:
     same = {name: tensors[other].clone() for name, other in header.same.items()}
     zeros = {name: torch.zeros(shape) for name, shape in header.zeros.items()}
     return {**tensors, **same, **zeros}, header
+
+
+def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by name, those of half precision as float32."""
+    return {k: t.float() if t.dtype in HALF else t for k, t in tensors.items()}
 
 
 def _too_large(path: Path, size: int) -> InputError:

@@ -9,7 +9,7 @@ from zspace.training.devices import (
     settled,
     slowdown_of_bf16,
 )
-from zspace.training.loop import Rate, adam, constant, descend, fit, owners_alone
+from zspace.training.loop import Rate, adam, constant, descend, fit, half_cosine, owners_alone
 
 __all__ = [
     "Precision",
@@ -19,6 +19,7 @@ __all__ = [
     "descend",
     "find_device",
     "fit",
+    "half_cosine",
     "keep_freed_memory",
     "leave",
     "make_fabric",

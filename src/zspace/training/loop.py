@@ -31,6 +31,24 @@ def constant(iteration: int) -> float:
     return 1.0
 
 
+def half_cosine(iterations: int, last: float = 0.0) -> Rate:
+    """The schedule that falls along half a cosine from 1 to `last`, where it then stays.
+
+    Args:
+        iterations: the number of iterations over which it falls.
+        last: the factor at the end.
+
+    >>> [half_cosine(4, 0.5)(i) for i in (0, 2, 4, 9)]
+    [1.0, 0.75, 0.5, 0.5]
+    """
+
+    def rate(iteration: int) -> float:
+        fallen = (1 + math.cos(math.pi * min(iteration, iterations) / iterations)) / 2
+        return last + (1 - last) * fallen
+
+    return rate
+
+
 def adam(
     parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
     rate: float,

@@ -8,9 +8,6 @@ from zspace.display.tables import Table
 from zspace.storage.entries import Entry, Judge, Published, Shown, shape_text
 from zspace.storage.published import PREFIX
 
-USE = f"zspace sample {PREFIX}NAME --n 64 --out samples.png; 'zspace zoo NAME' prints a card"
-"""What stands below the table of all models."""
-
 
 def text_of(shown: Shown) -> str:
     """A figure with its standard error: 12.3 ± 0.4."""
@@ -53,6 +50,10 @@ def table(models: Mapping[str, Entry]) -> Table:
 def drawing(name: str) -> str:
     """The command that draws images from a model by its first sampler."""
     return f"zspace sample {PREFIX}{name} --n 64 --out samples.png"
+
+
+USE = f"{drawing('NAME')}; 'zspace zoo NAME' prints a card"
+"""What stands below the table of all models."""
 
 
 def card(name: str, entry: Entry) -> str:

@@ -90,12 +90,14 @@ def weights_of(network: nn.Module) -> list[str]:
 def averaged(state: Mapping[str, Tensor]) -> dict[str, str]:
     """The raw weights beside their moving average, each with the name of its average.
 
-    Flow matching draws by the average alone, `inner.velocity.module.*` beside `velocity.*`.
+    Flow matching draws by the average alone, `inner.velocity.module.*` beside `velocity.*`, also
+    where it is a part of a model.
     """
     found: dict[str, str] = {}
     for name in state:
         before, _, rest = name.partition(".module.")
-        raw = f"{before.rpartition('.')[2]}.{rest}"
+        *outer, _, own = ["", *before.split(".")]
+        raw = ".".join([*filter(None, outer), own, rest])
         if rest and raw in state and state[raw].shape == state[name].shape:
             found[raw] = name
     return found

@@ -8,7 +8,6 @@ The figures are those of the packed model, which is unpacked and measured, and n
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -40,6 +39,7 @@ from zspace.zoo.check import LARGEST, distance
 from zspace.zoo.commands import commands, public
 from zspace.zoo.halves import Stored, averaged, by_prefix, weights_of
 from zspace.zoo.index import HALVES, as_json, check_name
+from zspace.zoo.told import Told, refusing, told_options
 
 COLUMNS = {
     "fid": "Frechet",
@@ -50,30 +50,22 @@ COLUMNS = {
 """The figures of an evaluation that a card shows, with their names."""
 
 
-@dataclass(frozen=True)
-class Told:
+@dataclass(frozen=True, kw_only=True)
+class ToldOfModel(Told):
     """What a run does not know of itself.
 
     Attributes:
-        about: what the model is.
-        good_at, failures: what it is good and bad at.
-        licence: the licence of its data, and what follows for the model.
-        hours: the hours that its training took.
-        hardware: what it was trained on.
+        good_at, failures: what the model is good and bad at.
     """
 
-    about: str
     good_at: str
     failures: str
-    licence: str
-    hours: float
-    hardware: str
 
 
 def pack_run(
     run: str | Path,
     name: str,
-    told: Told,
+    told: ToldOfModel,
     *,
     out: str | Path = "zoo",
     samplers: Sequence[str] | None = None,
@@ -113,12 +105,12 @@ def pack_run(
     state = model.state_dict()
     kind = None if half is None else HALVES[half]
     stored = Stored()
-    stored.add(MODEL, state, weights_of(model), kind, by_prefix(state, replaced), left_out)
+    alike = averaged(state) | by_prefix(state, replaced)
+    stored.add(MODEL, state, weights_of(model), kind, alike, left_out)
     headers: dict[str, dict[str, Any]] = {}
     for each, path in ((each, existing.samplers()[each]) for each in chosen):
         own, headers[each] = read_tensors(path, dict[str, Any])
-        alike = averaged(own)
-        stored.add(f"{SAMPLER}{each}/", own, weights_of(held[each]), kind, alike)
+        stored.add(f"{SAMPLER}{each}/", own, weights_of(held[each]), kind, averaged(own))
     config = public(existing.config)
     packed = Packed(
         config,
@@ -300,36 +292,22 @@ def _enter(name: str, entry: Entry) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("run")
 @click.argument("name")
-@click.option("--about", required=True, help="what the model is, in a sentence")
+@told_options
 @click.option("--good-at", required=True, help="what it is good at")
 @click.option("--failures", required=True, help="what it is bad at")
-@click.option("--licence", required=True, help="licence of the data, and what follows")
-@click.option("--hours", type=float, required=True, help="hours that the training took")
-@click.option("--hardware", required=True, help="what it was trained on")
 @click.option("--samplers", help="samplers to pack, with commas, the usual first  [default: all]")
-@click.option(
-    "--half", type=click.Choice([*HALVES]), help="type of large weights  [default: float32]"
-)
 @click.option("--replace", "replaced", multiple=True, metavar="FROM=TO", help="weights to replace")
 @click.option(
     "--leave-out", "left_out", multiple=True, metavar="BEGIN", help="weights to leave out"
 )
-@click.option("--data-dir", help="folder of the data")
-@click.option("--n", type=int, help="number of images of the evaluation")
-@click.option("--device", default="cpu", show_default=True, help="device that measures")
-@click.option("--out", default="zoo", show_default=True, help="folder of the packed models")
 def main(run: str, name: str, samplers: str | None, **options: Any) -> None:
     """Pack a run as a model of the zoo, and write its entry into the index."""
     from zspace.display.progress import Display
 
-    told = Told(**{key: options.pop(key) for key in Told.__dataclass_fields__})
+    told = ToldOfModel(**{key: options.pop(key) for key in ToldOfModel.__dataclass_fields__})
     chosen = None if samplers is None else [s for s in samplers.split(",") if s]
-    try:
-        with Display() as follow:
-            entry = pack_run(run, name, told, samplers=chosen, progress=follow, **options)
-    except InputError as error:
-        click.echo(f"zspace.zoo.pack: {error}", err=True)
-        sys.exit(2)
+    with refusing("zspace.zoo.pack"), Display() as follow:
+        entry = pack_run(run, name, told, samplers=chosen, progress=follow, **options)
     click.echo(f"{options['out']}/{name}: {size_text(entry.bytes)}, SHA-256 {entry.sha256}")
 
 

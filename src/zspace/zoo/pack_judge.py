@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -38,23 +37,7 @@ from zspace.zoo.card import judge_card
 from zspace.zoo.commands import public
 from zspace.zoo.halves import rounded, weights_of
 from zspace.zoo.index import HALVES, as_json, check_name
-
-
-@dataclass(frozen=True)
-class ToldOfJudge:
-    """What a classifier does not know of itself.
-
-    Attributes:
-        about: what the judge is.
-        licence: the licence of its data, and what follows for the weights.
-        hours: the hours that its training took.
-        hardware: what it was trained on.
-    """
-
-    about: str
-    licence: str
-    hours: float
-    hardware: str
+from zspace.zoo.told import Told, refusing, told_options
 
 
 @dataclass(frozen=True)
@@ -68,7 +51,7 @@ def pack_judge(
     neutral: Neutral,
     images: Images,
     name: str,
-    told: ToldOfJudge,
+    told: Told,
     *,
     out: str | Path = "zoo",
     half: str | None = None,
@@ -125,16 +108,12 @@ def pack_judge(
             sha256=sha256,
             bytes=size,
             data=data,
-            licence=told.licence,
             facts=facts,
             parameters=sum(p.numel() for p in net.parameters()),
-            about=told.about,
             figures=[
                 _shown(f"Frechet, {each.ladder}{_level(each.level)}", each.figure, count, name)
                 for each in rungs
             ],
-            hours=told.hours,
-            hardware=told.hardware,
             seed=config["seed"],
             iterations=config["iterations"],
             commands=[_command(data, neutral, config, options or {})],
@@ -143,6 +122,7 @@ def pack_judge(
             arch=neutral.name,
             augment=config["augment"],
             accuracy=_shown("accuracy", told_right, len(images.test), ""),
+            **asdict(told),
         )
         folder = Path(out) / name
         with atomic(folder / "model.safetensors") as partial:
@@ -179,23 +159,13 @@ def _command(
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("name")
 @click.option("--data", required=True, help="data set that the classifier was trained on")
-@click.option("--data-dir", help="folder of the data")
 @click.option("--image-size", type=int, help="size of its images, as the classifier had them")
 @click.option("--task", default="labels", show_default=True, help="what it tells")
 @click.option("--arch", default="cnn", show_default=True, help="its network")
 @click.option("--iterations", type=int, help="iterations of its training  [default: the network's]")
 @click.option("--augment", help="random changes of its images  [default: the network's]")
 @click.option("--seed", type=int, default=0, show_default=True, help="seed of its training")
-@click.option("--about", required=True, help="what the judge is, in a sentence")
-@click.option("--licence", required=True, help="licence of the data, and what follows")
-@click.option("--hours", type=float, required=True, help="hours that the training took")
-@click.option("--hardware", required=True, help="what it was trained on")
-@click.option(
-    "--half", type=click.Choice([*HALVES]), help="type of large weights  [default: float32]"
-)
-@click.option("--n", type=int, help="number of images of the ladders")
-@click.option("--device", default="cpu", show_default=True, help="device that measures")
-@click.option("--out", default="zoo", show_default=True, help="folder of the packed judges")
+@told_options
 def main(name: str, data: str, data_dir: str | None, image_size: int | None, **given: Any) -> None:
     """Pack a data set's neutral classifier as a judge of the zoo, and write its entry.
 
@@ -207,11 +177,11 @@ def main(name: str, data: str, data_dir: str | None, image_size: int | None, **g
     from zspace.features.classifier import neutral_classifier
     from zspace.options import checked, options_of
 
-    told = ToldOfJudge(**{key: given.pop(key) for key in ToldOfJudge.__dataclass_fields__})
+    told = Told(**{key: given.pop(key) for key in Told.__dataclass_fields__})
     own = options_of(neutral_classifier)
     chosen = {key: given.pop(key) for key in own if key in given}
     of_data = {} if image_size is None else {"image_size": image_size}
-    try:
+    with refusing("zspace.zoo.pack_judge"):
         settings = checked(own, {k: v for k, v in chosen.items() if v is not None})
         images = load(data, data_dir=data_dir, **of_data)
         with Display() as follow:
@@ -221,9 +191,6 @@ def main(name: str, data: str, data_dir: str | None, image_size: int | None, **g
             entry = pack_judge(
                 neutral, images, name, told, options=of_data, progress=follow, **given
             )
-    except InputError as error:
-        click.echo(f"zspace.zoo.pack_judge: {error}", err=True)
-        sys.exit(2)
     click.echo(f"{given['out']}/{name}: {size_text(entry.bytes)}, SHA-256 {entry.sha256}")
 
 
