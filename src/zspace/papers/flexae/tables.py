@@ -10,6 +10,7 @@ from zspace.metrics import Figure, mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_seeds, published
 from zspace.papers.flexae.trained import (
+    COLOUR,
     GENERATED,
     RECONSTRUCTED,
     SYSTEMS,
@@ -41,7 +42,10 @@ def table1(lab: Lab) -> list[Entry]:
     """
     numbers, column = published()["flexae/table1"], column_of(lab)
     entries: list[Entry] = []
+    chosen = lab.settings.get("in_colour") if lab.data in COLOUR else None
     for system, seeds in lab.settings["systems"].items():
+        if chosen is not None and system not in chosen:
+            continue
         values, about = frechet(lab, system, seeds)
         for what, value in values.items():
             theirs = None

@@ -31,6 +31,8 @@ from zspace.storage.run import Run
 
 DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets, in the order of the published tables' columns."""
+COLOUR = ("cifar10", "celeba")
+"""Those of them in colour."""
 WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}
 """The numbers of training images in the paper, which sets none aside for validation."""
 SYSTEMS = {
@@ -69,7 +71,7 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
     """
     system = SYSTEMS[name]
     settings = {**known_to(system.recipe, lab.settings["options"]), **system.options}
-    if lab.data in ("cifar10", "celeba"):
+    if lab.data in COLOUR:
         settings |= lab.settings["colour"]
     settings |= lab.settings["own"].get(system.recipe, {})
     options = {**settled(lab, name, system, settings), **more}
