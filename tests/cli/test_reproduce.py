@@ -19,3 +19,23 @@ def test_what_reproduce_refuses(tmp_path: Path, refused: Callable[..., str]) -> 
     (tmp_path / "out" / "experiment.json").write_text("{}")
     assert "holds another experiment" in refused("reproduce", "flexae/fig3", out)
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_several_experiments_are_a_queue(
+    tmp_path: Path, cli: Callable[..., tuple[int, str, str]]
+) -> None:
+    """One that fails stops no other, and the same command goes on with what is not finished."""
+    command = ("reproduce", "gen/fig4", "gen/table1", "--scale=smoke", f"--out={tmp_path}")
+    status, out, err = cli(*command)
+    assert status == 2
+    assert [line[:9] for line in err.splitlines()] == ["gen/fig4:", "zspace: 1"]
+    assert "1 of 2 failed: gen/fig4" in err
+    made = tmp_path / "gen-table1-smoke" / "table.json"
+    before = made.stat().st_mtime_ns
+    assert "h_opt" in out
+    assert [p.name for p in tmp_path.iterdir()] == ["gen-table1-smoke"]
+    status, out, err = cli(*command)
+    assert status == 2
+    assert "gen/table1: finished" in out
+    assert made.stat().st_mtime_ns == before
+    assert "unknown experiment" in cli("reproduce", "gen/table1", "gen/tabel2")[2]

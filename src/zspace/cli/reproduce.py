@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from zspace.cli.base import DEVICE, QUIET, cli, echo, tell
+from zspace.cli.base import DEVICE, QUIET, cli, echo, say, tell
 from zspace.cli.printing import print_tables
 from zspace.errors import InputError
 from zspace.options import comma_names
 
 
 @cli.command()
-@click.argument("name", required=False)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--list", "listed", is_flag=True, help="list all experiments")
 @click.option(
     "--claims",
@@ -64,7 +64,8 @@ from zspace.options import comma_names
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="folder of the results  [default: reproductions/NAME-SCALE]",
+    help="folder of the results; of several experiments, the folder of their folders  [default: "
+    "reproductions/NAME-SCALE]",
 )
 @click.option(
     "--runs",
@@ -74,7 +75,7 @@ from zspace.options import comma_names
 @DEVICE
 @QUIET
 def reproduce(
-    name: str | None,
+    names: tuple[str, ...],
     listed: bool,
     claims: bool,
     results: Path | None,
@@ -94,6 +95,9 @@ def reproduce(
 
     It writes table.md, table.json and pictures. If it is interrupted, the same command resumes it;
     finished trainings are reused.
+
+    Several experiments are run one after the other; those that are finished are passed over, and
+    one that fails does not stop the others.
     """
     from zspace.papers import EXPERIMENTS, find, ran
     from zspace.papers import reproduce as perform
@@ -118,30 +122,44 @@ def reproduce(
 
         echo(ledger(read_claims(), read_results(results)), end=False)
         return
-    if name is None:
+    if not names:
         raise InputError("the experiment's name is missing: 'zspace reproduce --list' has them")
-    experiment = find(name)
-    parts = [name.replace("/", "-"), *([data] if data else []), scale]
-    parts += [protocol] if protocol else []
+    experiments = [find(name) for name in dict.fromkeys(names)]
     given = {"perceptual": perceptual, "validation": validation}
     without = [option for option, value in given.items() if value is not None]
-    parts += [f"no-{option}" for option in without]
+    more = [*([data] if data else []), scale, *([protocol] if protocol else [])]
+    more += [f"no-{option}" for option in without]
     judges = comma_names("--features", features) or []
-    where = out or Path("reproductions") / "-".join(parts)
-    table = perform(
-        experiment,
-        scale,
-        where,
-        data=data,
-        data_dir=data_dir,
-        device=device,
-        quiet=quiet,
-        shelf=runs,
-        protocol=protocol,
-        without=without,
-        features=judges,
-    )
-    print_tables([table])
-    tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)
-    for picture in sorted(where.glob("*.png")):
-        tell(f"  {picture}", quiet)
+    failed: list[str] = []
+    for experiment in experiments:
+        own = "-".join([experiment.name.replace("/", "-"), *more])
+        where = out if out and len(experiments) == 1 else (out or Path("reproductions")) / own
+        if len(experiments) > 1 and (where / "table.json").exists():
+            tell(f"{experiment.name}: finished, in {where}", quiet)
+            continue
+        try:
+            table = perform(
+                experiment,
+                scale,
+                where,
+                data=data,
+                data_dir=data_dir,
+                device=device,
+                quiet=quiet,
+                shelf=runs,
+                protocol=protocol,
+                without=without,
+                features=judges,
+            )
+        except InputError as error:
+            if len(experiments) == 1:
+                raise
+            failed.append(experiment.name)
+            say(f"{experiment.name}: {error}")
+            continue
+        print_tables([table])
+        tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)
+        for picture in sorted(where.glob("*.png")):
+            tell(f"  {picture}", quiet)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(experiments)} failed: {', '.join(failed)}")

@@ -19,13 +19,16 @@ class Figure(NamedTuple):
 
     >>> str(Figure(12.3456, 0.21))
     '12.35 ± 0.21'
+    >>> str(Figure(-46.6, 8.7e-15))  # of values that are all equal, but for rounding
+    '-46.6'
     """
 
     value: float
     error: float
 
     def __str__(self) -> str:
-        if not math.isfinite(self.error) or self.error <= 0:
+        # values that are all equal have an error of rounding alone
+        if not math.isfinite(self.error) or self.error <= 1e-12 * abs(self.value):
             return f"{self.value:.4g}"
         digits = max(0, 1 - math.floor(math.log10(self.error)))
         if digits > 7:
