@@ -63,14 +63,25 @@ def test_iterations_fill_the_time_of_all_stages(
     more: dict[str, int], iterations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Ticks()
-    monkeypatch.setattr(execution, "_Clock", lambda: clock)
+    monkeypatch.setattr(execution, "_Clock", lambda _: clock)
     found = affordable(settings("two-stage-vae", **more), load("digits"), 100)
     assert found == pytest.approx(iterations, abs=2)
 
 
+def test_the_time_of_an_iteration_is_that_of_all_stages_in_proportion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """300 iterations of 0.2 s and 700 of 0.05 s."""
+    clock = Ticks()
+    monkeypatch.setattr(execution, "_Clock", lambda _: clock)
+    asked = settings("two-stage-vae", iterations=1000, first_iterations=300)
+    found = execution.seconds_per_iteration(asked, load("digits"))
+    assert found == pytest.approx((300 * 0.2 + 700 * 0.05) / 1000)
+
+
 def test_too_little_time_is_refused_with_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Ticks()
-    monkeypatch.setattr(execution, "_Clock", lambda: clock)
+    monkeypatch.setattr(execution, "_Clock", lambda _: clock)
     with pytest.raises(InputError, match=r"2\.9 s are too short .* expected are 4 s or more"):
         affordable(settings("two-stage-vae"), load("digits"), 2.9)
 

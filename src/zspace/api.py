@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +18,7 @@ from zspace.data.images import Part, join
 from zspace.data.sets import read_part
 from zspace.display import pictures
 from zspace.errors import InputError, encodable
-from zspace.execution import affordable, carry_out, facts_of, seconds_of
+from zspace.execution import affordable, carry_out, facts_of, seconds_of, seconds_per_iteration
 from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
@@ -181,6 +183,23 @@ def resume(
         pictures.draw(existing, model, images, missing=True)
         return model
     return carry_out(config, images, existing, False, progress, transform=transform)
+
+
+def time_of_iteration(
+    recipe: str, data: str, clock: Callable[[], float] = time.perf_counter, **options: Any
+) -> float:
+    """The seconds of an iteration of a training, the mean over all stages, by a short measurement.
+
+    Args:
+        recipe, data, options: those of the training, as `train` takes them.
+        clock: the clock, such as `time.process_time`.
+
+    Raises:
+        InputError: the recipe, the data or an option can't be used.
+    """
+    settings = checked(run_options(recipe), options, f"option of {recipe}")
+    config = {"recipe": recipe, "data": data, **settings}
+    return seconds_per_iteration(config, images_of(data, settings), clock)
 
 
 def run_options(recipe: str) -> dict[str, Option]:

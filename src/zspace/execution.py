@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -182,9 +182,8 @@ def affordable(
 ) -> int:
     """The number of iterations that a training can make in some time on this machine.
 
-    Each stage of a model that is thrown away is trained for about `MEASURED` seconds, from the
-    middle of the stage. The time of all is that of its iterations alone: reading the data before
-    and drawing pictures after them come on top.
+    The time of an iteration is measured (`_costs`). The time of all is that of the iterations:
+    reading the data before and drawing pictures after them come on top.
 
     Args:
         config: the configuration, with all options; its number of iterations does not matter.
@@ -200,28 +199,10 @@ def affordable(
     fabric = make_fabric(config["device"], config["threads"])
     if fabric.world_size > 1 or "iterations" not in config:
         raise InputError("--budget is for one process, and a recipe with --iterations")
-    config = {**config, "precision": settled(config["precision"], fabric, lambda _: None)}
     facts = facts_of(images)
     with own_random(config["seed"], fabric.device):
         plans = [plan_of({**config, "iterations": n}, facts) for n in (LAID, 2 * LAID)]
-        plans[0].model.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        costs: list[float] = []
-        for stage in plans[0].stages:
-            clock = _Clock()
-            batches = _batches(stage, images, config, fabric, transform)
-            batches.step = stage.iterations // 2
-            with suppress(StopIteration):
-                fit(
-                    stage.method,
-                    batches,
-                    stage.iterations,
-                    rate=stage.rate,
-                    fabric=fabric,
-                    precision=config["precision"],
-                    progress=clock,
-                    log_every=1,
-                )
-            costs.append(clock.cost())
+    costs = _costs({**config, "iterations": LAID}, images, fabric, time.perf_counter, transform)
     # the iterations of each stage are linear in those of all: first + growth * (share of LAID)
     counts = [(s.iterations, t.iterations) for s, t in zip(*(p.stages for p in plans), strict=True)]
     growth = [then - first for first, then in counts]
@@ -250,16 +231,73 @@ def affordable(
     return iterations
 
 
+def seconds_per_iteration(
+    config: Mapping[str, Any], images: Images, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """The time of an iteration, the mean over all stages, measured as for `affordable`.
+
+    Args:
+        config: the configuration, with all options.
+        images: the data.
+        clock: the clock, such as that of the process's computing time.
+
+    Raises:
+        InputError: the options or the data can't be used.
+    """
+    fabric = make_fabric(config["device"], config["threads"])
+    with own_random(config["seed"], fabric.device):
+        counts = [stage.iterations for stage in plan_of(config, facts_of(images)).stages]
+    costs = _costs(config, images, fabric, clock, None)
+    return sum(n * cost for n, cost in zip(counts, costs, strict=True)) / sum(counts)
+
+
+def _costs(
+    config: Mapping[str, Any],
+    images: Images,
+    fabric: Fabric,
+    clock: Callable[[], float],
+    transform: Transform | None,
+) -> list[float]:
+    """The seconds of an iteration of each stage.
+
+    Each stage of a model that is thrown away is trained for about `MEASURED` seconds, from the
+    middle of the stage.
+    """
+    config = {**config, "precision": settled(config["precision"], fabric, lambda _: None)}
+    costs: list[float] = []
+    with own_random(config["seed"], fabric.device):
+        plan = plan_of(config, facts_of(images))
+        plan.model.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        for stage in plan.stages:
+            laps = _Clock(clock)
+            batches = _batches(stage, images, config, fabric, transform)
+            batches.step = stage.iterations // 2
+            with suppress(StopIteration):
+                fit(
+                    stage.method,
+                    batches,
+                    stage.iterations,
+                    rate=stage.rate,
+                    fabric=fabric,
+                    precision=config["precision"],
+                    progress=laps,
+                    log_every=1,
+                )
+            costs.append(laps.cost())
+    return costs
+
+
 @dataclass
 class _Clock(Progress):
     """What is told of a training whose time is measured, and ends it after `MEASURED` seconds."""
 
+    clock: Callable[[], float]
     times: list[float] = field(default_factory=list[float])
 
     def __call__(
         self, done: int, total: int | None = None, figures: Mapping[str, float] = NO_FIGURES
     ) -> None:
-        self.times.append(time.perf_counter())
+        self.times.append(self.clock())
         if len(self.times) > 4 and self.times[-1] - self.times[1] > MEASURED:
             raise StopIteration
 

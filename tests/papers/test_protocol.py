@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
+from zspace import execution
 from zspace.errors import InputError
 from zspace.papers import protocol
 from zspace.papers.base import Lab
@@ -104,7 +105,7 @@ def test_equal_time_gives_the_iterations_that_fit_into_it(
 
 
 def test_a_short_training_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "PILOT", 20)
+    monkeypatch.setattr(execution, "MEASURED", 0.05)
     lab = lab_of(tmp_path, "equal-time")
     # its value is the machine's; that it is trained and timed is what counts here
     assert isinstance(protocol.seconds_per_iteration(lab, AE, TINY, TINY), float)

@@ -12,8 +12,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.papers.trial import EXPECTED, INCOMPLETE, data_of, trial_of
-from zspace import api, papers
-from zspace.papers import protocol
+from zspace import api, execution, papers
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -59,7 +58,7 @@ def test_an_experiment_runs_and_does_so_again_without_training(
         else None
     )
     few = {"train_size": 80} if folder else {}
-    monkeypatch.setattr(protocol, "PILOT", 4)
+    monkeypatch.setattr(execution, "MEASURED", 0.02)
     monkeypatch.setitem(papers.EXPERIMENTS, name, trial_of(experiment, **few))
     command = ["reproduce", name, "--scale=trial", "--quiet", "--device=cpu"]
     command += [] if data is None else [f"--data={data}"]

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
@@ -30,8 +28,8 @@ from zspace.training import find_device
 Point = Mapping[str, Any]
 ITERATIONS = ("iterations", "first_iterations", "vae_iterations", "classifier_iterations")
 """The options that say how long the stages of a system are trained."""
-PILOT = 100
-"""The number of iterations that are timed."""
+LAID = 100_000
+"""The iterations of the plan by which an iteration is timed."""
 
 
 @dataclass(frozen=True)
@@ -182,25 +180,17 @@ def lasting(config: Point, iterations: float) -> dict[str, Any]:
 
 
 def seconds_per_iteration(lab: Lab, system: System, options: Point, config: Point) -> float:
-    """The time of an iteration, as the difference of two short trainings.
+    """The time of an iteration, of all stages in their proportion.
 
     On the CPU it is the process's computing time with one thread, which other processes on the
     machine hardly change; on a GPU it is the time that passes.
     """
     on_cpu = find_device(lab.device).type == "cpu"
-    clock = time.process_time if on_cpu else time.perf_counter
-    spent: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for iterations in (PILOT, 3 * PILOT):
-            settings: dict[str, Any] = {**options, "threads": 1, **lasting(config, iterations)}
-            began = clock()
-            api.train(
-                system.recipe,
-                str(lab.data),
-                out=Path(folder) / str(iterations),
-                device=lab.device,
-                data_dir=lab.data_dir,
-                **settings,
-            )
-            spent.append(clock() - began)
-    return (spent[1] - spent[0]) / (2 * PILOT)
+    return api.time_of_iteration(
+        system.recipe,
+        str(lab.data),
+        time.process_time if on_cpu else time.perf_counter,
+        device=lab.device,
+        data_dir=lab.data_dir,
+        **{**options, "threads": 1, **lasting(config, LAID)},
+    )
