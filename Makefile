@@ -1,5 +1,5 @@
-# make demo: install, train the five systems and a VAE on the bundled digits, leave a picture, a
-#   table and report pages in runs/demo
+# make demo: install, draw faces and clothes from the zoo, train a VAE on the bundled digits, leave
+#   pictures and a report page in runs/demo
 # make test: linters, type checker, doctests and all tests that take seconds
 # make test-slow: killed processes, experiments at smoke, the matrix of long trainings, the site and
 #   the browser, the wheel in an empty environment
@@ -28,17 +28,21 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 	@touch $@ .venv/installed
 
 demo: .venv/installed
-	.venv/bin/zspace reproduce all/systems --scale demo --data digits --out runs/demo
-	for run in runs/demo/runs/*; do .venv/bin/zspace report $$run --quiet; done
+	.venv/bin/zspace sample zoo:faces --n 64 --seed 1 --out runs/demo/faces.png
+	.venv/bin/zspace sample zoo:fashion-flow --label all --n 50 --guidance 1.5 --out runs/demo/clothes.png
+	.venv/bin/zspace interpolate zoo:faces --sampler prior --n 6 --seed 3 --out runs/demo/ways.png
+	.venv/bin/zspace train vae --data digits --likelihood bernoulli --arch fc --hidden 256 \
+	    --latent-dim 16 --batch-size 64 --iterations 1500 --out runs/demo/vae --overwrite
+	.venv/bin/zspace fit-sampler runs/demo/vae --sampler mixture
+	.venv/bin/zspace evaluate runs/demo/vae --features pixels
+	.venv/bin/zspace report runs/demo/vae
 	@echo
-	@echo 'A row of samples of each system:  runs/demo/systems.png'
-	@echo 'The table:                        runs/demo/systems.md'
-	@echo 'All of a run in one page:         runs/demo/runs/*/report.html'
-	@echo 'More samples:      .venv/bin/zspace sample runs/demo/runs/gen-digits-* --n 100 --out more.png'
-	@echo 'Another sampler:   .venv/bin/zspace sample runs/demo/runs/vae-digits-* --sampler kde --out kde.png'
-	@echo 'Measure and rank:  .venv/bin/zspace compare runs/demo/runs/* --sort fid'
-	@echo 'Real data:         .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
-	@echo '                   .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
+	@echo 'Faces, clothes by class, ways from face to face:  runs/demo/*.png'
+	@echo 'All of the VAE that was trained here, in a page:  runs/demo/vae/report.html'
+	@echo 'More models that need no training:  .venv/bin/zspace zoo'
+	@echo 'The five systems on the digits:     .venv/bin/zspace reproduce all/systems --scale demo --data digits --out runs/systems'
+	@echo 'Real data:                          .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
+	@echo '                                    .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
 
 test: .venv/installed-dev
 	.venv/bin/ruff check src tests bench examples docs/*.py

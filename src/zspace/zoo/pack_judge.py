@@ -160,13 +160,14 @@ def _command(
 @click.argument("name")
 @click.option("--data", required=True, help="data set that the classifier was trained on")
 @click.option("--image-size", type=int, help="size of its images, as the classifier had them")
+@click.option("--label-attribute", help="attributes of CelebA that were its classes")
 @click.option("--task", default="labels", show_default=True, help="what it tells")
 @click.option("--arch", default="cnn", show_default=True, help="its network")
 @click.option("--iterations", type=int, help="iterations of its training  [default: the network's]")
 @click.option("--augment", help="random changes of its images  [default: the network's]")
 @click.option("--seed", type=int, default=0, show_default=True, help="seed of its training")
 @told_options
-def main(name: str, data: str, data_dir: str | None, image_size: int | None, **given: Any) -> None:
+def main(name: str, data: str, data_dir: str | None, **given: Any) -> None:
     """Pack a data set's neutral classifier as a judge of the zoo, and write its entry.
 
     The classifier is read from the cache by the options with which `zspace classifier` trained it,
@@ -180,7 +181,8 @@ def main(name: str, data: str, data_dir: str | None, image_size: int | None, **g
     told = Told(**{key: given.pop(key) for key in Told.__dataclass_fields__})
     own = options_of(neutral_classifier)
     chosen = {key: given.pop(key) for key in own if key in given}
-    of_data = {} if image_size is None else {"image_size": image_size}
+    of_data = {key: given.pop(key) for key in ("image_size", "label_attribute")}
+    of_data = {key: value for key, value in of_data.items() if value is not None}
     with refusing("zspace.zoo.pack_judge"):
         settings = checked(own, {k: v for k, v in chosen.items() if v is not None})
         images = load(data, data_dir=data_dir, **of_data)
