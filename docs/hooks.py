@@ -35,6 +35,7 @@ GUIDE = (
     "novelty",
     "augmenting",
     "exporting",
+    "explore",
     "reproducing",
     "extending",
 )

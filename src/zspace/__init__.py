@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from zspace.api import load, resume, train
     from zspace.core import Progress
     from zspace.evaluation.evaluate import evaluate
+    from zspace.exploring.page import explore
     from zspace.generation.fit import fit_sampler
     from zspace.wrapping import wrap
 
 PLACES = {
     "Progress": "zspace.core",
     "evaluate": "zspace.evaluation.evaluate",
+    "explore": "zspace.exploring.page",
     "fit_sampler": "zspace.generation.fit",
     "load": "zspace.api",
     "resume": "zspace.api",
@@ -30,7 +32,17 @@ PLACES = {
 ROOMS = ("core", "data", "functional", "metrics", "samplers")
 """The packages that are imported when they are first used as attributes of this one."""
 
-__all__ = ["Progress", "__version__", "evaluate", "fit_sampler", "load", "resume", "train", "wrap"]
+__all__ = [
+    "Progress",
+    "__version__",
+    "evaluate",
+    "explore",
+    "fit_sampler",
+    "load",
+    "resume",
+    "train",
+    "wrap",
+]
 
 
 def __dir__() -> list[str]:

@@ -25,6 +25,7 @@ for _part in (
     "reproduce",
     "datasets",
     "zoo",
+    "explore",
 ):
     import_module(f"zspace.cli.{_part}")
 

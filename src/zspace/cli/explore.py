@@ -1,0 +1,116 @@
+"""The command `zspace explore`, which opens a page that shows a latent space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zspace.cli.base import (
+    CHECKPOINT,
+    DATA_DIR,
+    DEVICE,
+    QUIET,
+    RunFolder,
+    cli,
+    positive,
+    progress,
+    say,
+    tell,
+)
+from zspace.errors import InputError
+
+MOST_RUNS = 4
+"""The number of runs that are shown side by side, at most."""
+
+
+@cli.command()
+@click.argument("runs", type=RunFolder(), nargs=-1, required=True, metavar="RUN [RUN...]")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="address to listen at; any but this machine's own needs a token, which is printed",
+)
+@click.option(
+    "--port", type=int, default=0, show_default=True, help="port to listen at (0: one that is free)"
+)
+@click.option(
+    "--token",
+    metavar="TEXT",
+    help="token that a browser must know, as a part of the address  [default: a random one where "
+    "it is needed]",
+)
+@click.option(
+    "--browser/--no-browser", default=True, show_default=True, help="whether to open a browser"
+)
+@click.option(
+    "--export",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="new folder for a page that needs no server, in place of serving one",
+)
+@DATA_DIR
+@CHECKPOINT
+@DEVICE
+@QUIET
+def explore(
+    runs: tuple[Path, ...],
+    host: str,
+    port: int,
+    token: str | None,
+    browser: bool,
+    out: Path | None,
+    data_dir: str | None,
+    checkpoint: str,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Open a page in the browser that shows a latent space and decodes wherever one points.
+
+    Several runs of the same data, four at most, are shown side by side. The page is served until
+    Ctrl-C; it loads nothing from other hosts and changes no run.
+    """
+    import webbrowser
+
+    from zspace.cli.output import check_inputs, check_out
+    from zspace.exploring.page import Page
+    from zspace.exploring.space import Space
+
+    if len(runs) > MOST_RUNS:
+        raise InputError(f"at most {MOST_RUNS} runs are shown together, not {len(runs)}")
+    positive("port", port, 0, 65535)
+    if token is not None and not (token and token.isascii()):
+        raise InputError("--token must be a text of ASCII characters")
+    if out is not None:
+        if out.suffix:
+            raise InputError(f"--export must be a new folder, not {out}")
+        check_out(out)
+    for run in runs:
+        if out is not None:
+            check_inputs(out, run, data_dir=data_dir)
+    follow = progress(quiet)
+    spaces = [
+        Space.of_run(run, data_dir=data_dir, checkpoint=checkpoint, device=device, progress=follow)
+        for run in runs
+    ]
+    if out is not None:
+        from zspace.exploring.export import write_page
+
+        with progress(quiet) as shown:
+            write_page(spaces, out, shown)
+        tell(f"{out}/index.html", quiet)
+        return
+    page = Page(spaces, host=host, port=port, token=token, progress=follow)
+    tell(page.address, False)
+    if not quiet:
+        say("serving the page; Ctrl-C ends it")
+    if browser:
+        webbrowser.open(page.address)
+    try:
+        page.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        page.close()

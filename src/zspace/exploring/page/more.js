@@ -1,0 +1,173 @@
+// Combinations and their judges, posteriors, runs side by side, and a training.
+
+import { call, cell, choice, current, cut, el, floats, joined, latest, number, paint, picturesOf, rowsOf, session, slider, sourceOf, subject, tray, tried, fail, itemsShown, addToTray } from "./core.js";
+
+export const combineView = { id: "combine", title: "Combine" };
+
+combineView.render = (root) => {
+  const facts = current();
+  const sources = el("div", { class: "row" });
+  const result = el("div", { class: "big" });
+  const verdicts = el("div", {});
+  let codes = [];
+  let weights = [];
+  const judge = latest(async () => {
+    const answer = await call("combine", { codes: joined(codes), weights, label: Number(label.value) });
+    const [made] = await picturesOf(answer, () => ({ caption: "combination" }));
+    result.replaceChildren(cell(made));
+    result.dataset.weights = weights.join(",");
+    verdicts.replaceChildren(answer.judges.length
+      ? el("table", {}, el("caption", { class: "hint" }, "What the judges say"),
+        el("thead", {}, el("tr", {}, ...["judge", "verdict", "confidence"].map((t) => el("th", { scope: "col" }, t)))),
+        el("tbody", {}, ...answer.judges.map((j) => el("tr", {}, el("td", {}, j.judge),
+          el("td", { class: j.passes ? "passes" : "fails" }, j.passes ? "passes" : "fails"),
+          el("td", {}, j.confidence === null ? "" : j.confidence.toFixed(3))))))
+      : el("p", { class: "hint" }, "This model has no classifier, and so no judges."));
+  });
+  const load = latest(async () => {
+    const answer = await call("members", { label: Number(label.value), n: Number(n.value), seed: seed.value });
+    const images = await cut(answer.images);
+    codes = rowsOf(answer.codes, images.length);
+    weights = codes.map(() => 0.5);
+    sources.replaceChildren(...images.map((canvas, i) => {
+      const control = slider(`Weight of source ${i + 1}`, 0, 1, 0.02, 0.5, (v) => { weights[i] = v; if (weights.some((w) => w > 0)) judge(); });
+      const picture = { canvas, code: codes[i], item: answer.items[i], caption: `source ${i + 1}, image ${answer.items[i]}` };
+      return el("div", { class: "source" }, el("div", { class: "strip" }, cell(picture)), control.element);
+    }));
+    judge();
+  });
+  const label = choice("Class ", "class", facts.classes.map((c, i) => [String(i), c]), "0", load);
+  const n = choice("Sources ", "sources", [2, 3, 4, 6, 8], 3, load);
+  const seed = number("Seed ", "seed", 0, 0, 2147483647, load);
+  root.append(
+    el("p", { class: "hint" }, "Images of one class are combined by a weighted mean of their codes. One judge asks whether the code is of the class, the other whether the image is, once it is encoded again."),
+    el("div", { class: "row" }, label.element, n.element, seed.element,
+      el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; load(); } }, "Other sources")),
+    sources, el("div", { class: "row" }, result, verdicts));
+  load();
+};
+
+export const imagineView = { id: "imagine", title: "Imagine" };
+
+imagineView.render = (root) => {
+  const facts = current();
+  const place = el("div", {});
+  const words = el("p", { class: "hint" });
+  const draw = latest(async () => {
+    const picture = subject();
+    words.textContent = picture ? "" : "Choose an image: in another view, by a file, or at random.";
+    if (!picture) { place.replaceChildren(); return; }
+    const answer = await call("imagine", { of: sourceOf(picture), n: Number(n.value), seed: seed.value });
+    const codes = rowsOf(answer.codes, Number(n.value));
+    const parts = [el("h3", {}, "The image"), el("div", { class: "strip" }, ...(await cut(answer.image)))];
+    for (const [name, sprite] of Object.entries(answer.rows)) {
+      const images = await cut(sprite);
+      parts.push(el("h3", {}, `Decoded by ${name}`), el("div", { class: "strip" }, ...images.map((canvas, i) => cell({ canvas, code: codes[i], caption: `draw ${i} by ${name}` }))));
+    }
+    place.replaceChildren(...parts);
+    place.dataset.seed = seed.value;
+  });
+  const n = choice("Draws ", "draws", [4, 8, 16, 32], 8, draw);
+  const seed = number("Seed ", "seed", 0, 0, 2147483647, draw);
+  root.append(
+    el("p", { class: "hint" }, "The encoder gives a distribution of codes for an image, its posterior. Here codes are drawn from it and decoded" + (facts.decoders.length > 1 ? ", by each of the model's decoders." : ".")), words,
+    el("div", { class: "row" }, n.element, seed.element,
+      el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; draw(); } }, "Draw again")),
+    place);
+  tray.changed = [draw];
+  if (!subject()) itemsShown([0]).then(([p]) => addToTray(p)).catch(fail);
+  draw();
+};
+
+export const compareView = { id: "compare", title: "Compare" };
+
+compareView.render = (root) => {
+  const places = session.runs.map(() => ({ head: el("div", {}), body: el("div", {}) }));
+  const load = latest(async () => {
+    const items = Array.from({ length: 12 }, (_, i) => i + 12 * seed.value).filter((i) => i < current().items);
+    await Promise.all(session.runs.map(async (run, r) => {
+      const parts = [];
+      if (!run.dim) { places[r].body.replaceChildren(el("p", { class: "hint" }, run.refused.map)); return; }
+      const restored = await call("restore", { items }, r);
+      const grids = [el("div", {}), el("div", {}), el("div", {})];
+      const shown = (sprite) => cut(sprite).then((all) => all.map((canvas, i) => ({ canvas, caption: `image ${i} of ${run.name}` })));
+      const lay = (grid, pictures) => { grid.className = "grid"; grid.style.setProperty("--columns", 6); grid.replaceChildren(...pictures.map((p) => p.canvas)); };
+      lay(grids[0], await shown(restored.images));
+      lay(grids[1], await shown(restored.sprite));
+      parts.push(el("h3", {}, "Images"), grids[0], el("h3", {}, "Reconstructed"), grids[1]);
+      const sampler = run.samplers[0];
+      if (sampler) {
+        const drawn = await call("draw", { sampler: sampler.name, n: 36, seed: seed.value }, r);
+        lay(grids[2], await shown(drawn.sprite));
+        parts.push(el("h3", {}, `Drawn by ${sampler.name}, seed ${seed.value}`), grids[2]);
+      }
+      if (!run.refused.train) {
+        const figures = await call("figures", {}, r);
+        parts.push(el("h3", {}, "Figures"), figuresTable(figures, run.name));
+      }
+      places[r].body.replaceChildren(...parts);
+      places[r].body.dataset.seed = seed.value;
+    }));
+  });
+  const seed = number("Seed ", "seed", 0, 0, 1000, load);
+  const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p.body)));
+  side.style.setProperty("--columns", session.runs.length);
+  root.append(
+    el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side."),
+    el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; load(); } }, "Next seed")), side);
+  load();
+};
+
+function figuresTable(figures, name) {
+  if (!figures.rows.length) return el("p", { class: "hint" }, `${name} has no evaluation: 'zspace evaluate' makes one.`);
+  const names = [...new Set(figures.rows.flatMap((row) => Object.keys(row.figures)))].slice(0, 12);
+  const cellOf = ([value, error] = []) => value === undefined || value === null ? "" : `${value.toPrecision(3)}${error ? ` ± ${error.toPrecision(1)}` : ""}`;
+  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Figures of ${name}` }, el("table", {},
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "figure"), ...figures.rows.map((row) => el("th", { scope: "col" }, row.subject)))),
+    el("tbody", {}, ...names.map((n) => el("tr", {}, el("th", { scope: "row" }, n), ...figures.rows.map((row) => el("td", {}, cellOf(row.figures[n]))))))));
+}
+
+export const trainView = { id: "train", title: "Train" };
+
+trainView.render = (root) => {
+  const words = el("p", {});
+  const curves = el("div", { class: "curves" });
+  const place = el("div", { class: "big" });
+  const load = tried(async () => {
+    if (!root.contains(words)) return;
+    const told = await call("training", {});
+    const at = told.at.at(-1) ?? 0;
+    words.textContent = told.finished ? "This training is finished." : `Iteration ${at.toLocaleString("en")}${told.iterations ? ` of ${told.iterations.toLocaleString("en")}` : ""}; this view follows it.`;
+    curves.replaceChildren(...Object.entries(told.losses).map(([name, values]) => curveOf(name, told.at, values)));
+    curves.dataset.at = at;
+    if (told.sprite) {
+      const images = await cut(told.sprite);
+      const grid = el("div", {});
+      paint(grid, images.map((canvas, i) => ({ canvas, caption: `newest sample ${i}` })), 8);
+      grid.replaceChildren(...images);
+      place.replaceChildren(el("h3", {}, `Samples of the ${told.of}`), grid);
+    }
+    if (!current().dim && told.of) { session.renew(); return; }
+    if (!told.finished) setTimeout(load, 2000);
+  });
+  root.append(el("p", { class: "hint" }, "The losses of this run's training, and samples of its last checkpoint. Nothing of the run is changed."), words, el("div", { class: "split" }, curves, place));
+  load();
+};
+
+function curveOf(name, at, values) {
+  const known = values.map((v, i) => [at[i], v]).filter(([, v]) => v !== null && Number.isFinite(v));
+  const ys = known.map(([, v]) => v);
+  const [low, high] = [Math.min(...ys), Math.max(...ys)];
+  const x = (v) => 100 * (v - at[0]) / Math.max(1, at.at(-1) - at[0]);
+  const y = (v) => 95 - 90 * (v - low) / Math.max(1e-12, high - low);
+  const ns = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(ns, "svg");
+  svg.setAttribute("viewBox", "0 0 100 100");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `${name}: ${ys.at(-1)?.toPrecision(4)} at last, from ${low.toPrecision(3)} to ${high.toPrecision(3)}`);
+  const path = document.createElementNS(ns, "path");
+  path.setAttribute("d", known.map(([a, v], i) => `${i ? "L" : "M"}${x(a).toFixed(2)} ${y(v).toFixed(2)}`).join(""));
+  svg.append(path);
+  return el("figure", { class: "curve" }, svg, el("figcaption", {}, `${name}: ${ys.at(-1)?.toPrecision(4)} (${low.toPrecision(3)} to ${high.toPrecision(3)})`));
+}
