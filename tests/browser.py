@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +54,15 @@ def opened(address: str, profile: Path, *more: str) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+AT_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""A program that starts another one, with two of its open files under these numbers."""
+
+
 class Browser:
     """Chromium without a window, driven by its own protocol over a pipe.
 
@@ -67,17 +78,17 @@ class Browser:
 
     def __init__(self, profile: Path, size: tuple[int, int] = (1280, 860), *more: str) -> None:
         there, ours = os.pipe(), os.pipe()
-        command = [*command_of(profile), f"--window-size={size[0]},{size[1]}", *more]
+        command = [*command_of(profile), "--remote-debugging-pipe", *more, "about:blank"]
         # the browser reads what is asked at 3, and answers at 4
-        pipes = f'exec "$@" 3<&{there[0]} 4>&{ours[1]}'
+        held = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (there[0], ours[1])]
         self._process = subprocess.Popen(
-            ["sh", "-c", pipes, "sh", *command, "--remote-debugging-pipe", "about:blank"],
-            pass_fds=(there[0], ours[1]),
+            [sys.executable, "-c", AT_3_AND_4, *map(str, held), *command],
+            pass_fds=held,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(there[0])
-        os.close(ours[1])
+        for each in (*held, there[0], ours[1]):
+            os.close(each)
         self._out, self._in = os.fdopen(there[1], "wb"), os.fdopen(ours[0], "rb")
         self._answers: dict[int, Any] = {}
         self._number, self._rest, self._session = 0, b"", ""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
+from torch import Tensor
 
 from zspace.core import SILENT, Progress
 from zspace.exploring.maps import coloured, placed, told_of
-from zspace.exploring.pictures import packed
+from zspace.exploring.pictures import packed, unpacked
 from zspace.exploring.requests import Answer, Request
 from zspace.exploring.space import Space, check_alike
 from zspace.exploring.views import Draw, Show, Walk
@@ -80,15 +82,18 @@ def _keep(kept: dict[str, Any], number: int, space: Space, progress: Progress) -
     for by in ("density", "error"):
         body = {"by": by, "count": count}
         keep("colour", body, done(space, coloured(space, by, count)))
+    found: list[Tensor] = []
     for item in range(count):
-        keep("show", {"items": [item]}, Show([item]).answer(space))
+        answer = Show([item]).answer(space)
+        keep("show", {"items": [item]}, answer)
+        found.append(unpacked(answer["codes"], (space.trained.latent_dim,)))
+    z = torch.cat(found)  # those that the page knows, which rounding may tell from others
     if not space.images.is_image:
         return
     for sampler in space.sampler_names:
         for seed in range(SEEDS):
             request: Request = Draw(sampler, seed=seed)
             keep("draw", {"sampler": sampler, "n": 64, "seed": seed}, request.answer(space))
-    z = space.codes()
     for items in WALKS:
         if max(items) < len(z):
             for way in ("line", "sphere"):

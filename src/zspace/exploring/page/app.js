@@ -21,6 +21,7 @@ function open(id, focus = false) {
   const root = document.getElementById("view");
   root.setAttribute("aria-labelledby", `tab-${chosen.id}`);
   tray.changed = [];
+  session.turn += 1;
   say();
   document.getElementById("detail").hidden = true;
   const inner = el("div", {});
@@ -63,6 +64,7 @@ async function begin() {
   place.replaceChildren(...session.runs.map((run, i) => el("option", { value: i, selected: i === session.run }, run.name)));
   place.onchange = () => {
     session.run = Number(place.value);
+    session.turn += 1;
     set("run", place.value);
     tray.pictures = [];
     for (const name of ["sampler", "layer", "decoder", "label"]) set(name, null);

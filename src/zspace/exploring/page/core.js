@@ -3,7 +3,7 @@
 const tab = Math.random().toString(36).slice(2, 12);
 const kept = globalThis.zspaceKept; // the answers of a page that was exported, by request
 
-export const session = { runs: [], methods: [], run: 0, kept: Boolean(kept) };
+export const session = { runs: [], methods: [], run: 0, turn: 0, kept: Boolean(kept) };
 
 export const current = () => session.runs[session.run];
 
@@ -42,14 +42,17 @@ export async function poll(name, body, shown, run = session.run) {
   }
 }
 
-// A function that carries out only the latest of several calls while one is under way.
+// A function that carries out only the latest of several calls while one is under way, and none
+// after its view was left.
 export function latest(work) {
+  const { turn } = session;
   let busy = false;
   let next = null;
   return async function go(...given) {
+    if (turn !== session.turn) return;
     if (busy) { next = given; return; }
     busy = true;
-    try { await work(...given); } catch (error) { fail(error); } finally { busy = false; }
+    try { await work(...given); } catch (error) { if (turn === session.turn) fail(error); } finally { busy = false; }
     if (next) { const again = next; next = null; go(...again); }
   };
 }
@@ -68,7 +71,8 @@ export function fail(error) {
 
 // Carry out work for an event, telling what goes wrong.
 export const tried = (work) => async (...given) => {
-  try { say(); await work(...given); } catch (error) { fail(error); }
+  const { turn } = session;
+  try { say(); await work(...given); } catch (error) { if (turn === session.turn) fail(error); }
 };
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -176,7 +180,7 @@ export async function itemsShown(items, run = session.run) {
   const restored = await cut(answer.sprite);
   const codes = rowsOf(answer.codes, items.length);
   return items.map((item, i) => ({
-    canvas: originals[i], restored: restored[i], code: codes[i], item,
+    canvas: originals[i], restored: restored[i], code: codes[i], item, run,
     caption: `${answer.test[i] ? "test" : "training"} image ${item}` +
       (answer.labels && answer.labels[i] >= 0 ? `, class ${current().classes[answer.labels[i]]}` : ""),
   }));
@@ -227,6 +231,7 @@ export async function saveNpz(pictures, name) {
 export const tray = { pictures: [], chosen: 0, changed: [] };
 
 export function addToTray(picture) {
+  if (picture.run !== undefined && picture.run !== session.run) return; // it came too late
   tray.pictures.push({ ...picture, canvas: copyOf(picture.canvas) });
   if (tray.pictures.length > 12) tray.pictures.shift();
   tray.chosen = tray.pictures.length - 1;

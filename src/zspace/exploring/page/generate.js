@@ -108,7 +108,7 @@ function arithmeticOf(root, facts) {
   const plus = choice("plus the mean of ", "plus", names, "1", work);
   const minus = choice("minus the mean of ", "minus", names, "0", work);
   const strength = slider("Strength", -1, 2, 0.25, 1, put);
-  root.append(el("h3", {}, "Arithmetic of classes: the chosen image"), el("div", { class: "row" }, plus.element, minus.element, strength.element),
+  root.append(el("h2", {}, "Arithmetic of classes: the chosen image"), el("div", { class: "row" }, plus.element, minus.element, strength.element),
     el("div", { class: "split" }, place, big));
   work();
   return work;

@@ -59,10 +59,10 @@ imagineView.render = (root) => {
     if (!picture) { place.replaceChildren(); return; }
     const answer = await call("imagine", { of: sourceOf(picture), n: Number(n.value), seed: seed.value });
     const codes = rowsOf(answer.codes, Number(n.value));
-    const parts = [el("h3", {}, "The image"), el("div", { class: "strip" }, ...(await cut(answer.image)))];
+    const parts = [el("h2", {}, "The image"), el("div", { class: "strip" }, ...(await cut(answer.image)))];
     for (const [name, sprite] of Object.entries(answer.rows)) {
       const images = await cut(sprite);
-      parts.push(el("h3", {}, `Decoded by ${name}`), el("div", { class: "strip" }, ...images.map((canvas, i) => cell({ canvas, code: codes[i], caption: `draw ${i} by ${name}` }))));
+      parts.push(el("h2", {}, `Decoded by ${name}`), el("div", { class: "strip" }, ...images.map((canvas, i) => cell({ canvas, code: codes[i], caption: `draw ${i} by ${name}` }))));
     }
     place.replaceChildren(...parts);
     place.dataset.seed = seed.value;
@@ -145,7 +145,7 @@ trainView.render = (root) => {
       const grid = el("div", {});
       paint(grid, images.map((canvas, i) => ({ canvas, caption: `newest sample ${i}` })), 8);
       grid.replaceChildren(...images);
-      place.replaceChildren(el("h3", {}, `Samples of the ${told.of}`), grid);
+      place.replaceChildren(el("h2", {}, `Samples of the ${told.of}`), grid);
     }
     if (!current().dim && told.of) { session.renew(); return; }
     if (!told.finished) setTimeout(load, 2000);

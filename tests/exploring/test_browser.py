@@ -1,0 +1,348 @@
+"""Every view in a browser: what is done changes what is shown, and nothing is said or asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import zspace
+from tests.browser import Browser
+from tests.conftest import SMALL
+from tests.exploring.test_server import png
+from zspace.exploring.export import write_page
+from zspace.exploring.page import Page
+from zspace.exploring.space import Space
+from zspace.storage.run import Run
+
+pytestmark = pytest.mark.slow
+
+AXE = "4.14.1"
+"""The release of axe-core that checks whether a page can be used by everybody."""
+
+VIEWS = ("map", "generate", "walk", "dimensions", "combine", "imagine", "compare", "train")
+
+
+@pytest.fixture(scope="module")
+def shown(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that has opened the page of a VAE and of ReGene."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    browser.open(page.address)
+    browser.until("document.querySelector('#tabs button')")
+    yield browser
+    assert browser.said == []
+    own = page.address
+    assert [a for a in browser.asked if not a.startswith((own, "data:", "blob:", "about:"))] == []
+    browser.close()
+
+
+def to(shown: Browser, view: str, run: int = 0) -> None:
+    """Open a view of a run, and wait until it shows something."""
+    if shown.run("document.getElementById('run').value") != str(run):
+        choose(shown, "#run", str(run))
+    shown.run(f"document.querySelector('[data-view={view}]').click()")
+    shown.until("document.querySelector('#view canvas, #view svg, #view .hint')")
+
+
+def choose(shown: Browser, selector: str, value: str) -> None:
+    shown.run(
+        f"(() => {{ const s = document.querySelector({json.dumps(selector)}); s.value = "
+        f"{json.dumps(value)}; s.dispatchEvent(new Event('input', {{bubbles: true}})); "
+        "s.dispatchEvent(new Event('change', {bubbles: true})); })()"
+    )
+
+
+def seen(shown: Browser, selector: str) -> str:
+    """All pixels of the canvases in a place, as text."""
+    return shown.run(
+        f"[...document.querySelectorAll({json.dumps(selector + ' canvas')})]"
+        ".map((c) => c.toDataURL()).join()"
+    )
+
+
+def changed(shown: Browser, selector: str, before: str) -> None:
+    """Wait until the pixels of a place are others."""
+    end = time.monotonic() + 30
+    while seen(shown, selector) in (before, ""):
+        assert time.monotonic() < end, (selector, shown.said)
+        time.sleep(0.05)
+
+
+def press(shown: Browser, text: str, place: str = "#view") -> None:
+    shown.run(
+        f"[...document.querySelectorAll({json.dumps(place + ' button')})]"
+        f".find((b) => b.textContent === {json.dumps(text)}).click()"
+    )
+
+
+def quiet(shown: Browser) -> None:
+    assert shown.run("document.getElementById('status').textContent") == ""
+    assert shown.said == []
+
+
+def test_map(shown: Browser) -> None:
+    to(shown, "map")
+    shown.until("Number(document.querySelector('.board').dataset.points) > 1000")
+    box = shown.run("JSON.stringify(document.querySelector('.board').getBoundingClientRect())")
+    left, top, width, height = (json.loads(box)[k] for k in ("left", "top", "width", "height"))
+    shown.mouse("mouseMoved", left + width / 2, top + height / 2)
+    shown.until("document.querySelector('.split canvas.image')")
+    first = seen(shown, ".split > div:last-child")
+    shown.mouse("mouseMoved", left + width - 5, top + height - 5)  # no point is so far out
+    shown.until("document.querySelector('figcaption')?.textContent === 'decoded at the pointer'")
+    changed(shown, ".split > div:last-child", first)
+    choose(shown, "[data-name=pointer]", "lasso")
+    corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]
+    shown.mouse("mousePressed", left + 0.2 * width, top + 0.2 * height, True)
+    for x, y in corners:
+        shown.mouse("mouseMoved", left + x * width, top + y * height, True)
+    shown.mouse("mouseReleased", left + 0.2 * width, top + 0.75 * height)
+    shown.until("document.querySelectorAll('.split .grid canvas').length > 20")
+    assert "images" in shown.run("document.querySelector('.split h2').textContent")
+    before = seen(shown, ".board")
+    for value in ("error", "density", "part"):
+        choose(shown, "[data-name=colour]", value)
+        changed(shown, ".board", before)
+        shown.until("document.querySelector('progress').hidden")
+        before = seen(shown, ".board")
+    choose(shown, "[data-name=layer]", "prior")
+    changed(shown, ".board", before)
+    choose(shown, "[data-name=layer]", "")
+    choose(shown, "[data-name=points]", "500")
+    shown.until("document.querySelector('.board').dataset.points === '500'")
+    before = seen(shown, ".board")
+    choose(shown, "[data-name=method]", "tsne")
+    shown.until("document.querySelector('progress').hidden === false")
+    changed(shown, ".board", before)
+    shown.until("document.querySelector('progress').hidden", 60)
+    choose(shown, "[data-name=method]", "pca")
+    quiet(shown)
+
+
+def test_map_by_keyboard(shown: Browser) -> None:
+    to(shown, "map")
+    shown.until("Number(document.querySelector('.board').dataset.points) > 100")
+    shown.run("document.querySelector('.board canvas:last-child').focus()")
+    shown.key("ArrowRight")
+    shown.until("document.querySelector('.split canvas.image')")
+    shown.key("Enter")
+    shown.until("!document.getElementById('detail').hidden")
+    shown.key("Escape")
+    shown.until("document.getElementById('detail').hidden")
+    shown.run("document.querySelector('#tabs [aria-selected=true]').focus()")
+    shown.key("ArrowRight")
+    shown.until("document.getElementById('view').dataset.view === 'generate'")
+    quiet(shown)
+
+
+def test_generate_and_the_chosen_image(shown: Browser) -> None:
+    to(shown, "generate")
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 64")
+    before = seen(shown, "#view .grid")
+    press(shown, "Next seed")
+    changed(shown, "#view .grid", before)
+    assert "seed=1" in shown.run("location.hash")
+    before = seen(shown, "#view .grid")
+    choose(shown, "input[aria-label=Temperature]", "0.5")
+    changed(shown, "#view .grid", before)
+    choose(shown, "[data-name=n]", "16")
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 16")
+    shown.run("document.querySelector('#view .grid button').click()")
+    shown.until("document.querySelectorAll('#detail .strip canvas').length === 8")
+    press(shown, "Draw", "#detail")
+    shown.until("document.querySelectorAll('#detail .strip canvas').length === 20")
+    press(shown, "Choose", "#detail")
+    shown.until("document.querySelectorAll('#tray canvas').length === 1")
+    press(shown, "npz", "#detail")
+    press(shown, "PNG", "#detail")
+    quiet(shown)
+
+
+def test_a_walk_between_chosen_images(shown: Browser, tmp_path: Path) -> None:
+    to(shown, "walk")
+    press(shown, "Two at random")
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 17")
+    before = seen(shown, "#view .big")
+    choose(shown, "input[aria-label=Along]", "1")
+    changed(shown, "#view .big", before)
+    before = seen(shown, "#view .grid")
+    choose(shown, "[data-name=way]", "sphere")
+    changed(shown, "#view .grid", before)
+    (tmp_path / "own.png").write_bytes(png())
+    node = shown.run("document.querySelector('#tray input[type=file]').id = 'file'")
+    assert node == "file"
+    document = shown.tell("DOM.getDocument")["root"]["nodeId"]
+    found = shown.tell("DOM.querySelector", nodeId=document, selector="#file")["nodeId"]
+    count = shown.run("document.querySelectorAll('#tray canvas').length")
+    shown.tell("DOM.setFileInputFiles", files=[str(tmp_path / "own.png")], nodeId=found)
+    shown.until(f"document.querySelectorAll('#tray canvas').length === {count + 1}")
+    press(shown, "Add a random one", "#tray")
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 81")
+    before = seen(shown, "#view .split:last-child .big")
+    choose(shown, "input[aria-label=Strength]", "-1")
+    changed(shown, "#view .split:last-child .big", before)
+    quiet(shown)
+
+
+def test_dimensions(shown: Browser) -> None:
+    to(shown, "dimensions")
+    shown.until("document.querySelector('#view .big canvas')")
+    before = seen(shown, "#view .big")
+    choose(shown, "input[type=range]", "3")
+    changed(shown, "#view .big", before)
+    before = seen(shown, "#view .direction")
+    choose(shown, "[data-name=along]", "principal")
+    changed(shown, "#view .direction", before)
+    quiet(shown)
+
+
+def test_combine(shown: Browser) -> None:
+    to(shown, "combine", run=1)
+    shown.until("document.querySelectorAll('#view tbody tr').length === 2")
+    before = seen(shown, "#view .big")
+    choose(shown, "input[type=range]", "0")
+    changed(shown, "#view .big", before)
+    choose(shown, "[data-name=class]", "3")
+    shown.until("document.querySelector('#view tbody')")
+    quiet(shown)
+
+
+def test_imagine(shown: Browser) -> None:
+    to(shown, "imagine")
+    shown.until("document.querySelectorAll('#view .strip canvas').length === 9")
+    before = seen(shown, "#view")
+    press(shown, "Draw again")
+    changed(shown, "#view", before)
+    to(shown, "imagine", run=1)
+    shown.until("document.querySelector('#view .hint').textContent.includes('no posterior')")
+    quiet(shown)
+
+
+def test_compare(shown: Browser) -> None:
+    to(shown, "compare")
+    shown.until("document.querySelectorAll('#view canvas').length === 120")
+    before = seen(shown, "#view")
+    press(shown, "Next seed")
+    changed(shown, "#view", before)
+    quiet(shown)
+
+
+def test_train(shown: Browser) -> None:
+    to(shown, "train")
+    shown.until("document.querySelectorAll('#view svg').length > 0")
+    shown.until("document.querySelectorAll('#view canvas').length === 32")
+    quiet(shown)
+
+
+def axe(folder: Path) -> str:
+    """The script of axe-core, which npm fetches; the test is skipped where it can't."""
+    held = os.environ.get("ZSPACE_AXE")
+    if held:
+        return Path(held).read_text(encoding="utf-8")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm: axe-core was not run")
+    command = [npm, "pack", f"axe-core@{AXE}", "--pack-destination", str(folder)]
+    if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode:
+        pytest.skip("axe-core could not be fetched")
+    with tarfile.open(folder / f"axe-core-{AXE}.tgz") as held_file:
+        script = held_file.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
+def test_everybody_can_use_every_view(shown: Browser, tmp_path: Path) -> None:
+    script = axe(tmp_path)
+    for dark in (False, True):
+        for width in (1280, 390):
+            shown.resize(width, 860, dark)
+            for view in VIEWS:
+                to(shown, view, run=1 if view == "combine" else 0)
+                shown.until("document.querySelector('#view canvas, #view svg')")
+                shown.run(f"{script}; 0")
+                found = shown.run(
+                    "axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.id, "
+                    "v.nodes.slice(0, 3).map((n) => n.html.slice(0, 150))])))"
+                )
+                assert found == "[]", (view, dark, width, found)
+                wide = shown.run("document.documentElement.scrollWidth")
+                assert wide <= width, (view, wide)
+    shown.resize(1280, 860)
+    quiet(shown)
+
+
+def test_the_address_keeps_the_state(page: Page, shown: Browser) -> None:
+    shown.open(f"{page.address}#view=generate&run=1&seed=7&n=36")
+    shown.run("location.reload()")
+    time.sleep(0.5)
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 36")
+    assert "regene" in shown.run("document.title")
+    assert shown.run("document.querySelector('[data-name=seed]').value") == "7"
+    quiet(shown)
+
+
+def test_vectors_have_a_map_and_dimensions(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", torch.randn(80, 6).numpy())
+    zspace.train("ae", tmp_path / "v.npy", out=tmp_path / "run", iterations=5, **SMALL)
+    with Page([Space.of_run(tmp_path / "run")]) as page:
+        page.start()
+        browser = Browser(tmp_path / "profile")
+        browser.open(page.address)
+        browser.until("Number(document.querySelector('.board')?.dataset.points) > 50")
+        browser.run("document.querySelector('[data-view=dimensions]').click()")
+        browser.until("document.querySelector('#view .big canvas')")
+        browser.run("document.querySelector('[data-view=generate]').click()")
+        browser.until("document.querySelector('#view .hint').textContent.includes('are vectors')")
+        assert browser.said == []
+        browser.close()
+
+
+def test_a_training_is_followed(runs: dict[str, Path], tmp_path: Path) -> None:
+    with Run.create(tmp_path / "run", Run(runs["vae"]).config) as run:
+        run.log(10, {"loss": 2.0})
+        with Page([Space.of_run(tmp_path / "run")]) as page:
+            page.start()
+            browser = Browser(tmp_path / "profile")
+            browser.open(page.address)
+            browser.until("document.querySelector('.curves')?.dataset.at === '10'")
+            run.log(20, {"loss": 1.0})
+            browser.until("document.querySelector('.curves').dataset.at === '20'")
+            shutil.copy(runs["vae"] / "model.safetensors", run.folder)
+            browser.until("document.querySelectorAll('#view canvas').length === 32")
+            browser.run("document.querySelector('[data-view=map]').click()")
+            browser.until("Number(document.querySelector('.board')?.dataset.points) > 100")
+            assert browser.said == []
+            browser.close()
+
+
+def test_an_exported_page_opens_from_a_file(
+    spaces: dict[str, Space], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zspace.exploring.export.POINTS", 60)
+    path = write_page([spaces["vae"]], tmp_path / "out")
+    browser = Browser(tmp_path / "profile")
+    browser.open(path.as_uri())
+    browser.until("document.querySelector('.board')?.dataset.points === '60'")
+    choose(browser, "[data-name=method]", "tsne")
+    choose(browser, "[data-name=colour]", "error")
+    browser.run("document.querySelector('[data-view=generate]').click()")
+    browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
+    before = seen(browser, "#view .grid")
+    press(browser, "Next seed")
+    changed(browser, "#view .grid", before)
+    browser.run("document.querySelector('[data-view=walk]').click()")
+    browser.until("document.querySelectorAll('#view .grid canvas').length === 17")
+    choose(browser, "[data-name=walk]", "3")
+    browser.until("document.querySelectorAll('#view .grid canvas').length === 81")
+    quiet(browser)
+    assert all(a.startswith(("file:", "data:", "about:")) for a in browser.asked)
+    browser.close()
