@@ -202,7 +202,7 @@ def affordable(
     facts = facts_of(images)
     with own_random(config["seed"], fabric.device):
         plans = [plan_of({**config, "iterations": n}, facts) for n in (LAID, 2 * LAID)]
-    costs = _costs({**config, "iterations": LAID}, images, fabric, time.perf_counter, transform)
+    costs = _costs(plans[0], config, images, fabric, time.perf_counter, transform)
     # the iterations of each stage are linear in those of all: first + growth * (share of LAID)
     counts = [(s.iterations, t.iterations) for s, t in zip(*(p.stages for p in plans), strict=True)]
     growth = [then - first for first, then in counts]
@@ -246,27 +246,27 @@ def seconds_per_iteration(
     """
     fabric = make_fabric(config["device"], config["threads"])
     with own_random(config["seed"], fabric.device):
-        counts = [stage.iterations for stage in plan_of(config, facts_of(images)).stages]
-    costs = _costs(config, images, fabric, clock, None)
+        plan = plan_of(config, facts_of(images))
+    counts = [stage.iterations for stage in plan.stages]
+    costs = _costs(plan, config, images, fabric, clock, None)
     return sum(n * cost for n, cost in zip(counts, costs, strict=True)) / sum(counts)
 
 
 def _costs(
+    plan: Plan,
     config: Mapping[str, Any],
     images: Images,
     fabric: Fabric,
     clock: Callable[[], float],
     transform: Transform | None,
 ) -> list[float]:
-    """The seconds of an iteration of each stage.
+    """The seconds of an iteration of each stage of a plan, whose model is thrown away.
 
-    Each stage of a model that is thrown away is trained for about `MEASURED` seconds, from the
-    middle of the stage.
+    Each stage is trained for about `MEASURED` seconds, from its middle.
     """
     config = {**config, "precision": settled(config["precision"], fabric, lambda _: None)}
     costs: list[float] = []
     with own_random(config["seed"], fabric.device):
-        plan = plan_of(config, facts_of(images))
         plan.model.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         for stage in plan.stages:
             laps = _Clock(clock)

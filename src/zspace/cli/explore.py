@@ -87,8 +87,7 @@ def explore(
         if out.suffix:
             raise InputError(f"--export must be a new folder, not {out}")
         check_out(out)
-    for run in runs:
-        if out is not None:
+        for run in runs:
             check_inputs(out, run, data_dir=data_dir)
     follow = progress(quiet)
     spaces = [

@@ -130,11 +130,11 @@ def reproduce(
     more = [*([data] if data else []), scale, *([protocol] if protocol else [])]
     more += [f"no-{option}" for option in without]
     judges = comma_names("--features", features) or []
-    failed: list[str] = []
+    several, failed = len(experiments) > 1, list[str]()
     for experiment in experiments:
         own = "-".join([experiment.name.replace("/", "-"), *more])
-        where = out if out and len(experiments) == 1 else (out or Path("reproductions")) / own
-        if len(experiments) > 1 and (where / "table.json").exists():
+        where = out if out and not several else (out or Path("reproductions")) / own
+        if several and (where / "table.json").exists():
             tell(f"{experiment.name}: finished, in {where}", quiet)
             continue
         try:
@@ -152,7 +152,7 @@ def reproduce(
                 features=judges,
             )
         except InputError as error:
-            if len(experiments) == 1:
+            if not several:
                 raise
             failed.append(experiment.name)
             say(f"{experiment.name}: {error}")

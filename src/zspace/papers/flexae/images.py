@@ -156,7 +156,7 @@ def _systems(
     """
     return (
         {"systems": dict.fromkeys(names, 1)},
-        {"systems": dict.fromkeys(names, 3), "in_colour": tuple(strong or names)},
+        {"systems": dict.fromkeys(names, 3), **({"in_colour": strong} if strong else {})},
         {"systems": dict.fromkeys(names, 1), "best_from": 80_000, "stretched": True},
     )
 

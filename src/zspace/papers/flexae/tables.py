@@ -42,10 +42,10 @@ def table1(lab: Lab) -> list[Entry]:
     """
     numbers, column = published()["flexae/table1"], column_of(lab)
     entries: list[Entry] = []
-    chosen = lab.settings.get("in_colour") if lab.data in COLOUR else None
-    for system, seeds in lab.settings["systems"].items():
-        if chosen is not None and system not in chosen:
-            continue
+    systems = lab.settings["systems"]
+    if lab.data in COLOUR:
+        systems = {name: systems[name] for name in lab.settings.get("in_colour", systems)}
+    for system, seeds in systems.items():
         values, about = frechet(lab, system, seeds)
         for what, value in values.items():
             theirs = None
