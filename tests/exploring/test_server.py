@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 import socket
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ from PIL import Image
 
 from tests.exploring.conftest import ask
 from zspace.errors import InputError
+from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.results import write_evaluation
 from zspace.exploring.page import Page, explore, listening
 from zspace.exploring.server import page_files
 from zspace.exploring.space import Space
@@ -60,8 +63,25 @@ def test_a_request_is_answered(page: Page) -> None:
     assert told["finished"]
     assert told["at"]
     assert told["sprite"]
-    status, told = ask(page, "POST", "/api/0/figures", {})
-    assert told == {"rows": []}
+
+
+def test_figures_are_those_of_the_evaluation(runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "vae"
+    shutil.copytree(runs["vae"], folder)
+    (folder / "evaluation.json").unlink(missing_ok=True)
+    page = Page([Space.of_run(folder)])
+    page.start()
+    try:
+        assert ask(page, "POST", "/api/0/figures", {}) == (200, {"rows": []})
+        measured = evaluate(folder, metrics=["mse"], device="cpu")
+        write_evaluation(folder, measured)
+        mse = measured["rows"][0]["figures"]["mse"]
+        _, told = ask(page, "POST", "/api/0/figures", {})
+        assert told["n"] == measured["n"]
+        assert told["rows"][0]["subject"] == "reconstructions"
+        assert told["rows"][0]["figures"]["mse"] == [mse["value"], mse["error"]]
+    finally:
+        page.close()
 
 
 def test_an_uploaded_image_is_encoded(page: Page) -> None:
