@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,11 @@ def seen(shown: Browser, selector: str) -> str:
     )
 
 
-def changed(shown: Browser, selector: str, before: str) -> None:
-    """Wait until the pixels of a place are others."""
+@contextmanager
+def changing(shown: Browser, selector: str) -> Iterator[None]:
+    """What is done inside changes the pixels of a place, which is waited for."""
+    before = seen(shown, selector)
+    yield
     end = time.monotonic() + 30
     while seen(shown, selector) in (before, ""):
         assert time.monotonic() < end, (selector, shown.said)
@@ -96,10 +100,9 @@ def test_map(shown: Browser) -> None:
     left, top, width, height = (json.loads(box)[k] for k in ("left", "top", "width", "height"))
     shown.mouse("mouseMoved", left + width / 2, top + height / 2)
     shown.until("document.querySelector('.split canvas.image')")
-    first = seen(shown, ".split > div:last-child")
-    shown.mouse("mouseMoved", left + width - 5, top + height - 5)  # no point is so far out
-    shown.until("document.querySelector('figcaption')?.textContent === 'decoded at the pointer'")
-    changed(shown, ".split > div:last-child", first)
+    with changing(shown, ".split > div:last-child"):
+        shown.mouse("mouseMoved", left + width - 5, top + height - 5)  # no point is so far out
+        shown.until("document.querySelector('figcaption').textContent === 'decoded at the pointer'")
     choose(shown, "[data-name=pointer]", "lasso")
     corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]
     shown.mouse("mousePressed", left + 0.2 * width, top + 0.2 * height, True)
@@ -108,21 +111,18 @@ def test_map(shown: Browser) -> None:
     shown.mouse("mouseReleased", left + 0.2 * width, top + 0.75 * height)
     shown.until("document.querySelectorAll('.split .grid canvas').length > 20")
     assert "images" in shown.run("document.querySelector('.split h2').textContent")
-    before = seen(shown, ".board")
     for value in ("error", "density", "part"):
-        choose(shown, "[data-name=colour]", value)
-        changed(shown, ".board", before)
+        with changing(shown, ".board"):
+            choose(shown, "[data-name=colour]", value)
         shown.until("document.querySelector('progress').hidden")
-        before = seen(shown, ".board")
-    choose(shown, "[data-name=layer]", "prior")
-    changed(shown, ".board", before)
+    with changing(shown, ".board"):
+        choose(shown, "[data-name=layer]", "prior")
     choose(shown, "[data-name=layer]", "")
     choose(shown, "[data-name=points]", "500")
     shown.until("document.querySelector('.board').dataset.points === '500'")
-    before = seen(shown, ".board")
-    choose(shown, "[data-name=method]", "tsne")
-    shown.until("document.querySelector('progress').hidden === false")
-    changed(shown, ".board", before)
+    with changing(shown, ".board"):
+        choose(shown, "[data-name=method]", "tsne")
+        shown.until("document.querySelector('progress').hidden === false")
     shown.until("document.querySelector('progress').hidden", 60)
     choose(shown, "[data-name=method]", "pca")
     quiet(shown)
@@ -136,8 +136,10 @@ def test_map_by_keyboard(shown: Browser) -> None:
     shown.until("document.querySelector('.split canvas.image')")
     shown.key("Enter")
     shown.until("!document.getElementById('detail').hidden")
+    shown.until("document.activeElement.closest('#detail')")
     shown.key("Escape")
     shown.until("document.getElementById('detail').hidden")
+    shown.until("document.activeElement.closest('.board')")
     shown.run("document.querySelector('#tabs [aria-selected=true]').focus()")
     shown.key("ArrowRight")
     shown.until("document.getElementById('view').dataset.view === 'generate'")
@@ -147,13 +149,11 @@ def test_map_by_keyboard(shown: Browser) -> None:
 def test_generate_and_the_chosen_image(shown: Browser) -> None:
     to(shown, "generate")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 64")
-    before = seen(shown, "#view .grid")
-    press(shown, "Next seed")
-    changed(shown, "#view .grid", before)
+    with changing(shown, "#view .grid"):
+        press(shown, "Next seed")
     assert "seed=1" in shown.run("location.hash")
-    before = seen(shown, "#view .grid")
-    choose(shown, "input[aria-label=Temperature]", "0.5")
-    changed(shown, "#view .grid", before)
+    with changing(shown, "#view .grid"):
+        choose(shown, "input[aria-label=Temperature]", "0.5")
     choose(shown, "[data-name=n]", "16")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 16")
     shown.run("document.querySelector('#view .grid button').click()")
@@ -169,14 +169,14 @@ def test_generate_and_the_chosen_image(shown: Browser) -> None:
 
 def test_a_walk_between_chosen_images(shown: Browser, tmp_path: Path) -> None:
     to(shown, "walk")
-    press(shown, "Two at random")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 17")
-    before = seen(shown, "#view .big")
-    choose(shown, "input[aria-label=Along]", "1")
-    changed(shown, "#view .big", before)
-    before = seen(shown, "#view .grid")
-    choose(shown, "[data-name=way]", "sphere")
-    changed(shown, "#view .grid", before)
+    with changing(shown, "#view .grid"):
+        press(shown, "Two at random")
+    shown.until("document.querySelectorAll('#view .grid canvas').length === 17")
+    with changing(shown, "#view .big"):
+        choose(shown, "input[aria-label=Along]", "1")
+    with changing(shown, "#view .grid"):
+        choose(shown, "[data-name=way]", "sphere")
     (tmp_path / "own.png").write_bytes(png())
     node = shown.run("document.querySelector('#tray input[type=file]').id = 'file'")
     assert node == "file"
@@ -186,31 +186,28 @@ def test_a_walk_between_chosen_images(shown: Browser, tmp_path: Path) -> None:
     shown.tell("DOM.setFileInputFiles", files=[str(tmp_path / "own.png")], nodeId=found)
     shown.until(f"document.querySelectorAll('#tray canvas').length === {count + 1}")
     press(shown, "Add a random one", "#tray")
+    choose(shown, "[data-name=between]", "4")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 81")
-    before = seen(shown, "#view .split:last-child .big")
-    choose(shown, "input[aria-label=Strength]", "-1")
-    changed(shown, "#view .split:last-child .big", before)
+    with changing(shown, "#view .split:last-child .big"):
+        choose(shown, "input[aria-label=Strength]", "-1")
     quiet(shown)
 
 
 def test_dimensions(shown: Browser) -> None:
     to(shown, "dimensions")
     shown.until("document.querySelector('#view .big canvas')")
-    before = seen(shown, "#view .big")
-    choose(shown, "input[type=range]", "3")
-    changed(shown, "#view .big", before)
-    before = seen(shown, "#view .direction")
-    choose(shown, "[data-name=along]", "principal")
-    changed(shown, "#view .direction", before)
+    with changing(shown, "#view .big"):
+        choose(shown, "input[type=range]", "3")
+    with changing(shown, "#view .direction"):
+        choose(shown, "[data-name=along]", "principal")
     quiet(shown)
 
 
 def test_combine(shown: Browser) -> None:
     to(shown, "combine", run=1)
     shown.until("document.querySelectorAll('#view tbody tr').length === 2")
-    before = seen(shown, "#view .big")
-    choose(shown, "input[type=range]", "0")
-    changed(shown, "#view .big", before)
+    with changing(shown, "#view .big"):
+        choose(shown, "input[type=range]", "0")
     choose(shown, "[data-name=class]", "3")
     shown.until("document.querySelector('#view tbody')")
     quiet(shown)
@@ -219,9 +216,8 @@ def test_combine(shown: Browser) -> None:
 def test_imagine(shown: Browser) -> None:
     to(shown, "imagine")
     shown.until("document.querySelectorAll('#view .strip canvas').length === 9")
-    before = seen(shown, "#view")
-    press(shown, "Draw again")
-    changed(shown, "#view", before)
+    with changing(shown, "#view"):
+        press(shown, "Draw again")
     to(shown, "imagine", run=1)
     shown.until("document.querySelector('#view .hint').textContent.includes('no posterior')")
     quiet(shown)
@@ -230,9 +226,8 @@ def test_imagine(shown: Browser) -> None:
 def test_compare(shown: Browser) -> None:
     to(shown, "compare")
     shown.until("document.querySelectorAll('#view canvas').length === 120")
-    before = seen(shown, "#view")
-    press(shown, "Next seed")
-    changed(shown, "#view", before)
+    with changing(shown, "#view"):
+        press(shown, "Next seed")
     quiet(shown)
 
 
@@ -287,7 +282,34 @@ def test_the_address_keeps_the_state(page: Page, shown: Browser) -> None:
     shown.until("document.querySelectorAll('#view .grid canvas').length === 36")
     assert "regene" in shown.run("document.title")
     assert shown.run("document.querySelector('[data-name=seed]').value") == "7"
+    shown.open(f"{page.address}#view=combine&run=1&seed=7&chosen=3,5,8")  # of the open page
+    shown.until("document.querySelectorAll('#tray canvas').length === 3")
+    shown.until("document.querySelector('#view .source')")
+    press(shown, "Other sources")
+    address = shown.run("location.hash")
+    assert "seed=8" in address
+    assert "chosen=3%2C5%2C8" in address
     quiet(shown)
+
+
+def test_what_takes_long_is_told(shown: Browser, page: Page) -> None:
+    to(shown, "generate")
+    shown.until("!document.body.classList.contains('busy')")
+    shown.run(
+        "window.asks = fetch; window.fetch = (...all) => new Promise((done) => {"
+        " window.answer = () => asks(...all).then(done); })"
+    )
+    press(shown, "Next seed")
+    shown.until("getComputedStyle(document.body, '::after').visibility === 'visible'")
+    with changing(shown, "#view .grid"):
+        shown.run("window.answer()")
+    shown.until("!document.body.classList.contains('busy')")
+    shown.run("window.fetch = () => Promise.reject(new TypeError('Failed to fetch'))")
+    press(shown, "Next seed")
+    shown.until("document.getElementById('status').textContent.includes('was it ended?')")
+    shown.run("window.fetch = asks")
+    press(shown, "Next seed")
+    shown.until("document.getElementById('status').textContent === ''")
 
 
 def test_vectors_have_a_map_and_dimensions(tmp_path: Path) -> None:
@@ -302,6 +324,7 @@ def test_vectors_have_a_map_and_dimensions(tmp_path: Path) -> None:
         browser.until("document.querySelector('#view .big canvas')")
         browser.run("document.querySelector('[data-view=generate]').click()")
         browser.until("document.querySelector('#view .hint').textContent.includes('are vectors')")
+        assert browser.run("document.getElementById('tray').hidden")
         assert browser.said == []
         browser.close()
 
@@ -336,9 +359,8 @@ def test_an_exported_page_opens_from_a_file(
     choose(browser, "[data-name=colour]", "error")
     browser.run("document.querySelector('[data-view=generate]').click()")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
-    before = seen(browser, "#view .grid")
-    press(browser, "Next seed")
-    changed(browser, "#view .grid", before)
+    with changing(browser, "#view .grid"):
+        press(browser, "Next seed")
     browser.run("document.querySelector('[data-view=walk]').click()")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 17")
     choose(browser, "[data-name=walk]", "3")

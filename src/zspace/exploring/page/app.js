@@ -1,6 +1,6 @@
 // The page: its tabs, the choice of a run, files that are dropped, and the state in the address.
 
-import { call, current, el, fail, get, session, set, showTray, tray, tried, upload, say } from "./core.js";
+import { call, closeDetail, current, el, fail, get, recall, session, set, showTray, tray, tried, upload, say } from "./core.js";
 import { mapView } from "./map.js";
 import { generateView, walkView, dimensionsView } from "./generate.js";
 import { combineView, imagineView, compareView, trainView } from "./more.js";
@@ -26,7 +26,7 @@ function open(id, focus = false) {
   document.getElementById("detail").hidden = true;
   const inner = el("div", {});
   root.replaceChildren(inner);
-  if (refused) inner.append(el("p", { class: "hint" }, `Not here: ${refused}.`));
+  if (refused) inner.append(el("p", { class: "hint" }, `Not here, because ${refused}.`));
   else chosen.render(inner);
   root.dataset.view = chosen.id;
 }
@@ -71,8 +71,11 @@ async function begin() {
     showRun();
     open(get("view", "map"));
   };
+  const chosen = get("chosen", "");
+  tray.pictures = [];
   showRun();
   const first = views.find((v) => !current().refused[v.id]);
+  if (current().dim) await recall(chosen).catch(() => {}); // numbers of other data
   open(get("view", first.id));
 }
 
@@ -87,8 +90,8 @@ for (const kind of ["dragover", "drop", "dragleave"]) {
   });
 }
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.getElementById("detail").hidden = true;
+  if (event.key === "Escape" && !document.getElementById("detail").hidden) closeDetail();
 });
-globalThis.addEventListener("hashchange", () => { if (get("view") !== document.getElementById("view").dataset.view) open(get("view")); });
+globalThis.addEventListener("hashchange", tried(begin)); // another address was entered
 
 begin().catch(fail);

@@ -16,13 +16,25 @@ export async function call(name, body, run = session.run, kind = "application/js
     if (answer === undefined) throw new Error("this is not in the exported page: 'zspace explore' computes it");
     return answer;
   }
+  working(1);
+  try { return await answered(name, body, run, kind); } finally { working(-1); }
+}
+
+// The style tells that something is under way once it takes longer.
+let underWay = 0;
+function working(more) {
+  underWay += more;
+  document.body.classList.toggle("busy", underWay > 0);
+}
+
+async function answered(name, body, run, kind) {
   const raw = kind !== "application/json";
   for (let tries = 0; ; tries++) {
     const response = await fetch(name === "runs" ? "api/runs" : `api/${run}/${name}`, {
       method: name === "runs" ? "GET" : "POST",
       headers: { "X-Tab": tab, ...(name === "runs" ? {} : { "Content-Type": kind }) },
       body: name === "runs" ? undefined : raw ? body : JSON.stringify(body),
-    });
+    }).catch(() => { throw new Error("zspace explore does not answer: was it ended?"); });
     if (response.status === 503 && tries < 20) {
       await new Promise((done) => setTimeout(done, 100 + 100 * tries));
       continue;
@@ -52,7 +64,10 @@ export function latest(work) {
     if (turn !== session.turn) return;
     if (busy) { next = given; return; }
     busy = true;
-    try { await work(...given); } catch (error) { if (turn === session.turn) fail(error); } finally { busy = false; }
+    try {
+      await work(...given);
+      if (document.querySelector("#status.error")) say();
+    } catch (error) { if (turn === session.turn) fail(error); } finally { busy = false; }
     if (next) { const again = next; next = null; go(...again); }
   };
 }
@@ -140,7 +155,12 @@ export function number(label, name, usual, least, most, changed) {
       changed?.();
     } });
   made.dataset.name = name;
-  return { element: el("label", {}, label, made), input: made, get value() { return Number(made.value); } };
+  const next = () => {
+    made.value = Number(made.value) < most ? Number(made.value) + 1 : least;
+    set(name, made.value);
+    changed?.();
+  };
+  return { element: el("label", {}, label, made), next, get value() { return Number(made.value); } };
 }
 
 export function slider(label, least, most, step, value, moved, shown = (v) => v) {
@@ -238,6 +258,12 @@ export function addToTray(picture) {
   showTray();
 }
 
+// Add the images again whose numbers the address kept.
+export async function recall(items) {
+  const known = items.split(",").filter(Boolean).map(Number);
+  if (known.length) (await itemsShown(known)).forEach(addToTray);
+}
+
 export const subject = () => tray.pictures[tray.chosen];
 
 export const sourceOf = (picture) => picture.item !== undefined ? { item: picture.item }
@@ -248,18 +274,20 @@ export function showTray() {
   const file = el("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Image file",
     onchange: () => file.files[0] && upload(file.files[0]) });
   const offered = current()?.shape.length === 3 && !session.kept && current().dim;
-  place.replaceChildren(
+  set("chosen", tray.pictures.map((picture) => picture.item).filter((item) => item !== undefined).join());
+  place.replaceChildren(...[
     ...tray.pictures.map((picture, i) => {
       const made = cell(picture, () => { tray.chosen = i; showTray(); });
       made.setAttribute("aria-pressed", String(i === tray.chosen));
       return made;
     }),
     tray.pictures.length ? el("button", { onclick: () => { tray.pictures = []; tray.chosen = 0; showTray(); } }, "Clear")
-      : el("p", { class: "hint" }, "Chosen images stand here, for walks and other views."),
+      : offered || session.kept ? el("p", { class: "hint" }, "Chosen images stand here", el("span", { class: "wide" }, ", for walks and other views"), ".") : null,
     offered ? el("button", { onclick: () => file.click() }, "Add a file") : null,
     offered ? el("button", { onclick: tried(addRandom) }, "Add a random one") : null,
     offered ? file : null,
-  );
+  ].filter(Boolean));
+  place.hidden = !place.children.length;
   tray.changed.forEach((told) => told());
 }
 
@@ -275,11 +303,21 @@ export const upload = tried(async (file) => {
   addToTray({ canvas, code: floats(answer.codes), pixels: answer.pixels, caption: `file ${file.name}` });
 });
 
+// Close the detail, and go back to where it was opened from.
+let opener = null;
+export function closeDetail() {
+  document.getElementById("detail").hidden = true;
+  opener?.focus();
+  opener = null;
+}
+
 // What is known of one picture: its nearest training images, its code, and more like it.
 export async function openDetail(picture) {
   const place = document.getElementById("detail");
+  if (place.hidden) opener = document.activeElement;
   place.hidden = false;
   const near = el("div", { class: "strip" });
+  const far = el("p", { class: "hint" });
   const more = el("div", { class: "strip" });
   const by = el("select", { "aria-label": "Nearest by", onchange: () => nearest() },
     el("option", { value: "pixels" }, "pixels"), el("option", { value: "codes" }, "codes"));
@@ -288,6 +326,7 @@ export async function openDetail(picture) {
   const nearest = tried(async () => {
     const answer = await call("near", { of: sourceOf(picture), by: by.value, k: 8 });
     const images = await cut(answer.sprite);
+    far.textContent = `Their distances: ${answer.distances.map((d) => d.toPrecision(2)).join(", ")}`;
     near.replaceChildren(...images.map((canvas, i) => cell(
       { canvas, item: answer.items[i], caption: `training image ${answer.items[i]}, distance ${answer.distances[i]}` },
       tried(async () => openDetail((await itemsShown([answer.items[i]]))[0])))));
@@ -298,21 +337,21 @@ export async function openDetail(picture) {
   });
   const shown = copyOf(picture.canvas);
   place.replaceChildren(
-    el("div", { class: "row" }, el("h2", {}, "The chosen image"),
-      el("button", { onclick: () => { place.hidden = true; } }, "Close")),
+    el("div", { class: "row" }, el("h2", { tabIndex: -1 }, "This image"), el("button", { onclick: closeDetail }, "Close")),
     el("div", { class: "pair" },
       el("figure", {}, shown, el("figcaption", {}, picture.caption)),
       picture.restored ? el("figure", {}, copyOf(picture.restored), el("figcaption", {}, "reconstruction")) : null),
     el("div", { class: "row" },
-      el("button", { class: "first", onclick: () => addToTray(picture) }, "Choose"),
+      el("button", { class: "first", title: "Put it at the foot of the page, for walks and other views", onclick: () => addToTray(picture) }, "Choose"),
       el("button", { onclick: () => savePng([picture], 1, "image.png") }, "PNG"),
       session.kept ? null : el("button", { onclick: tried(() => saveNpz([picture], "image.npz")) }, "npz")),
-    session.kept ? "" : el("h3", {}, "Nearest training images by ", by), near,
+    session.kept ? "" : el("h3", {}, "Nearest training images by ", by), near, far,
     session.kept ? "" : el("h3", {}, "More like this"), more,
     session.kept ? "" : el("div", { class: "row" },
       slider("width", 0, 1.5, 0.05, width, (v) => { width = v; }).element,
       el("button", { onclick: around }, "Draw")),
     el("h3", {}, `Code of ${picture.code.length} numbers`), codeBars(picture.code));
+  place.querySelector("h2").focus();
   if (!session.kept) nearest();
 }
 

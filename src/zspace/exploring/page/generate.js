@@ -1,6 +1,6 @@
 // Images of a sampler's codes, and walks between chosen ones.
 
-import { call, cell, choice, copyOf, current, cut, el, floats, get, itemsShown, joined, latest, number, paint, picturesOf, rowsOf, saveNpz, savePng, session, set, showTray, slider, subject, text64, tray, tried, addToTray } from "./core.js";
+import { call, cell, choice, copyOf, current, cut, el, floats, get, itemsShown, joined, latest, number, paint, picturesOf, rowsOf, saveNpz, savePng, session, set, showTray, slider, subject, text64, tray, tried, fail, addToTray } from "./core.js";
 
 export const generateView = { id: "generate", title: "Generate" };
 
@@ -35,7 +35,7 @@ generateView.render = (root) => {
   root.append(
     el("p", { class: "hint" }, "A sampler draws codes, and the decoder turns each into an image. Press an image for its nearest training images: one that equals them was memorised."),
     el("div", { class: "row" }, sampler.element, n.element, seed.element,
-      el("button", { class: "first", onclick: () => { seed.input.value = session.kept ? (seed.value + 1) % session.seeds : seed.value + 1; set("seed", seed.value); draw(); } }, "Next seed"),
+      el("button", { class: "first", onclick: seed.next }, "Next seed"),
       label.element, temperature.element, guidance.element, facts.decoders.length > 1 && !session.kept ? decoder.element : null,
       el("button", { onclick: tried(() => savePng(shown, Math.ceil(Math.sqrt(shown.length)), "samples.png")) }, "Save PNG"),
       session.kept ? null : el("button", { onclick: tried(() => saveNpz(shown, "samples.npz")) }, "Save npz")),
@@ -58,32 +58,33 @@ walkView.render = (root) => {
   const step = () => put(columns === frames.length ? Math.round(along.value * (columns - 1))
     : Math.round(along.value * (columns - 1)) + columns * Math.round(upward.value * (frames.length / columns - 1)));
   const walk = latest(async () => {
-    const chosen = session.kept ? await itemsShown(session.walks[Number(ready.value)]) : tray.pictures;
-    const ends = chosen.length >= 4 ? chosen.slice(-4) : chosen.slice(-2);
-    words.textContent = ends.length < 2 ? "Choose two images, or four for the corners of a square: in another view, by a file, or at random."
-      : ends.length === 4 ? "The last four chosen images are the corners." : "From the first to the second of the last two chosen images.";
+    const ends = session.kept ? await itemsShown(session.walks[Number(between.value)]) : tray.pictures.slice(-Number(between.value));
+    const enough = session.kept || ends.length === Number(between.value);
+    words.textContent = enough ? "" : `Choose ${between.value} images: in another view, by a file, or at random.`;
     upward.element.hidden = ends.length < 4;
-    if (ends.length < 2) { frames = []; strip.replaceChildren(); big.replaceChildren(); return; }
+    if (!enough) { frames = []; strip.replaceChildren(); big.replaceChildren(); return; }
     const body = { codes: joined(ends.map((p) => p.code)), way: way.value, steps: ends.length === 4 ? 9 : 17 };
     const answer = await call("walk", body);
     columns = body.steps;
     frames = await picturesOf(answer, (k) => ({ caption: `step ${k} of the walk` }));
-    strip.className = "grid";
+    strip.className = ends.length === 4 ? "grid" : "grid line";
     strip.style.setProperty("--columns", columns);
     strip.replaceChildren(...frames.map((p) => cell(p)));
     step();
   });
-  const ready = session.kept ? choice("Between ", "walk", session.walks.map((w, i) => [String(i), `images ${w.join(", ")}`]), "0", () => walk()) : null;
+  const between = session.kept ? choice("Between ", "walk", session.walks.map((w, i) => [String(i), `images ${w.join(", ")}`]), "0", () => walk())
+    : choice("Between ", "between", [["2", "the last two chosen images"], ["4", "the last four, as corners"]], "2", () => walk());
   const way = choice("Way ", "way", [["line", "straight line"], ["sphere", "great circle"]], "line", () => walk());
   root.append(
     el("p", { class: "hint" }, "A walk decodes the codes between chosen images. On a straight line codes are mixed; on a great circle they keep the length that a normal prior expects."), words,
-    el("div", { class: "row" }, ready?.element, way.element, along.element, upward.element,
+    el("div", { class: "row" }, between.element, way.element, along.element, upward.element,
       session.kept ? null : el("button", { class: "first", onclick: tried(async () => { const many = await itemsShown([0, 0].map(() => Math.floor(Math.random() * facts.first))); many.forEach(addToTray); }) }, "Two at random"),
       el("button", { onclick: tried(() => savePng(frames, columns, "walk.png")) }, "Save PNG")),
     el("div", { class: "split" }, strip, big));
   tray.changed = [() => { walk(); arithmetic?.(); }];
   const arithmetic = facts.classes.length && !session.kept ? arithmeticOf(root, facts) : null;
-  walk();
+  if (!session.kept && tray.pictures.length < 2) itemsShown([0, 1]).then((two) => two.forEach(addToTray)).catch(fail);
+  else walk();
 };
 
 function arithmeticOf(root, facts) {
@@ -108,7 +109,7 @@ function arithmeticOf(root, facts) {
   const plus = choice("plus the mean of ", "plus", names, "1", work);
   const minus = choice("minus the mean of ", "minus", names, "0", work);
   const strength = slider("Strength", -1, 2, 0.25, 1, put);
-  root.append(el("h2", {}, "Arithmetic of classes: the chosen image"), el("div", { class: "row" }, plus.element, minus.element, strength.element),
+  root.append(el("h2", {}, "Arithmetic of classes: the chosen image,"), el("div", { class: "row" }, plus.element, minus.element, strength.element),
     el("div", { class: "split" }, place, big));
   work();
   return work;
@@ -118,6 +119,7 @@ export const dimensionsView = { id: "dimensions", title: "Dimensions" };
 
 dimensionsView.render = (root) => {
   const facts = current();
+  const image = facts.shape.length === 3;
   const big = el("div", { class: "big" });
   const rows = el("div", {});
   const words = el("p", { class: "hint" });
@@ -143,23 +145,23 @@ dimensionsView.render = (root) => {
     base = floats(answer.base);
     ways = rowsOf(answer.vectors, n);
     moves = ways.map(() => 0);
-    words.textContent = `${answer.all_used} of ${facts.dim} are in use; the ${n} widest are shown.`;
+    words.textContent = `${answer.all_used} of ${facts.dim} ${kind.value === "principal" ? "principal directions" : "dimensions"} are in use; ${n < facts.dim ? `the ${n} widest are` : "all are"} shown, the widest first.`;
     const strips = await cut(answer.strips);
     rows.replaceChildren(...ways.map((_, i) => {
       const control = slider(`${kind.value === "principal" ? "Direction" : "Dimension"} ${answer.numbers[i]}`, -4, 4, 0.1, 0, (v) => { moves[i] = v; show(); }, (v) => Number(v).toFixed(1));
       const cells = strips.slice(7 * i, 7 * i + 7).map((canvas, k) => cell({ canvas, caption: `${k - 3} deviations along ${answer.numbers[i]}` }, () => { moves[i] = k - 3; control.put(k - 3); show(); }));
       return el("div", { class: `direction${answer.used[i] ? "" : " dead"}` },
-        el("span", {}, `${answer.numbers[i]}: deviation ${answer.deviations[i].toPrecision(2)}${answer.used[i] ? "" : ", not in use"}`),
+        el("span", {}, `No. ${answer.numbers[i]}, deviation ${answer.deviations[i].toPrecision(2)}${answer.used[i] ? "" : ", not in use"}`),
         control.bare, el("div", { class: "strip" }, ...cells));
     }));
     show();
   });
-  const kind = choice("Along ", "along", [["dimensions", "dimensions"], ["principal", "principal directions"]], "dimensions", load);
+  const kind = choice("Along ", "along", [["dimensions", "dimensions"], ["principal", "principal directions"]], facts.dim > 64 ? "principal" : "dimensions", load);
   const from = choice("From ", "from", [["mean", "the mean code"], ["chosen", "the chosen image"]], "mean", load);
   root.append(
-    el("p", { class: "hint" }, "Each slider moves the code along one direction, in standard deviations of the data's codes; its strip shows from -3 to 3. A dimension that is not in use changes nothing."), words,
+    el("p", { class: "hint" }, `Each slider moves a code along one direction, by standard deviations of the data's codes; the strip beside it shows -3, -2, -1, 0, 1, 2 and 3. One that is not in use changes nothing.${image ? "" : " The greys of a strip are the numbers of a vector, black the least and white the largest."}`), words,
     el("div", { class: "row" }, kind.element, from.element, el("button", { onclick: load }, "Reset")),
-    el("div", { class: "split" }, el("div", { class: "scroll" }, rows), el("div", {}, big, el("p", { class: "hint" }, "Press the image to look closer."))));
+    el("div", { class: "split" }, el("div", { class: "scroll" }, rows), el("div", { class: "held" }, big, image ? el("p", { class: "hint" }, "Press the image to look closer.") : null)));
   tray.changed = [() => from.value === "chosen" && load()];
   load();
 };

@@ -17,7 +17,7 @@ combineView.render = (root) => {
     result.replaceChildren(cell(made));
     result.dataset.weights = weights.join(",");
     verdicts.replaceChildren(answer.judges.length
-      ? el("table", {}, el("caption", { class: "hint" }, "What the judges say"),
+      ? el("table", {}, el("caption", { class: "hint" }, "Is it of the class? One judge asks that of the code, the other of the image, once it is encoded again."),
         el("thead", {}, el("tr", {}, ...["judge", "verdict", "confidence"].map((t) => el("th", { scope: "col" }, t)))),
         el("tbody", {}, ...answer.judges.map((j) => el("tr", {}, el("td", {}, j.judge),
           el("td", { class: j.passes ? "passes" : "fails" }, j.passes ? "passes" : "fails"),
@@ -40,9 +40,9 @@ combineView.render = (root) => {
   const n = choice("Sources ", "sources", [2, 3, 4, 6, 8], 3, load);
   const seed = number("Seed ", "seed", 0, 0, 2147483647, load);
   root.append(
-    el("p", { class: "hint" }, "Images of one class are combined by a weighted mean of their codes. One judge asks whether the code is of the class, the other whether the image is, once it is encoded again."),
+    el("p", { class: "hint" }, "Images of one class are combined by a weighted mean of their codes. Only the ratios of the weights count."),
     el("div", { class: "row" }, label.element, n.element, seed.element,
-      el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; load(); } }, "Other sources")),
+      el("button", { class: "first", onclick: seed.next }, "Other sources")),
     sources, el("div", { class: "row" }, result, verdicts));
   load();
 };
@@ -62,7 +62,7 @@ imagineView.render = (root) => {
     const parts = [el("h2", {}, "The image"), el("div", { class: "strip" }, ...(await cut(answer.image)))];
     for (const [name, sprite] of Object.entries(answer.rows)) {
       const images = await cut(sprite);
-      parts.push(el("h2", {}, `Decoded by ${name}`), el("div", { class: "strip" }, ...images.map((canvas, i) => cell({ canvas, code: codes[i], caption: `draw ${i} by ${name}` }))));
+      parts.push(el("h2", {}, facts.decoders.length > 1 ? `Decoded by ${name}` : "Decoded draws"), el("div", { class: "strip" }, ...images.map((canvas, i) => cell({ canvas, code: codes[i], caption: `draw ${i} by ${name}` }))));
     }
     place.replaceChildren(...parts);
     place.dataset.seed = seed.value;
@@ -70,9 +70,9 @@ imagineView.render = (root) => {
   const n = choice("Draws ", "draws", [4, 8, 16, 32], 8, draw);
   const seed = number("Seed ", "seed", 0, 0, 2147483647, draw);
   root.append(
-    el("p", { class: "hint" }, "The encoder gives a distribution of codes for an image, its posterior. Here codes are drawn from it and decoded" + (facts.decoders.length > 1 ? ", by each of the model's decoders." : ".")), words,
+    el("p", { class: "hint" }, "The encoder gives a distribution of codes for an image, its posterior. Here codes are drawn from it and decoded" + (facts.decoders.length > 1 ? ", by each of the model's decoders." : ".") + " Where the posterior is narrow, they look alike."), words,
     el("div", { class: "row" }, n.element, seed.element,
-      el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; draw(); } }, "Draw again")),
+      el("button", { class: "first", onclick: seed.next }, "Draw again")),
     place);
   tray.changed = [draw];
   if (!subject()) itemsShown([0]).then(([p]) => addToTray(p)).catch(fail);
@@ -84,7 +84,7 @@ export const compareView = { id: "compare", title: "Compare" };
 compareView.render = (root) => {
   const places = session.runs.map(() => ({ head: el("div", {}), body: el("div", {}) }));
   const load = latest(async () => {
-    const items = Array.from({ length: 12 }, (_, i) => i + 12 * seed.value).filter((i) => i < current().items);
+    const items = Array.from({ length: 12 }, (_, i) => (i + 12 * seed.value) % current().items);
     await Promise.all(session.runs.map(async (run, r) => {
       const parts = [];
       if (!run.dim) { places[r].body.replaceChildren(el("p", { class: "hint" }, run.refused.map)); return; }
@@ -113,14 +113,14 @@ compareView.render = (root) => {
   const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p.body)));
   side.style.setProperty("--columns", session.runs.length);
   root.append(
-    el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side."),
-    el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: () => { seed.input.value = seed.value + 1; load(); } }, "Next seed")), side);
+    el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side.", " The seed chooses the images and the codes."),
+    el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: seed.next }, "Next seed")), side);
   load();
 };
 
 function figuresTable(figures, name) {
   if (!figures.rows.length) return el("p", { class: "hint" }, `${name} has no evaluation: 'zspace evaluate' makes one.`);
-  const names = [...new Set(figures.rows.flatMap((row) => Object.keys(row.figures)))].slice(0, 12);
+  const names = [...new Set(figures.rows.flatMap((row) => Object.keys(row.figures)))];
   const cellOf = ([value, error] = []) => value === undefined || value === null ? "" : `${value.toPrecision(3)}${error ? ` ± ${error.toPrecision(1)}` : ""}`;
   return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Figures of ${name}` }, el("table", {},
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "figure"), ...figures.rows.map((row) => el("th", { scope: "col" }, row.subject)))),
@@ -132,13 +132,14 @@ export const trainView = { id: "train", title: "Train" };
 trainView.render = (root) => {
   const words = el("p", {});
   const curves = el("div", { class: "curves" });
-  const place = el("div", { class: "big" });
+  const place = el("div", {});
   const load = tried(async () => {
     if (!root.contains(words)) return;
     const told = await call("training", {});
     const at = told.at.at(-1) ?? 0;
-    words.textContent = told.finished ? "This training is finished." : `Iteration ${at.toLocaleString("en")}${told.iterations ? ` of ${told.iterations.toLocaleString("en")}` : ""}; this view follows it.`;
+    words.textContent = told.finished ? `This training is finished${told.at.length ? "" : "; the run keeps no losses of it"}.` : `Iteration ${at.toLocaleString("en")}${told.iterations ? ` of ${told.iterations.toLocaleString("en")}` : ""}; this view follows it.`;
     curves.replaceChildren(...Object.entries(told.losses).map(([name, values]) => curveOf(name, told.at, values)));
+    curves.hidden = !told.at.length;
     curves.dataset.at = at;
     if (told.sprite) {
       const images = await cut(told.sprite);
@@ -150,7 +151,7 @@ trainView.render = (root) => {
     if (!current().dim && told.of) { session.renew(); return; }
     if (!told.finished) setTimeout(load, 2000);
   });
-  root.append(el("p", { class: "hint" }, "The losses of this run's training, and samples of its last checkpoint. Nothing of the run is changed."), words, el("div", { class: "split" }, curves, place));
+  root.append(el("p", { class: "hint" }, "The losses of this run's training, and samples of its last checkpoint."), words, el("div", { class: "split" }, curves, place));
   load();
 };
 
@@ -169,5 +170,5 @@ function curveOf(name, at, values) {
   const path = document.createElementNS(ns, "path");
   path.setAttribute("d", known.map(([a, v], i) => `${i ? "L" : "M"}${x(a).toFixed(2)} ${y(v).toFixed(2)}`).join(""));
   svg.append(path);
-  return el("figure", { class: "curve" }, svg, el("figcaption", {}, `${name}: ${ys.at(-1)?.toPrecision(4)} (${low.toPrecision(3)} to ${high.toPrecision(3)})`));
+  return el("figure", { class: "curve" }, svg, el("figcaption", {}, `${name}: ${ys.at(-1)?.toPrecision(4)} at iteration ${known.at(-1)?.[0].toLocaleString("en")}; from ${low.toPrecision(3)} to ${high.toPrecision(3)}`));
 }
