@@ -348,10 +348,10 @@ def test_a_training_is_followed(runs: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_an_exported_page_opens_from_a_file(
-    spaces: dict[str, Space], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spaces: dict[str, Space], rendered_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zspace.exploring.export.POINTS", 60)
-    path = write_page([spaces["vae"]], tmp_path / "out")
+    path = write_page([spaces["vae"], Space.of_run(rendered_runs / "lsrgan")], tmp_path / "out")
     browser = Browser(tmp_path / "profile")
     browser.open(path.as_uri())
     browser.until("document.querySelector('.board')?.dataset.points === '60'")
@@ -365,6 +365,9 @@ def test_an_exported_page_opens_from_a_file(
     browser.until("document.querySelectorAll('#view .grid canvas').length === 17")
     choose(browser, "[data-name=walk]", "3")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 81")
+    choose(browser, "#run", "1")  # of two decoders
+    browser.run("document.querySelector('[data-view=generate]').click()")
+    browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
     quiet(browser)
     assert all(a.startswith(("file:", "data:", "about:")) for a in browser.asked)
     browser.close()

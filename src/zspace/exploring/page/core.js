@@ -282,7 +282,7 @@ export function showTray() {
       return made;
     }),
     tray.pictures.length ? el("button", { onclick: () => { tray.pictures = []; tray.chosen = 0; showTray(); } }, "Clear")
-      : offered || session.kept ? el("p", { class: "hint" }, "Chosen images stand here", el("span", { class: "wide" }, ", for walks and other views"), ".") : null,
+      : offered ? el("p", { class: "hint" }, "Chosen images stand here", el("span", { class: "wide" }, ", for walks and other views"), ".") : null,
     offered ? el("button", { onclick: () => file.click() }, "Add a file") : null,
     offered ? el("button", { onclick: tried(addRandom) }, "Add a random one") : null,
     offered ? file : null,
@@ -342,7 +342,7 @@ export async function openDetail(picture) {
       el("figure", {}, shown, el("figcaption", {}, picture.caption)),
       picture.restored ? el("figure", {}, copyOf(picture.restored), el("figcaption", {}, "reconstruction")) : null),
     el("div", { class: "row" },
-      el("button", { class: "first", title: "Put it at the foot of the page, for walks and other views", onclick: () => addToTray(picture) }, "Choose"),
+      session.kept ? null : el("button", { class: "first", title: "Put it at the foot of the page, for walks and other views", onclick: () => addToTray(picture) }, "Choose"),
       el("button", { onclick: () => savePng([picture], 1, "image.png") }, "PNG"),
       session.kept ? null : el("button", { onclick: tried(() => saveNpz([picture], "image.npz")) }, "npz")),
     session.kept ? "" : el("h3", {}, "Nearest training images by ", by), near, far,

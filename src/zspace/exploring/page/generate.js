@@ -16,7 +16,7 @@ generateView.render = (root) => {
     if (!label.element.hidden && label.value) body.label = Number(label.value);
     if (temperature.value !== 1) body.temperature = temperature.value;
     if (!guidance.element.hidden && guidance.value) body.guidance = guidance.value;
-    if (decoder.value && facts.decoders.length > 1) body.decoder = decoder.value;
+    if (facts.decoders.length > 1 && !session.kept) body.decoder = decoder.value;
     const started = performance.now();
     const answer = await call("draw", body);
     shown = await picturesOf(answer, (i) => ({ caption: `image ${i} of ${sampler.value}, seed ${seed.value}` }));
@@ -33,7 +33,7 @@ generateView.render = (root) => {
   const decoder = choice("Decoder ", "decoder", facts.decoders, facts.decoders[0], draw);
   temperature.element.hidden = session.kept;
   root.append(
-    el("p", { class: "hint" }, "A sampler draws codes, and the decoder turns each into an image. Press an image for its nearest training images: one that equals them was memorised."),
+    el("p", { class: "hint" }, "A sampler draws codes, and the decoder turns each into an image." + (session.kept ? "" : " Press an image for its nearest training images: one that equals them was memorised.")),
     el("div", { class: "row" }, sampler.element, n.element, seed.element,
       el("button", { class: "first", onclick: seed.next }, "Next seed"),
       label.element, temperature.element, guidance.element, facts.decoders.length > 1 && !session.kept ? decoder.element : null,

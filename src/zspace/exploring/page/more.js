@@ -147,7 +147,7 @@ trainView.render = (root) => {
       paint(grid, images.map((canvas, i) => ({ canvas, caption: `newest sample ${i}` })), 8);
       grid.replaceChildren(...images);
       place.replaceChildren(el("h2", {}, `Samples of the ${told.of}`), grid);
-    }
+    } else if (!told.of) place.replaceChildren(el("p", { class: "hint" }, "The other views open with the first checkpoint."));
     if (!current().dim && told.of) { session.renew(); return; }
     if (!told.finished) setTimeout(load, 2000);
   });
