@@ -39,7 +39,7 @@ mapView.render = (root) => {
   const every = session.kept ? [session.points] : [...counts, facts.items];
   const method = choice("Map ", "method", session.methods.map((m) => [m, { pca: "PCA (linear)", tsne: "t-SNE", umap: "UMAP" }[m]]), "pca", () => { seen.scale = 0; load(); });
   const count = choice("Points ", "points", every.map((c) => [String(c), c.toLocaleString("en")]), String(session.points ?? facts.first), () => load());
-  const kinds = [facts.classes.length ? ["label", "class"] : null, ["part", "training or test"], ["density", "log density of the code"], ["error", "reconstruction error"], ["novelty", "novelty, -log p(x)"]].filter((k) => k && (!session.kept || ["label", "part", "density", "error"].includes(k[0])));
+  const kinds = [facts.classes.length ? ["label", "class"] : null, facts.drawn ? null : ["part", "training or test"], ["density", "log density of the code"], ["error", "reconstruction error"], ["novelty", "novelty, -log p(x)"]].filter((k) => k && (!session.kept || ["label", "part", "density", "error"].includes(k[0])));
   const colour = choice("Colour ", "colour", kinds, kinds[0][0], () => shade());
   const mode = choice("Pointer ", "pointer", [["look", "look and move"], ["lasso", "lasso"]], "look");
   const layer = choice("Generated ", "layer", [["", "none"], ...facts.samplers.map((s) => [s.name, s.name])], "", () => generate());
