@@ -63,8 +63,8 @@ def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -
     return Image.fromarray(paper)
 
 
-BINS = 32
-"""The bins of a cloud along each axis, of six pixels."""
+BINS = 24
+"""The bins of a cloud along each axis, of eight pixels."""
 
 
 def cloud(z: Tensor) -> Image.Image:
@@ -82,7 +82,7 @@ def cloud(z: Tensor) -> Image.Image:
     counts = torch.histogramdd(places, [BINS, BINS], range=[-reach, reach] * 2).hist
     grey = 255 * (1 - (counts / counts.max().clamp(min=1)).sqrt())
     picture = grey.T.flip(0).round().to(torch.uint8).numpy()
-    return Image.fromarray(picture.repeat(6, 0).repeat(6, 1))
+    return Image.fromarray(picture.repeat(8, 0).repeat(8, 1))
 
 
 def png(picture: Image.Image) -> bytes:
