@@ -16,8 +16,8 @@ from tests.conftest import SMALL, Cli, small_run
 from tests.samplers.shared import BRIEF
 from zspace import api
 from zspace.data.images import Part
-from zspace.display import plots
 from zspace.evaluation.novelty import Novelty, Scores, log_densities, novelty
+from zspace.functional.sheets import PAPER
 from zspace.generation.fit import fit_sampler
 
 
@@ -70,7 +70,7 @@ def test_nothing_on_the_picture_looks_like_a_black_image(tmp_path: Path) -> None
     scores = Scores(torch.arange(12.0), zeros, zeros, zeros)
     Novelty(scores, part, (), None, 1.0, 2, "prior").draw(tmp_path / "n.png")
     with Image.open(tmp_path / "n.png") as picture:
-        assert set(np.unique(np.asarray(picture)).tolist()) == {plots.PAPER[0], 255}
+        assert set(np.unique(np.asarray(picture)).tolist()) == {PAPER[0], 255}
 
 
 def test_novelty_by_a_fitted_density(tmp_path: Path, runs: dict[str, Path], cli: Cli) -> None:

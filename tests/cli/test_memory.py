@@ -15,8 +15,8 @@ from tests.memory import printed
 from zspace.cli import output
 from zspace.core import LatentModel, Variational
 from zspace.data import load as load_data
-from zspace.display.plots import sheet, to_uint8
 from zspace.functional import as_float, blockwise
+from zspace.functional.sheets import sheet, to_uint8
 from zspace.generation import fit as drawing
 
 ROWS = 2_000, 402_000

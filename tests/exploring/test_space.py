@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL
-from zspace.core import codes
+from tests.conftest import SMALL, Told, seeded
+from zspace.core import codes, decoded
 from zspace.errors import InputError
 from zspace.exploring.space import Axes, Space, check_alike
 from zspace.samplers import Convex
@@ -108,3 +108,20 @@ def test_runs_of_other_data_are_not_shown_together(
     with pytest.raises(InputError, match="is of other data"):
         check_alike([spaces["vae"], Space.of_run(tmp_path / "a")])
     check_alike([spaces["vae"], spaces["ae"]])
+
+
+def test_a_model_of_the_zoo_needs_no_data(tmp_path: Path) -> None:
+    """Images that it draws stand for its data, unless a folder of data was named."""
+    told = Told()
+    space = Space.of_run("zoo:fashion-flow", progress=told)
+    assert space.described()["drawn"]
+    assert space.described()["data"] == "images that it draws"
+    assert space.labels().bincount().tolist() == [13, 13, 13, 13, 12] * 2
+    assert (len(space.images.train), len(space.images.test)) == (112, 16)
+    assert any("fashion-mnist, the data of fashion-flow, are not here" in t for t in told.said)
+    with pytest.raises(InputError, match="holds no fashion-mnist"):
+        Space.of_run("zoo:fashion-flow", data_dir=str(tmp_path))
+    prior = space.trained.samplers()["prior"].changed(steps=8)
+    x = decoded(space.trained, prior.draw(13, 0, generator=seeded()))  # those of class 0
+    found = torch.cat([space.images.test.x[:2], space.images.train.x[:11]])
+    assert torch.equal(sums(found), sums(x))

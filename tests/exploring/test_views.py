@@ -195,3 +195,14 @@ def test_maps_and_colours(spaces: dict[str, Space]) -> None:
         values = done(coloured(space, by, n))
         assert values.shape == (n,)
         assert bool(torch.isfinite(values).all())
+
+
+def test_a_drawing_option_holds_for_one_request() -> None:
+    """Guidance and steps of one request leave the sampler of the next as it was."""
+    space = Space.of_run("zoo:fashion-flow")
+    usual = views.Draw("prior", n=2, label=3)
+    first = images(usual.answer(space)["sprite"])
+    for option in ({"guidance": 4.0}, {"steps": 1}):
+        other = views.Draw("prior", n=2, label=3, **option)
+        assert np.abs(images(other.answer(space)["sprite"]).astype(int) - first).max() > 20
+    assert np.array_equal(images(usual.answer(space)["sprite"]), first)

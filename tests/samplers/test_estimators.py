@@ -307,9 +307,14 @@ def test_a_clone_and_a_changed_sampler(tmp_path: Path) -> None:
     z, y = codes()
     flow = FlowMatching(iterations=5, width=8)
     assert repr(clone(flow)) == repr(flow) == "FlowMatching(iterations=5, width=8)"
-    flow.fit(z, y).changed(steps=3, guidance=2.0).save(tmp_path / "flow")
+    before = flow.fit(z, y).sample(4, 1, seed=0)
+    other = flow.changed(steps=3, guidance=2.0)
+    other.save(tmp_path / "flow")
     again = Sampler.load(tmp_path / "flow")
-    np.testing.assert_array_equal(again.sample(4, 1, seed=0), flow.sample(4, 1, seed=0))
+    np.testing.assert_array_equal(again.sample(4, 1, seed=0), other.sample(4, 1, seed=0))
+    assert np.abs(other.sample(4, 1, seed=0) - before).max() > 1e-3
+    np.testing.assert_array_equal(flow.sample(4, 1, seed=0), before)  # it is as it was
+    assert "steps" not in repr(flow)
     combined = Convex(dim=3).fit(z, y).changed(combine=3)
     combined.save(tmp_path / "convex")
     again = Convex.load(tmp_path / "convex")

@@ -179,6 +179,16 @@ class LatentModel(Method, Generic[Prior], ABC):
             raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
         return blockwise(self.decode, self.prior.draw(n, label, generator=generator))
 
+    def _repr_png_(self) -> bytes | None:
+        """Thirty-two images of the prior, by seed 0, which a notebook shows; None without one."""
+        if self.prior is None or len(self.sample_shape or ()) != 3:
+            return None
+        from zspace.functional.sheets import png, sheet
+
+        device = next(self.parameters()).device
+        images = self.sample(32, generator=torch.Generator(device).manual_seed(0))
+        return png(sheet(images, 8))
+
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """The reconstructions decode(encode(x)) of images (N, C, H, W) in [0, 1] or of vectors.

@@ -241,6 +241,15 @@ class Sampler(nn.Module, ABC):
                 "size of a code"
             )
 
+    def _repr_png_(self) -> bytes | None:
+        """A cloud of 256 codes, by seed 0, which a notebook shows; None before there are any."""
+        if self.open and not self.dim:
+            return None
+        from zspace.functional.sheets import cloud, png
+
+        quick = self.changed(steps=8) if "steps" in self.drawing else self
+        return png(cloud(torch.as_tensor(quick.sample(256, seed=0))))
+
     @abstractmethod
     def draw(
         self, n: int, label: int | None = None, *, generator: torch.Generator | None = None

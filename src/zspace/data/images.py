@@ -107,6 +107,12 @@ class Images:
         """Whether the samples are images rather than vectors."""
         return len(self.shape) == 3
 
+    def _repr_png_(self) -> bytes | None:
+        """The first thirty-two training images, which a notebook shows; None for vectors."""
+        from zspace.functional.sheets import png, sheet
+
+        return png(sheet(self.train.x[:32], 8)) if self.is_image else None
+
 
 def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> npt.NDArray[Any]:
     """An uninitialised array, in memory or, if larger than `IN_MEMORY`, in a temporary file.

@@ -10,60 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from PIL import Image
 from torch import Tensor
 
-from zspace.functional import as_stored, check_finite
+from zspace.functional import check_finite
+from zspace.functional.sheets import sheet, to_uint8
 from zspace.storage.files import atomic
-
-CELL = 56
-"""The least side of an image on a sheet, in pixels; smaller ones are enlarged unsmoothed."""
-
-GAP = 2
-"""The gap between two images on a sheet, in pixels."""
-
-
-def to_uint8(x: Tensor) -> npt.NDArray[np.uint8]:
-    """Images (N, C, H, W), floats in [0, 1] or uint8, as an array for Pillow.
-
-    Returns uint8 (N, H, W) for grey images and (N, H, W, 3) for colour.
-    """
-    stored = x if x.dtype == torch.uint8 else as_stored(x.detach())
-    array: npt.NDArray[np.uint8] = stored.cpu().numpy().transpose(0, 2, 3, 1)
-    return array[..., 0] if array.shape[3] == 1 else array
-
-
-PAPER, FRAME = (96, 96, 96), (255, 140, 0)
-"""The colours (red, green, blue) of a sheet's background and of a frame around an image."""
-
-
-def sheet(x: Tensor, columns: int | None = None, framed: Collection[int] = ()) -> Image.Image:
-    """A sheet that shows images in rows.
-
-    Args:
-        x: images (N, C, H, W), floats in [0, 1] or uint8.
-        columns: the number of images in a row; None makes the sheet about square.
-        framed: the indices of images that get an orange frame.
-    """
-    images = to_uint8(x)
-    columns = columns or math.ceil(math.sqrt(len(images)))
-    factor = max(1, math.ceil(CELL / max(images.shape[1:3])))
-    images = images.repeat(factor, 1).repeat(factor, 2)
-    height, width = (side + GAP for side in images.shape[1:3])
-    rows = math.ceil(len(images) / columns)
-    colour = images.ndim == 4 or len(framed) > 0
-    if colour and images.ndim == 3:
-        images = images[..., None].repeat(3, 3)
-    paper = np.full((rows * height + GAP, columns * width + GAP, 3), PAPER, np.uint8)
-    if not colour:
-        paper = paper[..., 0]
-    for i, image in enumerate(images):
-        top, left = i // columns * height + GAP, i % columns * width + GAP
-        if i in framed:
-            paper[top - GAP : top + height, left - GAP : left + width] = FRAME
-        paper[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return Image.fromarray(paper)
 
 
 def save_sheet(

@@ -18,6 +18,7 @@ from zspace.data.images import Part, class_numbers
 from zspace.display import plots
 from zspace.errors import InputError
 from zspace.functional import as_float, check_finite, jacobian_log_determinant, of_stored
+from zspace.functional.sheets import PAPER
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
 from zspace.nets.layers import fused
@@ -124,7 +125,7 @@ class Novelty:
             order = order[self.known[order]]
         count = max(1, min(SHOWN, len(order) // 2))
         side = math.ceil(math.sqrt(count))
-        blank = torch.full((1, *x.shape[1:]), plots.PAPER[0] / 255)
+        blank = torch.full((1, *x.shape[1:]), PAPER[0] / 255)
         rest = blank.expand(side * side - count, *x.shape[1:])
         left, right = (
             torch.cat([as_float(x[rows]), rest]).split(side)

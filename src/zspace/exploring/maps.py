@@ -106,7 +106,7 @@ def _stage(
 def _umap(z: npt.NDArray[Any]) -> Callable[[], npt.NDArray[Any]]:
     import umap  # pyright: ignore[reportMissingImports]
 
-    return lambda: np.asarray(umap.UMAP(random_state=0).fit_transform(z), np.float32)
+    return lambda: np.asarray(umap.UMAP(random_state=0, n_jobs=1).fit_transform(z), np.float32)
 
 
 def coloured(space: Space, by: Colour, count: int) -> Steps:

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zspace.display.plots import to_uint8
 from zspace.errors import InputError
+from zspace.functional.sheets import to_uint8
 
 FARTHEST = 1e6
 """The largest absolute value of a number of a code that a page may send."""

@@ -26,6 +26,7 @@ from zspace.data import Images
 from zspace.data.given import check_there, images_of, moved
 from zspace.data.levels import Levels
 from zspace.errors import InputError, unknown
+from zspace.exploring.drawn import DRAWN, images_or_drawn
 from zspace.functional.tensors import BLOCK
 from zspace.generation.fit import read_sampler
 from zspace.recipes import catalogue
@@ -116,7 +117,7 @@ class Space:
         """The latent space of a run.
 
         A run that is being trained and has no checkpoint yet has no model: only its training can
-        be followed.
+        be followed. A model of the zoo whose data are not here is shown by images that it draws.
 
         Args:
             run: the run's folder, or `zoo:NAME`.
@@ -138,7 +139,7 @@ class Space:
             model, images = None, images_of(source, there.config)
         else:
             model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
-            images = api.run_images(there)
+            images = images_or_drawn(there, model, progress, alone=data_dir is None)
         return cls(existing.folder.name, existing, model, images, device)
 
     @cached_property
@@ -342,6 +343,7 @@ class Space:
             "name": self.name,
             "recipe": "" if self.run is None else str(self.run.config.get("recipe")),
             "data": self.images.name.rpartition("/")[2],
+            "drawn": self.images.name == DRAWN,
             "shape": self.images.shape,
             "classes": self.images.classes if self.y is not None else (),
             "refused": self.refusals(),
@@ -361,6 +363,7 @@ class Space:
                     "name": name,
                     "labels": by_label and (known or self.y is not None),
                     "guidance": "guidance" in options,
+                    "steps": "steps" in options,
                 }
             )
         return facts | {

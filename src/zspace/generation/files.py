@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from zspace.data.conversion import to_float32
-from zspace.display import plots
 from zspace.errors import InputError
+from zspace.functional.sheets import to_uint8
 from zspace.functional.tensors import BLOCK, check_finite
 from zspace.storage.arrays import Array, Stored, growing
 from zspace.storage.files import atomic
@@ -32,7 +32,7 @@ def named(x: Tensor) -> Block:
 
 def as_array(x: Tensor) -> Array:
     """The rows of an array as a file holds them, images as uint8 (N, H, W) or (N, H, W, 3)."""
-    return plots.to_uint8(x) if x.ndim == 4 else x.detach().cpu().numpy()
+    return to_uint8(x) if x.ndim == 4 else x.detach().cpu().numpy()
 
 
 def write_npz(out: Path, blocks: Iterable[Block], more: Mapping[str, Array] | None = None) -> None:
@@ -90,7 +90,7 @@ def write_folder(
                 if x is None:
                     continue
                 owners = [""] * len(x) if y is None else [folders[k] for k in y.tolist()]
-                for image, owner in zip(plots.to_uint8(x), owners, strict=True):
+                for image, owner in zip(to_uint8(x), owners, strict=True):
                     path = root / owner / f"{written[ending]:06d}.png"
                     Image.fromarray(image).save(path)
                     written[ending] += 1

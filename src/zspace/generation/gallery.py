@@ -19,6 +19,7 @@ from zspace.features.classifier import Arch, Neutral, Task
 from zspace.features.extract import find_extractor
 from zspace.features.weights import find_weights
 from zspace.functional import as_float, blockwise, similarity_window, structural_similarity
+from zspace.functional.sheets import PAPER
 from zspace.generation.combine import generate
 from zspace.metrics import nearest
 from zspace.samplers import Convex
@@ -95,7 +96,7 @@ class Gallery:
 
     def blank(self, n: int) -> Tensor:
         """Images of the sheet's background colour, (n, C, H, W), for empty cells."""
-        return torch.full((n, *self.train.x.shape[1:]), plots.PAPER[0] / 255)
+        return torch.full((n, *self.train.x.shape[1:]), PAPER[0] / 255)
 
 
 def collage(of: Gallery, labels: Sequence[int], columns: int = 12) -> Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping
+from copy import copy
 from typing import Annotated, Any, Literal
 
 import torch
@@ -204,11 +205,13 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
             self._know(len(counts))
 
     def changed(self, **drawing: Any) -> FlowMatching:
+        other = copy(self)
+        other._modules = {**self._modules, "inner": copy(self.inner)}  # the networks are shared
         for name, value in drawing.items():
-            setattr(self, name, value)
-            setattr(self.inner, name, value)
-        self.options = {**self.options, **drawing}
-        return self
+            setattr(other, name, value)
+            setattr(other.inner, name, value)
+        other.options = {**self.options, **drawing}
+        return other
 
     def standardised(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The standardised codes (N, D), and labels (N,) if they are learned.

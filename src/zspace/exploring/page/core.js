@@ -193,6 +193,9 @@ export async function picturesOf(answer, captions = () => ({})) {
   return images.map((canvas, i) => ({ canvas, code: codes[i], caption: "generated image", ...captions(i) }));
 }
 
+// What an image of the data is: a model of the zoo whose data are not here draws its own.
+export const kindOf = (test) => current().drawn ? "drawn" : test ? "test" : "training";
+
 export async function itemsShown(items, run = session.run) {
   if (kept && items.length > 1) return (await Promise.all(items.map((i) => itemsShown([i], run)))).flat();
   const answer = await call("show", { items }, run);
@@ -201,7 +204,7 @@ export async function itemsShown(items, run = session.run) {
   const codes = rowsOf(answer.codes, items.length);
   return items.map((item, i) => ({
     canvas: originals[i], restored: restored[i], code: codes[i], item, run,
-    caption: `${answer.test[i] ? "test" : "training"} image ${item}` +
+    caption: `${kindOf(answer.test[i])} image ${item}` +
       (answer.labels && answer.labels[i] >= 0 ? `, class ${current().classes[answer.labels[i]]}` : ""),
   }));
 }
@@ -328,7 +331,7 @@ export async function openDetail(picture) {
     const images = await cut(answer.sprite);
     far.textContent = `Their distances: ${answer.distances.map((d) => d.toPrecision(2)).join(", ")}`;
     near.replaceChildren(...images.map((canvas, i) => cell(
-      { canvas, item: answer.items[i], caption: `training image ${answer.items[i]}, distance ${answer.distances[i]}` },
+      { canvas, item: answer.items[i], caption: `${kindOf(false)} image ${answer.items[i]}, distance ${answer.distances[i]}` },
       tried(async () => openDetail((await itemsShown([answer.items[i]]))[0])))));
   });
   const around = tried(async () => {
@@ -345,7 +348,7 @@ export async function openDetail(picture) {
       session.kept ? null : el("button", { class: "first", title: "Put it at the foot of the page, for walks and other views", onclick: () => addToTray(picture) }, "Choose"),
       el("button", { onclick: () => savePng([picture], 1, "image.png") }, "PNG"),
       session.kept ? null : el("button", { onclick: tried(() => saveNpz([picture], "image.npz")) }, "npz")),
-    session.kept ? "" : el("h3", {}, "Nearest training images by ", by), near, far,
+    session.kept ? "" : el("h3", {}, `Nearest ${kindOf(false)} images by `, by), near, far,
     session.kept ? "" : el("h3", {}, "More like this"), more,
     session.kept ? "" : el("div", { class: "row" },
       slider("width", 0, 1.5, 0.05, width, (v) => { width = v; }).element,

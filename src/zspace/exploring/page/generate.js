@@ -12,10 +12,12 @@ generateView.render = (root) => {
     const known = facts.samplers.find((s) => s.name === sampler.value);
     label.element.hidden = !(known.labels && facts.classes.length);
     guidance.element.hidden = !known.guidance || session.kept;
+    steps.element.hidden = !known.steps || session.kept;
     const body = { sampler: sampler.value, n: Number(n.value), seed: seed.value };
     if (!label.element.hidden && label.value) body.label = Number(label.value);
     if (temperature.value !== 1) body.temperature = temperature.value;
     if (!guidance.element.hidden && guidance.value) body.guidance = guidance.value;
+    if (!steps.element.hidden) body.steps = Number(steps.value);
     if (facts.decoders.length > 1 && !session.kept) body.decoder = decoder.value;
     const started = performance.now();
     const answer = await call("draw", body);
@@ -30,13 +32,14 @@ generateView.render = (root) => {
   const label = choice("Class ", "label", [["", "all"], ...(session.kept ? [] : facts.classes.map((c, i) => [String(i), c]))], "", draw);
   const temperature = slider("Temperature", 0, 2, 0.05, Number(get("temperature", 1)), (v) => { set("temperature", v === 1 ? null : v); draw(); });
   const guidance = slider("Guidance", 0, 8, 0.25, Number(get("guidance", 0)), (v) => { set("guidance", v || null); draw(); }, (v) => v || "usual");
+  const steps = choice("Steps ", "steps", [1, 2, 4, 8, 16, 24, 48], 8, draw);
   const decoder = choice("Decoder ", "decoder", facts.decoders, facts.decoders[0], draw);
   temperature.element.hidden = session.kept;
   root.append(
-    el("p", { class: "hint" }, "A sampler draws codes, and the decoder turns each into an image." + (session.kept ? "" : " Press an image for its nearest training images: one that equals them was memorised.")),
+    el("p", { class: "hint" }, "A sampler draws codes, and the decoder turns each into an image." + (session.kept || facts.drawn ? "" : " Press an image for its nearest training images: one that equals them was memorised.")),
     el("div", { class: "row" }, sampler.element, n.element, seed.element,
       el("button", { class: "first", onclick: seed.next }, "Next seed"),
-      label.element, temperature.element, guidance.element, facts.decoders.length > 1 && !session.kept ? decoder.element : null,
+      label.element, temperature.element, guidance.element, steps.element, facts.decoders.length > 1 && !session.kept ? decoder.element : null,
       el("button", { onclick: tried(() => savePng(shown, Math.ceil(Math.sqrt(shown.length)), "samples.png")) }, "Save PNG"),
       session.kept ? null : el("button", { onclick: tried(() => saveNpz(shown, "samples.npz")) }, "Save npz")),
     place);

@@ -9,6 +9,14 @@ const ramp = (t) => `hsl(${Math.round(250 - 215 * t)} 72% ${Math.round(38 + 18 *
 const SHADES = 48;
 const NEAR = 9; // the pixels within which the pointer finds a point
 
+// A colour of CSS as ImageData holds it in the four bytes of a pixel.
+function ink(colour) {
+  const pen = el("canvas", { width: 1, height: 1 }).getContext("2d");
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 1, 1);
+  return new Uint32Array(pen.getImageData(0, 0, 1, 1).data.buffer)[0];
+}
+
 export const mapView = { id: "map", title: "Map" };
 
 mapView.render = (root) => {
@@ -31,7 +39,7 @@ mapView.render = (root) => {
   const every = session.kept ? [session.points] : [...counts, facts.items];
   const method = choice("Map ", "method", session.methods.map((m) => [m, { pca: "PCA (linear)", tsne: "t-SNE", umap: "UMAP" }[m]]), "pca", () => { seen.scale = 0; load(); });
   const count = choice("Points ", "points", every.map((c) => [String(c), c.toLocaleString("en")]), String(session.points ?? facts.first), () => load());
-  const kinds = [facts.classes.length ? ["label", "class"] : null, ["part", "training or test"], ["density", "log density of the code"], ["error", "reconstruction error"], ["novelty", "novelty, -log p(x)"]].filter((k) => k && (!session.kept || ["label", "part", "density", "error"].includes(k[0])));
+  const kinds = [facts.classes.length ? ["label", "class"] : null, facts.drawn ? null : ["part", "training or test"], ["density", "log density of the code"], ["error", "reconstruction error"], ["novelty", "novelty, -log p(x)"]].filter((k) => k && (!session.kept || ["label", "part", "density", "error"].includes(k[0])));
   const colour = choice("Colour ", "colour", kinds, kinds[0][0], () => shade());
   const mode = choice("Pointer ", "pointer", [["look", "look and move"], ["lasso", "lasso"]], "look");
   const layer = choice("Generated ", "layer", [["", "none"], ...facts.samplers.map((s) => [s.name, s.name])], "", () => generate());
@@ -62,7 +70,7 @@ mapView.render = (root) => {
     seen.scale *= factor;
     const [again, up] = toMap(...at);
     seen.x += x - again; seen.y += y - up;
-    draw();
+    soon();
   }
 
   // The points, by the cell of a grid that they are in.
@@ -102,6 +110,7 @@ mapView.render = (root) => {
     return best;
   }
 
+  // What the points are coloured by: a whole number for each, and the colour of a number.
   function groups() {
     if (colour.value === "label") return { of: (i) => data.labels[i], colour: colourOf };
     if (colour.value === "part") return { of: (i) => data.test[i], colour: (k) => COLOURS[k] };
@@ -110,30 +119,42 @@ mapView.render = (root) => {
       colour: (k) => k < 0 ? "#8888" : ramp(k / (SHADES - 1)) };
   }
 
+  // The points are written as pixels: to fill 50,000 rectangles of a canvas takes twenty times as long.
   function draw() {
     const started = performance.now();
     const ratio = Math.min(2, devicePixelRatio || 1);
+    const [wide, high] = [Math.round(board.clientWidth * ratio), Math.round(board.clientHeight * ratio)];
     for (const canvas of [points, over]) {
-      canvas.width = board.clientWidth * ratio; canvas.height = board.clientHeight * ratio;
+      canvas.width = wide; canvas.height = high;
       canvas.getContext("2d").scale(ratio, ratio);
     }
+    if (!data.n || !wide || !high) return;
     const pen = points.getContext("2d");
-    if (!data.n) return;
+    const picture = pen.createImageData(wide, high);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const side = Math.round((data.n > 20000 ? 2 : data.n > 4000 ? 3 : 4) * ratio);
+    const scale = seen.scale * ratio;
+    const left = wide / 2 - seen.x * scale - side / 2;
+    const top = high / 2 + seen.y * scale - side / 2;
+    const put = (i, ink) => {
+      const x = Math.round(left + data.places[2 * i] * scale);
+      const y = Math.round(top - data.places[2 * i + 1] * scale);
+      if (x <= -side || y <= -side || x >= wide || y >= high) return;
+      const [begin, end] = [Math.max(0, x), Math.min(wide, x + side)];
+      for (let row = Math.max(0, y); row < Math.min(high, y + side); row++) pixels.fill(ink, row * wide + begin, row * wide + end);
+    };
     const { of, colour: paintOf } = groups();
-    const by = new Map();
-    for (let i = 0; i < data.n; i++) {
-      const group = chosen && !chosen[i] ? "rest" : of(i);
-      if (!by.has(group)) by.set(group, []);
-      by.get(group).push(i);
+    const inks = new Map();
+    const inkOf = (group) => {
+      if (!inks.has(group)) inks.set(group, ink(paintOf(group)));
+      return inks.get(group);
+    };
+    if (chosen) {
+      const rest = ink("#8883");
+      for (let i = 0; i < data.n; i++) if (!chosen[i]) put(i, rest);
     }
-    const size = data.n > 20000 ? 2 : data.n > 4000 ? 3 : 4;
-    for (const [group, own] of by) {
-      pen.fillStyle = group === "rest" ? "#8883" : paintOf(group);
-      for (const i of own) {
-        const [x, y] = toScreen(data.places[2 * i], data.places[2 * i + 1]);
-        if (x > -4 && y > -4 && x < board.clientWidth + 4 && y < board.clientHeight + 4) pen.fillRect(x - size / 2, y - size / 2, size, size);
-      }
-    }
+    for (let i = 0; i < data.n; i++) if (!chosen || chosen[i]) put(i, inkOf(of(i)));
+    pen.putImageData(picture, 0, 0);
     if (data.made) {
       pen.strokeStyle = getComputedStyle(document.body).color;
       pen.lineWidth = 1.4;
@@ -143,6 +164,13 @@ mapView.render = (root) => {
       });
     }
     performance.measure("zspace draw", { start: started });
+  }
+
+  // Draw once before the next picture of the screen, however often the pointer moves until then.
+  let awaited = 0;
+  function soon() {
+    cancelAnimationFrame(awaited);
+    awaited = requestAnimationFrame(draw);
   }
 
   function told() {
@@ -293,7 +321,7 @@ mapView.render = (root) => {
     if (Math.hypot(event.offsetX - drag.x, event.offsetY - drag.y) > 3) drag.moved = true;
     if (mode.value === "lasso") { drag.path.push([event.offsetX, event.offsetY]); mark(0, 0, drag.path); return; }
     seen.x -= event.movementX / seen.scale; seen.y += event.movementY / seen.scale;
-    draw();
+    soon();
   });
   over.addEventListener("pointerup", (event) => {
     const was = drag;
