@@ -111,6 +111,17 @@ def test_long_work_ends_that_nobody_asks_for(work: Work, monkeypatch: pytest.Mon
     assert wait(work, "a", counted(3)).result == 3, "it is begun anew"
 
 
+def test_long_work_that_fails_says_so_once_and_is_begun_anew(work: Work) -> None:
+    def failing() -> Steps:
+        yield 0.0, None
+        raise InputError("too few")
+
+    first = wait(work, "a", failing())
+    assert work.job("a", failing) is first
+    assert isinstance(first.error, InputError)
+    assert work.job("a", lambda: counted(3)) is not first
+
+
 def test_jobs_under_way_are_bounded(work: Work) -> None:
     gate = threading.Event()
     work.ask("a", gate.wait)

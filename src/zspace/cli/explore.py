@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -74,7 +75,7 @@ def explore(
     """
     import webbrowser
 
-    from zspace.cli.output import check_inputs, check_out
+    from zspace.cli.output import check_inputs
     from zspace.exploring.page import Page
     from zspace.exploring.space import Space
 
@@ -84,9 +85,7 @@ def explore(
     if token is not None and not (token and token.isascii()):
         raise InputError("--token must be a text of ASCII characters")
     if out is not None:
-        if out.suffix:
-            raise InputError(f"--export must be a new folder, not {out}")
-        check_out(out)
+        check_export(out)
         for run in runs:
             check_inputs(out, run, data_dir=data_dir)
     follow = progress(quiet)
@@ -113,3 +112,19 @@ def explore(
         pass
     finally:
         page.close()
+
+
+def check_export(out: Path) -> None:
+    """Check the folder of an exported page before anything is computed, which takes a while.
+
+    Raises:
+        InputError: it exists and holds something, or can't be made.
+    """
+    from zspace.storage.files import check_name
+
+    check_name(out)
+    if out.suffix or (os.path.lexists(out) and (not out.is_dir() or any(out.iterdir()))):
+        raise InputError(f"--export must be a new folder, or an empty one, not {out}")
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise InputError(f"--export {out} can't be made: {there} is no folder to write to")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -23,7 +24,7 @@ MOST_UPLOAD = 20 << 20
 """The bytes of an uploaded image, at most."""
 
 MOST_HELD = 64 << 20
-"""The bytes of all requests that are being received, at most."""
+"""The bytes of all requests that are being received or wait for their answer, at most."""
 
 PATIENCE = 10.0
 """The seconds in which a request must have arrived."""
@@ -31,7 +32,7 @@ PATIENCE = 10.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self' http://127.0.0.1:* http://localhost:*",
+    "frame-ancestors 'self' http://127.0.0.1:* http://localhost:* vscode-webview:",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -60,7 +61,7 @@ class Guard:
     Attributes:
         port: the port of the page.
         token: what a caller must know; None on a loopback address, which only this machine calls.
-        held: the bytes of requests that are being received.
+        held: the bytes of requests that are being received or wait for their answer.
     """
 
     port: int
@@ -72,13 +73,12 @@ class Guard:
         """The name of the cookie that holds the token; cookies are shared by a host's ports."""
         return f"zspace_{self.port}"
 
-    def check(self, method: str, headers: dict[str, str], path: str) -> None:
+    def check(self, method: str, headers: dict[str, str]) -> None:
         """Check a request before anything of it is read.
 
         Args:
             method: the HTTP method.
             headers: the headers by their names in lower case.
-            path: the address's path.
 
         Raises:
             RefusedError: it may not come in.
@@ -111,28 +111,33 @@ class Guard:
         value = "" if held is None else held.value
         return secrets.compare_digest(value.encode(), (self.token or "").encode())
 
-    async def body(self, stream: AsyncIterator[bytes], most: int) -> bytes:
-        """The whole of a request, which is refused as soon as it is too large or too slow.
+    @asynccontextmanager
+    async def body(self, stream: AsyncIterator[bytes], most: int) -> AsyncGenerator[bytes]:
+        """A context that gives the whole of a request, which counts as held until it is left.
+
+        A request is refused as soon as it is too large or too slow.
 
         Args:
             stream: its parts.
             most: the bytes that it has at most.
 
         Raises:
-            RefusedError: it is too large, too slow, or too much is being received.
+            RefusedError: it is too large, too slow, or too much is held.
         """
         whole = bytearray()
         try:
-            async with asyncio.timeout(PATIENCE):
-                async for part in stream:
-                    self.held += len(part)
-                    whole += part
-                    if len(whole) > most:
-                        raise RefusedError(413, f"at most {most >> 20} MiB can be sent")
-                    if self.held > MOST_HELD:
-                        raise RefusedError(503, "too much is being sent at once: try again")
-        except TimeoutError as error:
-            raise RefusedError(408, f"this took longer than {PATIENCE:.0f} s to arrive") from error
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    async for part in stream:
+                        self.held += len(part)
+                        whole += part
+                        if len(whole) > most:
+                            raise RefusedError(413, f"at most {most >> 20} MiB can be sent")
+                        if self.held > MOST_HELD:
+                            raise RefusedError(503, "too much is being sent at once: try again")
+            except TimeoutError as error:
+                late = f"this took longer than {PATIENCE:.0f} s to arrive"
+                raise RefusedError(408, late) from error
+            yield bytes(whole)
         finally:
             self.held -= len(whole)
-        return bytes(whole)

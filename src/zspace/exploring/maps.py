@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -77,15 +78,27 @@ def placed(space: Space, method: Method, count: int) -> Steps:
     stages = STAGES if method == "tsne" else 1
     for stage in range(stages):
         make = _stage(z.numpy(), places, stage) if method == "tsne" else _umap(z.numpy())
-        pool = ThreadPoolExecutor(1)  # of NumPy alone, beside the thread that owns models
-        made = pool.submit(make)
-        pool.shutdown(wait=False)  # after this one
+        made = _beside(make)  # of NumPy alone, beside the thread that owns models
         while not made.done():
             time.sleep(0.02)
             yield stage / stages, None
         places = made.result()
         yield (stage + 1) / stages, torch.from_numpy(places)
     return torch.from_numpy(places)
+
+
+def _beside(make: Callable[[], npt.NDArray[Any]]) -> Future[npt.NDArray[Any]]:
+    """The future result of a function in a thread of its own, for which no exit waits."""
+    made: Future[npt.NDArray[Any]] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    threading.Thread(target=work, name="zspace map", daemon=True).start()
+    return made
 
 
 def _stage(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import secrets
 import socket
 import threading
 from collections.abc import Sequence
 from typing import Any, Self
+from urllib.parse import quote
 
 from zspace.core import SILENT, LatentModel, Progress
 from zspace.data import Images
@@ -52,6 +54,7 @@ class Page:
         try:
             import uvicorn
 
+            from zspace.exploring.connection import Connection
             from zspace.exploring.server import Server
         except ImportError as error:
             raise InputError(
@@ -65,11 +68,16 @@ class Page:
         self.server = Server(spaces, Guard(number, token), progress.say)
         name = f"[{host}]" if ":" in host else host
         name = socket.gethostname() if host in ("0.0.0.0", "::") else name
-        self.address = f"http://{name}:{number}/" + ("" if token is None else f"?token={token}")
+        self.address = f"http://{name}:{number}/" + (
+            "" if token is None else f"?token={quote(token)}"
+        )
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 self.server,
+                http=Connection,
+                ws="none",
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 limit_concurrency=512,
@@ -122,18 +130,18 @@ def listening(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(address)
+        made.listen(128)
     except PermissionError as error:
         made.close()
         raise InputError(f"--port {port} is for the system: take one above 1023") from error
     except OSError as error:
         made.close()
-        if port == 0:
+        if port == 0 or error.errno == errno.EADDRNOTAVAIL:
             raise InputError(f"--host {host} is no address of this machine") from error
         with socket.socket(family, socket.SOCK_STREAM) as other:
             other.bind((address[0], 0))
             free = other.getsockname()[1]
         raise InputError(f"--port {port} is taken: {free} is free") from error
-    made.listen(128)
     return made
 
 

@@ -13,13 +13,15 @@ import msgspec
 import torch
 from msgspec import Meta
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Asked
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from zspace.core import codes
 from zspace.data.pictures import image_in, pixels_of
-from zspace.errors import InputError, cut
+from zspace.errors import InputError, cut, whole_number
 from zspace.exploring.export import page_files
 from zspace.exploring.guard import HEADERS, MOST_BODY, MOST_UPLOAD, Guard, RefusedError
 from zspace.exploring.maps import Colour, Method, coloured, encoded, methods, placed, told_of
@@ -79,10 +81,11 @@ class Server:
                 self.work.job((number, "first"), partial(encoded, space, FIRST)).asked = math.inf
         self.app = Starlette(
             routes=[
-                Route("/api/{run:int}/{name}", self._api, methods=["POST"]),
+                Route("/api/{run}/{name}", self._api, methods=["POST"]),
                 Route("/api/runs", self._runs),
                 Route("/{name:path}", self._file),
-            ]
+            ],
+            exception_handlers={HTTPException: _unanswered},
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -93,14 +96,14 @@ class Server:
             return
         asked = Asked(scope, receive)
         try:
-            if asked.url.path == "/" and self.guard.lets_in(scope["query_string"]):
+            if scope["path"] == "/" and self.guard.lets_in(scope["query_string"]):
                 answer: Response = RedirectResponse("/", 303, HEADERS)
                 token = self.guard.token or ""
                 answer.set_cookie(self.guard.cookie, token, httponly=True, samesite="strict")
                 await answer(scope, receive, send)
                 return
             headers = dict(asked.headers.items())
-            self.guard.check(asked.method, headers, asked.url.path)
+            self.guard.check(asked.method, headers)
         except RefusedError as error:
             await _told(error.status, error.message)(scope, receive, send)
             return
@@ -121,9 +124,9 @@ class Server:
         return {"runs": [space.described() for space in self.spaces], "methods": methods()}
 
     async def _api(self, asked: Asked) -> Response:
-        number, name = asked.path_params["run"], asked.path_params["name"]
-        if number >= len(self.spaces):
-            return _told(404, f"there are {len(self.spaces)} runs, none of number {number}")
+        number, name = whole_number(asked.path_params["run"]), asked.path_params["name"]
+        if number is None or number >= len(self.spaces):
+            return _told(404, f"there are {len(self.spaces)} runs, and none of that number")
         space = self.spaces[number]
         if name not in (*ALL, "place", "colour", "upload"):
             return _told(404, "there is no such request")
@@ -134,17 +137,19 @@ class Server:
             kind = asked.headers.get("content-type", "").partition(";")[0]
             if kind != ("application/octet-stream" if name == "upload" else "application/json"):
                 raise RefusedError(415, "a request must be JSON, and an image be sent as bytes")
-            body = await self.guard.body(asked.stream(), most)
-            if name == "upload":
-                return await self._answered(asked, lambda: uploaded(space, body))
-            if name in ("place", "colour"):
-                return self._long(number, space, name, body)
-            request = msgspec.json.decode(body, type=ALL[name])
+            async with self.guard.body(asked.stream(), most) as body:
+                if name == "upload":
+                    return await self._answered(asked, lambda: uploaded(space, body))
+                if name in ("place", "colour"):
+                    return self._long(number, space, name, body)
+                request = msgspec.json.decode(body, type=ALL[name])
+                return await self._answered(asked, lambda: request.answer(space))
+        except ClientDisconnect:
+            return _told(400, "this request did not arrive as a whole")  # which nobody reads
         except RefusedError as error:
             return _told(error.status, error.message)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
             return _told(400, f"this request can't be read: {cut(str(error))}")
-        return await self._answered(asked, lambda: request.answer(space))
 
     def _long(self, number: int, space: Space, name: str, body: bytes) -> Response:
         """How far a long job is, or its result."""
@@ -222,6 +227,12 @@ def _json(content: Any) -> Response:
 def _told(status: int, message: str) -> Response:
     content = msgspec.json.encode({"error": message})
     return Response(content, status, HEADERS, "application/json")
+
+
+async def _unanswered(_: Asked, error: Exception) -> Response:
+    """What is told of an address or a method that no route is for."""
+    assert isinstance(error, HTTPException)
+    return _told(error.status_code, "there is no such request")
 
 
 def _busy() -> Response:

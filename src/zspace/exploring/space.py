@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -140,7 +141,8 @@ class Space:
         else:
             model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
             images = images_or_drawn(there, model, progress, alone=data_dir is None)
-        return cls(existing.folder.name, existing, model, images, device)
+        folder = Path(os.path.abspath(existing.folder))  # "." has no name
+        return cls(folder.name, Run(folder), model, images, device)
 
     @cached_property
     def order(self) -> Tensor:
@@ -259,10 +261,9 @@ class Space:
     @cached_property
     def sampler_names(self) -> list[str]:
         """The samplers to draw from: the model's own, the run's, and the usual ones."""
-        if self.model is None:
-            return []
+        model = self.trained
         held = [] if self.run is None else [*self.run.samplers()]
-        named = [*self.model.samplers(), *held, *self.model.usual]
+        named = [*model.samplers(), *held, *model.usual]
         first = None if self.run is None else usual_sampler(self.run.folder)
         return list(dict.fromkeys([*([first] if first in named else []), *named]))
 
@@ -377,9 +378,11 @@ def check_alike(spaces: list[Space]) -> None:
     """Check that spaces are of the same data, so that the same images can be shown in each.
 
     Raises:
-        InputError: one is of other data.
+        InputError: one is of other data, or has a single image.
     """
     first = spaces[0]
+    if len(first.order) < 2:
+        raise InputError(f"{first.name} has a single image: a map needs 2 at least")
     for other in spaces[1:]:
         a, b = first.images, other.images
         alike = a.shape == b.shape and a.classes == b.classes and len(a.test) == len(b.test)

@@ -18,6 +18,9 @@ from zspace.storage.run import Run
 POINTS = 400
 """The number of points of a curve, at most."""
 
+CURVES = 32
+"""The number of losses, of subjects of an evaluation and of their figures, at most."""
+
 PICTURES = 32
 """The number of newest samples."""
 
@@ -42,7 +45,7 @@ class Training(Request):
     def answer(self, space: Space) -> Answer:
         run = run_of(space)
         losses = thinned(run.losses(), POINTS)
-        names = list(dict.fromkeys(n for line in losses for n in line if n != "iteration"))
+        names = list(dict.fromkeys(n for line in losses for n in line if n != "iteration"))[:CURVES]
         told: Answer = {
             "finished": run.model_file.exists(),
             "iterations": run.config.get("iterations"),
@@ -90,9 +93,9 @@ class Figures(Request):
                 "subject": row["subject"],
                 "figures": {
                     name: [figure["value"], figure["error"]]
-                    for name, figure in row["figures"].items()
+                    for name, figure in list(row["figures"].items())[:CURVES]
                 },
             }
-            for row in evaluation["rows"]
+            for row in evaluation["rows"][:CURVES]
         ]
         return {"rows": rows, "n": evaluation["n"], "features": evaluation["features"]}

@@ -160,6 +160,7 @@ class Near(Request):
             test = len(space.images.test)
             items = torch.cat([(space.order == test + row).nonzero()[:, 0] for row in rows[0]])
         else:
+            space.codes()  # of which none may be known yet
             mine = (~space.of_test[: space.encoded]).nonzero()[:, 0]
             z = codes(space.trained, x).cpu()
             known = space.codes(space.encoded)[mine]

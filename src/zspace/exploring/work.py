@@ -52,6 +52,7 @@ class Job:
         done: whether it has ended.
         result: what it gave.
         error: what it failed with.
+        forgotten: whether it was given up, since nobody asked for it any more.
         asked: when it was last asked for, in seconds of a clock.
     """
 
@@ -61,6 +62,7 @@ class Job:
     done: bool = False
     result: Any = None
     error: Exception | None = None
+    forgotten: bool = False
     asked: float = 0.0
 
 
@@ -96,14 +98,18 @@ class Work:
             return future
 
     def job(self, key: Hashable, begin: Callable[[], Steps]) -> Job:
-        """A long job by its key, which is begun if it is not there.
+        """A long job by its key, which is begun if it is not there, or was given up.
+
+        One that failed is told of once, and begun anew when it is asked for again.
 
         Raises:
             BusyError: too many are under way.
         """
         with self._ready:
             held = self._jobs.get(key)
-            if held is None or (held.done and held.error is not None):
+            if held is not None and held.error is not None and not held.forgotten:
+                return self._jobs.pop(key)
+            if held is None or held.forgotten:
                 if sum(not job.done for job in self._jobs.values()) >= JOBS:
                     raise BusyError
                 held = self._jobs[key] = Job(begin())
@@ -150,6 +156,7 @@ class Work:
         try:
             if time.monotonic() - job.asked > FORGOTTEN:
                 job.steps.close()
+                job.forgotten = True
                 raise InputError("nobody asked for this any more")
             job.share, shown = next(job.steps)
             job.shown = job.shown if shown is None else shown

@@ -60,7 +60,7 @@ function showRun() {
 async function begin() {
   Object.assign(session, await call("runs"));
   const place = document.getElementById("run");
-  session.run = Math.min(session.runs.length - 1, Math.max(0, Number(get("run", 0)) || 0));
+  session.run = Math.min(session.runs.length - 1, Math.max(0, Math.trunc(Number(get("run", 0))) || 0));
   place.replaceChildren(...session.runs.map((run, i) => el("option", { value: i, selected: i === session.run }, run.name)));
   place.onchange = () => {
     session.run = Number(place.value);
