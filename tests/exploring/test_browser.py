@@ -12,18 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
-import zspace
 from tests.browser import Browser
-from tests.conftest import SMALL
 from tests.exploring.test_server import png
-from zspace.exploring.export import write_page
 from zspace.exploring.page import Page
-from zspace.exploring.space import Space
-from zspace.storage.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +117,41 @@ def test_map(shown: Browser) -> None:
         choose(shown, "[data-name=method]", "tsne")
         shown.until("document.querySelector('progress').hidden === false")
     shown.until("document.querySelector('progress').hidden", 60)
+    choose(shown, "[data-name=method]", "pca")
+    quiet(shown)
+
+
+def test_a_class_of_the_legend_is_selected(shown: Browser) -> None:
+    to(shown, "map")
+    choose(shown, "[data-name=colour]", "label")
+    shown.until("document.querySelectorAll('.legend button').length === 10")
+    assert "% of the codes' variance" in shown.run("document.querySelector('.hint').textContent")
+    entry = "document.querySelectorAll('.legend button')[3]"
+    told = shown.run(f"{entry}.textContent")
+    with changing(shown, ".board"):
+        shown.run(f"{entry}.click()")
+    shown.until("document.querySelector('.split h2')")
+    count = told.partition("(")[2].rstrip(")")
+    assert shown.run("document.querySelector('.split h2').textContent") == f"{count} images"
+    assert shown.run("document.querySelector('.split h2 + p').textContent") == f"3: {count}"
+    assert shown.run(f"{entry}.getAttribute('aria-pressed')") == "true"
+    with changing(shown, ".board"):
+        shown.run(f"{entry}.click()")
+    quiet(shown)
+
+
+def test_generated_codes_are_not_on_curved_maps(shown: Browser) -> None:
+    """A press on what t-SNE shows must not find them at their places of the linear map."""
+    to(shown, "map")
+    choose(shown, "[data-name=points]", "500")
+    shown.until("document.querySelector('.board').dataset.points === '500'")
+    with changing(shown, ".board"):
+        choose(shown, "[data-name=layer]", "prior")
+    shown.until("document.querySelector('.legend').textContent.includes('generated')")
+    choose(shown, "[data-name=method]", "tsne")
+    shown.until("document.querySelector('progress').hidden", 90)
+    shown.until("!document.querySelector('.legend').textContent.includes('generated')")
+    choose(shown, "[data-name=layer]", "")
     choose(shown, "[data-name=method]", "pca")
     quiet(shown)
 
@@ -310,64 +338,3 @@ def test_what_takes_long_is_told(shown: Browser, page: Page) -> None:
     shown.run("window.fetch = asks")
     press(shown, "Next seed")
     shown.until("document.getElementById('status').textContent === ''")
-
-
-def test_vectors_have_a_map_and_dimensions(tmp_path: Path) -> None:
-    np.save(tmp_path / "v.npy", torch.randn(80, 6).numpy())
-    zspace.train("ae", tmp_path / "v.npy", out=tmp_path / "run", iterations=5, **SMALL)
-    with Page([Space.of_run(tmp_path / "run")]) as page:
-        page.start()
-        browser = Browser(tmp_path / "profile")
-        browser.open(page.address)
-        browser.until("Number(document.querySelector('.board')?.dataset.points) > 50")
-        browser.run("document.querySelector('[data-view=dimensions]').click()")
-        browser.until("document.querySelector('#view .big canvas')")
-        browser.run("document.querySelector('[data-view=generate]').click()")
-        browser.until("document.querySelector('#view .hint').textContent.includes('are vectors')")
-        assert browser.run("document.getElementById('tray').hidden")
-        assert browser.said == []
-        browser.close()
-
-
-def test_a_training_is_followed(runs: dict[str, Path], tmp_path: Path) -> None:
-    with Run.create(tmp_path / "run", Run(runs["vae"]).config) as run:
-        run.log(10, {"loss": 2.0})
-        with Page([Space.of_run(tmp_path / "run")]) as page:
-            page.start()
-            browser = Browser(tmp_path / "profile")
-            browser.open(page.address)
-            browser.until("document.querySelector('.curves')?.dataset.at === '10'")
-            run.log(20, {"loss": 1.0})
-            browser.until("document.querySelector('.curves').dataset.at === '20'")
-            shutil.copy(runs["vae"] / "model.safetensors", run.folder)
-            browser.until("document.querySelectorAll('#view canvas').length === 32")
-            browser.run("document.querySelector('[data-view=map]').click()")
-            browser.until("Number(document.querySelector('.board')?.dataset.points) > 100")
-            assert browser.said == []
-            browser.close()
-
-
-def test_an_exported_page_opens_from_a_file(
-    spaces: dict[str, Space], rendered_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("zspace.exploring.export.POINTS", 60)
-    path = write_page([spaces["vae"], Space.of_run(rendered_runs / "lsrgan")], tmp_path / "out")
-    browser = Browser(tmp_path / "profile")
-    browser.open(path.as_uri())
-    browser.until("document.querySelector('.board')?.dataset.points === '60'")
-    choose(browser, "[data-name=method]", "tsne")
-    choose(browser, "[data-name=colour]", "error")
-    browser.run("document.querySelector('[data-view=generate]').click()")
-    browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
-    with changing(browser, "#view .grid"):
-        press(browser, "Next seed")
-    browser.run("document.querySelector('[data-view=walk]').click()")
-    browser.until("document.querySelectorAll('#view .grid canvas').length === 17")
-    choose(browser, "[data-name=walk]", "3")
-    browser.until("document.querySelectorAll('#view .grid canvas').length === 81")
-    choose(browser, "#run", "1")  # of two decoders
-    browser.run("document.querySelector('[data-view=generate]').click()")
-    browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
-    quiet(browser)
-    assert all(a.startswith(("file:", "data:", "about:")) for a in browser.asked)
-    browser.close()

@@ -2,7 +2,7 @@
 
 import { call, cell, choice, current, el, fail, floats, get, ints, itemsShown, latest, octets, openDetail, paint, picturesOf, poll, saved, say, session, set, tried, copyOf } from "./core.js";
 
-const COLOURS = ["#4477aa", "#ee6677", "#228833", "#b5a100", "#1f9fc4", "#aa3377", "#8c8c8c", "#e07b00", "#5b3fd1", "#00a38d"];
+const COLOURS = ["#4477aa", "#ee6677", "#228833", "#b5a100", "#1f9fc4", "#aa3377", "#8a5a2b", "#e07b00", "#5b3fd1", "#00a38d"];
 const colourOf = (label) => label < 0 ? "#888888"
   : label < 10 ? COLOURS[label] : `hsl(${(label * 137.5) % 360} 55% 48%)`;
 const ramp = (t) => `hsl(${Math.round(250 - 215 * t)} 72% ${Math.round(38 + 18 * t)}%)`;
@@ -22,8 +22,9 @@ export const mapView = { id: "map", title: "Map" };
 mapView.render = (root) => {
   const facts = current();
   const data = { places: null, labels: null, test: null, values: null, made: null, n: 0 };
-  const seen = { scale: 1, x: 0, y: 0 }; // pixels a unit, and the place in the middle
-  let chosen = null; // Uint8Array, of the lasso
+  const seen = { scale: 1, x: 0, y: 0, moved: false }; // pixels a unit, the place in the middle
+  let chosen = null; // which points are selected, as bytes
+  let alone = null; // the class that the legend has selected
   let cells = null;
   const points = el("canvas", { "aria-hidden": "true" });
   const over = el("canvas", { tabIndex: 0, role: "application",
@@ -31,8 +32,9 @@ mapView.render = (root) => {
   const board = el("div", { class: "board" }, points, over);
   const legend = el("div", { class: "legend" });
   const bar = el("progress", { max: 1, value: 0, "aria-label": "Progress of the map" });
+  const share = el("span", {});
   const side = el("div", {});
-  const under = el("div", {}, el("p", { class: "hint" }, "Point at the map."));
+  const under = el("div", {}, el("p", { class: "hint" }, "Point at a dot to see its image. Drag to move, turn the wheel to zoom, press for more of an image. A class of the legend can be pressed, too."));
   side.append(under);
 
   const counts = [500, 2000, 5000, 10000, 50000].filter((c) => c < facts.items);
@@ -44,7 +46,9 @@ mapView.render = (root) => {
   const mode = choice("Pointer ", "pointer", [["look", "look and move"], ["lasso", "lasso"]], "look");
   const layer = choice("Generated ", "layer", [["", "none"], ...facts.samplers.map((s) => [s.name, s.name])], "", () => generate());
   root.append(
-    el("p", { class: "hint" }, "Each point is the code of an image. Near points decode to similar images; on the linear map, the space between them can be decoded, too."),
+    facts.shape.length === 3
+      ? el("p", { class: "hint" }, "Each point is the code of an image. Near points decode to similar images; on the linear map, the space between them can be decoded, too. ", share)
+      : el("p", { class: "hint" }, "Each point is the code of a vector of the data. ", share),
     el("div", { class: "row" }, method.element, count.element, colour.element, mode.element, facts.shape.length === 3 ? layer.element : null,
       el("button", { onclick: () => zoom(1.4) , "aria-label": "Zoom in" }, "+"),
       el("button", { onclick: () => zoom(1 / 1.4), "aria-label": "Zoom out" }, "−"),
@@ -62,6 +66,7 @@ mapView.render = (root) => {
       low = Math.min(low, data.places[2 * i + 1]); high = Math.max(high, data.places[2 * i + 1]);
     }
     seen.x = (left + right) / 2; seen.y = (low + high) / 2;
+    seen.moved = false;
     seen.scale = 0.92 * Math.min(board.clientWidth / (right - left + 1e-9), board.clientHeight / (high - low + 1e-9));
   }
 
@@ -70,6 +75,7 @@ mapView.render = (root) => {
     seen.scale *= factor;
     const [again, up] = toMap(...at);
     seen.x += x - again; seen.y += y - up;
+    seen.moved = true;
     soon();
   }
 
@@ -155,7 +161,7 @@ mapView.render = (root) => {
     }
     for (let i = 0; i < data.n; i++) if (!chosen || chosen[i]) put(i, inkOf(of(i)));
     pen.putImageData(picture, 0, 0);
-    if (data.made) {
+    if (data.made && linear()) {
       pen.strokeStyle = getComputedStyle(document.body).color;
       pen.lineWidth = 1.4;
       data.made.forEach((p) => {
@@ -173,26 +179,39 @@ mapView.render = (root) => {
     awaited = requestAnimationFrame(draw);
   }
 
+  // The legend; an entry of a class selects its points.
   function told() {
+    const dot = (colour) => { const made = el("i"); made.style.background = colour; return made; };
     const entries = [];
     if (colour.value === "label") {
       const total = new Map();
       for (let i = 0; i < data.n; i++) total.set(data.labels[i], (total.get(data.labels[i]) ?? 0) + 1);
-      [...total.keys()].sort((a, b) => a - b).forEach((k) => entries.push([colourOf(k), `${k < 0 ? "unknown" : facts.classes[k]} (${total.get(k)})`]));
-    } else if (colour.value === "part") entries.push([COLOURS[0], "training"], [COLOURS[1], "test"]);
-    else if (data.values) entries.push([ramp(0), data.low.toPrecision(3)], [ramp(0.5), ((data.low + data.high) / 2).toPrecision(3)], [ramp(1), data.high.toPrecision(3)]);
-    legend.replaceChildren(...entries.map(([c, t]) => { const dot = el("i"); dot.style.background = c; return el("span", {}, dot, t); }));
+      [...total.keys()].sort((a, b) => a - b).forEach((k) => entries.push(el("button", { type: "button", "aria-pressed": String(k === alone),
+        onclick: () => {
+          const again = k === alone;
+          alone = again ? null : k;
+          show(again ? null : Uint8Array.from(data.labels, (label) => label === k));
+        } }, dot(colourOf(k)), `${k < 0 ? "unknown" : facts.classes[k]} (${total.get(k).toLocaleString("en")})`)));
+    } else if (colour.value === "part") entries.push(el("span", {}, dot(COLOURS[0]), "training"), el("span", {}, dot(COLOURS[1]), "test"));
+    else if (data.values) {
+      const ends = [[0, data.low], [0.5, (data.low + data.high) / 2], [1, data.high]];
+      entries.push(el("span", {}, `${kinds.find(([k]) => k === colour.value)[1]}:`), ...ends.map(([t, v]) => el("span", {}, dot(ramp(t)), v.toPrecision(3))));
+    }
+    if (data.made && linear()) { const square = dot("transparent"); square.className = "drawn"; entries.push(el("span", {}, square, "generated")); }
+    legend.replaceChildren(...entries);
   }
 
   const alive = () => board.isConnected;
 
   const load = tried(async () => {
     const asked = { method: method.value, count: Number(count.value) };
-    chosen = null;
+    chosen = alone = null;
     await poll("place", asked, (state) => {
       if (!alive() || asked.method !== method.value || asked.count !== Number(count.value)) return false;
       bar.hidden = state.done; bar.value = state.share;
+      if (!state.done && asked.method === "tsne") say(`t-SNE: stage ${Math.floor(4 * state.share) + 1} of 4`);
       if (!state.values) return true;
+      if (state.variance) share.textContent = asked.method !== "pca" ? "" : `Its two axes hold ${Math.round(100 * state.variance)}% of the codes' variance.`;
       data.places = floats(state.values); data.n = data.places.length / 2;
       data.labels = state.labels ? ints(state.labels) : null;
       data.test = octets(state.test);
@@ -203,6 +222,8 @@ mapView.render = (root) => {
       board.dataset.points = data.n;
       return true;
     });
+    if (!alive()) return;
+    say();
     await shade();
   });
 
@@ -221,6 +242,7 @@ mapView.render = (root) => {
         return true;
       });
     }
+    bar.hidden = true;
     draw(); told();
   });
 
@@ -232,13 +254,13 @@ mapView.render = (root) => {
       const places = floats(answer.places);
       data.made = (await picturesOf(answer, () => ({ caption: `image drawn by ${layer.value}` }))).map((p, i) => ({ ...p, place: [places[2 * i], places[2 * i + 1]] }));
     } else if (layer.value) say("generated codes are shown on the linear map alone");
-    draw();
+    draw(); told();
   });
 
   const lookUp = new Map();
   const look = latest(async (x, y) => {
     const [mx, my] = toMap(x, y);
-    const made = data.made?.find((p) => { const [a, b] = toScreen(...p.place); return Math.abs(a - x) < 5 && Math.abs(b - y) < 5; });
+    const made = linear() && data.made?.find((p) => { const [a, b] = toScreen(...p.place); return Math.abs(a - x) < 5 && Math.abs(b - y) < 5; });
     const i = made ? -1 : nearest(mx, my);
     let picture = made;
     if (i >= 0) {
@@ -289,14 +311,14 @@ mapView.render = (root) => {
     return found;
   }
 
-  const select = tried(async (path) => {
+  // Select some points, or none: the others become faint, and images of these are shown.
+  const show = tried(async (found) => {
     const started = performance.now();
-    const found = path.length > 2 ? inside(path) : null;
     const items = found ? Array.from(found.keys()).filter((i) => found[i]) : [];
     chosen = items.length ? found : null;
-    draw();
+    draw(); told();
     performance.measure("zspace lasso", { start: started });
-    if (!items.length) { under.replaceChildren(el("p", { class: "hint" }, "Nothing was selected.")); return; }
+    if (!items.length) { under.replaceChildren(el("p", { class: "hint" }, "Nothing is selected.")); return; }
     const by = new Map();
     if (data.labels) items.forEach((i) => by.set(data.labels[i], (by.get(data.labels[i]) ?? 0) + 1));
     const place = el("div", {});
@@ -305,7 +327,7 @@ mapView.render = (root) => {
     const mean = values.length ? `; mean ${(values.reduce((a, b) => a + b, 0) / values.length).toPrecision(4)}` : "";
     under.replaceChildren(
       el("h2", {}, `${items.length.toLocaleString("en")} images`), el("p", {}, words + mean),
-      el("button", { onclick: () => saved("item\n" + items.join("\n") + "\n", "selection.csv", "text/csv") }, "Save the numbers"), place);
+      el("button", { onclick: () => saved("item\n" + items.join("\n") + "\n", "selection.csv", "text/csv") }, "Save image numbers (CSV)"), place);
     under.dataset.selected = items.length;
     const some = items.filter((_, k) => k % Math.ceil(items.length / 36) === 0);
     paint(place, await itemsShown(some), 6);
@@ -321,12 +343,13 @@ mapView.render = (root) => {
     if (Math.hypot(event.offsetX - drag.x, event.offsetY - drag.y) > 3) drag.moved = true;
     if (mode.value === "lasso") { drag.path.push([event.offsetX, event.offsetY]); mark(0, 0, drag.path); return; }
     seen.x -= event.movementX / seen.scale; seen.y += event.movementY / seen.scale;
+    seen.moved = true;
     soon();
   });
   over.addEventListener("pointerup", (event) => {
     const was = drag;
     drag = null;
-    if (mode.value === "lasso") select(was.path);
+    if (mode.value === "lasso") { alone = null; show(was.path.length > 2 ? inside(was.path) : null); }
     else if (was && !was.moved) { look(event.offsetX, event.offsetY); if (under.picture) openDetail(under.picture); }
   });
   over.addEventListener("wheel", (event) => { event.preventDefault(); zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, [event.offsetX, event.offsetY]); }, { passive: false });
@@ -342,7 +365,7 @@ mapView.render = (root) => {
     else return;
     event.preventDefault();
   });
-  const watch = new ResizeObserver(() => { if (!alive()) watch.disconnect(); else if (data.n) draw(); });
+  const watch = new ResizeObserver(() => { if (!alive()) watch.disconnect(); else if (data.n) { if (!seen.moved) fit(); draw(); } });
   watch.observe(board);
   load().then(() => layer.value && generate()).catch(fail);
 };
