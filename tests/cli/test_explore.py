@@ -61,6 +61,6 @@ def test_bad_input_is_told_in_a_line(
     assert "is free" in message
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "own.txt").write_text("mine")
-    assert "exists" in refused("explore", runs["vae"], "--export", tmp_path / "page", *QUIET)
+    assert "an empty one" in refused("explore", runs["vae"], "--export", tmp_path / "page", *QUIET)
     assert [p.name for p in (tmp_path / "page").iterdir()] == ["own.txt"]
     assert "new folder" in refused("explore", runs["vae"], "--export", tmp_path / "a.html", *QUIET)

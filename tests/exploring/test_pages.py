@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import zspace
 from tests.browser import Browser
 from tests.conftest import SMALL
 from tests.exploring.test_browser import changing, choose, press, quiet
+from zspace.evaluation.results import write_evaluation
 from zspace.exploring.export import write_page
 from zspace.exploring.page import Page
 from zspace.exploring.space import Space
@@ -80,3 +82,26 @@ def test_an_exported_page_opens_from_a_file(
     quiet(browser)
     assert all(a.startswith(("file:", "data:", "about:")) for a in browser.asked)
     browser.close()
+
+
+def test_figures_of_runs_stand_side_by_side(runs: dict[str, Path], tmp_path: Path) -> None:
+    expected: list[str] = []
+    for name in ("ae", "vae"):
+        shutil.copytree(runs[name], tmp_path / name)
+        (tmp_path / name / "evaluation.json").unlink(missing_ok=True)
+        measured = zspace.evaluate(tmp_path / name, metrics=["mse"], device="cpu")
+        write_evaluation(tmp_path / name, measured)
+        mse = measured["rows"][0]["figures"]["mse"]
+        expected.append(f"{mse['value']:.3g} ± {mse['error']:.1g}")
+    with Page([Space.of_run(tmp_path / name) for name in ("ae", "vae")]) as page:
+        page.start()
+        browser = Browser(tmp_path / "profile")
+        browser.open(f"{page.address}#view=compare")
+        browser.until("document.querySelector('#view tbody tr')")
+        cells = "[...document.querySelectorAll('#view tr')].map((r) => r.innerText.split('\\t'))"
+        head, first = json.loads(browser.run(f"JSON.stringify({cells})"))[:2]
+        assert head == ["figure", "ae", "vae"]
+        assert first[0] == "reconstructions: mse ↓"
+        assert [float(c.split()[0]) for c in first[1:]] == [float(c.split()[0]) for c in expected]
+        assert browser.said == []
+        browser.close()

@@ -80,6 +80,7 @@ def test_figures_are_those_of_the_evaluation(runs: dict[str, Path], tmp_path: Pa
         assert told["n"] == measured["n"]
         assert told["rows"][0]["subject"] == "reconstructions"
         assert told["rows"][0]["figures"]["mse"] == [mse["value"], mse["error"]]
+        assert told["better"] == {"mse": "lower"}
     finally:
         page.close()
 

@@ -73,6 +73,7 @@ def explore(
     RUN is the folder of a run, or zoo:NAME. Several runs of the same data, four at most, are shown
     together. The page is served until Ctrl-C; it loads nothing from other hosts and changes no run.
     """
+    import threading
     import webbrowser
 
     from zspace.cli.output import check_inputs
@@ -104,8 +105,8 @@ def explore(
     tell(page.address, False)
     if not quiet:
         say("serving the page; Ctrl-C ends it")
-    if browser:
-        webbrowser.open(page.address)
+    if browser:  # beside the page, since a browser of text returns only when it is left
+        threading.Thread(target=webbrowser.open, args=(page.address,), daemon=True).start()
     try:
         page.run()
     except KeyboardInterrupt:

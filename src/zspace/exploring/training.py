@@ -7,6 +7,7 @@ import torch
 from zspace import api
 from zspace.core import LatentModel, decoded
 from zspace.errors import InputError
+from zspace.evaluation.metrics import better
 from zspace.evaluation.results import read_evaluation
 from zspace.exploring.pictures import sprite
 from zspace.exploring.requests import Answer, Request
@@ -98,4 +99,9 @@ class Figures(Request):
             }
             for row in evaluation["rows"][:CURVES]
         ]
-        return {"rows": rows, "n": evaluation["n"], "features": evaluation["features"]}
+        return {
+            "rows": rows,
+            "n": evaluation["n"],
+            "features": evaluation["features"],
+            "better": {name: better(name) for row in rows for name in row["figures"]},
+        }

@@ -101,30 +101,37 @@ compareView.render = (root) => {
         lay(grids[2], await shown(drawn.sprite));
         parts.push(el("h3", {}, `Drawn by ${sampler.name}, seed ${seed.value}`), grids[2]);
       }
-      if (!run.refused.train) {
-        const figures = await call("figures", {}, r);
-        parts.push(el("h3", {}, "Figures"), figuresTable(figures, run.name));
-      }
       places[r].body.replaceChildren(...parts);
       places[r].body.dataset.seed = seed.value;
     }));
+    const measured = await Promise.all(session.runs.map((run, r) => run.refused.train ? { rows: [] } : call("figures", {}, r)));
+    figures.replaceChildren(figuresTable(measured));
   });
+  const figures = el("div", {});
   const seed = number("Seed ", "seed", 0, 0, 1000, load);
   const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p.body)));
   side.style.setProperty("--columns", session.runs.length);
   root.append(
     el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side.", " The seed chooses the images and the codes."),
-    el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: seed.next }, "Next seed")), side);
+    el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: seed.next }, "Next seed")), side, figures);
   load();
 };
 
-function figuresTable(figures, name) {
-  if (!figures.rows.length) return el("p", { class: "hint" }, `${name} has no evaluation: 'zspace evaluate' makes one.`);
-  const names = [...new Set(figures.rows.flatMap((row) => Object.keys(row.figures)))];
-  const cellOf = ([value, error] = []) => value === undefined || value === null ? "" : `${value.toPrecision(3)}${error ? ` ± ${error.toPrecision(1)}` : ""}`;
-  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Figures of ${name}` }, el("table", {},
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "figure"), ...figures.rows.map((row) => el("th", { scope: "col" }, row.subject)))),
-    el("tbody", {}, ...names.map((n) => el("tr", {}, el("th", { scope: "row" }, n), ...figures.rows.map((row) => el("td", {}, cellOf(row.figures[n]))))))));
+// The figures of all runs: a row for each figure of each subject, a column for each run.
+function figuresTable(measured) {
+  if (measured.every(({ rows }) => !rows.length)) return el("p", { class: "hint" }, "There are no figures: 'zspace evaluate RUN' measures a run.");
+  const found = new Map();
+  measured.forEach(({ rows, better }, r) => rows.forEach((row) => Object.entries(row.figures).forEach(([name, [value, error]]) => {
+    const key = `${row.subject}: ${name}${{ higher: " ↑", lower: " ↓" }[better[name]] ?? ""}`;
+    if (!found.has(key)) found.set(key, measured.map(() => ""));
+    if (value !== null) found.get(key)[r] = `${value.toPrecision(3)}${error ? ` ± ${error.toPrecision(1)}` : ""}`;
+  })));
+  const what = [...new Set(measured.filter(({ rows }) => rows.length).map(({ n, features }) => `${n.toLocaleString("en")} images, features ${features || "none"}`))].join("; ");
+  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Figures" },
+    el("h3", {}, "Figures"), el("p", { class: "hint" }, `↑ higher, ↓ lower is better; ± is the error of the measurement (${what}).`),
+    el("table", {},
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "figure"), ...session.runs.map((run) => el("th", { scope: "col" }, run.name)))),
+      el("tbody", {}, ...[...found].map(([key, cells]) => el("tr", {}, el("th", { scope: "row" }, key), ...cells.map((text) => el("td", {}, text)))))));
 }
 
 export const trainView = { id: "train", title: "Train" };
