@@ -47,13 +47,13 @@ mapView.render = (root) => {
   const layer = choice("Generated ", "layer", [["", "none"], ...facts.samplers.map((s) => [s.name, s.name])], "", () => generate());
   root.append(
     facts.shape.length === 3
-      ? el("p", { class: "hint" }, "Each point is the code of an image. Near points decode to similar images; on the linear map, the space between them can be decoded, too. ", share)
+      ? el("p", { class: "hint" }, "Each point is the code of an image; near ones decode to similar images. Where a linear map has none, it decodes what is pointed at. ", share)
       : el("p", { class: "hint" }, "Each point is the code of a vector of the data. ", share),
     el("div", { class: "row" }, method.element, count.element, colour.element, mode.element, facts.shape.length === 3 ? layer.element : null,
       el("button", { onclick: () => zoom(1.4) , "aria-label": "Zoom in" }, "+"),
       el("button", { onclick: () => zoom(1 / 1.4), "aria-label": "Zoom out" }, "−"),
-      el("button", { onclick: () => { fit(); draw(); } }, "Whole map"), bar),
-    el("div", { class: "split" }, el("div", {}, board, legend), side));
+      el("button", { onclick: () => { fit(); draw(); } }, "Fit"), bar),
+    el("div", { class: "split" }, el("div", {}, legend, board), side));
 
   const toScreen = (x, y) => [(x - seen.x) * seen.scale + board.clientWidth / 2, (seen.y - y) * seen.scale + board.clientHeight / 2];
   const toMap = (x, y) => [(x - board.clientWidth / 2) / seen.scale + seen.x, seen.y - (y - board.clientHeight / 2) / seen.scale];
@@ -211,7 +211,7 @@ mapView.render = (root) => {
       bar.hidden = state.done; bar.value = state.share;
       if (!state.done && asked.method === "tsne") say(`t-SNE: stage ${Math.floor(4 * state.share) + 1} of 4`);
       if (!state.values) return true;
-      if (state.variance) share.textContent = asked.method !== "pca" ? "" : `Its two axes hold ${Math.round(100 * state.variance)}% of the codes' variance.`;
+      if (state.variance) share.textContent = asked.method !== "pca" ? "" : `This one shows ${Math.round(100 * state.variance)}% of the codes' variance.`;
       data.places = floats(state.values); data.n = data.places.length / 2;
       data.labels = state.labels ? ints(state.labels) : null;
       data.test = octets(state.test);
