@@ -14,7 +14,7 @@ from PIL import Image
 from zspace.core import Classifying, Variational, codes, decoded
 from zspace.errors import InputError
 from zspace.exploring import views
-from zspace.exploring.maps import coloured, placed
+from zspace.exploring.maps import coloured, placed, told_of
 from zspace.exploring.pictures import packed, sprite, unpacked
 from zspace.exploring.requests import Source
 from zspace.exploring.space import Space
@@ -206,3 +206,10 @@ def test_a_drawing_option_holds_for_one_request() -> None:
         other = views.Draw("prior", n=2, label=3, **option)
         assert np.abs(images(other.answer(space)["sprite"]).astype(int) - first).max() > 20
     assert np.array_equal(images(usual.answer(space)["sprite"]), first)
+
+
+def test_a_map_is_told_with_the_variance_that_it_shows(spaces: dict[str, Space]) -> None:
+    space = spaces["vae"]
+    told = told_of(space, done(placed(space, "pca", 50)), 1.0, done=True)
+    variances = np.linalg.eigvalsh(np.cov(space.codes().double().numpy().T))[::-1]
+    assert told["variance"] == pytest.approx(variances[:2].sum() / variances.sum(), rel=1e-4)

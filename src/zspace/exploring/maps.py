@@ -170,7 +170,7 @@ def told_of(space: Space, values: Tensor | None, share: float, done: bool) -> An
         told["values"] = packed(values)
         told["labels"] = None if space.y is None else packed(space.y[:n])
         told["test"] = packed(space.of_test[:n])
-        if space.ready:
+        if "axes" in vars(space):  # known by now; only the thread that owns the model finds them
             squares = space.axes.deviations.square()
             told["variance"] = float(squares[:2].sum() / squares.sum().clamp(min=1e-30))
     return told
