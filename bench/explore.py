@@ -28,14 +28,6 @@ from zspace.exploring.space import Space
 GENERATED = "document.querySelectorAll('#view .grid canvas').length === 64"
 
 
-def choose(browser: Browser, selector: str, value: object) -> None:
-    browser.run(
-        f"(() => {{ const s = document.querySelector({json.dumps(selector)}); "
-        f"s.value = {json.dumps(str(value))}; "
-        "for (const kind of ['input', 'change']) s.dispatchEvent(new Event(kind)); })()"
-    )
-
-
 def measured(browser: Browser, name: str) -> list[float]:
     """The durations, in milliseconds, that the page's own script has measured."""
     entries = f"performance.getEntriesByName('zspace {name}').map((e) => e.duration)"
@@ -46,7 +38,7 @@ def repeated(browser: Browser, name: str, selector: str, values: list[float]) ->
     """The median of what setting a control to each value in turn takes."""
     before = len(measured(browser, name))
     for done, value in enumerate(values, 1):
-        choose(browser, selector, value)
+        browser.choose(selector, value)
         browser.until(
             f"performance.getEntriesByName('zspace {name}').length >= {before + done}", 60
         )
@@ -56,14 +48,14 @@ def repeated(browser: Browser, name: str, selector: str, values: list[float]) ->
 def points(browser: Browser, count: int) -> float:
     """The milliseconds until a map of so many points is shown."""
     began = time.monotonic()
-    choose(browser, "[data-name=points]", count)
+    browser.choose("[data-name=points]", count)
     browser.until(f"document.querySelector('.board').dataset.points === '{count}'", 300)
     return 1000 * (time.monotonic() - began)
 
 
 def lasso(browser: Browser) -> tuple[int, float]:
     """How many points a lasso has selected, and what that took."""
-    choose(browser, "[data-name=pointer]", "lasso")
+    browser.choose("[data-name=pointer]", "lasso")
     box = browser.run("JSON.stringify(document.querySelector('.board').getBoundingClientRect())")
     left, top, width, height = (json.loads(box)[k] for k in ("left", "top", "width", "height"))
     at = [(left + x * width, top + y * height) for x, y in ((0.02, 0.02), (0.98, 0.02))]
@@ -75,7 +67,7 @@ def lasso(browser: Browser) -> tuple[int, float]:
     browser.mouse("mouseReleased", *at[-1])
     browser.until(f"performance.getEntriesByName('zspace lasso').length > {before}")
     browser.until("document.querySelector('[data-selected]')")
-    choose(browser, "[data-name=pointer]", "look")
+    browser.choose("[data-name=pointer]", "look")
     count = browser.run("Number(document.querySelector('[data-selected]').dataset.selected)")
     return count, measured(browser, "lasso")[-1]
 

@@ -173,6 +173,14 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.tell("Input.dispatchKeyEvent", type=kind, key=name, code=name, text=text)
 
+    def choose(self, selector: str, value: object) -> None:
+        """Set a control to a value, as a person does."""
+        self.run(
+            f"(() => {{ const s = document.querySelector({json.dumps(selector)}); s.value = "
+            f"{json.dumps(str(value))}; for (const kind of ['input', 'change']) "
+            "s.dispatchEvent(new Event(kind, {bubbles: true})); })()"
+        )
+
     def mouse(self, kind: str, x: float, y: float, pressed: bool = False) -> None:
         """Move, press or release the mouse: mouseMoved, mousePressed or mouseReleased."""
         self.tell(

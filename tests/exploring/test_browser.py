@@ -42,17 +42,9 @@ def shown(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brow
 def to(shown: Browser, view: str, run: int = 0) -> None:
     """Open a view of a run, and wait until it shows something."""
     if shown.run("document.getElementById('run').value") != str(run):
-        choose(shown, "#run", str(run))
+        shown.choose("#run", str(run))
     shown.run(f"document.querySelector('[data-view={view}]').click()")
     shown.until("document.querySelector('#view canvas, #view svg, #view .hint')")
-
-
-def choose(shown: Browser, selector: str, value: str) -> None:
-    shown.run(
-        f"(() => {{ const s = document.querySelector({json.dumps(selector)}); s.value = "
-        f"{json.dumps(value)}; s.dispatchEvent(new Event('input', {{bubbles: true}})); "
-        "s.dispatchEvent(new Event('change', {bubbles: true})); })()"
-    )
 
 
 def seen(shown: Browser, selector: str) -> str:
@@ -96,7 +88,7 @@ def test_map(shown: Browser) -> None:
     with changing(shown, ".split > div:last-child"):
         shown.mouse("mouseMoved", left + width - 5, top + height - 5)  # no point is so far out
         shown.until("document.querySelector('figcaption').textContent === 'decoded at the pointer'")
-    choose(shown, "[data-name=pointer]", "lasso")
+    shown.choose("[data-name=pointer]", "lasso")
     corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]
     shown.mouse("mousePressed", left + 0.2 * width, top + 0.2 * height, True)
     for x, y in corners:
@@ -106,24 +98,24 @@ def test_map(shown: Browser) -> None:
     assert "images" in shown.run("document.querySelector('.split h2').textContent")
     for value in ("error", "density", "part"):
         with changing(shown, ".board"):
-            choose(shown, "[data-name=colour]", value)
+            shown.choose("[data-name=colour]", value)
         shown.until("document.querySelector('progress').hidden")
     with changing(shown, ".board"):
-        choose(shown, "[data-name=layer]", "prior")
-    choose(shown, "[data-name=layer]", "")
-    choose(shown, "[data-name=points]", "500")
+        shown.choose("[data-name=layer]", "prior")
+    shown.choose("[data-name=layer]", "")
+    shown.choose("[data-name=points]", "500")
     shown.until("document.querySelector('.board').dataset.points === '500'")
     with changing(shown, ".board"):
-        choose(shown, "[data-name=method]", "tsne")
+        shown.choose("[data-name=method]", "tsne")
         shown.until("document.querySelector('progress').hidden === false")
     shown.until("document.querySelector('progress').hidden", 60)
-    choose(shown, "[data-name=method]", "pca")
+    shown.choose("[data-name=method]", "pca")
     quiet(shown)
 
 
 def test_a_class_of_the_legend_is_selected(shown: Browser) -> None:
     to(shown, "map")
-    choose(shown, "[data-name=colour]", "label")
+    shown.choose("[data-name=colour]", "label")
     shown.until("document.querySelectorAll('.legend button').length === 10")
     assert "% of the codes' variance" in shown.run("document.querySelector('.hint').textContent")
     entry = "document.querySelectorAll('.legend button')[3]"
@@ -143,16 +135,16 @@ def test_a_class_of_the_legend_is_selected(shown: Browser) -> None:
 def test_generated_codes_are_not_on_curved_maps(shown: Browser) -> None:
     """A press on what t-SNE shows must not find them at their places of the linear map."""
     to(shown, "map")
-    choose(shown, "[data-name=points]", "500")
+    shown.choose("[data-name=points]", "500")
     shown.until("document.querySelector('.board').dataset.points === '500'")
     with changing(shown, ".board"):
-        choose(shown, "[data-name=layer]", "prior")
+        shown.choose("[data-name=layer]", "prior")
     shown.until("document.querySelector('.legend').textContent.includes('generated')")
-    choose(shown, "[data-name=method]", "tsne")
+    shown.choose("[data-name=method]", "tsne")
     shown.until("document.querySelector('progress').hidden", 90)
     shown.until("!document.querySelector('.legend').textContent.includes('generated')")
-    choose(shown, "[data-name=layer]", "")
-    choose(shown, "[data-name=method]", "pca")
+    shown.choose("[data-name=layer]", "")
+    shown.choose("[data-name=method]", "pca")
     quiet(shown)
 
 
@@ -181,8 +173,8 @@ def test_generate_and_the_chosen_image(shown: Browser) -> None:
         press(shown, "Next seed")
     assert "seed=1" in shown.run("location.hash")
     with changing(shown, "#view .grid"):
-        choose(shown, "input[aria-label=Temperature]", "0.5")
-    choose(shown, "[data-name=n]", "16")
+        shown.choose("input[aria-label=Temperature]", "0.5")
+    shown.choose("[data-name=n]", "16")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 16")
     shown.run("document.querySelector('#view .grid button').click()")
     shown.until("document.querySelectorAll('#detail .strip canvas').length === 8")
@@ -202,9 +194,9 @@ def test_a_walk_between_chosen_images(shown: Browser, tmp_path: Path) -> None:
         press(shown, "Two at random")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 17")
     with changing(shown, "#view .big"):
-        choose(shown, "input[aria-label=Along]", "1")
+        shown.choose("input[aria-label=Along]", "1")
     with changing(shown, "#view .grid"):
-        choose(shown, "[data-name=way]", "sphere")
+        shown.choose("[data-name=way]", "sphere")
     (tmp_path / "own.png").write_bytes(png())
     node = shown.run("document.querySelector('#tray input[type=file]').id = 'file'")
     assert node == "file"
@@ -214,10 +206,10 @@ def test_a_walk_between_chosen_images(shown: Browser, tmp_path: Path) -> None:
     shown.tell("DOM.setFileInputFiles", files=[str(tmp_path / "own.png")], nodeId=found)
     shown.until(f"document.querySelectorAll('#tray canvas').length === {count + 1}")
     press(shown, "Add a random one", "#tray")
-    choose(shown, "[data-name=between]", "4")
+    shown.choose("[data-name=between]", "4")
     shown.until("document.querySelectorAll('#view .grid canvas').length === 81")
     with changing(shown, "#view .split:last-child .big"):
-        choose(shown, "input[aria-label=Strength]", "-1")
+        shown.choose("input[aria-label=Strength]", "-1")
     quiet(shown)
 
 
@@ -225,9 +217,9 @@ def test_dimensions(shown: Browser) -> None:
     to(shown, "dimensions")
     shown.until("document.querySelector('#view .big canvas')")
     with changing(shown, "#view .big"):
-        choose(shown, "input[type=range]", "3")
+        shown.choose("input[type=range]", "3")
     with changing(shown, "#view .direction"):
-        choose(shown, "[data-name=along]", "principal")
+        shown.choose("[data-name=along]", "principal")
     quiet(shown)
 
 
@@ -235,8 +227,8 @@ def test_combine(shown: Browser) -> None:
     to(shown, "combine", run=1)
     shown.until("document.querySelectorAll('#view tbody tr').length === 2")
     with changing(shown, "#view .big"):
-        choose(shown, "input[type=range]", "0")
-    choose(shown, "[data-name=class]", "3")
+        shown.choose("input[type=range]", "0")
+    shown.choose("[data-name=class]", "3")
     shown.until("document.querySelector('#view tbody')")
     quiet(shown)
 

@@ -13,7 +13,7 @@ import torch
 import zspace
 from tests.browser import Browser
 from tests.conftest import SMALL
-from tests.exploring.test_browser import changing, choose, press, quiet
+from tests.exploring.test_browser import changing, press, quiet
 from zspace.evaluation.results import write_evaluation
 from zspace.exploring.export import write_page
 from zspace.exploring.page import Page
@@ -66,17 +66,17 @@ def test_an_exported_page_opens_from_a_file(
     browser = Browser(tmp_path / "profile")
     browser.open(path.as_uri())
     browser.until("document.querySelector('.board')?.dataset.points === '60'")
-    choose(browser, "[data-name=method]", "tsne")
-    choose(browser, "[data-name=colour]", "error")
+    browser.choose("[data-name=method]", "tsne")
+    browser.choose("[data-name=colour]", "error")
     browser.run("document.querySelector('[data-view=generate]').click()")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
     with changing(browser, "#view .grid"):
         press(browser, "Next seed")
     browser.run("document.querySelector('[data-view=walk]').click()")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 17")
-    choose(browser, "[data-name=walk]", "3")
+    browser.choose("[data-name=walk]", "3")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 81")
-    choose(browser, "#run", "1")  # of two decoders
+    browser.choose("#run", "1")  # of two decoders
     browser.run("document.querySelector('[data-view=generate]').click()")
     browser.until("document.querySelectorAll('#view .grid canvas').length === 64")
     quiet(browser)

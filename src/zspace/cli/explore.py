@@ -121,10 +121,11 @@ def check_export(out: Path) -> None:
     Raises:
         InputError: it exists and holds something, or can't be made.
     """
+    from zspace.cli.output import taken
     from zspace.storage.files import check_name
 
     check_name(out)
-    if out.suffix or (os.path.lexists(out) and (not out.is_dir() or any(out.iterdir()))):
+    if out.suffix or taken(out):
         raise InputError(f"--export must be a new folder, or an empty one, not {out}")
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):

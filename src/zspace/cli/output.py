@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +34,13 @@ def check_out(out: Path, *, sheet: bool = True, single: bool = False) -> None:
         raise InputError(f"--out must be {kinds} or a folder, not {out}")
     if out.suffix and out.is_dir():
         raise InputError(f"--out {out} is a folder")
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not out.suffix and taken(out):
         raise InputError(f"--out {out} exists and is no empty folder")
+
+
+def taken(out: Path) -> bool:
+    """Whether an output's folder is there already, and is no empty folder."""
+    return os.path.lexists(out) and (not out.is_dir() or any(out.iterdir()))
 
 
 def check_inputs(

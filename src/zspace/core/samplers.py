@@ -137,6 +137,10 @@ class Sampler(nn.Module, ABC):
         """The same distribution with other options for drawing codes, those in `drawing`."""
         return self
 
+    def quick(self, steps: int = 8) -> Sampler:
+        """The same distribution drawn by few steps, to be looked at; itself if it takes none."""
+        return self.changed(steps=steps) if "steps" in self.drawing else self
+
     def fit(
         self,
         z: Tensor | np.ndarray[Any, Any],
@@ -247,8 +251,7 @@ class Sampler(nn.Module, ABC):
             return None
         from zspace.functional.sheets import cloud, png
 
-        quick = self.changed(steps=8) if "steps" in self.drawing else self
-        return png(cloud(torch.as_tensor(quick.sample(256, seed=0))))
+        return png(cloud(torch.as_tensor(self.quick().sample(256, seed=0))))
 
     @abstractmethod
     def draw(

@@ -38,7 +38,7 @@ def images_or_drawn(run: Run, model: LatentModel, progress: Progress, *, alone: 
         name = usual_sampler(run.folder)
         sampler = None
         if alone and name is not None:
-            sampler = model.samplers().get(name) or read_sampler(run.folder, name, model)
+            sampler = read_sampler(run.folder, name, model)
         if sampler is None:
             raise
         progress.say(
@@ -51,8 +51,7 @@ def images_or_drawn(run: Run, model: LatentModel, progress: Progress, *, alone: 
 @torch.no_grad()
 def _drawn(model: LatentModel, sampler: Sampler, name: str, classes: tuple[str, ...]) -> Images:
     """Images that a model draws by seed 0, as many of each class if its sampler knows them."""
-    if "steps" in sampler.drawing:
-        sampler = sampler.changed(steps=8)
+    sampler = sampler.quick()
     random = torch.Generator(next(model.parameters()).device).manual_seed(0)
     classes = classes if sampler.labels else ()
     y = torch.arange(MANY) * len(classes) // MANY if classes else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import math
 from typing import Any
 
@@ -14,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from zspace.errors import InputError
-from zspace.functional.sheets import to_uint8
+from zspace.functional.sheets import png, to_uint8
 
 FARTHEST = 1e6
 """The largest absolute value of a number of a code that a page may send."""
@@ -68,10 +67,9 @@ def sprite(x: Tensor, columns: int | None = None) -> dict[str, Any]:
     paper[:n] = images
     tall = paper.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
     whole = tall.reshape(rows * height, columns * width, *images.shape[3:])
-    file = io.BytesIO()
-    Image.fromarray(whole).save(file, format="PNG", compress_level=1)
+    content = png(Image.fromarray(whole), compress_level=1)
     return {
-        "url": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        "url": "data:image/png;base64," + base64.b64encode(content).decode(),
         "n": n,
         "columns": columns,
         "width": width,

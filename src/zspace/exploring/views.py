@@ -89,9 +89,7 @@ class Draw(Request):
 
     @torch.no_grad()
     def answer(self, space: Space) -> Answer:
-        sampler = space.sampler(self.sampler)
-        if "steps" in sampler.drawing:
-            sampler = sampler.changed(steps=self.steps)
+        sampler = space.sampler(self.sampler).quick(self.steps)
         if self.guidance is not None:
             if "guidance" not in sampler.drawing:
                 raise InputError(f"the sampler {self.sampler} knows no guidance")

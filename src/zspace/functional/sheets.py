@@ -85,8 +85,8 @@ def cloud(z: Tensor) -> Image.Image:
     return Image.fromarray(picture.repeat(8, 0).repeat(8, 1))
 
 
-def png(picture: Image.Image) -> bytes:
-    """The content of a PNG file."""
+def png(picture: Image.Image, compress_level: int = 6) -> bytes:
+    """The content of a PNG file, compressed from 0, not at all, to 9, as far as it goes."""
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    picture.save(file, format="PNG", compress_level=compress_level)
     return file.getvalue()

@@ -59,12 +59,18 @@ mapView.render = (root) => {
   const toMap = (x, y) => [(x - board.clientWidth / 2) / seen.scale + seen.x, seen.y - (y - board.clientHeight / 2) / seen.scale];
   const linear = () => method.value === "pca";
 
-  function fit() {
+  // The least and the largest coordinates of the points.
+  function bounds() {
     let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
     for (let i = 0; i < data.n; i++) {
       left = Math.min(left, data.places[2 * i]); right = Math.max(right, data.places[2 * i]);
       low = Math.min(low, data.places[2 * i + 1]); high = Math.max(high, data.places[2 * i + 1]);
     }
+    return { left, right, low, high };
+  }
+
+  function fit() {
+    const { left, right, low, high } = bounds();
     seen.x = (left + right) / 2; seen.y = (low + high) / 2;
     seen.moved = false;
     seen.scale = 0.92 * Math.min(board.clientWidth / (right - left + 1e-9), board.clientHeight / (high - low + 1e-9));
@@ -82,11 +88,7 @@ mapView.render = (root) => {
   // The points, by the cell of a grid that they are in.
   function index() {
     const size = Math.max(1, Math.ceil(Math.sqrt(data.n / 4)));
-    let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
-    for (let i = 0; i < data.n; i++) {
-      left = Math.min(left, data.places[2 * i]); right = Math.max(right, data.places[2 * i]);
-      low = Math.min(low, data.places[2 * i + 1]); high = Math.max(high, data.places[2 * i + 1]);
-    }
+    const { left, right, low, high } = bounds();
     const wide = (right - left) / size + 1e-9;
     const tall = (high - low) / size + 1e-9;
     const heads = new Int32Array(size * size).fill(-1);

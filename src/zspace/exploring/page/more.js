@@ -1,6 +1,6 @@
 // Combinations and their judges, posteriors, runs side by side, and a training.
 
-import { call, cell, choice, current, cut, el, floats, joined, latest, number, paint, picturesOf, rowsOf, session, slider, sourceOf, subject, tray, tried, fail, itemsShown, addToTray } from "./core.js";
+import { call, cell, choice, current, cut, el, floats, joined, latest, number, picturesOf, rowsOf, session, slider, sourceOf, subject, tray, tried, fail, itemsShown, addToTray } from "./core.js";
 
 export const combineView = { id: "combine", title: "Combine" };
 
@@ -79,37 +79,38 @@ imagineView.render = (root) => {
   draw();
 };
 
+// Images in rows that are looked at and not pressed.
+function gridOf(images, columns) {
+  const grid = el("div", { class: "grid" }, ...images);
+  grid.style.setProperty("--columns", columns);
+  return grid;
+}
+
 export const compareView = { id: "compare", title: "Compare" };
 
 compareView.render = (root) => {
-  const places = session.runs.map(() => ({ head: el("div", {}), body: el("div", {}) }));
+  const places = session.runs.map(() => el("div", {}));
   const load = latest(async () => {
     const items = Array.from({ length: 12 }, (_, i) => (i + 12 * seed.value) % current().items);
     await Promise.all(session.runs.map(async (run, r) => {
-      const parts = [];
-      if (!run.dim) { places[r].body.replaceChildren(el("p", { class: "hint" }, run.refused.map)); return; }
+      if (!run.dim) { places[r].replaceChildren(el("p", { class: "hint" }, run.refused.map)); return; }
       const restored = await call("restore", { items }, r);
-      const grids = [el("div", {}), el("div", {}), el("div", {})];
-      const shown = (sprite) => cut(sprite).then((all) => all.map((canvas, i) => ({ canvas, caption: `image ${i} of ${run.name}` })));
-      const lay = (grid, pictures) => { grid.className = "grid"; grid.style.setProperty("--columns", 6); grid.replaceChildren(...pictures.map((p) => p.canvas)); };
-      lay(grids[0], await shown(restored.images));
-      lay(grids[1], await shown(restored.sprite));
-      parts.push(el("h3", {}, "Images"), grids[0], el("h3", {}, "Reconstructed"), grids[1]);
+      const parts = [el("h3", {}, "Images"), gridOf(await cut(restored.images), 6),
+        el("h3", {}, "Reconstructed"), gridOf(await cut(restored.sprite), 6)];
       const sampler = run.samplers[0];
       if (sampler) {
         const drawn = await call("draw", { sampler: sampler.name, n: 36, seed: seed.value }, r);
-        lay(grids[2], await shown(drawn.sprite));
-        parts.push(el("h3", {}, `Drawn by ${sampler.name}, seed ${seed.value}`), grids[2]);
+        parts.push(el("h3", {}, `Drawn by ${sampler.name}, seed ${seed.value}`), gridOf(await cut(drawn.sprite), 6));
       }
-      places[r].body.replaceChildren(...parts);
-      places[r].body.dataset.seed = seed.value;
+      places[r].replaceChildren(...parts);
+      places[r].dataset.seed = seed.value;
     }));
     const measured = await Promise.all(session.runs.map((run, r) => run.refused.train ? { rows: [] } : call("figures", {}, r)));
     figures.replaceChildren(figuresTable(measured));
   });
   const figures = el("div", {});
   const seed = number("Seed ", "seed", 0, 0, 1000, load);
-  const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p.body)));
+  const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p)));
   side.style.setProperty("--columns", session.runs.length);
   root.append(
     el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side.", " The seed chooses the images and the codes."),
@@ -149,11 +150,7 @@ trainView.render = (root) => {
     curves.hidden = !told.at.length;
     curves.dataset.at = at;
     if (told.sprite) {
-      const images = await cut(told.sprite);
-      const grid = el("div", {});
-      paint(grid, images.map((canvas, i) => ({ canvas, caption: `newest sample ${i}` })), 8);
-      grid.replaceChildren(...images);
-      place.replaceChildren(el("h2", {}, `Samples of the ${told.of}`), grid);
+      place.replaceChildren(el("h2", {}, `Samples of the ${told.of}`), gridOf(await cut(told.sprite), 8));
     } else if (!told.of) place.replaceChildren(el("p", { class: "hint" }, "The other views open with the first checkpoint."));
     if (!current().dim && told.of) { session.renew(); return; }
     if (!told.finished) setTimeout(load, 2000);
