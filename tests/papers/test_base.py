@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from zspace import papers
 from zspace.errors import InputError
 from zspace.features import weights
 from zspace.metrics import Figure
+from zspace.papers import base
 from zspace.papers.base import Experiment, Lab, Scale, reproduce
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
 
@@ -129,3 +131,26 @@ def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
     told = " ".join(cli("reproduce", "--help")[1].split())
     assert "paper has defaults alone" in told
     assert "[default: the scale's first" in told
+
+
+@pytest.mark.parametrize(
+    "data, shape, asked, taken",
+    [
+        ("cifar10", (3, 32, 32), "classifier", "zoo:judge-cifar10"),
+        ("celeba", (3, 32, 32), None, "zoo:judge-faces"),
+        ("celeba", (3, 64, 64), "classifier", "classifier"),
+        ("cifar10", (3, 32, 32), "pixels", "pixels"),
+        ("mnist", (1, 28, 28), None, None),
+    ],
+)
+def test_the_zoos_judge_stands_in_for_a_classifier(
+    data: str,
+    shape: tuple[int, ...],
+    asked: str | None,
+    taken: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(base, "measure_run", lambda _run, *, features, **_: features)
+    run = SimpleNamespace(folder=tmp_path, facts=SimpleNamespace(shape=shape))
+    assert Lab(tmp_path, {}, data).measured(run, asked) == taken  # pyright: ignore[reportArgumentType]

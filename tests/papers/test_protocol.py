@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import Cli
 from zspace import execution
 from zspace.errors import InputError
-from zspace.papers import protocol
+from zspace.papers import base, protocol
 from zspace.papers.base import Lab
-from zspace.papers.protocol import System, best, grid, lasting, settled
+from zspace.papers.protocol import System, Tried, best, grid, lasting, settled
 
 TINY = {"iterations": 4, "arch": "fc", "hidden": 8, "latent_dim": 2, "batch_size": 8}
 AE = System("ae", "normal", grid=grid(learning_rate=(1e-3, 1e-2)))
@@ -34,7 +34,7 @@ def test_a_grid_is_every_combination() -> None:
 
 
 def test_the_best_point_has_the_least_sum_and_was_measured() -> None:
-    tried = [
+    tried: list[Tried] = [
         {"point": {"rate": 1}, "reconstructed": 1.0, "generated": 9.0},
         {"point": {"rate": 2}, "reconstructed": 4.0, "generated": 4.0},
         {"point": {"rate": 3}, "failed": "a loss became NaN"},
@@ -53,7 +53,7 @@ def test_settings_are_chosen_on_the_validation_part_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts: list[str] = []
-    measure_run = protocol.measure_run
+    measure_run = base.measure_run
 
     def recorded(run: Path, **options: Any) -> Any:
         held = measure_run(run, **options)
@@ -68,7 +68,7 @@ def test_settings_are_chosen_on_the_validation_part_alone(
 
         return choose_rows(len(held.images.validation), len(held.test), held.seed)
 
-    monkeypatch.setattr(protocol, "measure_run", recorded)
+    monkeypatch.setattr(base, "measure_run", recorded)
     lab = lab_of(tmp_path, "tuned")
     options = settled(lab, "AE", AE, TINY)
     assert parts == ["validation", "validation"]

@@ -14,12 +14,14 @@ from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError, unknown
 from zspace.evaluation.evaluate import versions
+from zspace.evaluation.measurement import Measurement, measure_run
 from zspace.features.weights import WEIGHTS, checked_weights
 from zspace.options import checked, options_of
 from zspace.papers.entries import Entry
 from zspace.recipes import find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header, read_json, write_text
+from zspace.storage.published import PREFIX, judges
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, make_fabric, settled
 
@@ -195,6 +197,29 @@ class Lab:
 
     def _used_by(self, run: Run, options: Mapping[str, Any]) -> None:
         self.used(options.get("precision", "32"), run.config["precision"], run.folder.name)
+
+    def measured(self, run: Run, features: str | None, **options: Any) -> Measurement:
+        """The measurement of a run by features, on the experiment's device.
+
+        Where the zoo has a judge for images of the run's data and size, it stands in for the
+        classifier that would have to be trained first.
+
+        Args:
+            run: the run.
+            features: the features; None takes those that `measure_run` would take.
+            options: further options of `measure_run`.
+        """
+        if features in (None, "classifier"):
+            features = next(
+                (
+                    PREFIX + name
+                    for name, judge in judges().items()
+                    if (judge.data, judge.facts.shape) == (self.data, run.facts.shape)
+                    and judge.task == "labels"
+                ),
+                features,
+            )
+        return measure_run(run.folder, features=features, device=self.device, **options)
 
     def picture(self, name: str) -> Path:
         """The file of a picture with a given name."""

@@ -6,7 +6,6 @@ No paper has this table: it is how the recipe `latent-flow` came to be as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
@@ -70,13 +69,7 @@ def colour(lab: Lab) -> list[Entry]:
     shared = {**lab.settings["options"], **labels}
     names = lab.settings["systems"]
     own = {name: (SYSTEMS[name], {**SYSTEMS[name].options, **shared}) for name in names}
-    features = lab.settings["features"] or JUDGES[str(lab.data)]
-    judged = replace(lab, settings={**lab.settings, "features": features})
-    return side_by_side(judged, "colour", own, COLUMNS)
-
-
-JUDGES = {"celeba": "zoo:judge-faces", "cifar10": "zoo:judge-cifar10"}
-"""The features of each data set unless a scale names others: of a published network."""
+    return side_by_side(lab, "colour", own, COLUMNS)
 
 
 ATTRIBUTES = "Male,Smiling"
@@ -109,7 +102,7 @@ EXPERIMENTS = (
                     "options": _SHARED,
                     "seeds": 1,
                     "n": None,
-                    "features": None,
+                    "features": "classifier",
                     "seconds": 1200,
                 },
                 "32 pixels, as many iterations of each system as 20 minutes of a core allow",

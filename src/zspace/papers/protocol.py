@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from zspace import api
 from zspace.errors import InputError
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, measure_run
+from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
 from zspace.papers.base import Lab
 from zspace.storage.files import Plain, read_json, write_text
 from zspace.storage.run import Run
@@ -142,9 +142,7 @@ def tried(
     try:
         run = lab.trained(system.recipe, str(lab.data), seed=0, **options)
         prepare(run)
-        held = measure_run(
-            run.folder, part="validation", features=lab.settings.get("features"), device=lab.device
-        )
+        held = lab.measured(run, lab.settings.get("features"), part="validation")
         measured = measure(held, metrics=["fid"], samplers=[system.sampler])
     except InputError as error:
         return {"point": dict(point), "failed": str(error)}

@@ -14,13 +14,7 @@ from zspace.display import plots
 from zspace.display.tables import Table
 from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import (
-    GENERATION,
-    RECONSTRUCTION,
-    Measurement,
-    generated,
-    measure_run,
-)
+from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, generated
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
@@ -80,8 +74,7 @@ def tuned(lab: Lab, sampler: str, run: Run) -> None:
 def measured(lab: Lab, system: System, seed: int, options: Point) -> Measurement:
     """The measurement of a system's run, trained with a seed and options."""
     run = lab.trained(system.recipe, str(lab.data), seed=seed, **options)
-    n, features = lab.settings.get("n"), lab.settings.get("features")
-    return measure_run(run.folder, n=n, features=features, device=lab.device)
+    return lab.measured(run, lab.settings.get("features"), n=lab.settings.get("n"))
 
 
 def figures(

@@ -29,7 +29,7 @@ _SMOKE: dict[str, Any] = {
     },
     "colour": {"image_size": 16},
     "own": {
-        "two-stage-vae": {"iterations": 40, "first_iterations": 20, "second_hidden": 16},
+        "two-stage-vae": {"second_hidden": 16},
         "vampprior": {"pseudo_inputs": 10},
         "vq-vae": {"width": 8, "embedding": 2, "codebook": 16, "prior_width": 8},
     },
@@ -55,7 +55,7 @@ _SMALL: dict[str, Any] = {
         "batch_size": 64,
     },
     "own": {
-        "two-stage-vae": {"iterations": 12_000, "first_iterations": 6000, "second_hidden": 256},
+        "two-stage-vae": {"second_hidden": 256},
         "vq-vae": {"width": 32, "embedding": 8, "codebook": 128, "prior_width": 32},
     },
     "features": "classifier",
@@ -64,7 +64,7 @@ _SMALL: dict[str, Any] = {
 _PAPER: dict[str, Any] = {
     "options": {"iterations": 130_000, "batch_size": 128, "validation": 0.0},
     "colour": {},
-    "own": {"two-stage-vae": {"iterations": 260_000, "first_iterations": 130_000}},
+    "own": {},
     "features": "inception",
 }
 _TOY = "300 images, fully connected networks of 16 units, 20 iterations"

@@ -18,7 +18,6 @@ from zspace.evaluation.measurement import (
     Measurement,
     Subject,
     generated,
-    measure_run,
 )
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float, as_stored
@@ -74,6 +73,9 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
     if lab.data in COLOUR:
         settings |= lab.settings["colour"]
     settings |= lab.settings["own"].get(system.recipe, {})
+    if "first_iterations" in api.run_options(system.recipe):  # each stage has as many as all others
+        each = settings["iterations"]
+        settings |= {"first_iterations": each, "iterations": 2 * each}
     options = {**settled(lab, name, system, settings), **more}
     first = lab.settings.get("best_from")
     if first is not None:
@@ -85,13 +87,8 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
 
 def measured_by(lab: Lab, run: Run, checkpoint: str | int = "last") -> Measurement:
     """The measurement of a run by the experiment's features."""
-    return measure_run(
-        run.folder,
-        features=lab.settings["features"],
-        n=lab.settings.get("n"),
-        checkpoint=checkpoint,
-        device=lab.device,
-    )
+    n = lab.settings.get("n")
+    return lab.measured(run, lab.settings["features"], n=n, checkpoint=checkpoint)
 
 
 def figures(

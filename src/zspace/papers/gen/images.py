@@ -14,7 +14,7 @@ from zspace.core import codes
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION, measure_run
+from zspace.evaluation.measurement import GENERATION
 from zspace.evaluation.novelty import Novelty, auroc, novelty
 from zspace.functional import as_float, blockwise
 from zspace.methods.gen import GEN
@@ -235,9 +235,7 @@ def table3(lab: Lab) -> list[Entry]:
     for i, name in enumerate(METHODS):
         run = _on_images(lab, name)
         for features in where["features"]:
-            measured = measure(
-                measure_run(run.folder, features=features, device=lab.device), metrics=["fid"]
-            )
+            measured = measure(lab.measured(run, features), metrics=["fid"])
             lab.more.setdefault("notes", []).extend(measured["notes"])
             for row in measured["rows"]:
                 if row["kind"] != GENERATION:

@@ -12,13 +12,7 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import Variational, decoded
-from zspace.evaluation.measurement import (
-    RECONSTRUCTION,
-    Measurement,
-    Subject,
-    generated,
-    measure_run,
-)
+from zspace.evaluation.measurement import RECONSTRUCTION, Measurement, Subject, generated
 from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import (
@@ -147,7 +141,7 @@ def trained(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     """An LSR-GAN trained with an experiment's settings and further options."""
     settings = {**options_of(lab), **_changed(lab, options)}
     run = lab.trained("lsrgan", str(lab.data), seed=seed, **settings)
-    held = measure_run(run.folder, features=lab.settings.get("features"), device=lab.device)
+    held = lab.measured(run, lab.settings.get("features"))
     assert isinstance(held.model, LSRGAN)
     return Trained(run, held.model, held)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from zspace import api
 from zspace.data import Images
 from zspace.data.images import Part
-from zspace.evaluation.measurement import Measurement, Subject, generated, measure_run
+from zspace.evaluation.measurement import Measurement, Subject, generated
 from zspace.functional import of_stored
 from zspace.generation import gallery, maps
 from zspace.generation.combine import convex_of
@@ -208,4 +208,4 @@ def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
 
 def judged(of: Trained, lab: Lab, features: str | None) -> Measurement:
     """The measurement of a model's run by given features."""
-    return measure_run(of.run.folder, features=features, device=lab.device)
+    return lab.measured(of.run, features)

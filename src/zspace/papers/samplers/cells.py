@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Density, Sampler, decoded
-from zspace.evaluation.measurement import GENERATION, Measurement, Subject, measure_run
+from zspace.evaluation.measurement import GENERATION, Measurement, Subject
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import stream
 from zspace.metrics import Figure
@@ -58,7 +58,7 @@ def trained(lab: Lab, decoder: str) -> Measurement:
     """The measurement of one of the decoders in an experiment's settings."""
     options = dict(lab.settings["decoders"][decoder])
     run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
-    return measure_run(run.folder, n=lab.settings.get("n"), device=lab.device)
+    return lab.measured(run, None, n=lab.settings.get("n"))
 
 
 def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
