@@ -36,11 +36,13 @@ def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict
     return {**base, **change}
 
 
-def test_best_and_ties_are_marked() -> None:
+def test_the_best_is_bold_only_if_nothing_is_level_with_it() -> None:
+    alone = compare([evaluation("a", 30), evaluation("b", 10)])[0]
+    assert [row[1] for row in alone.rows] == ["30.0 ± 1.0", "**10.0 ± 1.0**"]
     table = compare([evaluation("a", 30), evaluation("b", 10), evaluation("c", 12)], sort="fid")[0]
     assert table.header == ["run", "fid (inception) ↓"]
     assert [row[0] for row in table.rows] == ["b: prior", "c: prior", "a: prior"]
-    assert [row[1] for row in table.rows] == ["**10.0 ± 1.0**", "12.0 ± 1.0 =", "30.0 ± 1.0"]
+    assert [row[1] for row in table.rows] == ["10.0 ± 1.0 =", "12.0 ± 1.0 =", "30.0 ± 1.0"]
     assert tied(Figure(1, 0), Figure(1, 0))
     assert not tied(Figure(1, 0.1), Figure(1.3, 0.1))
 

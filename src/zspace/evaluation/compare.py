@@ -21,6 +21,9 @@ from zspace.storage.run import Run
 TIE = 2.0
 """The number of standard errors of their difference within which two figures are tied."""
 
+MARKS = f"bold: best by more than {TIE:g} standard errors; =: no more than that from the best."
+"""What the marks of a table mean."""
+
 LOOKS = "looks wrong"
 """The column of what a diagnosis finds."""
 
@@ -137,8 +140,9 @@ def compare(
 ) -> list[Table]:
     """Tables of generated images, reconstructions and codes, with a row for each run and sampler.
 
-    Each column holds one figure by one set of features. The best value is bold; "=" marks values
-    that differ from it by no more than twice the standard error of the difference.
+    Each column holds one figure by one set of features. The best value is bold if all others differ
+    from it by more than twice the standard error of the difference; if not, "=" marks it and those
+    that do not, and nothing is bold.
 
     Args:
         evaluations: the results of `evaluate` for each run.
@@ -254,7 +258,7 @@ def _table(
     first = evaluations[0]
     notes = [
         f"{first['data']}, n = {first['n']} against {first['n']} test images; "
-        f"↑ higher, ↓ lower is better; bold: best; =: within {TIE:g} standard errors of it."
+        f"↑ higher, ↓ lower is better; {MARKS}"
     ]
     if any(looks for _, _, looks in rows):
         header.append(LOOKS)
@@ -361,17 +365,12 @@ def _marks(figures: Sequence[Figure | None], name: str) -> list[str]:
     if direction and len(finite) > 1:
         pick = max if direction == "higher" else min
         best = pick(finite, key=lambda f: f.value)
-    texts: list[str] = []
-    for figure in figures:
-        if figure is None:
-            texts.append("")
-        elif figure is best:
-            texts.append(f"**{figure}**")
-        elif best is not None and tied(figure, best):
-            texts.append(f"{figure} =")
-        else:
-            texts.append(str(figure))
-    return texts
+    level = [f for f in figures if f is not None and best is not None and tied(f, best)]
+    mark = "**{}**" if len(level) == 1 else "{} ="
+    return [
+        "" if f is None else mark.format(f) if any(f is other for other in level) else str(f)
+        for f in figures
+    ]
 
 
 def tied(a: Figure, b: Figure) -> bool:
