@@ -246,7 +246,8 @@ def test_the_ledger_shows_figures_and_reasons() -> None:
     assert "| GEN (Saha et al., 2020) | 0 | 1 | 0 | 1 | 2 |" in text
     assert (
         "1. **Comes out in part** (1 of 2): It is so. *(Table 1)*\n\n"
-        "    - gen/table1, mnist, small, tuned: distance: a (1.00 ± 0.10) < b (2.00 ± 0.10), c (1.1): 1 hold, 1 undecided\n"
+        "    - gen/table1, mnist, small, tuned: distance: "
+        "a (1.00 ± 0.10) < b (2.00 ± 0.10), c (1.1): 1 hold, 1 undecided\n"
     ) in text
     assert "2. **Not tested**: So is that. *(Figure 1)*\n\n    - Why: Nobody looked.\n" in text
 
