@@ -82,7 +82,8 @@ def fig1(lab: Lab) -> list[Entry]:
         by: dict[str, Any] = {"by": JUDGE, "data": f"{lab.data}, generated"}
         n = lab.settings["samples"] * len(found.classes)
         for cosine, least in LEAST.items():
-            at = Figure(_between(curve, cosine), math.nan)
+            share = _between(curve, cosine)
+            at = Figure(share, math.sqrt(share * (1 - share) / n))
             entries.append(Entry(what, f"accuracy at mean cosine {cosine:g}", at, **by, n=n))
             reached[f"{loss} at {cosine:g}"] = at.value >= least
         for least in CORNERS:

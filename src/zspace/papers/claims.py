@@ -70,11 +70,13 @@ class Judged:
         verdict: one of `VERDICTS`.
         figures: the figures from which it follows, a line for each test and result: the experiment
             with its data, scale and protocol, the figures, and what the comparison says.
+        held: how many of its comparisons hold, and how many there are.
     """
 
     claim: Claim
     verdict: str
     figures: tuple[str, ...]
+    held: tuple[int, int]
 
 
 def read_claims(folder: Any = None) -> list[Claim]:
@@ -251,7 +253,7 @@ def judge(claim: Claim, results: Sequence[Mapping[str, Any]]) -> Judged:
         verdict = "comes out"
     else:
         verdict = "comes out in part" if right else "does not come out"
-    return Judged(claim, verdict, tuple(lines))
+    return Judged(claim, verdict, tuple(lines), (right, len(scores)))
 
 
 def _said(scores: Sequence[float]) -> str:
@@ -285,6 +287,9 @@ def _shown(test: Mapping[str, Any], names: Sequence[str], values: Sequence[Value
         "differ": f"{listed}: highest and lowest differ",
         "below": f"{listed} < {test.get('bound')}",
         "above": f"{listed} > {test.get('bound')}",
+        "at most": f"{against.format('≤')}, or at most {test.get('within', 0):.0%} above",
+        "steadier": f"deviations of {', '.join(each[: len(each) // 2])} < those of "
+        f"{', '.join(each[len(each) // 2 :])}",
         "equal": f"{against.format('≈')}, within {test.get('within', 0):.0%}",
         "published": f"{listed}, within {test.get('within', 0):.0%}",
     }[test["rule"]]
@@ -327,7 +332,9 @@ def _listed(place: int, judged: Judged) -> str:
     lines = [*judged.figures]
     if claim.reason:
         lines.append(f"{LABELS.get(verdict, 'Likely reason')}: {claim.reason}")
-    head = f"{place}. **{verdict.capitalize()}**: {claim.claim} *({claim.where})*"
+    right, among = judged.held
+    count = f" ({right} of {among})" if verdict == "comes out in part" else ""
+    head = f"{place}. **{verdict.capitalize()}**{count}: {claim.claim} *({claim.where})*"
     return "\n".join([head, "", *(f"    - {line}" for line in lines), ""])
 
 
@@ -346,8 +353,9 @@ by `zspace reproduce --claims` from the results that the package holds: no verdi
   the other way by as much; its other steps may be level. It is contradicted if the ends or a step
   are. Of figures that are said to **differ**, the highest and the lowest are compared, and must be
   farther apart, since of so many some are apart by chance (Bonferroni).
-- A claim **comes out** if all its comparisons hold, **in part** if some do, and **does not come
-  out** if none does. It is **not tested** if no stored result has the figures.
+- A claim **comes out** if all its comparisons hold, **in part** if some do (how many, of how many,
+  stands behind it), and **does not come out** if none does. It is **not tested** if no stored
+  result has the figures.
 - ± is a standard error; of a mean over trainings it is their deviation by the root of their number.
   Where there was one training it is the error of its measurement: how trainings differ is then not
   in it. A figure without ± is compared as it is.

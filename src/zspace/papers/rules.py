@@ -113,6 +113,32 @@ def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
     return [_near(values[0], other, float(test["within"])) for other in values[1:]]
 
 
+def _at_most(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
+    within = float(test["within"])
+    return [
+        _low(values[0], other._replace(value=other.value + within * abs(other.value)))
+        for other in values[1:]
+    ]
+
+
+def _variance(values: Sequence[Value]) -> tuple[float, float]:
+    """The variance over trainings, pooled over entries, and its degrees of freedom."""
+    freedom = sum(v.freedom for v in values)
+    return sum(v.freedom * (v.freedom + 1) * v.error**2 for v in values) / freedom, freedom
+
+
+def _steadier(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
+    from scipy.stats import f
+
+    if any(math.isinf(v.freedom) for v in values):
+        return []
+    half = len(values) // 2
+    (a, n), (b, m) = _variance(values[:half]), _variance(values[half:])
+    if a > b:
+        return [-math.log(a / b) / math.log(f.ppf(1 - (1 - LEVEL) / 2, n, m))]
+    return [math.log(b / a) / math.log(f.ppf(1 - (1 - LEVEL) / 2, m, n))]
+
+
 def _published(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
     within = float(test["within"])
     return [_near(v, Value(v.published), within) for v in values if v.published is not None]
@@ -128,6 +154,12 @@ RULES: dict[str, tuple[Rule, str]] = {
     "above": (_limit(-1), "each is above `bound`"),
     "wider": (_wider, "the first exceeds the second by more than the third the fourth, and so on"),
     "equal": (_equal, "the first is within a share `within` of each of the others"),
+    "at most": (_at_most, "the first is at most a share `within` above each of the others"),
+    "steadier": (
+        _steadier,
+        "the first half varies less over trainings than the second, by an F-test of the variances, "
+        "pooled over each half",
+    ),
     "published": (_published, "each is within a share `within` of the published value"),
 }
 """The kinds of test, each with its rule and what it says.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zspace.display import plots
 from zspace.functional import kernel_jsd, stream
-from zspace.metrics import Figure
+from zspace.metrics import Figure, mean_figure
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.samplers import Mixture, Normal
@@ -97,7 +97,7 @@ def _routes(what: str, m: int, root: Tensor, fixed: Tensor) -> list[Entry]:
     """The entries that compare the two routes' bandwidths of as many trials."""
     about = "JSD of two sets", "samples of N(0, I)", m
     ratios = (fixed / root)[~fixed.isnan()].tolist()
-    entries = [Entry(what, SETTLED, Figure(len(ratios) / len(root), math.nan), *about)]
+    entries = [Entry(what, SETTLED, mean_figure((~fixed.isnan()).float()), *about)]
     if len(ratios) > 1:
         ratio, n = mean_and_deviation(ratios), len(ratios)
         entries.append(Entry(what, PAIRED, ratio, *about, repeats=n, repeated="trial"))
