@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from zspace.errors import InputError
+from zspace.evaluation.measurement import generated, reconstructed
 from zspace.generation import gallery
-from zspace.metrics import mean_figure
+from zspace.metrics import mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
-from zspace.papers.regene.trained import both, trained
+from zspace.papers.regene.trained import Trained, both, judged, trained
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
@@ -70,7 +71,8 @@ def closest(lab: Lab) -> list[Entry]:
     """Figures E.28 to E.45: generated images beside the nearest training and generated images.
 
     Nearness is measured by mean squared error, SSIM, latents and, if its weights are there, VGG16's
-    features. The entries are the nearest image's values, averaged over the classes.
+    features. The entries are the nearest image's values, averaged over the classes, and distances
+    of many images (see `distances`).
     """
     of = trained(lab)
     labels = list(range(len(of.images.classes)))
@@ -94,4 +96,32 @@ def closest(lab: Lab) -> list[Entry]:
                     part=of.part,
                 )
             )
+    return [*entries, *distances(lab, of)]
+
+
+TO_TRAINING = "distance to the nearest training image"
+TO_OTHERS = "distance to the nearest of half the others"
+
+
+def distances(lab: Lab, of: Trained) -> list[Entry]:
+    """How far generations are from training images and from one another, by pixels.
+
+    By themselves such distances say little: those of test images stand beside them, and those of
+    reconstructions of training images, which is what copies would be.
+    """
+    held = judged(of, lab, "pixels")
+    subjects = {
+        "generations": generated(held, "generations", sampler=of.convex).x,
+        "test images": held.test,
+        "reconstructions of training images": reconstructed(held, held.training).x,
+    }
+    entries: list[Entry] = []
+    for what, x in subjects.items():
+        half = len(x) // 2
+        for measure, a, b in (
+            (TO_TRAINING, x, held.images.train.x),
+            (TO_OTHERS, x[:half], x[half:]),
+        ):
+            apart = mean_figure(memorisation_score(a, b))
+            entries.append(Entry(what, measure, apart, "pixels", of.data, len(a), part=of.part))
     return entries
