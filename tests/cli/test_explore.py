@@ -64,3 +64,14 @@ def test_bad_input_is_told_in_a_line(
     assert "an empty one" in refused("explore", runs["vae"], "--export", tmp_path / "page", *QUIET)
     assert [p.name for p in (tmp_path / "page").iterdir()] == ["own.txt"]
     assert "new folder" in refused("explore", runs["vae"], "--export", tmp_path / "a.html", *QUIET)
+
+
+def test_a_missing_package_is_told_before_a_run_is_read(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in ("connection", "server"):
+        monkeypatch.delitem(sys.modules, f"zspace.exploring.{name}", raising=False)
+    status, out, err = cli("explore", tmp_path / "none", *QUIET)
+    assert (status, out) == (2, "")
+    assert err == "zspace: the page needs the package uvicorn: pip install 'zspace[explore]'\n"

@@ -77,7 +77,7 @@ def explore(
     import webbrowser
 
     from zspace.cli.output import check_inputs
-    from zspace.exploring.page import Page
+    from zspace.exploring.page import Page, check_packages
     from zspace.exploring.space import Space
 
     if len(runs) > MOST_RUNS:
@@ -85,7 +85,9 @@ def explore(
     positive("port", port, 0, 65535)
     if token is not None and not (token and token.isascii()):
         raise InputError("--token must be a text of ASCII characters")
-    if out is not None:
+    if out is None:
+        check_packages()
+    else:
         check_export(out)
         for run in runs:
             check_inputs(out, run, data_dir=data_dir)

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -22,6 +23,22 @@ from zspace.options import checked, options_of
 
 FRAME = 720
 """The height of the page in a notebook, in pixels."""
+
+
+def check_packages() -> None:
+    """Check that the packages are there with which a page is served, before a model is read.
+
+    Raises:
+        InputError: one is missing.
+    """
+    try:
+        for name in ("connection", "server"):
+            import_module(f"zspace.exploring.{name}")
+    except ImportError as error:
+        package = str(error.name).partition(".")[0]
+        raise InputError(
+            f"the page needs the package {package}: pip install 'zspace[explore]'"
+        ) from error
 
 
 class Page:
@@ -51,15 +68,12 @@ class Page:
         token: str | None = None,
         progress: Progress = SILENT,
     ) -> None:
-        try:
-            import uvicorn
+        check_packages()
+        import uvicorn
 
-            from zspace.exploring.connection import Connection
-            from zspace.exploring.server import Server
-        except ImportError as error:
-            raise InputError(
-                f"the page needs the package {error.name}: pip install 'zspace[explore]'"
-            ) from error
+        from zspace.exploring.connection import Connection
+        from zspace.exploring.server import Server
+
         check_alike(list(spaces))
         self._socket = listening(host, port)
         number = self._socket.getsockname()[1]
