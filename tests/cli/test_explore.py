@@ -69,7 +69,8 @@ def test_bad_input_is_told_in_a_line(
 def test_a_missing_package_is_told_before_a_run_is_read(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in ["uvicorn", *(name for name in sys.modules if name.startswith("uvicorn."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     for name in ("connection", "server"):
         monkeypatch.delitem(sys.modules, f"zspace.exploring.{name}", raising=False)
     status, out, err = cli("explore", tmp_path / "none", *QUIET)
