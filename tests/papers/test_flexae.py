@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,15 @@ from tests.papers.smoke import claims_name_what_it_measures
 from zspace import api, papers
 from zspace.core import codes
 from zspace.data.given import images_of
+from zspace.errors import InputError
+from zspace.metrics import Figure
 from zspace.papers.base import Lab, Scale
+from zspace.papers.flexae import tables
+from zspace.papers.flexae import trained as flexae
 from zspace.papers.flexae.pictures import direction
 from zspace.papers.flexae.trained import trained
+from zspace.recipes import find
+from zspace.recipes.base import Facts
 
 
 @pytest.mark.slow
@@ -205,6 +212,65 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
     assert entries[0]["repeats"] == 2
 
 
+def test_a_run_without_the_checkpoints_has_no_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flexae, "EVERY", 5)
+    smoke = papers.find("flexae/table1").scales["smoke"].settings
+    settings = {**smoke, "features": "pixels", "options": {**smoke["options"], "iterations": 20}}
+    lab = Lab(tmp_path, settings, "digits", device="cpu", quiet=True)
+    trained(lab, "VAE")
+    lab.settings = {**settings, "best_from": 10}
+    with pytest.raises(InputError, match="lacks checkpoints from iteration 10 on"):
+        flexae.distances(lab, "VAE", 0, {})
+
+
+def test_whoever_trains_first_at_scale_paper_keeps_the_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, Any] = {}
+
+    def asked(_self: Lab, _recipe: str, _data: str, **options: Any) -> None:
+        kept.update(options)
+
+    monkeypatch.setattr(Lab, "trained", asked)
+    for name, experiment in papers.EXPERIMENTS.items():
+        if name.startswith("flexae/") and name not in ("flexae/fig2", "flexae/fig3"):
+            kept.clear()
+            lab = Lab(tmp_path, experiment.scales["paper"].settings, experiment.data[0])
+            trained(lab, "FlexAE-SR")
+            assert (kept["checkpoint_every"], kept["keep"]) == (1000, 51)
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_table3_shares_the_runs_of_table1(
+    scale: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One training was done twice: with no size of the code, and with the size that it has."""
+    asked: list[dict[str, Any]] = []
+
+    def run(lab: Lab, name: str, seeds: int, **more: Any) -> tuple[dict[str, Figure], Any]:
+        asked.append(more)
+        return {}, {}
+
+    monkeypatch.setattr(tables, "frechet", run)
+    settings = papers.find("flexae/table3").scales[scale].settings
+    tables.table3(Lab(tmp_path, settings, data))
+    base = 32 if data == "mnist" else 64
+    sizes = [{"latent_dim": factor * base} for factor in settings["factors"]]
+    # Table 1 has 20 dimensions for MNIST, where Table 3's least is 32
+    first = sizes[0] if (scale, data) == ("paper", "mnist") else {}
+    assert asked[::2] == asked[1::2] == [first, *sizes[1:]]
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_the_size_of_codes_is_what_the_recipes_have(data: str, tmp_path: Path) -> None:
+    facts = Facts((3, 32, 32) if data == "cifar10" else (1, 28, 28), train_images=100)
+    lab = Lab(tmp_path, papers.find("flexae/table1").scales["paper"].settings, data)
+    assert find("flexae-sr")(facts).model.latent_dim == flexae.code_size(lab)
+
+
 def test_a_difference_is_shown_where_the_same_was_measured() -> None:
     from zspace.metrics import Figure
     from zspace.papers.entries import Entry
@@ -230,6 +296,11 @@ def test_paper_scale_trains_on_all_images_with_the_papers_settings() -> None:
         every = name == "table1"
         words = "Pioneer's networks do" if every else "the settings of the paper, as far"
         assert words in paper.about()
+
+
+def test_stretched_images_are_measured_as_the_authors_do() -> None:
+    scales = papers.find("flexae/table1").scales
+    assert [scales[s].settings.get("stretched") for s in ("small", "paper")] == [True, True]
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zspace import api
+from zspace.errors import InputError
 from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import (
@@ -59,8 +60,9 @@ ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
 def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
     """The run of a system under the experiment's protocol.
 
-    It has those of the experiment's settings that its recipe has options for. If the experiment
-    looks at checkpoints, every run keeps them, so that all tables share their runs.
+    It has those of the experiment's settings that its recipe has options for. At scale paper every
+    run keeps the checkpoints of which Tables 1 and 3 report the best, so that all experiments share
+    their runs.
 
     Args:
         lab: the experiment's surroundings.
@@ -83,6 +85,13 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
         lasts = options["iterations"] - options.get("first_iterations", 0)
         options |= {"checkpoint_every": EVERY, "keep": (lasts - first) // EVERY + 1}
     return lab.trained(system.recipe, str(lab.data), seed=seed, **options)
+
+
+def code_size(lab: Lab) -> int:
+    """The size of the systems' codes where a table names none."""
+    colour = lab.data in COLOUR
+    options = {**lab.settings["options"], **(lab.settings["colour"] if colour else {})}
+    return options.get("latent_dim", 64 if colour else 20)
 
 
 def measured_by(lab: Lab, run: Run, checkpoint: str | int = "last") -> Measurement:
@@ -172,6 +181,8 @@ def frechet(
         more: further options of the recipe.
 
     Returns the distances by name, and the fields of an `Entry` that say where they come from.
+    Raises:
+        InputError: a run of the shelf does not have the checkpoints.
     """
     cells = Cells(lab.out / "cells.json")
     what = "".join(f", {option} = {value}" for option, value in more.items())
@@ -200,7 +211,14 @@ def distances(lab: Lab, name: str, seed: int, more: Mapping[str, Any]) -> dict[s
     if "best_from" not in lab.settings:
         return found
     start = lab.settings["best_from"] + run.config.get("first_iterations", 0)
-    for iteration in (i for i in run.checkpoints() if i >= start):
+    there = [i for i in run.checkpoints() if i >= start]
+    wanted = [i for i in range(start, run.config["iterations"] + 1) if i % EVERY == 0]
+    if not set(wanted) <= set(there):
+        raise InputError(
+            f"{run.folder} lacks checkpoints from iteration {start:,} on, of which the best is "
+            "reported: remove it, and it is trained anew"
+        )
+    for iteration in there:
         values = figures(lab, measured_by(lab, run, iteration), ["fid"], [sampler])
         for what in (RECONSTRUCTED, GENERATED):
             best, now = f"{what}, the best checkpoint", values[subjects[what]]["fid"]
