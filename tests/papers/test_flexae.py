@@ -11,17 +11,13 @@ import pytest
 import torch
 
 from tests.conftest import Cli
-from tests.papers.conftest import faces_in
 from tests.papers.smoke import claims_name_what_it_measures
 from zspace import api, papers
-from zspace.core import codes
-from zspace.data.given import images_of
 from zspace.errors import InputError
 from zspace.metrics import Figure
 from zspace.papers.base import Lab, Scale
 from zspace.papers.flexae import tables
 from zspace.papers.flexae import trained as flexae
-from zspace.papers.flexae.pictures import direction
 from zspace.papers.flexae.trained import trained
 from zspace.recipes import find
 from zspace.recipes.base import Facts
@@ -126,60 +122,6 @@ def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path,
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["what"]: e["ours"]["value"] for e in entries if e["measure"] == "PMS"}
     assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures in CelebA's format."""
-    return faces_in(tmp_path_factory.mktemp("faces"), 80, 60, 8)
-
-
-OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch_size": 8}
-
-
-def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("fig15", "fig5"):
-        known = papers.find(f"flexae/{name}")
-        scale = known.scales["smoke"]
-        settings = {**scale.settings, "options": OPTIONS, "n": None, "features": "pixels"}
-        smoke = {"smoke": replace(scale, settings=settings)}
-        monkeypatch.setitem(papers.EXPERIMENTS, f"flexae/{name}", replace(known, scales=smoke))
-        monkeypatch.setattr("zspace.evaluation.measurement.LEAST", 2)
-        out = tmp_path / name
-        status, _, err = cli(
-            "reproduce",
-            f"flexae/{name}",
-            "--scale=smoke",
-            f"--data-dir={faces}",
-            "--out",
-            out,
-            "--runs",
-            tmp_path / "runs",
-            "--quiet",
-            "--device=cpu",
-        )
-        assert status == 0, err
-        drawn = {p.stem for p in out.glob("*.png")}
-        grids = {"Male-a", "Male-b", "Male-c", "Male-d"}
-        assert drawn == (
-            grids if name == "fig15" else {"interpolations", "attributes", "neighbours"}
-        )
-
-
-def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
-    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
-    lab = Lab(tmp_path, settings, "celeba", str(faces), "cpu", True)
-    run = trained(lab, "FlexAE-SR")
-    way, without, having = direction(lab, run, "Male")
-    images = images_of("celeba", {**run.config, "label_attribute": "Male"})
-    z = codes(api.load(run.folder), images.train.x)
-    assert images.train.y is not None
-    means = [
-        torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
-        for label in (0, 1)
-    ]
-    torch.testing.assert_close(way, means[1] - means[0])
-    assert float(having.mean()) > float(without.mean()) + 0.1
 
 
 def test_the_best_checkpoint_is_reported_beside_the_last(
@@ -348,24 +290,6 @@ def test_images_are_stretched_to_the_whole_range() -> None:
     x = torch.tensor([[[[10, 20], [30, 60]]], [[[7, 7], [7, 7]]]], dtype=torch.uint8)
     assert stretched(x)[0].tolist() == [[[0, 51], [102, 255]]]
     assert stretched(x)[1].tolist() == [[[0, 0], [0, 0]]]
-
-
-def test_pairs_of_cifar_share_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zspace.data import load
-    from zspace.papers.flexae import pictures
-
-    images = load("digits")
-    x = images.test.x[:20].float() / 255
-    monkeypatch.setattr(pictures, "shown", lambda lab, n: ("run", x, "model"))
-    monkeypatch.setattr(api, "run_images", lambda run: images)
-    assert images.test.y is not None
-    known = {tuple(i.flatten().tolist()): int(y) for i, y in zip(images.test.x, images.test.y)}  # noqa: B905
-    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "cifar10"), 10)
-    labels = [[known[tuple((i * 255).round().int().flatten().tolist())] for i in s] for s in (a, b)]
-    assert labels[0] == labels[1] == list(range(10))
-    assert not torch.equal(a, b)
-    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "mnist"), 10)
-    assert torch.equal(torch.cat([a, b]), x)
 
 
 @pytest.mark.parametrize("data", ["mnist", "celeba"])

@@ -131,10 +131,8 @@ def _curve(run: Run, every: int) -> tuple[list[dict[str, float]], dict[str, Figu
         z, x = generated(model, len(test))
         z_test = codes(model, test)
         more, _ = generated(model, len(test), seed=1)
-        half = PARTS * POINTS
-        near = _distances(z, z_test)
-        floor = (_distances(z, more) + _distances(z_test[half:], z_test)) / 2
-        excess, spread = _mean(near - floor), float(z_test.std(0).norm())
+        near, above = w1(z, more, z_test)
+        excess, spread = _mean(above), float(z_test.std(0).norm())
         last = {
             W1: _mean(near),
             EXCESS: excess,
@@ -150,6 +148,20 @@ def _curve(run: Run, every: int) -> tuple[list[dict[str, float]], dict[str, Figu
             }
         )
     return curve, last
+
+
+def w1(drawn: Tensor, more: Tensor, of_test: Tensor) -> tuple[Tensor, Tensor]:
+    """W_1 between codes of the prior and of test vectors, and what is above the floor.
+
+    Args:
+        drawn, more: two draws of the prior, each of at least `PARTS` sets (N, D).
+        of_test: codes of the test vectors, at least twice as many.
+
+    Returns both for each set, (PARTS,).
+    """
+    near = _distances(drawn, of_test)
+    floor = (_distances(drawn, more) + _distances(of_test[PARTS * POINTS :], of_test)) / 2
+    return near, near - floor
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
