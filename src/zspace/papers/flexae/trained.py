@@ -25,7 +25,7 @@ from zspace.functional import as_float, as_stored
 from zspace.metrics import Figure
 from zspace.papers.base import Lab, known_to
 from zspace.papers.cells import Cells
-from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.entries import Entry, over_seeds, part_of
 from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, System, settled
 from zspace.storage.run import Run
 
@@ -33,8 +33,6 @@ DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets, in the order of the published tables' columns."""
 COLOUR = ("cifar10", "celeba")
 """Those of them in colour."""
-WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}
-"""The numbers of training images in the paper, which sets none aside for validation."""
 SYSTEMS = {
     "VAE": System("vae", grid=LIKELIHOOD),
     "VAE+Flow": System("vae-flow", grid=LIKELIHOOD),
@@ -131,14 +129,12 @@ def column_of(lab: Lab) -> int | None:
 
 def source_of(lab: Lab, held: Measurement, seeds: int = 1) -> dict[str, Any]:
     """The fields of an `Entry` that say where its figures come from."""
-    trained_on, whole = len(held.images.train), WHOLE.get(str(lab.data))
-    part = "" if whole in (None, trained_on) else f"{trained_on:,} of {whole:,} training images"
     return {
         "by": held.extractor.name,
         "n": len(held.test),
         "data": f"{held.images.name} test",
         "repeats": seeds,
-        "part": part,
+        "part": part_of(held.images),
     }
 
 

@@ -30,13 +30,13 @@ from zspace.metrics import (
     mean_figure,
 )
 from zspace.papers.base import Lab, known_to
-from zspace.papers.entries import Entry
+from zspace.papers.entries import TRAINING, Entry, part_of
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 
 COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
-WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 200_000}
+WHOLE = {**TRAINING, "celeba": 200_000}
 """The numbers of training images in the paper, which sets none aside for validation."""
 
 ALIKE = ("image_size", "train_size", "validation")
@@ -77,9 +77,7 @@ class Trained:
     @property
     def part(self) -> str:
         """Which part of the set's training images it was trained on; "" if these are all."""
-        n = len(self.images.train)
-        whole = WHOLE.get(self.images.name, n)
-        return "" if n >= whole else f"{n:,} of {whole:,} training images"
+        return part_of(self.images, WHOLE)
 
     def gallery(self, device: str = "auto") -> Gallery:
         """The gallery that draws sheets of this model's images."""
