@@ -45,7 +45,8 @@ class Scale:
 
     Attributes:
         settings: the settings that the experiment reads.
-        reductions: how the settings fall short of the paper's; empty if they do not.
+        reductions: how the settings fall short of the paper's, empty if they do not; of an
+            experiment of no paper, what they are.
         cost: about how long a run takes, and on what machine.
         choices: the settings that the paper leaves open, and what is chosen here.
         protocols: the ways to choose the settings of compared systems, the default first (see

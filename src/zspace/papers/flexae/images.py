@@ -75,13 +75,11 @@ _LESS = (
     "bfloat16; colour: convolutions of 16 and 32 channels at 32 pixels, 2,000 iterations of 64"
 )
 _CHOICES = (
-    "one training of each (the paper gives no number), the baselines' rates and weights as in "
-    "their own papers"
+    "{trainings} of each (the paper gives no number), {theirs} as in their own papers; batches are "
+    "drawn with replacement; CelebA's crop is that of the authors' code, 128 pixels wide"
 )
-_PAPER_CHOICES = (
-    f"{_CHOICES}; batches are drawn with replacement; CelebA's crop is that of the authors' code, "
-    "128 pixels wide"
-)
+_RATES = "the baselines' rates and weights"
+_TUNED = "the baselines' weights, and their rates where the protocol chooses none,"
 _OWN_NETWORKS = (
     "Pioneer's networks do not grow, VQ-VAE has networks of its own, and MaskAAE's mask is our "
     "reading of its paper, where all have the same networks"
@@ -112,25 +110,39 @@ def _experiment(
     Args:
         compares: whether it compares systems, whose settings are then tuned at scale small. At
             scale paper they are the defaults, since no image is left for validation.
-        reduced, choices: how scale paper falls short of the paper's, and what is chosen there
-            besides what all experiments choose.
+        reduced, choices: how every scale falls short of the paper's, and what is chosen besides
+            what all experiments choose.
     """
     smoke, small, paper = settings
+    several = small.get("seeds") or max(small.get("systems", {"": 1}).values())
+
+    def chosen(theirs: str, seeds: int = 1) -> str:
+        trainings = "one training" if seeds == 1 else f"{seeds} trainings"
+        said = _CHOICES.format(trainings=trainings, theirs=theirs)
+        return "; ".join([said, *([choices] if choices else [])])
+
+    also = f"; {reduced}" if reduced else ""
     protocols = ("tuned", "equal-time", "defaults") if compares else ("defaults", "tuned")
     return Experiment(
         f"flexae/{name}",
         f"FlexAE, {about}",
         {
             "smoke": Scale(
-                {**_SMOKE, **smoke}, _TOY, "a minute", protocols=("defaults", "tuned", "equal-time")
+                {**_SMOKE, **smoke},
+                _TOY + also,
+                "a minute",
+                chosen(_TUNED),
+                protocols=("defaults", "tuned", "equal-time"),
             ),
-            "small": Scale({**_SMALL, **small}, _LESS + less, cost, protocols=protocols),
+            "small": Scale(
+                {**_SMALL, **small},
+                _LESS + less + also,
+                cost,
+                chosen(_TUNED, several),
+                protocols=protocols,
+            ),
             "paper": Scale(
-                {**_PAPER, **paper},
-                reduced,
-                paper_cost,
-                choices="; ".join([part for part in (_PAPER_CHOICES, choices) if part]),
-                protocols=("defaults",),
+                {**_PAPER, **paper}, reduced, paper_cost, chosen(_RATES), protocols=("defaults",)
             ),
         },
         run,
