@@ -25,6 +25,13 @@ TRAINING = {
 """The numbers of training images of the named sets, none of them set aside for validation."""
 
 
+COLUMNS = (
+    *("", "measure", "ours", "± is the", "ours is of"),
+    *("published", "published is of", "difference"),
+)
+"""The columns of the table that an experiment prints."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A measured number beside the number that the paper publishes.
@@ -75,6 +82,26 @@ class Entry:
         if self.part:
             return None, f"trained on a part: {self.part}"
         return self.ours.value - self.published, ""
+
+    def row(self) -> list[str]:
+        """The entry as a row of a table with the columns `COLUMNS`."""
+        difference, reason = self.difference()
+        theirs, source = "", ""
+        if self.published is not None:
+            error = "" if self.published_error is None else f" ± {self.published_error:g}"
+            theirs = f"{self.published:g}{error}"
+            source = f"{self.published_by}; {self.published_data}"
+        part = [f"trained on {self.part}"] if self.part else []
+        return [
+            self.what,
+            self.measure,
+            str(self.ours),
+            self.uncertainty,
+            "; ".join([self.by, self.data, *part, f"n = {self.n}"]),
+            theirs,
+            source,
+            reason if difference is None else f"{difference:+.3g}",
+        ]
 
     @property
     def uncertainty(self) -> str:
