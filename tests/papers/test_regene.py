@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,8 +17,9 @@ from tests.conftest import Cli, random_images, width
 from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
-from zspace.data import Images
+from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
+from zspace.generation import gallery
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.base import Lab
@@ -26,6 +29,7 @@ from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
 from zspace.papers.regene.trained import Trained, faces_of
+from zspace.recipes.base import Facts
 from zspace.recipes.regene import regene
 from zspace.storage.run import Run
 
@@ -190,6 +194,52 @@ def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> Non
     assert "regene/fig11 needs --data-dir" in refused(
         "reproduce", "regene/fig11", "--scale=smoke", "--out", tmp_path / "x"
     )
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_two_folders_of_faces_are_two_classes(
+    cli: Cli, anime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+    matrix = gallery.matrix
+
+    def noted(of: gallery.Gallery, labels: Sequence[int]) -> gallery.Sheet:
+        drawn.append([*labels])
+        return matrix(of, labels)
+
+    monkeypatch.setattr(gallery, "matrix", noted)
+    trial = trial_of(papers.find("regene/fig11"), train_size=80)
+    monkeypatch.setitem(papers.EXPERIMENTS, "regene/fig11", trial)
+    command = ("reproduce", "regene/fig11", "--scale=trial", "--quiet", "--device=cpu")
+    two = f"{anime / 'celeba'},{anime / 'anime'}"
+    status, _, err = cli(*command, "--data-dir", two, "--out", tmp_path)
+    assert status == 0, err
+    (run,) = (tmp_path / "runs").iterdir()
+    assert Run(run).facts.classes == ("celeba", "anime")
+    assert drawn == [[1]]  # anime's
+
+
+def test_the_decoder_sees_all_faces_cropped_as_the_classifiers(
+    celeba: Path, tmp_path: Path
+) -> None:
+    """The guide's way to the paper's 15,000 images of each class beside all for the decoder."""
+    faces, _ = load_whole("celeba", data_dir=celeba, crop="140", image_size=16)
+    np.save(tmp_path / "faces.npy", faces.x.numpy())
+    own: dict[str, Any] = {
+        "data_dir": celeba,
+        "crop": "140",
+        "label_attribute": "Male",
+        "image_size": 16,
+    }
+    images = load("celeba", train_per_class=20, **own)
+    few = trial_of(papers.find("regene/fig9")).scales["trial"].settings["options"]
+    options = {k: v for k, v in few.items() if k in options_of(regene)}
+    facts = Facts((3, 16, 16), images.classes, True, 40)
+    plan = regene(facts, **options, decoder_data=str(tmp_path / "faces.npy"))
+    part = plan.stages[1].data(images)
+    assert (len(images.train), len(part)) == (40, 120)
+    assert part.y is not None
+    assert all((part.y == x).flatten(1).all(1).any() for x in images.train.x)
 
 
 @pytest.mark.slow
