@@ -19,6 +19,7 @@ from tests.papers.trial import trial_of
 from zspace import papers
 from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
+from zspace.errors import InputError
 from zspace.generation import gallery
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
@@ -28,7 +29,7 @@ from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
-from zspace.papers.regene.trained import Trained, faces_of
+from zspace.papers.regene.trained import USUAL, Trained, faces_of, trained
 from zspace.recipes.base import Facts
 from zspace.recipes.regene import regene
 from zspace.storage.run import Run
@@ -140,6 +141,37 @@ def test_faces_are_cropped_as_the_paper_has_it(tmp_path: Path) -> None:
             assert faces_of(lab, "celeba") == {"label_attribute": "Male", "crop": crop}
             assert faces_of(lab, "mnist") == {}
     assert ("none", 128) in papers.find("regene/crops").scales["paper"].settings["crops"]
+
+
+def test_experiments_share_the_runs_that_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, celeba: Path
+) -> None:
+    """CelebA has 64 pixels, and images of 28 and 32 have 4 blocks, said or not."""
+    asked: list[dict[str, Any]] = []
+
+    def noted(_self: Lab, _recipe: str, _data: str, **options: Any) -> Run:
+        asked.append(options)
+        raise InputError("no training")
+
+    monkeypatch.setattr(Lab, "trained", noted)
+    paper = {n: papers.find(f"regene/{n}").scales["paper"].settings for n in ("fig9", "table3")}
+    experiments: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("table3", "celeba", {}),
+        ("fig9", "celeba", {}),
+        ("table3", "celeba", {"crop": "140", "image_size": 64}),
+        ("table3", "cifar10", {}),
+        ("table3", "cifar10", {"blocks": 4, "convolutions": 1}),
+    )
+    for name, data, options in experiments:
+        with pytest.raises(InputError, match="no training"):
+            trained(Lab(tmp_path, paper[name], data), **options)
+    assert asked[0] == asked[1] == asked[2]
+    assert checked(options_of(regene), asked[3]) == checked(options_of(regene), asked[4])
+    shape = load("celeba", data_dir=celeba).train.x.shape[1:]
+    assert tuple(shape) == (3, USUAL["celeba"]["image_size"], USUAL["celeba"]["image_size"])
+    for data, shape in (("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))):
+        found = regene(Facts(shape, ("a", "b"), True, 100), perceptual=0.0, iterations=9).found
+        assert found.items() >= USUAL[data].items()
 
 
 def test_digits_are_not_mirrored_for_the_neutral_classifier() -> None:

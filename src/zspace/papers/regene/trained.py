@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,14 @@ COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
 WHOLE = {**TRAINING, "celeba": 200_000}
 """The numbers of training images in the paper, which sets none aside for validation."""
+
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    "mnist": {"blocks": 4},
+    "fashion-mnist": {"blocks": 4},
+    "cifar10": {"blocks": 4},
+    "celeba": {"image_size": 64},
+}
+"""The values that options have anyway, by data set: with them or without, a run is the same."""
 
 ALIKE = ("image_size", "train_size", "validation")
 """Options of the data that other models share with ReGene."""
@@ -113,7 +121,8 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     """
     data = data or str(lab.data)
     own = faces_of(lab, data) | ({"seed": seed} if seed else {})
-    run = lab.trained("regene", data, **{**lab.settings["options"], **own, **options})
+    given, usual = {**lab.settings["options"], **own, **options}, USUAL.get(data, {})
+    run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
     combined = convex_of(run.folder, model, {"most_trials": lab.settings.get("most_trials", 100)})
