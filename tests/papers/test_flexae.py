@@ -129,7 +129,7 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
 ) -> None:
     known = papers.find("flexae/table1")
     scale = known.scales["smoke"]
-    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10}
+    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10, "stretched": True}
     smoke = {"smoke": replace(scale, settings=settings)}
     monkeypatch.setitem(papers.EXPERIMENTS, known.name, replace(known, scales=smoke))
     out = tmp_path / "out"
@@ -146,7 +146,8 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
     assert status == 0, err
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["measure"]: e["ours"]["value"] for e in entries}
-    assert len(values) == 5
+    assert len(values) == 6
+    assert values["Frechet distance, generated, stretched"] > 0
     for what in ("reconstructed", "generated"):
         last = values[f"Frechet distance, {what}"]
         assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
