@@ -42,7 +42,7 @@ def inception(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     torch.jit.script(Script()).save(str(path))
     known = WEIGHTS["inception"].files[0]
     held = replace(known, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setitem(WEIGHTS, "inception", Weights("a stand-in", (held,)))
+    monkeypatch.setitem(WEIGHTS, "inception", Weights("a stand-in", (held,), ""))
     yield path
     path.unlink(missing_ok=True)
 
@@ -119,7 +119,7 @@ def test_vgg16_from_either_published_form(
     else:
         torch.save(tensors, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(WEIGHTS, "vgg16", Weights("tiny", (WeightFile(path.name, "", digest),)))
+    monkeypatch.setitem(WEIGHTS, "vgg16", Weights("tiny", (WeightFile(path.name, "", digest),), ""))
     found = extract(find_extractor("vgg16", no_classifier, "cpu"), IMAGES)
     with torch.no_grad():
         expected = vgg(IMAGES.float() / 255)
@@ -153,7 +153,7 @@ def test_weights_are_downloaded_and_checked(
         address = server.address + "net.pt"
         for digest, status in ((good, 0), ("0" * 64, 2)):
             known = WeightFile("net.pt", address, digest)
-            monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,)))
+            monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,), ""))
             if status:
                 assert "has a wrong checksum" in cli("weights", "--download=inception")[2]
             else:
@@ -163,9 +163,9 @@ def test_weights_are_downloaded_and_checked(
                 path.unlink()
             assert not (cache / "weights" / "net.pt").exists()
     plain = WeightFile("net.pt", address.replace("https", "http"), good)
-    monkeypatch.setitem(WEIGHTS, "inception", Weights("", (plain,)))
+    monkeypatch.setitem(WEIGHTS, "inception", Weights("", (plain,), ""))
     assert "is no https address" in refused("weights", "--download=inception")
     known = WeightFile("net.pt", address, good)
-    monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,)))
+    monkeypatch.setitem(WEIGHTS, "inception", Weights("", (known,), ""))
     assert "can't be fetched" in refused("weights", "--download=inception")
     assert "did you mean 'inception'" in refused("weights", "--download=inceptoin")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.conftest import Cli, Refused
+from tests.papers.trial import trial_of
 from zspace import papers
 from zspace.errors import InputError
 from zspace.features import weights
@@ -49,8 +50,14 @@ def test_missing_weights_are_found_before_anything_is_trained(
 
     monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
     scale = {"smoke": Scale({"features": features}, "", "")}
-    with pytest.raises(InputError, match="weights of inception are missing"):
+    with pytest.raises(InputError) as refused:
         reproduce(Experiment("flexae/fig4", "", scale, run), "smoke", tmp_path / "a", quiet=True)
+    for part in (
+        "weights of inception are missing, which give FIDs that stand beside the published ones",
+        "inception-2015-12-05.pt",
+        "--scale small does without",
+    ):
+        assert part in str(refused.value)
     assert not (tmp_path / "a").exists()
 
 
@@ -91,6 +98,35 @@ def test_a_refused_experiment_leaves_nothing(tmp_path: Path, refused: Refused) -
     out.mkdir(parents=True)
     refused(*command, "--out", out)
     assert [*out.iterdir()] == []
+
+
+def test_missing_files_are_named_with_a_way_on(
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    smoke = ("--scale=smoke", "--out", tmp_path / "o")
+    said = refused("reproduce", "flexae/fig4", "--data=cifar10", *smoke)
+    assert "the folder with data_batch_1 or test_batch" in said
+    assert "; --data digits needs no files" in said
+    assert "list_attr_celeba.txt" in (said := refused("reproduce", "gen/table3", *smoke))
+    assert "digits" not in said
+    said = refused("reproduce", "regene/fig11", *smoke)
+    assert "two folders of faces, one of them named anime" in said
+    assert "regene/fig9" in said
+    assert "--data digits among them" in refused("reproduce", "lsrgan/imagenet", *smoke)
+
+
+def test_missing_weights_of_the_perceptual_loss_are_named(
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch, anime: Path
+) -> None:
+    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    trial = trial_of(papers.find("regene/fig11"), perceptual=1.0, train_size=80)
+    monkeypatch.setitem(papers.EXPERIMENTS, "regene/fig11", trial)
+    where = ("--data-dir", anime, "--out", tmp_path / "o", "--device=cpu")
+    said = refused("reproduce", "regene/fig11", "--scale=trial", *where)
+    assert "weights of vgg16 are missing, which give ReGene's perceptual loss" in said
+    assert "vgg16-397923af.pth" in said
+    assert "; --perceptual 0 leaves that term out" in said
 
 
 def test_what_an_experiment_has_made_is_kept_when_it_is_refused(tmp_path: Path) -> None:

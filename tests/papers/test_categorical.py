@@ -68,8 +68,9 @@ def test_table4_has_a_row_for_the_lexicographic_prefix(
     monkeypatch.setattr(categorical, "FRESH", 40)
     settings = {"options": {"iterations": 3, "hidden": 16}, "samples": 5}
     settings |= {"dims": (3, 2), "trials": 2, "prefix": 4}
-    lab = Lab(tmp_path, settings, "digits", device="cpu", quiet=True)
+    lab = Lab(tmp_path, settings, "mnist", device="cpu", quiet=True)
     entries = categorical.table4(lab)
+    assert all("of 60,000 training images" in e.part for e in entries if e.measure == "accuracy")
     what = "MMD-2 Medium1, lexicographic prefix"
     assert [e.measure for e in entries if e.what == what][:2] == ["mean cosine", "accuracy"]
     leading, last = map(float, lab.more["options"][what]["theta"].split(","))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import Cli
-from tests.papers.conftest import faces_in
 from tests.papers.smoke import claims_name_what_it_measures
 from zspace import api, papers
-from zspace.core import codes
-from zspace.data.given import images_of
+from zspace.errors import InputError
+from zspace.metrics import Figure
 from zspace.papers.base import Lab, Scale
-from zspace.papers.flexae.pictures import direction
+from zspace.papers.flexae import tables
+from zspace.papers.flexae import trained as flexae
 from zspace.papers.flexae.trained import trained
+from zspace.recipes import find
+from zspace.recipes.base import Facts
 
 
 @pytest.mark.slow
@@ -121,66 +124,12 @@ def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path,
     assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]
 
 
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures in CelebA's format."""
-    return faces_in(tmp_path_factory.mktemp("faces"), 80, 60, 8)
-
-
-OPTIONS = {"iterations": 10, "arch": "fc", "hidden": 16, "latent_dim": 3, "batch_size": 8}
-
-
-def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("fig15", "fig5"):
-        known = papers.find(f"flexae/{name}")
-        scale = known.scales["smoke"]
-        settings = {**scale.settings, "options": OPTIONS, "n": None, "features": "pixels"}
-        smoke = {"smoke": replace(scale, settings=settings)}
-        monkeypatch.setitem(papers.EXPERIMENTS, f"flexae/{name}", replace(known, scales=smoke))
-        monkeypatch.setattr("zspace.evaluation.measurement.LEAST", 2)
-        out = tmp_path / name
-        status, _, err = cli(
-            "reproduce",
-            f"flexae/{name}",
-            "--scale=smoke",
-            f"--data-dir={faces}",
-            "--out",
-            out,
-            "--runs",
-            tmp_path / "runs",
-            "--quiet",
-            "--device=cpu",
-        )
-        assert status == 0, err
-        drawn = {p.stem for p in out.glob("*.png")}
-        grids = {"Male-a", "Male-b", "Male-c", "Male-d"}
-        assert drawn == (
-            grids if name == "fig15" else {"interpolations", "attributes", "neighbours"}
-        )
-
-
-def test_the_direction_of_an_attribute(tmp_path: Path, faces: Path) -> None:
-    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
-    lab = Lab(tmp_path, settings, "celeba", str(faces), "cpu", True)
-    run = trained(lab, "FlexAE-SR")
-    way, without, having = direction(lab, run, "Male")
-    images = images_of("celeba", {**run.config, "label_attribute": "Male"})
-    z = codes(api.load(run.folder), images.train.x)
-    assert images.train.y is not None
-    means = [
-        torch.stack([v for v, k in zip(z, images.train.y, strict=True) if k == label]).mean(0)
-        for label in (0, 1)
-    ]
-    torch.testing.assert_close(way, means[1] - means[0])
-    assert float(having.mean()) > float(without.mean()) + 0.1
-
-
 def test_the_best_checkpoint_is_reported_beside_the_last(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = papers.find("flexae/table1")
     scale = known.scales["smoke"]
-    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10}
+    settings = {**scale.settings, "systems": {"VAE": 2}, "best_from": 10, "stretched": True}
     smoke = {"smoke": replace(scale, settings=settings)}
     monkeypatch.setitem(papers.EXPERIMENTS, known.name, replace(known, scales=smoke))
     out = tmp_path / "out"
@@ -197,12 +146,72 @@ def test_the_best_checkpoint_is_reported_beside_the_last(
     assert status == 0, err
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["measure"]: e["ours"]["value"] for e in entries}
-    assert len(values) == 5
+    assert len(values) == 6
+    assert values["Frechet distance, generated, stretched"] > 0
     for what in ("reconstructed", "generated"):
         last = values[f"Frechet distance, {what}"]
         assert values[f"Frechet distance, {what}, the best checkpoint"] <= last
     assert entries[0]["data"] == "digits test"
     assert entries[0]["repeats"] == 2
+
+
+def test_a_run_without_the_checkpoints_has_no_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flexae, "EVERY", 5)
+    smoke = papers.find("flexae/table1").scales["smoke"].settings
+    settings = {**smoke, "features": "pixels", "options": {**smoke["options"], "iterations": 20}}
+    lab = Lab(tmp_path, settings, "digits", device="cpu", quiet=True)
+    trained(lab, "VAE")
+    lab.settings = {**settings, "best_from": 10}
+    with pytest.raises(InputError, match="lacks checkpoints from iteration 10 on"):
+        flexae.distances(lab, "VAE", 0, {})
+
+
+def test_whoever_trains_first_at_scale_paper_keeps_the_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, Any] = {}
+
+    def asked(_self: Lab, _recipe: str, _data: str, **options: Any) -> None:
+        kept.update(options)
+
+    monkeypatch.setattr(Lab, "trained", asked)
+    for name, experiment in papers.EXPERIMENTS.items():
+        if name.startswith("flexae/") and name not in ("flexae/fig2", "flexae/fig3"):
+            kept.clear()
+            lab = Lab(tmp_path, experiment.scales["paper"].settings, experiment.data[0])
+            trained(lab, "FlexAE-SR")
+            assert (kept["checkpoint_every"], kept["keep"]) == (1000, 51)
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_table3_shares_the_runs_of_table1(
+    scale: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One training was done twice: with no size of the code, and with the size that it has."""
+    asked: list[dict[str, Any]] = []
+
+    def run(lab: Lab, name: str, seeds: int, **more: Any) -> tuple[dict[str, Figure], Any]:
+        asked.append(more)
+        return {}, {}
+
+    monkeypatch.setattr(tables, "frechet", run)
+    settings = papers.find("flexae/table3").scales[scale].settings
+    tables.table3(Lab(tmp_path, settings, data))
+    base = 32 if data == "mnist" else 64
+    sizes = [{"latent_dim": factor * base} for factor in settings["factors"]]
+    # Table 1 has 20 dimensions for MNIST, where Table 3's least is 32
+    first = sizes[0] if (scale, data) == ("paper", "mnist") else {}
+    assert asked[::2] == asked[1::2] == [first, *sizes[1:]]
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_the_size_of_codes_is_what_the_recipes_have(data: str, tmp_path: Path) -> None:
+    facts = Facts((3, 32, 32) if data == "cifar10" else (1, 28, 28), train_images=100)
+    lab = Lab(tmp_path, papers.find("flexae/table1").scales["paper"].settings, data)
+    assert find("flexae-sr")(facts).model.latent_dim == flexae.code_size(lab)
 
 
 def test_a_difference_is_shown_where_the_same_was_measured() -> None:
@@ -230,6 +239,11 @@ def test_paper_scale_trains_on_all_images_with_the_papers_settings() -> None:
         every = name == "table1"
         words = "Pioneer's networks do" if every else "the settings of the paper, as far"
         assert words in paper.about()
+
+
+def test_stretched_images_are_measured_as_the_authors_do() -> None:
+    scales = papers.find("flexae/table1").scales
+    assert [scales[s].settings.get("stretched") for s in ("small", "paper")] == [True, True]
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])
@@ -277,24 +291,6 @@ def test_images_are_stretched_to_the_whole_range() -> None:
     x = torch.tensor([[[[10, 20], [30, 60]]], [[[7, 7], [7, 7]]]], dtype=torch.uint8)
     assert stretched(x)[0].tolist() == [[[0, 51], [102, 255]]]
     assert stretched(x)[1].tolist() == [[[0, 0], [0, 0]]]
-
-
-def test_pairs_of_cifar_share_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zspace.data import load
-    from zspace.papers.flexae import pictures
-
-    images = load("digits")
-    x = images.test.x[:20].float() / 255
-    monkeypatch.setattr(pictures, "shown", lambda lab, n: ("run", x, "model"))
-    monkeypatch.setattr(api, "run_images", lambda run: images)
-    assert images.test.y is not None
-    known = {tuple(i.flatten().tolist()): int(y) for i, y in zip(images.test.x, images.test.y)}  # noqa: B905
-    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "cifar10"), 10)
-    labels = [[known[tuple((i * 255).round().int().flatten().tolist())] for i in s] for s in (a, b)]
-    assert labels[0] == labels[1] == list(range(10))
-    assert not torch.equal(a, b)
-    _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "mnist"), 10)
-    assert torch.equal(torch.cat([a, b]), x)
 
 
 @pytest.mark.parametrize("data", ["mnist", "celeba"])

@@ -12,9 +12,11 @@ import torch
 
 from tests.conftest import Cli
 from tests.papers.smoke import claims_name_what_it_measures
+from tests.papers.trial import trial_of
 from zspace import papers
 from zspace.papers.base import Lab, Scale
 from zspace.papers.entries import published
+from zspace.papers.gen.images import table3
 from zspace.samplers import Mixture
 
 GEN: dict[str, dict[str, object]] = {
@@ -96,6 +98,14 @@ def test_gen_table3(tmp_path: Path, real_data: Path, cli: Cli) -> None:
     entries = json.loads((tmp_path / "o" / "table.json").read_text())["entries"]
     assert [e["what"] for e in entries] == ["AAE", "VAE", "GEN", "GEN, from its target"]
     assert all("other features" in e["reason"] for e in entries)
+
+
+@pytest.mark.usefixtures("small_sets")
+@pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+def test_table3_says_the_part_that_was_trained_on(tmp_path: Path) -> None:
+    settings = trial_of(papers.find("gen/table3")).scales["trial"].settings
+    entries = table3(Lab(tmp_path, settings, "svhn", device="cpu", quiet=True))
+    assert {e.part.split(" ", 1)[1] for e in entries} == {"of 73,257 training images"}
 
 
 def test_every_published_number_of_gen_is_compared() -> None:

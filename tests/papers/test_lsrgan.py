@@ -9,10 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import Cli, Refused
 from tests.papers.smoke import reproduced
 from zspace import papers
+from zspace.data.images import Part
 from zspace.evaluation.measurement import measure_run
 from zspace.functional import as_float
 from zspace.methods.lsrgan import LSRGAN
@@ -81,13 +83,16 @@ def test_a_difference_is_shown_where_the_same_was_measured() -> None:
 def test_an_entry_says_the_part_that_was_trained_on(rendered_runs: Path) -> None:
     held = measure_run(rendered_runs / "lsrgan", features="pixels", device="cpu")
     assert isinstance(held.model, LSRGAN)
-    run = Run(rendered_runs / "lsrgan")
-    of = Trained(run, held.model, held)
-    whole = {**run.config, "train_size": None}
-    assert of.entry("x", "y", Figure(1, 0), UNIT, 3).data == "digits test"
-    for config, part in ((whole, ""), ({**whole, "train_size": 1500}, "1,500 images")):
-        of = Trained(Run(run.folder, config=config), held.model, held)
-        assert of.entry("x", "y", Figure(1, 0), UNIT, 3).part == part
+    of = Trained(Run(rendered_runs / "lsrgan"), held.model, held)
+    entry = of.entry("x", "y", Figure(1, 0), UNIT, 3)
+    assert (entry.data, entry.part) == ("digits test", "")
+    # a tenth is held out, whether or not the training says how many it keeps
+    for n, part in ((50_000, ""), (45_000, "45,000 of 50,000 training images")):
+        images = replace(held.images, name="cifar10", train=Part(torch.empty(n, 0)))
+        some = replace(of, measurement=replace(held, images=images))
+        entry = some.entry("x", "y", Figure(1, 0), UNIT, 3, Figure(2, 0))
+        assert entry.part == part
+        assert entry.difference()[0] == (None if part else -1)
     said = {e.measure: e.uncertainty for e in sharp(of)}
     assert said["sharpness"] == f"deviation over {len(held.test)} images"
 

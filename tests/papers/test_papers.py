@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import pytest
 
@@ -30,6 +31,41 @@ def test_the_list_names_every_experiment(cli: Cli) -> None:
     assert ran["flexae/fig2"] == "paper"
     with pytest.raises(InputError, match="unknown experiment"):
         papers.find("flexae")
+
+
+EACH = [
+    (name, which, without)
+    for name, experiment in papers.EXPERIMENTS.items()
+    for which in experiment.scales
+    for count in range(len(experiment.without) + 1)
+    for without in combinations(experiment.without, count)
+]
+
+
+@pytest.mark.parametrize("name, which, without", EACH)
+def test_every_scale_says_what_it_chooses(name: str, which: str, without: tuple[str, ...]) -> None:
+    experiment = papers.find(name)
+    scale = experiment.scales[which]
+    for option in without:
+        scale = experiment.without[option](scale)
+    if name.startswith("all/"):  # these are of no paper
+        assert scale.reductions
+        assert "the settings of the paper" not in scale.about()
+    else:
+        # every paper leaves something open, at every scale
+        assert scale.choices
+
+
+def test_the_choices_of_scale_paper_are_those_of_the_others() -> None:
+    for which in ("smoke", "small", "paper"):
+        for name in ("flexae/fig2", "flexae/fig3"):
+            scale = papers.find(name).scales[which]
+            assert "WAE-GAN at FlexAE's rates; the paper names none of these" in scale.choices
+            assert f"{scale.settings['checkpoints']} checkpoints" in scale.choices
+        one = papers.find("flexae/table1").scales[which]
+        assert "MaskAAE's mask is our reading" in one.reductions
+        assert "drawn with replacement" in one.choices
+        assert ("3 trainings" if which == "small" else "one training") in one.choices
 
 
 def spread(text: str) -> set[int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,8 +17,10 @@ from tests.conftest import Cli, random_images, width
 from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
-from zspace.data import Images
+from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
+from zspace.errors import InputError
+from zspace.generation import gallery
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.base import Lab
@@ -25,7 +29,8 @@ from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
-from zspace.papers.regene.trained import Trained, faces_of
+from zspace.papers.regene.trained import USUAL, Trained, faces_of, trained
+from zspace.recipes.base import Facts
 from zspace.recipes.regene import regene
 from zspace.storage.run import Run
 
@@ -138,6 +143,37 @@ def test_faces_are_cropped_as_the_paper_has_it(tmp_path: Path) -> None:
     assert ("none", 128) in papers.find("regene/crops").scales["paper"].settings["crops"]
 
 
+def test_experiments_share_the_runs_that_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, celeba: Path
+) -> None:
+    """CelebA has 64 pixels, and images of 28 and 32 have 4 blocks, said or not."""
+    asked: list[dict[str, Any]] = []
+
+    def noted(_self: Lab, _recipe: str, _data: str, **options: Any) -> Run:
+        asked.append(options)
+        raise InputError("no training")
+
+    monkeypatch.setattr(Lab, "trained", noted)
+    paper = {n: papers.find(f"regene/{n}").scales["paper"].settings for n in ("fig9", "table3")}
+    experiments: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("table3", "celeba", {}),
+        ("fig9", "celeba", {}),
+        ("table3", "celeba", {"crop": "140", "image_size": 64}),
+        ("table3", "cifar10", {}),
+        ("table3", "cifar10", {"blocks": 4, "convolutions": 1}),
+    )
+    for name, data, options in experiments:
+        with pytest.raises(InputError, match="no training"):
+            trained(Lab(tmp_path, paper[name], data), **options)
+    assert asked[0] == asked[1] == asked[2]
+    assert checked(options_of(regene), asked[3]) == checked(options_of(regene), asked[4])
+    shape = load("celeba", data_dir=celeba).train.x.shape[1:]
+    assert tuple(shape) == (3, USUAL["celeba"]["image_size"], USUAL["celeba"]["image_size"])
+    for data, shape in (("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))):
+        found = regene(Facts(shape, ("a", "b"), True, 100), perceptual=0.0, iterations=9).found
+        assert found.items() >= USUAL[data].items()
+
+
 def test_digits_are_not_mirrored_for_the_neutral_classifier() -> None:
     assert augment_of("resnet56", "mnist") == augment_of("resnet56", "digits") == "crop"
     assert augment_of("resnet56", "cifar10") is augment_of("cnn", "mnist") is None
@@ -190,6 +226,52 @@ def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> Non
     assert "regene/fig11 needs --data-dir" in refused(
         "reproduce", "regene/fig11", "--scale=smoke", "--out", tmp_path / "x"
     )
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_two_folders_of_faces_are_two_classes(
+    cli: Cli, anime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+    matrix = gallery.matrix
+
+    def noted(of: gallery.Gallery, labels: Sequence[int]) -> gallery.Sheet:
+        drawn.append([*labels])
+        return matrix(of, labels)
+
+    monkeypatch.setattr(gallery, "matrix", noted)
+    trial = trial_of(papers.find("regene/fig11"), train_size=80)
+    monkeypatch.setitem(papers.EXPERIMENTS, "regene/fig11", trial)
+    command = ("reproduce", "regene/fig11", "--scale=trial", "--quiet", "--device=cpu")
+    two = f"{anime / 'celeba'},{anime / 'anime'}"
+    status, _, err = cli(*command, "--data-dir", two, "--out", tmp_path)
+    assert status == 0, err
+    (run,) = (tmp_path / "runs").iterdir()
+    assert Run(run).facts.classes == ("celeba", "anime")
+    assert drawn == [[1]]  # anime's
+
+
+def test_the_decoder_sees_all_faces_cropped_as_the_classifiers(
+    celeba: Path, tmp_path: Path
+) -> None:
+    """The guide's way to the paper's 15,000 images of each class beside all for the decoder."""
+    faces, _ = load_whole("celeba", data_dir=celeba, crop="140", image_size=16)
+    np.save(tmp_path / "faces.npy", faces.x.numpy())
+    own: dict[str, Any] = {
+        "data_dir": celeba,
+        "crop": "140",
+        "label_attribute": "Male",
+        "image_size": 16,
+    }
+    images = load("celeba", train_per_class=20, **own)
+    few = trial_of(papers.find("regene/fig9")).scales["trial"].settings["options"]
+    options = {k: v for k, v in few.items() if k in options_of(regene)}
+    facts = Facts((3, 16, 16), images.classes, True, 40)
+    plan = regene(facts, **options, decoder_data=str(tmp_path / "faces.npy"))
+    part = plan.stages[1].data(images)
+    assert (len(images.train), len(part)) == (40, 120)
+    assert part.y is not None
+    assert all((part.y == x).flatten(1).all(1).any() for x in images.train.x)
 
 
 @pytest.mark.slow

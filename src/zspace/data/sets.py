@@ -24,7 +24,7 @@ from zspace.data.levels import Levels
 from zspace.data.options import DataOptions
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
-from zspace.errors import InputError, printable, unknown
+from zspace.errors import InputError, MissingFiles, printable, unknown
 from zspace.options import checked, comma_names, options_of
 from zspace.storage.reading import kind_of
 
@@ -185,20 +185,20 @@ def find_folder(name: str, data_dir: str | Path | None) -> Path:
         data_dir: the folder to look in.
 
     Raises:
-        InputError: no folder is given, or it does not hold the set.
+        MissingFiles: no folder is given, or it does not hold the set.
     """
     known = NAMED[name]
     wanted = " or ".join(known.marks[:2])
     fetch = known.by_hand or f"'zspace datasets --download {name} --data-dir DIR' fetches it"
     if data_dir is None:
-        raise InputError(f"{name} needs --data-dir, the folder with {wanted}: {fetch}")
+        raise MissingFiles(f"{name} needs --data-dir, the folder with {wanted}: {fetch}")
     root = Path(data_dir)
     if kind_of(root) != "folder":
-        raise InputError(f"--data-dir {root} is no folder")
+        raise MissingFiles(f"--data-dir {root} is no folder")
     for folder in (root, *(root / s for s in (*SUBFOLDERS.get(name, ()), name))):
         if any(kind_of(folder / mark) for mark in known.marks):
             return folder
-    raise InputError(f"{root} holds no {name}: expected {wanted} ({fetch})")
+    raise MissingFiles(f"{root} holds no {name}: expected {wanted} ({fetch})")
 
 
 def load(data: str, data_dir: str | Path | None = None, **options: Any) -> Images:

@@ -41,10 +41,12 @@ class Weights:
     Attributes:
         about: a description.
         files: the files that hold the weights, any one of which is enough.
+        gives: what there is not without them.
     """
 
     about: str
     files: tuple[WeightFile, ...]
+    gives: str
 
 
 WEIGHTS: dict[str, Weights] = {
@@ -59,6 +61,7 @@ WEIGHTS: dict[str, Weights] = {
                 "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
             ),
         ),
+        "FIDs that stand beside the published ones",
     ),
     "vgg16": Weights(
         "VGG16 trained on ImageNet by torchvision, from torchvision itself or in timm's copy, for "
@@ -75,6 +78,7 @@ WEIGHTS: dict[str, Weights] = {
                 "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             ),
         ),
+        "ReGene's perceptual loss",
     ),
 }
 
@@ -112,8 +116,8 @@ def checked_weights(name: str) -> tuple[Path, WeightFile]:
     if found is None:
         wanted = " or ".join(f"{w.file} ({w.address})" for w in WEIGHTS[name].files)
         raise InputError(
-            f"the weights of {name} are missing: put {wanted} into {folders()[0]}, or fetch it "
-            f"by 'zspace weights --download {name}'"
+            f"the weights of {name} are missing, which give {WEIGHTS[name].gives}: put {wanted} "
+            f"into {folders()[0]}, or fetch it by 'zspace weights --download {name}'"
         )
     path, known = found
     sha256 = sha256_of(path)

@@ -12,12 +12,12 @@ from typing import Any, Literal
 from zspace import api
 from zspace.display.progress import Display
 from zspace.display.tables import Table
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, MissingFiles, unknown
 from zspace.evaluation.evaluate import versions
 from zspace.evaluation.measurement import Measurement, measure_run
 from zspace.features.weights import WEIGHTS, checked_weights
 from zspace.options import checked, options_of
-from zspace.papers.entries import Entry
+from zspace.papers.entries import COLUMNS, Entry
 from zspace.recipes import find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header, read_json, write_text
@@ -45,7 +45,8 @@ class Scale:
 
     Attributes:
         settings: the settings that the experiment reads.
-        reductions: how the settings fall short of the paper's; empty if they do not.
+        reductions: how the settings fall short of the paper's, empty if they do not; of an
+            experiment of no paper, what they are.
         cost: about how long a run takes, and on what machine.
         choices: the settings that the paper leaves open, and what is chosen here.
         protocols: the ways to choose the settings of compared systems, the default first (see
@@ -316,9 +317,11 @@ def reproduce(
     )
     try:
         entries = experiment.run(lab)
-    except InputError:
+    except InputError as error:
         if begun:
             _forget(mark, new)
+        if isinstance(error, MissingFiles) and "digits" in experiment.data:
+            raise MissingFiles(f"{error}; --data digits needs no files") from None
         raise
     seconds = round(time.monotonic() - began, 1)
     table = _table(experiment, scale, chosen, entries, lab, seconds)
@@ -350,7 +353,12 @@ def check_features(settings: Mapping[str, Any]) -> None:
     named = settings.get("features") or ()
     for name in (named,) if isinstance(named, str) else named:
         if name in WEIGHTS:
-            checked_weights(name)
+            try:
+                checked_weights(name)
+            except InputError as error:
+                raise InputError(
+                    f"{error}; --scale small does without, by features of a classifier of the data"
+                ) from None
 
 
 def _forget(mark: Path, new: Sequence[Path]) -> None:
@@ -377,18 +385,6 @@ def _table(
     lab: Lab,
     seconds: float,
 ) -> Table:
-    rows: list[list[str]] = []
-    for e in entries:
-        difference, reason = e.difference()
-        theirs = ""
-        if e.published is not None:
-            error = "" if e.published_error is None else f" ± {e.published_error:g}"
-            theirs = f"{e.published:g}{error}"
-        source = f"{e.published_by}; {e.published_data}" if e.published is not None else ""
-        shown = reason if difference is None else f"{difference:+.3g}"
-        of = [e.by, e.data, *([f"trained on {e.part}"] if e.part else []), f"n = {e.n}"]
-        ours = [str(e.ours), e.uncertainty, "; ".join(of)]
-        rows.append([e.what, e.measure, *ours, theirs, source, shown])
     notes = [
         experiment.about,
         f"Scale {scale}: {chosen.about()}.",
@@ -401,5 +397,4 @@ def _table(
         f"This call took {seconds:g} s; finished runs are reused.",
         *lab.more.get("notes", []),
     ]
-    header = ["", "measure", "ours", "± is the", "ours is of", "published", "published is of"]
-    return Table([*header, "difference"], rows, notes=notes)
+    return Table(COLUMNS, [entry.row() for entry in entries], notes=notes)

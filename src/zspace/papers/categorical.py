@@ -19,7 +19,7 @@ from zspace.generation.tuning.objective import SEEN, Objective, below_bar
 from zspace.generation.tuning.search import FRESH, Tuned, tune
 from zspace.metrics import Figure
 from zspace.papers.base import Experiment, Lab, Scale
-from zspace.papers.entries import Entry, published
+from zspace.papers.entries import Entry, part_of, published
 from zspace.samplers import Classwise
 from zspace.storage.run import Run
 
@@ -189,6 +189,7 @@ def table4(lab: Lab) -> list[Entry]:
             key = next((k for k in theirs if k.startswith(row)), None) if least is None else None
             known = theirs[key] if key and lab.data == "mnist" else {}
             data, n = f"{lab.data}, generated", len(found.classes) * FRESH
+            part = part_of(api.run_images(run))
             for measure, ours, short in (
                 ("mean cosine", found.mean_cosine, "cos"),
                 ("accuracy", found.mean_accuracy, "acc"),
@@ -205,6 +206,7 @@ def table4(lab: Lab) -> list[Entry]:
                         known.get(short),
                         published_by=JUDGE,
                         published_data="mnist, generated",
+                        part=part,
                     )
                 )
             if least is not None and dim == small:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -12,7 +12,24 @@ from typing import Any
 
 import torch
 
+from zspace.data import Images
 from zspace.metrics import Figure
+
+TRAINING = {
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "cifar10": 50_000,
+    "svhn": 73_257,
+    "celeba": 162_770,
+}
+"""The numbers of training images of the named sets, none of them set aside for validation."""
+
+
+COLUMNS = (
+    *("", "measure", "ours", "± is the", "ours is of"),
+    *("published", "published is of", "difference"),
+)
+"""The columns of the table that an experiment prints."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,26 @@ class Entry:
         if self.part:
             return None, f"trained on a part: {self.part}"
         return self.ours.value - self.published, ""
+
+    def row(self) -> list[str]:
+        """The entry as a row of a table with the columns `COLUMNS`."""
+        difference, reason = self.difference()
+        theirs, source = "", ""
+        if self.published is not None:
+            error = "" if self.published_error is None else f" ± {self.published_error:g}"
+            theirs = f"{self.published:g}{error}"
+            source = f"{self.published_by}; {self.published_data}"
+        part = [f"trained on {self.part}"] if self.part else []
+        return [
+            self.what,
+            self.measure,
+            str(self.ours),
+            self.uncertainty,
+            "; ".join([self.by, self.data, *part, f"n = {self.n}"]),
+            theirs,
+            source,
+            reason if difference is None else f"{difference:+.3g}",
+        ]
 
     @property
     def uncertainty(self) -> str:
@@ -140,6 +177,18 @@ def told_apart(entries: Sequence[Entry]) -> list[Entry]:
         else replace(entry, what=f"{entry.what}, by {entry.by}")
         for entry in entries
     ]
+
+
+def part_of(images: Images, whole: Mapping[str, int] = TRAINING) -> str:
+    """Which part of a set's training images there is; "" if it is all, or the set is not named.
+
+    Args:
+        images: the data set, as it was trained on.
+        whole: the number of training images that the paper has, by the set's name.
+    """
+    n = len(images.train)
+    total = whole.get(images.name, n)
+    return "" if n >= total else f"{n:,} of {total:,} training images"
 
 
 @cache

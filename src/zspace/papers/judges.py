@@ -180,9 +180,8 @@ EXPERIMENTS = (
             ),
             "small": Scale(
                 {"judges": JUDGES, "iterations": {}, "n": None, "training": None},
-                "",
+                "the neutral classifiers at their defaults",
                 "about 5 hours on 2 cores, not measured: half of them trainings of silu-resnet",
-                choices="the neutral classifiers at their defaults",
             ),
         },
         judges,

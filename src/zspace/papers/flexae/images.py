@@ -66,6 +66,7 @@ _PAPER: dict[str, Any] = {
     "colour": {},
     "own": {},
     "features": "inception",
+    "best_from": 80_000,
 }
 _TOY = "300 images, fully connected networks of 16 units, 20 iterations"
 _LESS = (
@@ -74,13 +75,11 @@ _LESS = (
     "bfloat16; colour: convolutions of 16 and 32 channels at 32 pixels, 2,000 iterations of 64"
 )
 _CHOICES = (
-    "one training of each (the paper gives no number), the baselines' rates and weights as in "
-    "their own papers"
+    "{trainings} of each (the paper gives no number), {theirs} as in their own papers; batches are "
+    "drawn with replacement; CelebA's crop is that of the authors' code, 128 pixels wide"
 )
-_PAPER_CHOICES = (
-    f"{_CHOICES}; batches are drawn with replacement; CelebA's crop is that of the authors' code, "
-    "128 pixels wide"
-)
+_RATES = "the baselines' rates and weights"
+_TUNED = "the baselines' weights, and their rates where the protocol chooses none,"
 _OWN_NETWORKS = (
     "Pioneer's networks do not grow, VQ-VAE has networks of its own, and MaskAAE's mask is our "
     "reading of its paper, where all have the same networks"
@@ -111,25 +110,39 @@ def _experiment(
     Args:
         compares: whether it compares systems, whose settings are then tuned at scale small. At
             scale paper they are the defaults, since no image is left for validation.
-        reduced, choices: how scale paper falls short of the paper's, and what is chosen there
-            besides what all experiments choose.
+        reduced, choices: how every scale falls short of the paper's, and what is chosen besides
+            what all experiments choose.
     """
     smoke, small, paper = settings
+    several = small.get("seeds") or max(small.get("systems", {"": 1}).values())
+
+    def chosen(theirs: str, seeds: int = 1) -> str:
+        trainings = "one training" if seeds == 1 else f"{seeds} trainings"
+        said = _CHOICES.format(trainings=trainings, theirs=theirs)
+        return "; ".join([said, *([choices] if choices else [])])
+
+    also = f"; {reduced}" if reduced else ""
     protocols = ("tuned", "equal-time", "defaults") if compares else ("defaults", "tuned")
     return Experiment(
         f"flexae/{name}",
         f"FlexAE, {about}",
         {
             "smoke": Scale(
-                {**_SMOKE, **smoke}, _TOY, "a minute", protocols=("defaults", "tuned", "equal-time")
+                {**_SMOKE, **smoke},
+                _TOY + also,
+                "a minute",
+                chosen(_TUNED),
+                protocols=("defaults", "tuned", "equal-time"),
             ),
-            "small": Scale({**_SMALL, **small}, _LESS + less, cost, protocols=protocols),
+            "small": Scale(
+                {**_SMALL, **small},
+                _LESS + less + also,
+                cost,
+                chosen(_TUNED, several),
+                protocols=protocols,
+            ),
             "paper": Scale(
-                {**_PAPER, **paper},
-                reduced,
-                paper_cost,
-                choices="; ".join([part for part in (_PAPER_CHOICES, choices) if part]),
-                protocols=("defaults",),
+                {**_PAPER, **paper}, reduced, paper_cost, chosen(_RATES), protocols=("defaults",)
             ),
         },
         run,
@@ -144,23 +157,6 @@ _STRONG = (
 )
 """The systems of Table 1 that the paper has ahead in colour."""
 
-
-def _systems(
-    names: Sequence[str], strong: Sequence[str] | None = None
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The settings of a table at the three scales: its systems, and the trainings of each.
-
-    Args:
-        names: the systems.
-        strong: those that are compared in colour at the scale small; None means all.
-    """
-    return (
-        {"systems": dict.fromkeys(names, 1)},
-        {"systems": dict.fromkeys(names, 3), **({"in_colour": strong} if strong else {})},
-        {"systems": dict.fromkeys(names, 1), "best_from": 80_000, "stretched": True},
-    )
-
-
 _ALL = (*DATA, "digits")
 _FACES = ("celeba",)
 _COLOUR = ("cifar10", "celeba", "mnist", "fashion-mnist", "digits")
@@ -171,7 +167,11 @@ EXPERIMENTS = (
         "Table 1: Frechet distances of fourteen systems.",
         table1,
         _ALL,
-        _systems(tuple(SYSTEMS), _STRONG),
+        (
+            {"systems": dict.fromkeys(SYSTEMS, 1)},
+            {"systems": dict.fromkeys(SYSTEMS, 3), "in_colour": _STRONG, "stretched": True},
+            {"systems": dict.fromkeys(SYSTEMS, 1), "stretched": True},
+        ),
         less=f"; colour: the {len(_STRONG)} strongest of the fourteen systems",
         cost="10 hours on a core",
         paper_cost=f"about 45 hours for all fourteen {_HOURS}; a training can be stopped "
@@ -184,7 +184,11 @@ EXPERIMENTS = (
         "Table 2: precision and recall.",
         table2,
         _ALL,
-        _systems(_FEW),
+        (
+            {"systems": dict.fromkeys(_FEW, 1)},
+            {"systems": dict.fromkeys(_FEW, 3)},
+            {"systems": dict.fromkeys(_FEW, 1)},
+        ),
         cost="6 hours on a core (Table 1's runs are reused with --runs)",
         paper_cost=f"about 30 hours {_HOURS}",
         compares=True,
@@ -198,7 +202,7 @@ EXPERIMENTS = (
         (
             {"base": 3, "factors": (1, 2), "seeds": 1},
             {"base": None, "factors": (1, 4), "seeds": 3},
-            {"base": None, "factors": (1, 2, 4), "seeds": 1, "best_from": 80_000},
+            {"base": None, "factors": (1, 2, 4), "seeds": 1},
         ),
         less="; m_b and 4 m_b alone, three trainings",
         cost="2 hours on a core",

@@ -15,6 +15,7 @@ from zspace.papers.flexae.trained import (
     RECONSTRUCTED,
     SYSTEMS,
     as_published,
+    code_size,
     column_of,
     figures,
     frechet,
@@ -85,15 +86,17 @@ def table2(lab: Lab) -> list[Entry]:
 def table3(lab: Lab) -> list[Entry]:
     """Table 3: Frechet distances of WAE-GAN and FlexAE-SR for code sizes m_b, 2 m_b and 4 m_b.
 
-    A protocol chooses their settings at the size of Table 1, for all sizes.
+    A protocol chooses their settings at the size of Table 1, for all sizes. The trainings of that
+    size are Table 1's.
     """
     numbers, column = published()["flexae/table3"], column_of(lab)
-    base = lab.settings["base"] or (32 if column in (None, 0, 1) else 64)
+    base = lab.settings["base"] or (64 if lab.data in COLOUR else 32)
     entries: list[Entry] = []
     for factor in lab.settings["factors"]:
         row = "m_b" if factor == 1 else f"{factor}m_b"
+        more = {} if factor * base == code_size(lab) else {"latent_dim": factor * base}
         for j, system in enumerate(("WAE-GAN", "FlexAE-SR")):
-            values, about = frechet(lab, system, lab.settings["seeds"], latent_dim=factor * base)
+            values, about = frechet(lab, system, lab.settings["seeds"], **more)
             for what, value in values.items():
                 theirs = None
                 if column is not None and what in PUBLISHED:

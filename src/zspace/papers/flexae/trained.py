@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zspace import api
+from zspace.errors import InputError
 from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import (
@@ -21,10 +23,10 @@ from zspace.evaluation.measurement import (
 )
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float, as_stored
-from zspace.metrics import Figure
+from zspace.metrics import BiasWarning, Figure
 from zspace.papers.base import Lab, known_to
 from zspace.papers.cells import Cells
-from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.entries import Entry, over_seeds, part_of
 from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, System, settled
 from zspace.storage.run import Run
 
@@ -32,8 +34,6 @@ DATA = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets, in the order of the published tables' columns."""
 COLOUR = ("cifar10", "celeba")
 """Those of them in colour."""
-WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}
-"""The numbers of training images in the paper, which sets none aside for validation."""
 SYSTEMS = {
     "VAE": System("vae", grid=LIKELIHOOD),
     "VAE+Flow": System("vae-flow", grid=LIKELIHOOD),
@@ -59,8 +59,9 @@ ATTRIBUTES = ("Big_Nose", "Heavy_Makeup", "Black_Hair", "Smiling", "Male")
 def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
     """The run of a system under the experiment's protocol.
 
-    It has those of the experiment's settings that its recipe has options for. If the experiment
-    looks at checkpoints, every run keeps them, so that all tables share their runs.
+    It has those of the experiment's settings that its recipe has options for. At scale paper every
+    run keeps the checkpoints of which Tables 1 and 3 report the best, so that all experiments share
+    their runs.
 
     Args:
         lab: the experiment's surroundings.
@@ -83,6 +84,13 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
         lasts = options["iterations"] - options.get("first_iterations", 0)
         options |= {"checkpoint_every": EVERY, "keep": (lasts - first) // EVERY + 1}
     return lab.trained(system.recipe, str(lab.data), seed=seed, **options)
+
+
+def code_size(lab: Lab) -> int:
+    """The size of the systems' codes where a table names none."""
+    colour = lab.data in COLOUR
+    options = {**lab.settings["options"], **(lab.settings["colour"] if colour else {})}
+    return options.get("latent_dim", 64 if colour else 20)
 
 
 def measured_by(lab: Lab, run: Run, checkpoint: str | int = "last") -> Measurement:
@@ -122,14 +130,12 @@ def column_of(lab: Lab) -> int | None:
 
 def source_of(lab: Lab, held: Measurement, seeds: int = 1) -> dict[str, Any]:
     """The fields of an `Entry` that say where its figures come from."""
-    trained_on, whole = len(held.images.train), WHOLE.get(str(lab.data))
-    part = "" if whole in (None, trained_on) else f"{trained_on:,} of {whole:,} training images"
     return {
         "by": held.extractor.name,
         "n": len(held.test),
         "data": f"{held.images.name} test",
         "repeats": seeds,
-        "part": part,
+        "part": part_of(held.images),
     }
 
 
@@ -172,6 +178,8 @@ def frechet(
         more: further options of the recipe.
 
     Returns the distances by name, and the fields of an `Entry` that say where they come from.
+    Raises:
+        InputError: a run of the shelf does not have the checkpoints.
     """
     cells = Cells(lab.out / "cells.json")
     what = "".join(f", {option} = {value}" for option, value in more.items())
@@ -196,11 +204,20 @@ def distances(lab: Lab, name: str, seed: int, more: Mapping[str, Any]) -> dict[s
     if lab.settings.get("stretched"):
         made = generated(held, sampler)
         other = Subject("stretched", GENERATION, stretched(made.x))
-        found[STRETCHED] = METRICS["fid"].measure(held, other)[""]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BiasWarning)  # a note says so of the other distances
+            found[STRETCHED] = METRICS["fid"].measure(held, other)[""]
     if "best_from" not in lab.settings:
         return found
     start = lab.settings["best_from"] + run.config.get("first_iterations", 0)
-    for iteration in (i for i in run.checkpoints() if i >= start):
+    there = [i for i in run.checkpoints() if i >= start]
+    wanted = [i for i in range(start, run.config["iterations"] + 1) if i % EVERY == 0]
+    if not set(wanted) <= set(there):
+        raise InputError(
+            f"{run.folder} lacks checkpoints from iteration {start:,} on, of which the best is "
+            "reported: remove it, and it is trained anew"
+        )
+    for iteration in there:
         values = figures(lab, measured_by(lab, run, iteration), ["fid"], [sampler])
         for what in (RECONSTRUCTED, GENERATED):
             best, now = f"{what}, the best checkpoint", values[subjects[what]]["fid"]

@@ -20,7 +20,7 @@ from zspace.functional import as_float, blockwise
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, published, told_apart
+from zspace.papers.entries import Entry, part_of, published, told_apart
 from zspace.papers.gen.densities import correlation
 from zspace.papers.gen.entropy import METHODS
 from zspace.samplers import Mixture
@@ -235,7 +235,8 @@ def table3(lab: Lab) -> list[Entry]:
     for i, name in enumerate(METHODS):
         run = _on_images(lab, name)
         for features in where["features"]:
-            measured = measure(lab.measured(run, features), metrics=["fid"])
+            held = lab.measured(run, features)
+            measured = measure(held, metrics=["fid"])
             lab.more.setdefault("notes", []).extend(measured["notes"])
             for row in measured["rows"]:
                 if row["kind"] != GENERATION:
@@ -253,6 +254,7 @@ def table3(lab: Lab) -> list[Entry]:
                         spread[i],
                         "inception",
                         data,
+                        part=part_of(held.images),
                     )
                 )
     return told_apart(entries)

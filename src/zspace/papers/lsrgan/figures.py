@@ -234,7 +234,10 @@ def imagenet(lab: Lab) -> list[Entry]:
     The paper's set is none of the named ones.
     """
     if lab.data_dir is None:
-        raise InputError("lsrgan/imagenet needs --data-dir, a folder of ImageNet's images")
+        raise InputError(
+            "lsrgan/imagenet needs --data-dir, a folder of ImageNet's images; lsrgan/fig1, fig2 "
+            "and fig9 draw the same of named sets, --data digits among them"
+        )
     of = replace(lab, data=lab.data_dir, data_dir=None)
     fig9(of)  # its entries are those of Figure 2
     return [*fig1(of), *fig2(of)]

@@ -27,7 +27,7 @@ from zspace.metrics import (
     sharpness,
 )
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry, mean_and_deviation, published
+from zspace.papers.entries import Entry, mean_and_deviation, part_of, published
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)
@@ -91,8 +91,7 @@ class Trained:
             theirs: the paper's figure, its error NaN if none is printed.
             their_by: the features, or the space, of the paper's figure; "" if they are `by`.
         """
-        kept = self.run.config["train_size"]
-        part = "" if kept is None else f"{kept:,} images"
+        part = part_of(self.measurement.images)
         return beside(Entry(what, measure, ours, by, self.data, n, part=part), theirs, their_by)
 
     def by(self, name: str) -> Variational:

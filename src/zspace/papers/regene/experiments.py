@@ -16,6 +16,10 @@ _COLOUR = ("cifar10", "mnist", "fashion-mnist", "digits")
 _GRID = "encoder of 32 channels and decoder of 64 and 32, 1,500 + 2,500 iterations of 128 images"
 _QUICK = {"iterations": 4000, "classifier_iterations": 1500}
 _INCEPTION = "the data set's files; at scale paper the Inception weights (zspace weights)"
+_SHOWN = "the images that are shown are drawn at random"
+_THRESHOLDS = (
+    "thresholds are mean confidences on the validation images, or without any on the test images"
+)
 _LARGE = "at 128 pixels the networks of 64 with a block more, and their schedule"
 _FEATURES = (
     {"features": ("pixels",), "seeds": 1},
@@ -39,6 +43,8 @@ EXPERIMENTS = (
         ),
         less=f"{_GRID} in place of 128, 512 and 256 channels, 350 or 400 epochs of 512; bfloat16",
         small=_QUICK,
+        choices="barcodes and maps are of 2,000 test latents; a dimension is near 0 if it is below "
+        "a tenth of the largest",
         cost="2 hours on a core",
     ),
     experiment(
@@ -67,6 +73,7 @@ EXPERIMENTS = (
         table2,
         _ALL,
         ({"per_class": 10}, {"per_class": 500}, {"per_class": 500}),
+        choices=_THRESHOLDS,
     ),
     experiment(
         "fig6",
@@ -115,10 +122,18 @@ EXPERIMENTS = (
         choices=f"real images are scored by a classifier of the data set; {FLEXAE}",
     ),
     experiment(
-        "fig7", "ReGene, Figure 7: generations over their sources, and interpolations.", fig7, _ALL
+        "fig7",
+        "ReGene, Figure 7: generations over their sources, and interpolations.",
+        fig7,
+        _ALL,
+        choices=_SHOWN,
     ),
     experiment(
-        "fig8", "ReGene, Figure 8: pairs of cars.", sheet_of("matrix", one("automobile")), _COLOUR
+        "fig8",
+        "ReGene, Figure 8: pairs of cars.",
+        sheet_of("matrix", one("automobile")),
+        _COLOUR,
+        choices=_SHOWN,
     ),
     experiment(
         "fig9",
@@ -126,6 +141,7 @@ EXPERIMENTS = (
         sheet_of("matrix", one("Male")),
         ("celeba",),
         needs=_FACES,
+        choices=_SHOWN,
         image_size=64,
         **faces(2000),
     ),
@@ -156,14 +172,22 @@ EXPERIMENTS = (
         "ReGene, Figure 12: the nearest training images of generations.",
         sheet_of("closest"),
         _ALL,
+        choices=f"{_THRESHOLDS}; {_SHOWN}",
     ),
     experiment(
         "fig13",
         "ReGene, Figure 13: the nearest other generations.",
         sheet_of("closest-generations"),
         _ALL,
+        choices=f"{_THRESHOLDS}; {_SHOWN}",
     ),
-    experiment("fig14", "ReGene, Figure 14: generations of generations.", sheet_of("family"), _ALL),
+    experiment(
+        "fig14",
+        "ReGene, Figure 14: generations of generations.",
+        sheet_of("family"),
+        _ALL,
+        choices=f"{_THRESHOLDS}; {_SHOWN}",
+    ),
     experiment(
         "fig15a",
         "ReGene, Figure 15a: Table 3's distances on CIFAR-10 and the GANs'.",
@@ -252,6 +276,7 @@ EXPERIMENTS = (
         "ReGene, Figures D.22 to D.27: generations of each class.",
         sheet_of("collage"),
         (*_ALL, "celeba"),
+        choices=f"{_THRESHOLDS}; {_SHOWN}",
     ),
     experiment(
         "closest",

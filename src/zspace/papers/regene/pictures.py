@@ -57,8 +57,8 @@ def fig11(lab: Lab) -> list[Entry]:
     """
     if lab.data_dir is None:
         raise InputError(
-            "regene/fig11 needs --data-dir, a folder with a folder of faces for each class, one of "
-            "them named anime"
+            "regene/fig11 needs --data-dir, two folders of faces, one of them named anime, "
+            "separated by a comma, or a folder that holds them; regene/fig9 draws CelebA's faces"
         )
     of = trained(replace(lab, data_dir=None), lab.data_dir)
     gallery.matrix(of.gallery(lab.device), one("anime")(of.images.classes)).save(

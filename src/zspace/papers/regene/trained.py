@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,14 +30,22 @@ from zspace.metrics import (
     mean_figure,
 )
 from zspace.papers.base import Lab, known_to
-from zspace.papers.entries import Entry
+from zspace.papers.entries import TRAINING, Entry, part_of
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 
 COLUMNS = ("mnist", "fashion-mnist", "cifar10", "celeba")
 """The data sets in the columns of Table 3."""
-WHOLE = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 200_000}
+WHOLE = {**TRAINING, "celeba": 200_000}
 """The numbers of training images in the paper, which sets none aside for validation."""
+
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    "mnist": {"blocks": 4},
+    "fashion-mnist": {"blocks": 4},
+    "cifar10": {"blocks": 4},
+    "celeba": {"image_size": 64},
+}
+"""The values that options have anyway, by data set: with them or without, a run is the same."""
 
 ALIKE = ("image_size", "train_size", "validation")
 """Options of the data that other models share with ReGene."""
@@ -77,9 +85,7 @@ class Trained:
     @property
     def part(self) -> str:
         """Which part of the set's training images it was trained on; "" if these are all."""
-        n = len(self.images.train)
-        whole = WHOLE.get(self.images.name, n)
-        return "" if n >= whole else f"{n:,} of {whole:,} training images"
+        return part_of(self.images, WHOLE)
 
     def gallery(self, device: str = "auto") -> Gallery:
         """The gallery that draws sheets of this model's images."""
@@ -115,7 +121,8 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     """
     data = data or str(lab.data)
     own = faces_of(lab, data) | ({"seed": seed} if seed else {})
-    run = lab.trained("regene", data, **{**lab.settings["options"], **own, **options})
+    given, usual = {**lab.settings["options"], **own, **options}, USUAL.get(data, {})
+    run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
     combined = convex_of(run.folder, model, {"most_trials": lab.settings.get("most_trials", 100)})
