@@ -323,3 +323,22 @@ def test_the_autoencoder_of_figure_3_has_the_decoders_schedule(tmp_path: Path) -
     decoder = regenes["iterations"] - regenes["classifier_iterations"]
     assert autoencoder["iterations"] == autoencoder["schedule_iterations"] == decoder
     assert autoencoder["batch_size"] == regenes["batch_size"]
+
+
+@pytest.mark.parametrize("data, batch", [("mnist", 128), ("cifar10", 64), ("celeba", 32)])
+def test_colour_is_trained_for_less_at_scale_small(
+    data: str, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def told(_self: Lab, _recipe: str, _data: str, **options: Any) -> None:
+        asked.append(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr(Lab, "trained", told)
+    small = papers.find("regene/closest").scales["small"]
+    with pytest.raises(InputError, match="enough"):
+        trained(Lab(tmp_path, small.settings, data))
+    assert asked[0]["batch_size"] == batch
+    assert "CIFAR-10: " in small.reductions
+    assert "CelebA: " in small.reductions

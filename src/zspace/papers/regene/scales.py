@@ -28,6 +28,23 @@ SMALL: dict[str, Any] = {
     "precision": "bf16",
     "perceptual": 0.0,
 }
+IN_COLOUR: dict[str, tuple[dict[str, Any], str]] = {
+    "cifar10": (
+        {"batch_size": 64, "classifier_iterations": 4000, "iterations": 8000},
+        "CIFAR-10: 4,000 + 4,000 iterations of 64",
+    ),
+    "celeba": (
+        {
+            "width": 16,
+            "decoder_width": 32,
+            "batch_size": 32,
+            "classifier_iterations": 500,
+            "iterations": 2500,
+        },
+        "CelebA: 16, 32 and 16 channels, 500 + 2,000 iterations of 32",
+    ),
+}
+"""How the scale small differs from `SMALL` on a data set in colour, and how that is said."""
 TOY = "1,000 images, 16 and 32 channels, 100 + 400 iterations of 32 images"
 LESS = (
     "encoder of 32 channels and decoder of 64 and 32 in place of 128, 512 and 256, 2,000 + 6,000 "
@@ -116,6 +133,7 @@ def experiment(
         {"iterations": None, **sized},
     )
     colour = not data or bool(COLOUR & set(data))
+    own = {} if small else {name: IN_COLOUR[name] for name in data if name in IN_COLOUR}
     always = [HELD_OUT, *([MALE] if "celeba" in data else [])]
     reduced = [*always, *([NO_PERCEPTUAL] if colour else [])]
     toy = TOY + ("" if image_size is None else ", 16 pixels")
@@ -139,8 +157,13 @@ def experiment(
                 choices,
             ),
             "small": Scale(
-                {"options": options[1], "conditional": CONDITIONAL, **middle},
-                "; ".join([less or LESS, *reduced]),
+                {
+                    "options": options[1],
+                    "conditional": CONDITIONAL,
+                    "own": {name: less for name, (less, _) in own.items()},
+                    **middle,
+                },
+                "; ".join([less or LESS, *(said for _, said in own.values()), *reduced]),
                 cost,
                 choices,
             ),

@@ -121,7 +121,9 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     """
     data = data or str(lab.data)
     own = faces_of(lab, data) | ({"seed": seed} if seed else {})
-    given, usual = {**lab.settings["options"], **own, **options}, USUAL.get(data, {})
+    reduced = lab.settings.get("own", {}).get(data, {})
+    given = {**lab.settings["options"], **reduced, **own, **options}
+    usual = USUAL.get(data, {})
     run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
