@@ -108,6 +108,17 @@ def test_table3_says_the_part_that_was_trained_on(tmp_path: Path) -> None:
     assert {e.part.split(" ", 1)[1] for e in entries} == {"of 73,257 training images"}
 
 
+@pytest.mark.usefixtures("small_sets")
+@pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+def test_table3_is_of_several_trainings(tmp_path: Path) -> None:
+    settings = {**trial_of(papers.find("gen/table3")).scales["trial"].settings, "seeds": 2}
+    entries = table3(Lab(tmp_path, settings, "svhn", device="cpu", quiet=True))
+    assert [e.what for e in entries] == ["AAE", "VAE", "GEN", "GEN, from its target"]
+    assert {e.repeats for e in entries} == {2}
+    assert all(len(set(e.each)) == 2 for e in entries)
+    assert len(list((tmp_path / "runs").iterdir())) == 6
+
+
 def test_every_published_number_of_gen_is_compared() -> None:
     """The tables' rows and columns are those of published.json."""
     from zspace.papers import gen
