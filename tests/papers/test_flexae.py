@@ -308,3 +308,20 @@ def test_each_stage_has_as_many_iterations_as_the_others(
         trained(Lab(tmp_path, settings, data), name)
     one, two = asked["wae-gan"], asked["two-stage-vae"]
     assert two["first_iterations"] == one["iterations"] == two["iterations"] // 2
+
+
+@pytest.mark.parametrize("data", ["mnist", "celeba"])
+@pytest.mark.parametrize("scale", ["smoke", "small", "paper"])
+def test_a_system_has_only_options_that_its_recipe_knows(
+    data: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VQ-VAE was refused in colour, after hours of the others' trainings."""
+    asked: dict[str, dict[str, Any]] = {}
+    monkeypatch.setattr(
+        Lab, "trained", lambda _self, recipe, _data, **o: asked.setdefault(recipe, o)
+    )
+    settings = papers.find("flexae/table1").scales[scale].settings
+    for name in settings["systems"]:
+        trained(Lab(tmp_path, settings, data), name)
+    for recipe, options in asked.items():
+        assert options.keys() <= {*api.run_options(recipe), "seed", "checkpoint_every", "keep"}

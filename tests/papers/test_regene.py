@@ -143,17 +143,23 @@ def test_faces_are_cropped_as_the_paper_has_it(tmp_path: Path) -> None:
     assert ("none", 128) in papers.find("regene/crops").scales["paper"].settings["crops"]
 
 
-def test_experiments_share_the_runs_that_are_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, celeba: Path
-) -> None:
-    """CelebA has 64 pixels, and images of 28 and 32 have 4 blocks, said or not."""
-    asked: list[dict[str, Any]] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The options with which a run is asked for, which is refused."""
+    noted: list[dict[str, Any]] = []
 
-    def noted(_self: Lab, _recipe: str, _data: str, **options: Any) -> Run:
-        asked.append(options)
+    def refuse(_self: Lab, _recipe: str, _data: str, **options: Any) -> Run:
+        noted.append(options)
         raise InputError("no training")
 
-    monkeypatch.setattr(Lab, "trained", noted)
+    monkeypatch.setattr(Lab, "trained", refuse)
+    return noted
+
+
+def test_experiments_share_the_runs_that_are_the_same(
+    tmp_path: Path, asked: list[dict[str, Any]], celeba: Path
+) -> None:
+    """CelebA has 64 pixels, and images of 28 and 32 have 4 blocks, said or not."""
     paper = {n: papers.find(f"regene/{n}").scales["paper"].settings for n in ("fig9", "table3")}
     experiments: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("table3", "celeba", {}),
@@ -327,17 +333,10 @@ def test_the_autoencoder_of_figure_3_has_the_decoders_schedule(tmp_path: Path) -
 
 @pytest.mark.parametrize("data, batch", [("mnist", 128), ("cifar10", 64), ("celeba", 32)])
 def test_colour_is_trained_for_less_at_scale_small(
-    data: str, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: str, batch: int, tmp_path: Path, asked: list[dict[str, Any]]
 ) -> None:
-    asked: list[dict[str, Any]] = []
-
-    def told(_self: Lab, _recipe: str, _data: str, **options: Any) -> None:
-        asked.append(options)
-        raise InputError("enough")
-
-    monkeypatch.setattr(Lab, "trained", told)
     small = papers.find("regene/closest").scales["small"]
-    with pytest.raises(InputError, match="enough"):
+    with pytest.raises(InputError, match="no training"):
         trained(Lab(tmp_path, small.settings, data))
     assert asked[0]["batch_size"] == batch
     assert "CIFAR-10: " in small.reductions

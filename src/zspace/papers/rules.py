@@ -128,15 +128,15 @@ def _variance(values: Sequence[Value]) -> tuple[float, float]:
 
 
 def _steadier(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
-    from scipy.stats import f
+    from scipy.special import fdtri
 
     if any(math.isinf(v.freedom) for v in values):
         return []
     half = len(values) // 2
-    (a, n), (b, m) = _variance(values[:half]), _variance(values[half:])
-    if a > b:
-        return [-math.log(a / b) / math.log(f.ppf(1 - (1 - LEVEL) / 2, n, m))]
-    return [math.log(b / a) / math.log(f.ppf(1 - (1 - LEVEL) / 2, m, n))]
+    first, second = _variance(values[:half]), _variance(values[half:])
+    (low, below), (high, above) = sorted((first, second))
+    needed = fdtri(above, below, 1 - (1 - LEVEL) / 2)
+    return [math.copysign(math.log(high / low) / math.log(needed), second[0] - first[0])]
 
 
 def _published(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:

@@ -70,10 +70,8 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
         more: further options, which the protocol does not choose by.
     """
     system = SYSTEMS[name]
-    settings = {**known_to(system.recipe, lab.settings["options"]), **system.options}
-    if lab.data in COLOUR:
-        settings |= lab.settings["colour"]
-    settings |= lab.settings["own"].get(system.recipe, {})
+    own = lab.settings["own"].get(system.recipe, {})
+    settings = {**known_to(system.recipe, _shared(lab)), **system.options, **own}
     if "first_iterations" in api.run_options(system.recipe):  # each stage has as many as all others
         each = settings["iterations"]
         settings |= {"first_iterations": each, "iterations": 2 * each}
@@ -88,9 +86,12 @@ def trained(lab: Lab, name: str, *, seed: int = 0, **more: Any) -> Run:
 
 def code_size(lab: Lab) -> int:
     """The size of the systems' codes where a table names none."""
-    colour = lab.data in COLOUR
-    options = {**lab.settings["options"], **(lab.settings["colour"] if colour else {})}
-    return options.get("latent_dim", 64 if colour else 20)
+    return _shared(lab).get("latent_dim", 64 if lab.data in COLOUR else 20)
+
+
+def _shared(lab: Lab) -> dict[str, Any]:
+    """The settings on the experiment's data that all systems have whose recipes know them."""
+    return {**lab.settings["options"], **(lab.settings["colour"] if lab.data in COLOUR else {})}
 
 
 def measured_by(lab: Lab, run: Run, checkpoint: str | int = "last") -> Measurement:

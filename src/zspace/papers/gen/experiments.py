@@ -78,7 +78,7 @@ _IMAGES = _scales(
     "{iterations:,} iterations of 100 images; {networks}; lambda = 0.01, of the paper's 0.005 to "
     "0.01; the VAE's squared error is summed over pixels; a tenth of the training images is kept "
     "for validation; CelebA's crop of 128 pixels, and its training images without its validation "
-    f"images; {_AAE}; Table 3 has so many trainings of each: {{seeds}}",
+    f"images; {_AAE}; trainings of each model in Table 3: {{seeds}}",
 )
 _PICTURES = {
     name: replace(scale, settings={k: v for k, v in scale.settings.items() if k != "features"})

@@ -160,7 +160,7 @@ def experiment(
                 {
                     "options": options[1],
                     "conditional": CONDITIONAL,
-                    "own": {name: less for name, (less, _) in own.items()},
+                    "own": {name: changed for name, (changed, _) in own.items()},
                     **middle,
                 },
                 "; ".join([less or LESS, *(said for _, said in own.values()), *reduced]),
