@@ -103,7 +103,8 @@ class Browser:
         self.resize(*size)
 
     def resize(self, width: int, height: int, dark: bool = False) -> None:
-        """Give the page another size, and light or dark colours."""
+        """Give the page another size, and light or dark colours; nothing moves, so that a look
+        never falls in the middle of a transition."""
         self.tell(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -112,7 +113,8 @@ class Browser:
             mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.tell("Emulation.setEmulatedMedia", features=[scheme])
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.tell("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def tell(self, method: str, **params: Any) -> Any:
         """What the browser answers to a method of its protocol."""
