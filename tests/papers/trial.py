@@ -127,6 +127,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "lsrgan/imagenet": (6, 2, "fig1-beta-1 fig1-beta-20 fig2 fig9-renderer fig9-vae"),
     "all/systems": (16, 8, "systems"),
     "all/samplers": (163, 2, ""),
+    "all/colour-samplers": (45, 1, ""),
     "all/conditional": (32, 2, "conditional"),
     "all/steps": (9, 1, ""),
     "all/densities": (13, 1, ""),

@@ -358,16 +358,33 @@ def generated(
         InputError: the run's sampler can't be read or fitted.
     """
     drawn = sampler or measurement.sampler(name)
-    device = next(measurement.model.parameters()).device
-    count = n or len(measurement.test)
-    labels = None
-    seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
-    if drawn.labels and measurement.labels is not None:
-        labels = measurement.labels[torch.arange(count) % len(measurement.labels)]
-        z = torch.empty(count, measurement.model.latent_dim, device=device)
-        for label in labels.unique().tolist():
-            own = labels == label
-            z[own.to(device)] = draw_codes(drawn, name, int(own.sum()), label, seeded)
-    else:
-        z = draw_codes(drawn, name, count, None, seeded)
+    z, labels = drawn_codes(measurement, name, drawn, n or len(measurement.test))
     return Subject(name, GENERATION, decoded(measurement.model, z), z.cpu(), labels)
+
+
+def drawn_codes(
+    measurement: Measurement, name: str, sampler: Sampler, n: int
+) -> tuple[Tensor, Tensor | None]:
+    """Codes (n, D) of a sampler on the model's device, and their labels (n,) if it knows labels.
+
+    A sampler that knows labels draws codes of the test images' labels.
+
+    Args:
+        measurement: the measurement.
+        name: the sampler's name, for messages.
+        sampler: the sampler.
+        n: the number of codes.
+
+    Raises:
+        InputError: the codes are NaN or infinite.
+    """
+    device = next(measurement.model.parameters()).device
+    seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
+    if not sampler.labels or measurement.labels is None:
+        return draw_codes(sampler, name, n, None, seeded), None
+    labels = measurement.labels[torch.arange(n) % len(measurement.labels)]
+    z = torch.empty(n, measurement.model.latent_dim, device=device)
+    for label in labels.unique().tolist():
+        own = labels == label
+        z[own.to(device)] = draw_codes(sampler, name, int(own.sum()), label, seeded)
+    return z, labels

@@ -12,6 +12,7 @@ from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
 from zspace.papers.base import Experiment, Lab, Scale
 from zspace.papers.entries import Entry
 from zspace.papers.protocol import System
+from zspace.papers.samplers.cells import told_by
 from zspace.papers.systems import Columns, side_by_side
 
 _PLAIN: Mapping[str, Any] = {"width": 32, "hidden": 512, "latent_dim": 64}
@@ -65,15 +66,11 @@ COLUMNS: Columns = {
 
 def colour(lab: Lab) -> list[Entry]:
     """Train and measure every system in the same time, and draw a picture with a row for each."""
-    labels = {"label_attribute": ATTRIBUTES} if lab.data == "celeba" else {}
-    shared = {**lab.settings["options"], **labels}
+    shared = {**lab.settings["options"], **told_by(lab)}
     names = lab.settings["systems"]
     own = {name: (SYSTEMS[name], {**SYSTEMS[name].options, **shared}) for name in names}
     return side_by_side(lab, "colour", own, COLUMNS)
 
-
-ATTRIBUTES = "Male,Smiling"
-"""The attributes of faces by whose combinations systems are conditional."""
 
 _SHARED: Mapping[str, Any] = {"image_size": 32, "batch_size": 64, "precision": "bf16"}
 

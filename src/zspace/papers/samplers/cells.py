@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,14 +14,14 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Density, Sampler, decoded
-from zspace.evaluation.measurement import GENERATION, Measurement, Subject
+from zspace.evaluation.measurement import GENERATION, Measurement, Subject, drawn_codes
 from zspace.evaluation.metrics import METRICS
-from zspace.functional import stream
 from zspace.metrics import Figure
 from zspace.options import options_of
 from zspace.papers.base import Lab
 from zspace.recipes import catalogue
 from zspace.samplers import Learned
+from zspace.storage.run import Run
 from zspace.training import Precision
 
 KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -31,9 +33,12 @@ KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "spline flow": ("flow", {}),
     "pushforward": ("pushforward", {}),
     "flow matching": ("flow-matching", {"classes": 0}),
+    "convex combinations": ("convex", {}),
 }
 """The compared samplers, by their name in the table: their kind and options."""
 OWN = "own prior"
+TUNED = "Medium2"
+"""The sampler that is tuned before the cells are measured, which takes the least of its time."""
 BLURRED = "Frechet to reconstructions"
 COLUMNS = (
     "Frechet",
@@ -55,10 +60,24 @@ CONDITIONAL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
 
 
 def trained(lab: Lab, decoder: str) -> Measurement:
-    """The measurement of one of the decoders in an experiment's settings."""
+    """The measurement of one of the decoders in an experiment's settings, of the zoo or trained."""
     options = dict(lab.settings["decoders"][decoder])
-    run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
-    return lab.measured(run, None, n=lab.settings.get("n"))
+    if "zoo" in options:
+        name = options["zoo"][lab.data]
+        folder = (lab.shelf or lab.out / "runs") / f"zoo-{name}"
+        # a copy, since a sampler that is tuned is stored beside its model
+        shutil.copytree(Run(f"zoo:{name}").folder, folder, dirs_exist_ok=True)
+        run = Run(folder)
+    else:
+        options |= told_by(lab)
+        run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
+    features, n = lab.settings.get("features"), lab.settings.get("n")
+    return lab.measured(run, features, n=n, data_dir=lab.data_dir)
+
+
+def told_by(lab: Lab) -> dict[str, str]:
+    """The options by which images have labels: faces have them by two of their attributes."""
+    return {"label_attribute": "Male,Smiling"} if lab.data == "celeba" else {}
 
 
 def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, Figure]:
@@ -95,6 +114,7 @@ def cell(
     held: Measurement,
     blurred: Tensor,
     z: Tensor,
+    y: Tensor | None,
     name: str,
     seed: int,
     precision: Precision,
@@ -106,7 +126,8 @@ def cell(
         held: the measurement.
         blurred: the features (N, D) of the reconstructed test images.
         z: the codes to fit to.
-        name: a key of `KINDS`, or `OWN`.
+        y: their labels, by which samplers that know labels draw codes of the test images' labels.
+        name: a key of `KINDS`, `OWN` or `TUNED`.
         seed: the seed of fitting and drawing.
         precision: the precision of training by iterations.
 
@@ -116,6 +137,8 @@ def cell(
     if name == OWN:
         assert held.model.prior is not None
         sampler: Sampler = held.model.prior
+    elif name == TUNED:
+        sampler = held.sampler("medium2")
     else:
         kind, options = KINDS[name]
         options = {**options, **lab.settings["options"].get(name, {})}
@@ -124,14 +147,14 @@ def cell(
         sampler = catalogue.make(kind, held.model.latent_dim, options)
         if isinstance(sampler, Learned):
             sampler.precision = precision
-        sampler.fit(z)
+        sampler.fit(z, y)
     fitted = time.monotonic() - began
-    generator = torch.Generator(z.device).manual_seed(stream(seed, 12))
     began = time.monotonic()
     with torch.no_grad():
-        drawn = sampler.draw(len(held.test), generator=generator)
+        drawn, labels = drawn_codes(replace(held, seed=seed), name, sampler, len(held.test))
     seconds = time.monotonic() - began
-    row = measured(held, blurred, Subject(name, GENERATION, decoded(held.model, drawn)))
+    made = Subject(name, GENERATION, decoded(held.model, drawn), labels=labels)
+    row = measured(held, blurred, made)
     if isinstance(sampler, Density):
         with torch.no_grad():
             log_p = sampler.log_density(held.means[: lab.settings["densities"]].to(z.device))

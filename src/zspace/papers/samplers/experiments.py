@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zspace.papers.base import Experiment, Scale
-from zspace.papers.samplers.cells import KINDS
+from zspace.papers.samplers.cells import KINDS, TUNED
 from zspace.papers.samplers.densities import densities
 from zspace.papers.samplers.tables import conditional, samplers, steps
 
@@ -41,8 +41,9 @@ _TOY: dict[str, Any] = {
     "latent_dim": 3,
     "batch_size": 16,
 }
+_IN_COLOUR: dict[str, Any] = {"recipe": "flexae-sr", "image_size": 32}
 _SMALLEST: dict[str, Any] = {"iterations": 10, "batch_size": 64}
-_COMPARED = [name for name in KINDS if name != "pushforward"]
+_COMPARED = [name for name in KINDS if name not in ("pushforward", "convex combinations")]
 EXPERIMENTS = (
     Experiment(
         "all/samplers",
@@ -56,7 +57,7 @@ EXPERIMENTS = (
                         "FlexAE-SR": {"recipe": "flexae-sr", "width": 4, **_TOY, "arch": "conv"},
                     },
                     "seeds": {"AE": 2, "FlexAE-SR": 1},
-                    "samplers": list(KINDS),
+                    "samplers": [*_COMPARED, "pushforward"],
                     "n": 100,
                     "precision": "32",
                     "densities": 20,
@@ -92,7 +93,7 @@ EXPERIMENTS = (
                         "GEN": {"recipe": "gen", "iterations": 100_000, "latent_dim": 8},
                     },
                     "seeds": {"AE": 3, "FlexAE-SR": 3, "GEN": 3},
-                    "samplers": list(KINDS),
+                    "samplers": [*_COMPARED, "pushforward"],
                     "precision": "32",
                     "densities": 10_000,
                     "options": {"flow matching": {"iterations": 50_000, "width": 512}},
@@ -106,6 +107,67 @@ EXPERIMENTS = (
         },
         samplers,
         ("mnist", "fashion-mnist", "digits"),
+        "the data set's files",
+    ),
+    Experiment(
+        "all/colour-samplers",
+        "Every sampler on the same two decoders of colour images: the zoo's, whose codes are maps, "
+        "and FlexAE-SR's, whose codes are flat.",
+        {
+            "smoke": Scale(
+                {
+                    "decoders": {
+                        "FlexAE-SR": {
+                            **_IN_COLOUR,
+                            **_TOY,
+                            "arch": "conv",
+                            "width": 4,
+                            "image_size": 16,
+                            "train_size": 80,
+                        }
+                    },
+                    "seeds": {"FlexAE-SR": 2},
+                    "samplers": ["normal", "convex combinations", TUNED],
+                    "tuning": {"trials": 2, "samples": 10},
+                    "n": 40,
+                    "features": "pixels",
+                    "precision": "32",
+                    "densities": 20,
+                    "options": {},
+                },
+                "FlexAE-SR alone, ten iterations with 80 images of 16 pixels; three samplers, 40 "
+                "samples",
+                "a minute",
+            ),
+            "small": Scale(
+                {
+                    "decoders": {
+                        "latent-flow": {"zoo": {"celeba": "faces", "cifar10": "cifar"}},
+                        "FlexAE-SR": {
+                            **_IN_COLOUR,
+                            "iterations": 600,
+                            "latent_dim": 64,
+                            "width": 32,
+                            "hidden": 512,
+                            "generator_rate": 1e-3,
+                            "batch_size": 64,
+                            "precision": "bf16",
+                        },
+                    },
+                    "seeds": {"latent-flow": 3, "FlexAE-SR": 3},
+                    "samplers": [*_COMPARED, "convex combinations", TUNED],
+                    "tuning": {"trials": 60, "samples": 50},
+                    "precision": "bf16",
+                    "densities": 1000,
+                    "options": {"two-stage": {"hidden": 256}, "spline flow": {"iterations": 3000}},
+                },
+                "32 pixels; the zoo's model as it is, and 20 minutes of FlexAE-SR on a core; three "
+                "fits of each sampler, 60 trials for Medium2; densities of 1,000 test codes",
+                "3 hours on a core",
+            ),
+        },
+        samplers,
+        ("celeba", "cifar10"),
         "the data set's files",
     ),
     Experiment(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from zspace.papers.samplers.cells import (
     COLUMNS,
     CONDITIONAL,
     OWN,
+    TUNED,
     cell,
     distances,
     measured,
@@ -48,16 +50,18 @@ def samplers(lab: Lab) -> list[Entry]:
     how = "" if precision == asked else ", in float32"
     for decoder, seeds in lab.settings["seeds"].items():
         held = trained(lab, decoder)
-        z = codes(held.model, held.images.train.x)
+        z, y = codes(held.model, held.images.train.x), held.images.train.y
         again = reconstructed(held)
         blurred = held.features(again)
         found: dict[str, dict[str, Figure]] = {}
         own = [] if held.model.prior is None else [OWN]
+        if TUNED in lab.settings["samplers"]:
+            tune(held.run.folder, "medium2", **lab.settings["tuning"], **where(lab))
         for name in [*own, *lab.settings["samplers"]]:
             each = [
                 cells.of(
                     f"{decoder}: {name}, {k}{how}",
-                    partial(cell, lab, held, blurred, z, name, k, precision),
+                    partial(cell, lab, held, blurred, z, y, name, k, precision),
                 )
                 for k in range(seeds)
             ]
@@ -118,7 +122,7 @@ def conditional(lab: Lab) -> list[Entry]:
             trials=lab.settings["trials"],
             samples=lab.settings["samples"],
             min_accuracy=lab.settings["accuracy"],
-            device=lab.device,
+            **where(lab),
         )
         fit_flow(lab, run)
         for name, kind, drawing in CONDITIONAL:
@@ -141,6 +145,11 @@ def conditional(lab: Lab) -> list[Entry]:
     header = ["", "accuracy", "Frechet of a class", "Frechet of all", "PMS"]
     write_text(lab.out / "conditional.md", Table(header, rows, notes=notes).markdown())
     return entries
+
+
+def where(lab: Lab) -> dict[str, Any]:
+    """The options by which a run's data are found, and the device."""
+    return {"data_dir": lab.data_dir, "device": lab.device}
 
 
 def fit_flow(lab: Lab, run: Path) -> None:
