@@ -135,6 +135,8 @@ def _steadier(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
     half = len(values) // 2
     first, second = _variance(values[:half]), _variance(values[half:])
     (low, below), (high, above) = sorted((first, second))
+    if not low:  # trainings that all come out alike
+        return [math.copysign(math.inf, second[0] - first[0]) if high else 0.0]
     needed = fdtri(above, below, 1 - (1 - LEVEL) / 2)
     return [math.copysign(math.log(high / low) / math.log(needed), second[0] - first[0])]
 
