@@ -107,7 +107,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "regene/fig16": (41, 7, "figB18-tsne figB19-B20-barcodes"),
     "regene/fig17": (4, 1, ""),
     "regene/collage": (2, 1, "collage"),
-    "regene/closest": (13, 1, "closest-generations closest-training"),
+    "regene/closest": (15, 1, "closest-generations closest-training"),
     "categorical/fig1": (12, 2, "fig1"),
     "categorical/table4": (18, 3, ""),
     "categorical/grid": (4, 1, ""),

@@ -106,13 +106,15 @@ TO_OTHERS = "distance to the nearest of half the others"
 def distances(lab: Lab, of: Trained) -> list[Entry]:
     """How far generations are from training images and from one another, by pixels.
 
-    By themselves such distances say little: those of test images stand beside them, and those of
+    By themselves such distances say little. Beside them stand those of test images, as they are and
+    as the decoder draws them, which is smoother and thus nearer to any image; and those of
     reconstructions of training images, which is what copies would be.
     """
     held = judged(of, lab, "pixels")
     subjects = {
         "generations": generated(held, "generations", sampler=of.convex).x,
         "test images": held.test,
+        "reconstructions of test images": reconstructed(held).x,
         "reconstructions of training images": reconstructed(held, held.training).x,
     }
     entries: list[Entry] = []
