@@ -277,9 +277,7 @@ def test_a_claim_is_well_formed(claim: Claim) -> None:
 
 
 PER_CLASS = "{n} originals per class: "
-AWAITED = {
-    "regene/fig17": {f"{PER_CLASS}25% replaced by generations"},
-}
+AWAITED = {"regene/fig17": {f"{PER_CLASS}25% replaced by generations"}}
 """Entries that stored results lack: of scale paper alone, or measured since they were made."""
 
 

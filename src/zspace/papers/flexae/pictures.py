@@ -17,8 +17,9 @@ from zspace.errors import InputError
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float, blockwise
 from zspace.papers.base import Lab
-from zspace.papers.entries import Entry
+from zspace.papers.entries import Entry, part_of
 from zspace.papers.flexae.trained import ATTRIBUTES, error, measured_by, seeded, shown, trained
+from zspace.papers.ways import ways
 from zspace.storage.run import Run
 
 
@@ -40,12 +41,14 @@ def samples(lab: Lab) -> list[Entry]:
 def interpolations(lab: Lab) -> list[Entry]:
     """Figure 10: rows of interpolations between the codes of two test images, all decoded.
 
-    On CIFAR-10, the two images of a row are of one class.
+    On CIFAR-10, the two images of a row are of one class. How evenly images change, and whether
+    they look real, is measured (`zspace.papers.ways`).
     """
     run, a, b, model = pairs(lab, 10)
     rows = model.interpolate(a, b, 9)
     plots.save_sheet(lab.picture("interpolations"), rows.flatten(0, 1), 9)
-    return error(lab, run)
+    held = measured_by(lab, run)
+    return [*error(lab, run), *ways(held, part_of(held.images), by_class=lab.data == "cifar10")]
 
 
 def pairs(lab: Lab, n: int) -> tuple[Run, Tensor, Tensor, Any]:
@@ -129,7 +132,8 @@ def fig5(lab: Lab) -> list[Entry]:
     The first and last image of a row of interpolations are real, those between them are decoded
     from points on the line between the codes. There is a row for each attribute, with a training
     image that has it in the middle. The four nearest training images of each generated image are
-    those by pixels and those by features.
+    those by pixels and those by features. How evenly images change from one to another, and
+    whether those between look real, is measured (`zspace.papers.ways`).
     """
     run, x, model = shown(lab, 20)
     plots.save_sheet(lab.picture("interpolations"), *interpolation_rows(model, x[:10], x[10:]))
@@ -144,7 +148,8 @@ def fig5(lab: Lab) -> list[Entry]:
             rows.append(row)
         plots.save_sheet(lab.picture("attributes"), torch.cat(rows), 9)
     _neighbours(lab, run, 5, 4, both=True)
-    return error(lab, run)
+    held = measured_by(lab, run)
+    return [*error(lab, run), *ways(held, part_of(held.images))]
 
 
 def nearest(which: str) -> Callable[[Lab], list[Entry]]:

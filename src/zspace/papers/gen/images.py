@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from zspace.core import codes
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION
+from zspace.evaluation.measurement import GENERATION, Measurement, generated
+from zspace.evaluation.metrics import METRICS
 from zspace.evaluation.novelty import Novelty, auroc, novelty
 from zspace.functional import as_float, blockwise
 from zspace.methods.gen import GEN
@@ -23,6 +25,7 @@ from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings, part_of, published, told_apart
 from zspace.papers.gen.densities import correlation
 from zspace.papers.gen.entropy import METHODS
+from zspace.papers.ways import ways
 from zspace.samplers import Mixture
 from zspace.storage.run import Run
 
@@ -31,7 +34,8 @@ def fig3(lab: Lab) -> list[Entry]:
     """Figure 3: MNIST mapped to ten 2-D Gaussians, without labels and with labels of some images.
 
     A test image counts as right if the nearest mode is that of its digit or, without labels, if it
-    has the commonest digit of that mode.
+    has the commonest digit of that mode. With labels, images are drawn from each mode, and the
+    data set's neutral classifier says whether they are of its digit.
     """
     entries: list[Entry] = []
     fig, axes = plots.figure(2, 1, (4.5, 4.5))
@@ -65,6 +69,11 @@ def fig3(lab: Lab) -> list[Entry]:
         axis.set_aspect("equal")
         if labelled is not None:
             _draw_modes(lab.picture("modes"), model)
+            held = lab.measured(run, "classifier")
+            made = generated(held, "prior")
+            right, by = METRICS["accuracy"].measure(held, made)[""], held.extractor.name
+            measure = "accuracy of images of a mode"
+            entries.append(Entry(what, measure, right, by, "mnist test", len(made.x)))
     plots.save_figure(lab.picture("fig3"), fig)
     return entries
 
@@ -204,9 +213,10 @@ def sheets(lab: Lab) -> list[Entry]:
 def interpolations(lab: Lab) -> list[Entry]:
     """The supplement's Figures 5 and 6: interpolations between random codes and test images."""
     run = _on_images(lab, "GEN")
-    model = api.load(run.folder, device=lab.device)
+    held = lab.measured(run, lab.settings.get("features"))
+    model = held.model
     device = next(model.parameters()).device
-    x = as_float(api.run_images(run).test.x[:16].to(device))
+    x = as_float(held.test[:16].to(device))
     assert model.prior is not None
     z = model.prior.draw(16, generator=torch.Generator(device).manual_seed(0))
     t = torch.linspace(0, 1, 9, device=device)[None, :, None]
@@ -218,7 +228,25 @@ def interpolations(lab: Lab) -> list[Entry]:
     return [
         Entry(
             "GEN", "mean squared error, reconstructed", error, "pixels", f"{lab.data} test", len(x)
+        ),
+        *ways(held, part_of(held.images)),
+    ]
+
+
+def _spread(held: Measurement) -> list[Entry]:
+    """The entries for the variance of GEN's codes, and for what it should be.
+
+    Codes whose kernel density estimate of bandwidth h is N(0, I) are of N(0, (1 - h^2) I). The
+    variance is the mean over the dimensions of the code.
+    """
+    assert isinstance(held.model, GEN)
+    found, h = float(held.means.var(0).mean()), held.model.bandwidth
+    data, part, n = f"{held.images.name} test", part_of(held.images), len(held.means)
+    return [
+        Entry(
+            what, "variance of a dimension", Figure(variance, math.nan), "codes", data, n, part=part
         )
+        for what, variance in (("GEN's codes", found), ("1 - h^2", 1 - h**2))
     ]
 
 
@@ -242,6 +270,8 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
         run = _on_images(lab, name, seed)
         for features in where["features"]:
             held = lab.measured(run, features)
+            if name == "GEN" and features == where["features"][0]:
+                entries += _spread(held)
             measured = measure(held, metrics=["fid"])
             notes = lab.more.setdefault("notes", [])
             notes += [note for note in measured["notes"] if note not in notes]

@@ -10,14 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zspace.core import codes
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.evaluation.measurement import generated
-from zspace.metrics import Figure
+from zspace.evaluation.measurement import generated, reconstructed
+from zspace.functional import stream
+from zspace.metrics import Figure, mean_figure, mean_squared_error, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.trained import (
+    CODES,
     DECODERS,
+    RANGE,
     RENDERING,
     UNIT,
     Trained,
@@ -204,9 +208,34 @@ def fig9(lab: Lab) -> list[Entry]:
 
 
 def cifar10(lab: Lab) -> list[Entry]:
-    """Section 2.2: Frechet distances from the test images, and sharpness."""
+    """Section 2.2: Frechet distances from the test images, sharpness, and what is remembered."""
     of = trained(lab)
-    return [*(entry for name in DECODERS for entry in distances(of, name)), *sharp(of)]
+    apart = [entry for name in DECODERS for entry in distances(of, name)]
+    return [*apart, *sharp(of), *remembered(of)]
+
+
+def remembered(of: Trained) -> list[Entry]:
+    """The entries for what the VAE does with training images, beside test images.
+
+    They are the squared errors of reconstructions from the posterior's mean, in the unit of Table
+    1, and the distances in the latent space to the nearest code of a training image.
+    """
+    held = replace(of.measurement, model=of.by("VAE"))
+    assert held.model.prior is not None
+    device = next(held.model.parameters()).device
+    training = codes(held.model, held.images.train.x).cpu()
+    seeded = torch.Generator(device).manual_seed(stream(held.seed, 12))
+    drawn = held.model.prior.draw(len(held.test), generator=seeded).cpu()
+    entries: list[Entry] = []
+    for what, x in (("test images", held.test), ("training images", held.training)):
+        again = reconstructed(held, x).x
+        error = mean_figure(RANGE * mean_squared_error(again, x) * x[0].numel())
+        entries.append(of.entry(what, "mean squared error of the VAE", error, UNIT, len(x)))
+    for what, z in (("test images", held.means), ("the prior", drawn)):
+        apart = mean_figure(memorisation_score(z, training))
+        measure = "distance of codes to the nearest of training images"
+        entries.append(of.entry(what, measure, apart, CODES, len(z)))
+    return entries
 
 
 def varied(lab: Lab) -> list[Entry]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from zspace.papers.regene.figures import crops, fig3, fig5, fig6, fig15b
 from zspace.papers.regene.losses import fig16, fig17
-from zspace.papers.regene.pictures import closest, fig7, fig11, one, sheet_of
+from zspace.papers.regene.pictures import closest, fig7, fig11, fig14, one, sheet_of
 from zspace.papers.regene.scales import FLEXAE, LESS, experiment, faces
 from zspace.papers.regene.tables import fig15a, table1, table2, table3, table4
 
@@ -184,7 +184,7 @@ EXPERIMENTS = (
     experiment(
         "fig14",
         "ReGene, Figure 14: generations of generations.",
-        sheet_of("family"),
+        fig14,
         _ALL,
         choices=f"{_THRESHOLDS}; {_SHOWN}",
     ),

@@ -35,6 +35,7 @@ from zspace.papers.regene.trained import (
     trained,
 )
 from zspace.recipes.regene import SCHEDULES, schedule_for
+from zspace.samplers import Convex
 
 RESNET = "classifier resnet56"
 """The neutral classifier by which the paper's accuracies are measured."""
@@ -45,6 +46,8 @@ def fig3(lab: Lab) -> list[Entry]:
 
     The autoencoder has the batches, rates and number of iterations of ReGene's decoder. Its
     accuracy is that of a linear probe of its codes, fitted to at most 10,000 training images.
+    Of both, images are decoded from combinations of two codes of a class, none of them judged, and
+    the data set's neutral classifier says whether they are still of that class.
     """
     of = trained(lab)
     paper = SCHEDULES[schedule_for(of.images.shape)]
@@ -100,6 +103,16 @@ def fig3(lab: Lab) -> list[Entry]:
             part=of.part,
         ),
     ]
+    for what, run, sampler in (
+        ("ReGene", of.run, of.convex.changed().with_judges({})),
+        ("autoencoder", ae_run, Convex().fit(codes(ae, of.images.train.x), of.images.train.y)),
+    ):
+        held = lab.measured(run, "classifier")
+        made = generated(held, what, sampler=sampler)
+        assert made.labels is not None
+        right = mean_figure(accuracy(held.features(made, "logits"), made.labels))
+        measure, by, n = "accuracy of combinations", held.extractor.name, len(made.x)
+        entries.append(Entry(what, measure, right, by, of.data, n, part=of.part))
     maps.tsne(
         lab.picture("fig3-tsne"),
         {"autoencoder": maps.some_codes(ae, of.test), "ReGene": maps.some_codes(of.model, of.test)},

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from zspace.errors import InputError
-from zspace.evaluation.measurement import generated, reconstructed
+from zspace.evaluation.measurement import GENERATION, Subject, generated, reconstructed
 from zspace.generation import gallery
+from zspace.generation.combine import generate
 from zspace.metrics import mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
-from zspace.papers.regene.trained import Trained, both, judged, trained
+from zspace.papers.regene.trained import Trained, both, frechet, judged, trained
+from zspace.papers.ways import ways
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
@@ -42,12 +44,15 @@ def one(name: str) -> Callable[[Sequence[str]], Sequence[int]]:
 
 
 def fig7(lab: Lab) -> list[Entry]:
-    """Figure 7: images generated from 2, 3 and 5 sources, the sources overlaid, interpolations."""
+    """Figure 7: images generated from 2, 3 and 5 sources, the sources overlaid, interpolations.
+
+    How evenly images change between two of a class, and whether they look real, is measured.
+    """
     of = trained(lab)
     labels = range(len(of.images.classes))
     gallery.overlay(of.gallery(lab.device), labels).save(lab.picture("overlay"))
     gallery.interpolation(of.gallery(lab.device), labels).save(lab.picture("interpolation"))
-    return both(of, "ReGene")
+    return [*both(of, "ReGene"), *ways(judged(of, lab, None), of.part, by_class=True)]
 
 
 def fig11(lab: Lab) -> list[Entry]:
@@ -65,6 +70,43 @@ def fig11(lab: Lab) -> list[Entry]:
         lab.picture("matrix")
     )
     return both(of, "ReGene")
+
+
+def fig14(lab: Lab) -> list[Entry]:
+    """Figure 14: generations, and further ones combined from their latents or from their images.
+
+    The entries are the Frechet distances from the test images of three generations, each with as
+    many images of a class as the test part has.
+    """
+    of = trained(lab)
+    labels = range(len(of.images.classes))
+    gallery.family(of.gallery(lab.device), labels).save(lab.picture("family"))
+    held = judged(of, lab, None)
+    assert held.labels is not None
+    counts = [(int(k), int((held.labels == k).sum())) for k in held.labels.unique()]
+    entries = both(of, "ReGene")
+    for origin in ("latents", "images"):
+        generator = torch.Generator(of.convex.codes.device).manual_seed(0)
+        families = [
+            generate(
+                of.model, of.convex, n, label, generations=3, origin=origin, generator=generator
+            )
+            for label, n in counts
+            if n > of.convex.combine
+        ]
+        for i, each in enumerate(zip(*families, strict=True)):
+            if i == 0 and origin == "images":
+                continue  # the same as before
+            what = f"generation {i + 1}" + (f", of {origin}" if i else "")
+            made = Subject(what, GENERATION, torch.cat([generation.x for generation in each]))
+            apart = frechet(lab, held, held.reference, made)
+            by, n = held.extractor.name, len(made.x)
+            entries.append(Entry(what, "Frechet distance", apart, by, of.data, n, part=of.part))
+    return entries
+
+
+WEIGHTS = "0.7,0.3", "0.9,0.1"
+"""Weights of two codes, beside equal ones."""
 
 
 def closest(lab: Lab) -> list[Entry]:
@@ -108,11 +150,15 @@ def distances(lab: Lab, of: Trained) -> list[Entry]:
 
     By themselves such distances say little. Beside them stand those of test images, as they are and
     as the decoder draws them, which is smoother and thus nearer to any image; and those of
-    reconstructions of training images, which is what copies would be.
+    reconstructions of training images, which is what copies would be. Generations are also made
+    with weights that are not equal.
     """
     held = judged(of, lab, "pixels")
+    samplers = {"generations": of.convex}
+    for weights in WEIGHTS:
+        samplers[f"generations, weights {weights}"] = of.convex.changed(weights=weights)
     subjects = {
-        "generations": generated(held, "generations", sampler=of.convex).x,
+        **{what: generated(held, what, sampler=one).x for what, one in samplers.items()},
         "test images": held.test,
         "reconstructions of test images": reconstructed(held).x,
         "reconstructions of training images": reconstructed(held, held.training).x,
