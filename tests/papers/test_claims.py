@@ -313,6 +313,7 @@ CONSTANTS = {
     "regene/fig14": {1.0, 2.0, 3.0},
     "regene/closest": {0.1, 0.3, 0.7, 0.9},
     "gen/table3": {1.0, 2.0},  # of 1 - h^2
+    **dict.fromkeys(("flexae/fig14", "flexae/fig15"), {0.0, 1.0, 2.0}),
 }
 """Numbers in the names of entries that are the code's, at every scale."""
 

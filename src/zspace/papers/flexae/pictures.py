@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from zspace import api
-from zspace.core import codes
+from zspace.core import codes, decoded
 from zspace.data.given import images_of
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.errors import InputError
+from zspace.evaluation.measurement import GENERATION, Measurement, Subject
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float, blockwise
+from zspace.metrics import mean_figure
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, part_of
 from zspace.papers.flexae.trained import ATTRIBUTES, error, measured_by, seeded, shown, trained
@@ -110,7 +112,8 @@ def attribute_grid(name: str, letters: Sequence[str]) -> Callable[[Lab], list[En
         """Draw a grid for each of two images without the attribute and of two with it.
 
         In reading order, the image's code is moved by -2 to 2 times the attribute's direction; the
-        image itself is in the middle.
+        image itself is in the middle. Where the judge of the features knows the attribute, the
+        entries say how many of 500 test images have it when they are moved (`moved`).
         """
         run = trained(lab, "FlexAE-SR")
         way, without, having = direction(lab, run, name)
@@ -121,9 +124,32 @@ def attribute_grid(name: str, letters: Sequence[str]) -> Callable[[Lab], list[En
             for x in (*without, *having):
                 grid = blockwise(model.decode, model.encode(x[None]) + steps)
                 plots.save_sheet(lab.picture(f"{name}-{next(letter)}"), grid, 5, (12,))
-        return error(lab, run)
+        return [*error(lab, run), *moved(measured_by(lab, run), way, name)]
 
     return figure
+
+
+def moved(held: Measurement, way: Tensor, name: str) -> list[Entry]:
+    """The entries for how many faces have an attribute, by the judge, as their codes are moved.
+
+    Args:
+        held: the measurement; its features may be of a judge that knows other attributes alone,
+            and then there are no entries.
+        way: the attribute's direction (D,).
+        name: the attribute's name.
+    """
+    classes = held.extractor.classes or ()
+    own = torch.tensor([i for i, known in enumerate(classes) if name in known.split("+")])
+    if not len(own):
+        return []
+    z, entries = held.means[:500], []
+    for shift in (-2, -1, 0, 1, 2):
+        what = f"{shift} times {name}"
+        x = Subject(what, GENERATION, decoded(held.model, z + shift * way.cpu()))
+        share = mean_figure(torch.isin(held.features(x, "logits").argmax(1), own).float())
+        by, data, part = held.extractor.name, f"{held.images.name} test", part_of(held.images)
+        entries.append(Entry(what, "share with the attribute", share, by, data, len(z), part=part))
+    return entries
 
 
 def fig5(lab: Lab) -> list[Entry]:
