@@ -280,12 +280,7 @@ PER_CLASS = "{n} originals per class: "
 AWAITED = {
     "regene/fig17": {f"{PER_CLASS}25% replaced by generations"},
     "regene/fig3": {"accuracy of combinations"},
-    "gen/fig3": {"accuracy of images of a mode"},
     "gen/table3": {"variance of a dimension"},
-    "lsrgan/cifar10": {
-        "mean squared error of the VAE",
-        "distance of codes to the nearest of training images",
-    },
 }
 """Entries or measures that stored results lack: of scale paper alone, or newer than they are."""
 

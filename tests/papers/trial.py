@@ -80,7 +80,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "gen/fig1": (2, 0, "fig1"),
     "gen/table2": (25, 6, ""),
     "gen/lambda": (41, 10, "lambda"),
-    "gen/fig3": (3, 2, "fig3 modes"),
+    "gen/fig3": (4, 2, "fig3 modes"),
     "gen/fig4": (4, 2, "fig4-1 fig4-1-of-all"),
     "gen/table3": (6, 3, ""),
     "gen/fig2": (3, 3, SHEETS),

@@ -15,7 +15,7 @@ from zspace.core import codes
 from zspace.display import plots
 from zspace.display.pictures import interpolation_rows, reconstruction_rows
 from zspace.evaluation.evaluate import measure
-from zspace.evaluation.measurement import GENERATION, Measurement, generated
+from zspace.evaluation.measurement import GENERATION, Measurement, generated, reconstructed
 from zspace.evaluation.metrics import METRICS
 from zspace.evaluation.novelty import Novelty, auroc, novelty
 from zspace.functional import as_float, blockwise
@@ -35,7 +35,8 @@ def fig3(lab: Lab) -> list[Entry]:
 
     A test image counts as right if the nearest mode is that of its digit or, without labels, if it
     has the commonest digit of that mode. With labels, images are drawn from each mode, and the
-    data set's neutral classifier says whether they are of its digit.
+    data set's neutral classifier says whether they are of its digit, and whether reconstructions,
+    which are as blurred, are of theirs.
     """
     entries: list[Entry] = []
     fig, axes = plots.figure(2, 1, (4.5, 4.5))
@@ -70,10 +71,12 @@ def fig3(lab: Lab) -> list[Entry]:
         if labelled is not None:
             _draw_modes(lab.picture("modes"), model)
             held = lab.measured(run, "classifier")
-            made = generated(held, "prior")
-            right, by = METRICS["accuracy"].measure(held, made)[""], held.extractor.name
-            measure = "accuracy of images of a mode"
-            entries.append(Entry(what, measure, right, by, "mnist test", len(made.x)))
+            for measure, x in (
+                ("accuracy of images of a mode", generated(held, "prior")),
+                ("accuracy of reconstructions", reconstructed(held)),
+            ):
+                right, by = METRICS["accuracy"].measure(held, x)[""], held.extractor.name
+                entries.append(Entry(what, measure, right, by, "mnist test", len(x.x)))
     plots.save_figure(lab.picture("fig3"), fig)
     return entries
 

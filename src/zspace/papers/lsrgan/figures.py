@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zspace.core import codes
 from zspace.display import plots
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated, reconstructed
@@ -19,7 +18,6 @@ from zspace.metrics import Figure, mean_figure, mean_squared_error, memorisation
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.trained import (
-    CODES,
     DECODERS,
     RANGE,
     RENDERING,
@@ -218,23 +216,24 @@ def remembered(of: Trained) -> list[Entry]:
     """The entries for what the VAE does with training images, beside test images.
 
     They are the squared errors of reconstructions from the posterior's mean, in the unit of Table
-    1, and the distances in the latent space to the nearest code of a training image.
+    1, and the distances in the latent space to the nearest code of a training image. All codes of
+    images are drawn from q(z | x), so that dimensions of which the decoder makes nothing count
+    alike for these and for the prior's.
     """
-    held = replace(of.measurement, model=of.by("VAE"))
-    assert held.model.prior is not None
-    device = next(held.model.parameters()).device
-    training = codes(held.model, held.images.train.x).cpu()
-    seeded = torch.Generator(device).manual_seed(stream(held.seed, 12))
-    drawn = held.model.prior.draw(len(held.test), generator=seeded).cpu()
+    model = of.by("VAE")
+    held = replace(of.measurement, model=model)
+    training = model.draw(held.images.train.x, seed=1)[:, 0].cpu()
+    seeded = torch.Generator(training.device).manual_seed(stream(held.seed, 12))
+    drawn = torch.randn(len(held.test), training.shape[1], generator=seeded)
     entries: list[Entry] = []
     for what, x in (("test images", held.test), ("training images", held.training)):
         again = reconstructed(held, x).x
         error = mean_figure(RANGE * mean_squared_error(again, x) * x[0].numel())
         entries.append(of.entry(what, "mean squared error of the VAE", error, UNIT, len(x)))
-    for what, z in (("test images", held.means), ("the prior", drawn)):
+    for what, z in (("test images", model.draw(held.test)[:, 0].cpu()), ("the prior", drawn)):
         apart = mean_figure(memorisation_score(z, training))
         measure = "distance of codes to the nearest of training images"
-        entries.append(of.entry(what, measure, apart, CODES, len(z)))
+        entries.append(of.entry(what, measure, apart, "draws of q(z | x)", len(z)))
     return entries
 
 
