@@ -166,15 +166,16 @@ def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
     return Trained(run, model, replace(base.measurement, run=run, model=model))
 
 
-def rendered(of: Trained, name: str) -> Subject:
-    """A rendering of each test image, from a code drawn from q(z | x).
+def rendered(of: Trained, name: str, x: Tensor | None = None) -> Subject:
+    """A rendering of each test image, or of other images, from a code drawn from q(z | x).
 
     Args:
         of: the model.
         name: a key of `DECODERS`.
+        x: the other images.
     """
-    model = of.by(name)
-    z = model.draw(of.measurement.test, seed=of.measurement.seed)[:, 0]
+    model, x = of.by(name), of.measurement.test if x is None else x
+    z = model.draw(x, seed=of.measurement.seed)[:, 0]
     return Subject(f"{name}, test images", RECONSTRUCTION, decoded(model, z))
 
 
@@ -202,7 +203,6 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
     held = of.measurement
     assert held.labels is not None
     x = rendered(of, name)
-    errors = mean_squared_error(x.x, held.test) * held.test[0].numel()
     logits = held.features(x, "logits")
     raw = held.features(held.reference, "logits")
     n, few = len(held.test), min(lab.settings["variance_images"], len(held.test))
@@ -214,8 +214,16 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
     def entry(measure: str, ours: Figure, by: str, n: int) -> Entry:
         return of.entry(f"{what}: {name}", measure, ours, by, n)
 
+    def squared(x: Tensor, of_x: Tensor) -> Figure:
+        return mean_figure(RANGE * mean_squared_error(x, of_x) * of_x[0].numel())
+
+    learned: list[Entry] = []
+    if name == "VAE":  # the one that was trained on them
+        again = squared(rendered(of, name, held.training).x, held.training)
+        learned = [entry("mean squared error of training images", again, UNIT, len(held.training))]
     return [
-        entry("mean squared error", mean_figure(RANGE * errors), UNIT, n),
+        entry("mean squared error", squared(x.x, held.test), UNIT, n),
+        *learned,
         entry("variance", variance, UNIT, few),
         entry("squared variance", square, SQUARE, few),
         entry("active dimensions", Figure(active, math.nan), CODES, n),
