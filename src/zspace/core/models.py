@@ -365,12 +365,13 @@ def reconstructions(model: LatentModel, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decoded(model: LatentModel, z: Tensor) -> Tensor:
-    """The images or vectors that codes (N, D) decode to in the stored form, on the CPU.
+    """The images or vectors that codes (N, D) on any device decode to, as stored, on the CPU.
 
     Raises:
         InputError: they hold NaN or infinite numbers.
     """
-    return blockwise(lambda block: as_stored(model.decode(block)).cpu(), z)
+    device = next(model.parameters()).device
+    return blockwise(lambda block: as_stored(model.decode(block.to(device))).cpu(), z)
 
 
 def codes(model: LatentModel, x: Tensor) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from zspace.core import decoded
 from zspace.evaluation.measurement import GENERATION, Measurement, Subject, reconstructed
 from zspace.evaluation.metrics import METRICS
-from zspace.functional import as_float
+from zspace.functional import as_float, as_stored, blockwise
 from zspace.metrics import Figure, mean_figure
 from zspace.papers.entries import Entry
 
@@ -21,9 +23,10 @@ def ways(held: Measurement, part: str, *, by_class: bool = False) -> list[Entry]
 
     - "largest step by the mean step": of 11 images on a line, the largest of the ten distances of
       neighbours, by pixels, divided by their mean, over at most 500 pairs. It is 1 if an image
-      changes evenly and 10 if it jumps.
-    - "F1/8 (precision)" of the lines' ends, which are reconstructions, and of their middles: the
-      share that looks like the test images (`zspace.metrics.precision_recall`).
+      changes evenly and 10 if it jumps. One that fades into another is even, too.
+    - "F1/8 (precision)" of the lines' ends, which are reconstructions, of their middles, and of the
+      means of the two test images, which is what fading gives: PRD's precision against the test
+      images (`zspace.metrics.precision_recall_figures`).
 
     Args:
         held: the measurement of a model.
@@ -32,31 +35,50 @@ def ways(held: Measurement, part: str, *, by_class: bool = False) -> list[Entry]
     """
     z = held.means
     partner = partners(held.labels if by_class else None, len(z))
-    middles = decoded(held.model, (z + z[partner]) / 2)
-    few = min(len(z), PAIRS)
-    t = torch.linspace(0, 1, POINTS)[:, None]
-    lines = (1 - t) * z[:few, None] + t * z[partner[:few], None]
-    x = as_float(decoded(held.model, lines.flatten(0, 1))).flatten(1).unflatten(0, (few, POINTS))
-    steps = (x[:, 1:] - x[:, :-1]).norm(dim=2)
-    uneven = steps.max(1).values / steps.mean(1).clamp(min=1e-12)
+    uneven = torch.cat(
+        [
+            unevenness(held, *pair)
+            for pair in zip(z[:PAIRS].split(50), z[partner[:PAIRS]].split(50), strict=True)
+        ]
+    )
     data = f"{held.images.name} test"
 
     def entry(what: str, measure: str, ours: Figure, by: str, n: int) -> Entry:
         return Entry(what, measure, ours, by, data, n, part=part)
 
-    found = [entry("ways", "largest step by the mean step", mean_figure(uneven), "pixels", few)]
-    for what, subject in (
-        ("ends of ways", reconstructed(held)),
-        ("middles of ways", Subject("middles of ways", GENERATION, middles)),
+    even = mean_figure(uneven)
+    found = [entry("ways", "largest step by the mean step", even, "pixels", len(uneven))]
+    middles = decoded(held.model, (z + z[partner]) / 2)
+    faded = blockwise(
+        lambda i: as_stored((as_float(held.test[i]) + as_float(held.test[partner[i]])) / 2),
+        torch.arange(len(z)),
+    )
+    for subject in (
+        replace(reconstructed(held), name="ends of ways"),
+        Subject("middles of ways", GENERATION, middles),
+        Subject("means of two test images", GENERATION, faded),
     ):
         precision = METRICS["prd"].measure(held, subject)["f1/8"]
         by, n = held.extractor.name, len(z)
-        found.append(entry(what, "F1/8 (precision)", precision, by, n))
+        found.append(entry(subject.name, "F1/8 (precision)", precision, by, n))
     return found
 
 
+def unevenness(held: Measurement, a: Tensor, b: Tensor) -> Tensor:
+    """The largest step by the mean step between codes (N, D), of those pairs that differ."""
+    t = torch.linspace(0, 1, POINTS)[:, None]
+    x = decoded(held.model, ((1 - t) * a[:, None] + t * b[:, None]).flatten(0, 1))
+    x = as_float(x).flatten(1).unflatten(0, (len(a), POINTS))
+    steps = (x[:, 1:] - x[:, :-1]).norm(dim=2)
+    steps = steps[steps.sum(1) > 0]
+    return steps.max(1).values / steps.mean(1)
+
+
 def partners(labels: Tensor | None, n: int) -> Tensor:
-    """For each of n images another one at random, of its label if labels (n,) are given."""
+    """For each of n images another one at random, of its label if labels (n,) are given.
+
+    An image that is the only one of its label is its own partner.
+    """
     labels = torch.zeros(n) if labels is None else labels
     generator = torch.Generator().manual_seed(0)
     other = torch.empty(n, dtype=torch.int64)

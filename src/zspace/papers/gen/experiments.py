@@ -85,6 +85,7 @@ _PICTURES = {
     for name, scale in _IMAGES.items()
 }
 """The scales of experiments that draw and measure no distance."""
+_INCEPTION = "; at scale paper the Inception weights (zspace weights)"
 EXPERIMENTS = (
     Experiment(
         "gen/table1",
@@ -193,11 +194,10 @@ EXPERIMENTS = (
         Experiment(
             f"gen/{name}",
             f"GEN, {about}",
-            _IMAGES if run is table3 else _PICTURES,
+            _IMAGES if run in (table3, interpolations) else _PICTURES,
             run,
             data,
-            "the data set's files"
-            + ("; at scale paper the Inception weights (zspace weights)" if run is table3 else ""),
+            "the data set's files" + (_INCEPTION if run in (table3, interpolations) else ""),
         )
         for name, about, run, data in (
             (

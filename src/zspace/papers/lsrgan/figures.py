@@ -138,7 +138,7 @@ def _curves(
                 axis.errorbar(values, heights, errors, marker=".", label=name)
         # lambda may be 0
         axis.set_xscale("symlog", linthresh=min(v for v in values if v > 0))
-        if measure in ("mean squared error", "variance", "squared variance"):
+        if measure.startswith("mean squared error") or measure.endswith("variance"):
             axis.set_yscale("log")
         axis.set_xlabel(symbol)
         axis.set_title(measure, fontsize=9)
@@ -218,19 +218,28 @@ def remembered(of: Trained) -> list[Entry]:
     They are the squared errors of reconstructions from the posterior's mean, in the unit of Table
     1, and the distances in the latent space to the nearest code of a training image. All codes of
     images are drawn from q(z | x), so that dimensions of which the decoder makes nothing count
-    alike for these and for the prior's.
+    alike for these and for the prior's. Codes of all images may have another spread than the
+    prior's; codes of a normal distribution with their mean and covariance tell how much that is.
     """
     model = of.by("VAE")
     held = replace(of.measurement, model=model)
     training = model.draw(held.images.train.x, seed=1)[:, 0].cpu()
     seeded = torch.Generator(training.device).manual_seed(stream(held.seed, 12))
     drawn = torch.randn(len(held.test), training.shape[1], generator=seeded)
+    values, vectors = torch.linalg.eigh(training.T.cov())
+    noise = torch.randn(drawn.shape, generator=seeded) * values.clamp(min=0).sqrt()
+    spread = training.mean(0) + noise @ vectors.T
     entries: list[Entry] = []
     for what, x in (("test images", held.test), ("training images", held.training)):
         again = reconstructed(held, x).x
         error = mean_figure(RANGE * mean_squared_error(again, x) * x[0].numel())
-        entries.append(of.entry(what, "mean squared error of the VAE", error, UNIT, len(x)))
-    for what, z in (("test images", model.draw(held.test)[:, 0].cpu()), ("the prior", drawn)):
+        entry = of.entry(what, "mean squared error of the VAE", error, UNIT, len(x))
+        entries.append(replace(entry, data=of.data if x is held.test else of.training_data))
+    for what, z in (
+        ("test images", model.draw(held.test)[:, 0].cpu()),
+        ("a normal distribution of the codes", spread),
+        ("the prior", drawn),
+    ):
         apart = mean_figure(memorisation_score(z, training))
         measure = "distance of codes to the nearest of training images"
         entries.append(of.entry(what, measure, apart, "draws of q(z | x)", len(z)))

@@ -74,6 +74,11 @@ class Trained:
         """The set and the part of it on which the model is measured."""
         return f"{self.measurement.images.name} test"
 
+    @property
+    def training_data(self) -> str:
+        """The name of the training images, where the model is measured on some of these."""
+        return f"{self.measurement.images.name} train"
+
     def entry(
         self,
         what: str,
@@ -167,15 +172,18 @@ def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
 
 
 def rendered(of: Trained, name: str, x: Tensor | None = None) -> Subject:
-    """A rendering of each test image, or of other images, from a code drawn from q(z | x).
+    """A rendering of each test image, or of training images, from a code drawn from q(z | x).
 
     Args:
         of: the model.
         name: a key of `DECODERS`.
-        x: the other images.
+        x: the training images.
     """
-    model, x = of.by(name), of.measurement.test if x is None else x
-    z = model.draw(x, seed=of.measurement.seed)[:, 0]
+    model, seed = of.by(name), of.measurement.seed
+    if x is not None:
+        z = model.draw(x, seed=seed + 1)[:, 0]
+        return Subject(f"{name}, training images", RECONSTRUCTION, decoded(model, z))
+    z = model.draw(of.measurement.test, seed=seed)[:, 0]
     return Subject(f"{name}, test images", RECONSTRUCTION, decoded(model, z))
 
 
@@ -220,7 +228,8 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
     learned: list[Entry] = []
     if name == "VAE":  # the one that was trained on them
         again = squared(rendered(of, name, held.training).x, held.training)
-        learned = [entry("mean squared error of training images", again, UNIT, len(held.training))]
+        found = entry("mean squared error of training images", again, UNIT, len(held.training))
+        learned = [replace(found, data=of.training_data)]
     return [
         entry("mean squared error", squared(x.x, held.test), UNIT, n),
         *learned,

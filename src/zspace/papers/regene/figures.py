@@ -12,7 +12,15 @@ from zspace.core import codes
 from zspace.data.images import Part
 from zspace.display import plots
 from zspace.errors import InputError
-from zspace.evaluation.measurement import DATA, GENERATION, Measurement, Subject, generated
+from zspace.evaluation.measurement import (
+    DATA,
+    GENERATION,
+    Measurement,
+    Subject,
+    generated,
+    reconstructed,
+)
+from zspace.evaluation.metrics import METRICS
 from zspace.features.classifier import neutral_classifier
 from zspace.features.extract import find_extractor
 from zspace.functional import as_float, as_stored, convex, of_stored
@@ -47,7 +55,8 @@ def fig3(lab: Lab) -> list[Entry]:
     The autoencoder has the batches, rates and number of iterations of ReGene's decoder. Its
     accuracy is that of a linear probe of its codes, fitted to at most 10,000 training images.
     Of both, images are decoded from combinations of two codes of a class, none of them judged, and
-    the data set's neutral classifier says whether they are still of that class.
+    the data set's neutral classifier says whether they are still of that class, and whether
+    reconstructions are of theirs.
     """
     of = trained(lab)
     paper = SCHEDULES[schedule_for(of.images.shape)]
@@ -108,11 +117,12 @@ def fig3(lab: Lab) -> list[Entry]:
         ("autoencoder", ae_run, Convex().fit(codes(ae, of.images.train.x), of.images.train.y)),
     ):
         held = lab.measured(run, "classifier")
-        made = generated(held, what, sampler=sampler)
-        assert made.labels is not None
-        right = mean_figure(accuracy(held.features(made, "logits"), made.labels))
-        measure, by, n = "accuracy of combinations", held.extractor.name, len(made.x)
-        entries.append(Entry(what, measure, right, by, of.data, n, part=of.part))
+        for measure, x in (
+            ("accuracy of reconstructions", reconstructed(held)),
+            ("accuracy of combinations", generated(held, what, sampler=sampler)),
+        ):
+            right, by = METRICS["accuracy"].measure(held, x)[""], held.extractor.name
+            entries.append(Entry(what, measure, right, by, of.data, len(x.x), part=of.part))
     maps.tsne(
         lab.picture("fig3-tsne"),
         {"autoencoder": maps.some_codes(ae, of.test), "ReGene": maps.some_codes(of.model, of.test)},

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zspace.errors import InputError
 from zspace.evaluation.measurement import GENERATION, Subject, generated, reconstructed
@@ -17,6 +18,7 @@ from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
 from zspace.papers.regene.trained import Trained, both, frechet, judged, trained
 from zspace.papers.ways import ways
+from zspace.samplers import Convex
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
@@ -85,11 +87,17 @@ def fig14(lab: Lab) -> list[Entry]:
     assert held.labels is not None
     counts = [(int(k), int((held.labels == k).sum())) for k in held.labels.unique()]
     entries = both(of, "ReGene")
+    device = of.convex.codes.device
     for origin in ("latents", "images"):
-        generator = torch.Generator(of.convex.codes.device).manual_seed(0)
         families = [
             generate(
-                of.model, of.convex, n, label, generations=3, origin=origin, generator=generator
+                of.model,
+                of.convex,
+                n,
+                label,
+                generations=3,
+                origin=origin,
+                generator=torch.Generator(device).manual_seed(label),
             )
             for label, n in counts
             if n > of.convex.combine
@@ -154,22 +162,26 @@ def distances(lab: Lab, of: Trained) -> list[Entry]:
     with weights that are not equal.
     """
     held = judged(of, lab, "pixels")
-    samplers = {"generations": of.convex}
-    for weights in WEIGHTS:
-        samplers[f"generations, weights {weights}"] = of.convex.changed(weights=weights)
-    subjects = {
-        **{what: generated(held, what, sampler=one).x for what, one in samplers.items()},
-        "test images": held.test,
-        "reconstructions of test images": reconstructed(held).x,
-        "reconstructions of training images": reconstructed(held, held.training).x,
+
+    def drawn(convex: Convex) -> Callable[[], Tensor]:
+        return lambda: generated(held, "generations", sampler=convex).x
+
+    subjects: dict[str, Callable[[], Tensor]] = {
+        "generations": drawn(of.convex),
+        **{f"generations, weights {w}": drawn(of.convex.changed(weights=w)) for w in WEIGHTS},
+        "test images": lambda: held.test,
+        "reconstructions of test images": lambda: reconstructed(held).x,
+        "reconstructions of training images": lambda: reconstructed(held, held.training).x,
     }
     entries: list[Entry] = []
-    for what, x in subjects.items():
+    for what, find in subjects.items():
+        x = find()
         half = len(x) // 2
+        data = of.training_data if what.endswith("training images") else of.data
         for measure, a, b in (
             (TO_TRAINING, x, held.images.train.x),
             (TO_OTHERS, x[:half], x[half:]),
         ):
             apart = mean_figure(memorisation_score(a, b))
-            entries.append(Entry(what, measure, apart, "pixels", of.data, len(a), part=of.part))
+            entries.append(Entry(what, measure, apart, "pixels", data, len(a), part=of.part))
     return entries

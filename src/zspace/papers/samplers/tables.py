@@ -28,6 +28,7 @@ from zspace.papers.entries import Entry, mean_and_deviation, over_seeds
 from zspace.papers.samplers.cells import (
     COLUMNS,
     CONDITIONAL,
+    FOUND,
     OWN,
     TUNED,
     cell,
@@ -77,7 +78,8 @@ def samplers(lab: Lab) -> list[Entry]:
         entries += entries_of(decoder, found, seeds, by, data, n)
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
-            "what there is one of, the error of the measurement."
+            "what there is one of, the error of the measurement. Samplers that know labels draw codes "
+            "of the test images' labels."
         ]
         rows = [[name, *(str(f.get(c, "")) for c in COLUMNS)] for name, f in found.items()]
         lines.append(Table([decoder, *COLUMNS], rows, notes=notes).markdown())
@@ -101,7 +103,7 @@ def entries_of(
             data,
             n,
             repeats=1 if name.startswith("(") else fits,
-            repeated="fit",
+            repeated="draw" if name in FOUND else "fit",
         )
         for name, figures in found.items()
         for column, figure in figures.items()
