@@ -36,8 +36,8 @@ def fig3(lab: Lab) -> list[Entry]:
     A test image counts as right if the nearest mode is that of its digit or, without labels, if it
     has the commonest digit of that mode. With labels, images are drawn from each mode, and the
     data set's neutral classifier says whether they are of its digit, and whether reconstructions,
-    which are as blurred, are of theirs. It was trained on sharp digits: whose mean training image is
-    nearest, which knows blurred digits better, says so, too.
+    which are as blurred, are of theirs. It was trained on sharp digits; the nearest mean training
+    image of a digit, which knows blurred ones better, says so, too.
     """
     entries: list[Entry] = []
     fig, axes = plots.figure(2, 1, (4.5, 4.5))
@@ -80,12 +80,11 @@ def fig3(lab: Lab) -> list[Entry]:
                 assert labels is not None
                 right, by = METRICS["accuracy"].measure(held, x)[""], held.extractor.name
                 near = mean_figure((nearest_mean(held, x.x) == labels).float())
-                entries += [
-                    Entry(what, measure, right, by, "mnist test", len(x.x)),
-                    Entry(
-                        f"{what}, blur allowed for", measure, near, NEAREST, "mnist test", len(x.x)
-                    ),
-                ]
+                for name, share, judge in (
+                    (what, right, by),
+                    (f"{what}, blur allowed for", near, NEAREST),
+                ):
+                    entries.append(Entry(name, measure, share, judge, "mnist test", len(x.x)))
     plots.save_figure(lab.picture("fig3"), fig)
     return entries
 

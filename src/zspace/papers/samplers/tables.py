@@ -78,8 +78,8 @@ def samplers(lab: Lab) -> list[Entry]:
         entries += entries_of(decoder, found, seeds, by, data, n)
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
-            "what there is one of, the error of the measurement. Samplers that know labels draw codes "
-            "of the test images' labels."
+            "what there is one of, the error of the measurement. Samplers that know labels draw "
+            "codes of the test images' labels."
         ]
         rows = [[name, *(str(f.get(c, "")) for c in COLUMNS)] for name, f in found.items()]
         lines.append(Table([decoder, *COLUMNS], rows, notes=notes).markdown())
