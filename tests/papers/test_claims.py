@@ -280,7 +280,6 @@ PER_CLASS = "{n} originals per class: "
 AWAITED = {
     "regene/fig17": {f"{PER_CLASS}25% replaced by generations"},
     "regene/fig3": {"accuracy of combinations"},
-    "gen/fig3": {"10000 labels, blur allowed for"},
     "gen/table3": {"variance of a dimension"},
     "lsrgan/table1": {"mean squared error of training images"},
 }
