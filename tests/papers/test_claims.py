@@ -279,7 +279,6 @@ def test_a_claim_is_well_formed(claim: Claim) -> None:
 PER_CLASS = "{n} originals per class: "
 AWAITED = {
     "regene/fig17": {f"{PER_CLASS}25% replaced by generations"},
-    "regene/fig3": {"accuracy of combinations"},
     "gen/table3": {"variance of a dimension"},
     "lsrgan/table1": {"mean squared error of training images"},
 }
