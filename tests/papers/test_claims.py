@@ -1,35 +1,18 @@
-"""The ledger of claims: its rules, its data, and the page that it makes."""
+"""How a ledger of claims is made: its rules, its verdicts, and results of one's own."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Cli, Refused
-from tests.papers.smoke import numbers_of, systems_of
 from zspace.papers import EXPERIMENTS
-from zspace.papers.categorical import LEAST
-from zspace.papers.claims import (
-    PAPERS,
-    SCALES,
-    VERDICTS,
-    Claim,
-    answers,
-    judge,
-    ledger,
-    measures,
-    read_claims,
-    read_results,
-)
-from zspace.papers.entries import published
-from zspace.papers.rules import LEVEL, RULES, quantile
+from zspace.papers.claims import VERDICTS, Claim, answers, judge, ledger, read_claims, read_results
+from zspace.papers.rules import LEVEL, quantile
 
 CLAIMS = read_claims()
 RESULTS = read_results()
@@ -253,125 +236,6 @@ def test_the_ledger_shows_figures_and_reasons() -> None:
         "a (1.00 ± 0.10) < b (2.00 ± 0.10), c (1.1): 1 hold, 1 undecided\n"
     ) in text
     assert "2. **Not tested**: So is that. *(Figure 1)*\n\n    - Why: Nobody looked.\n" in text
-
-
-def named(claim: Claim) -> str:
-    return f"{claim.paper}: {claim.claim[:50]}"
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=named)
-def test_a_claim_is_well_formed(claim: Claim) -> None:
-    assert claim.claim.endswith(".")
-    assert claim.where
-    for test in claim.tests:
-        needed = {"rule", "experiment", "measure", "of"}
-        needed |= {"bound"} if test["rule"] in ("below", "above") else set()
-        needed |= {"within"} if test["rule"] in ("equal", "at most", "published") else set()
-        assert needed <= test.keys() <= needed | {"data"}
-        assert test["rule"] in RULES
-        experiment = EXPERIMENTS[test["experiment"]]
-        assert test.get("data") in (None, *experiment.data)
-        assert len(measures(test)) == len(test["of"])
-    if judge(claim, RESULTS).verdict != YES:
-        assert claim.reason
-
-
-PER_CLASS = "{n} originals per class: "
-AWAITED = {
-    "regene/fig17": {f"{PER_CLASS}25% replaced by generations"},
-    "gen/table3": {"variance of a dimension"},
-    "lsrgan/table1": {"mean squared error of training images"},
-}
-"""Entries or measures that stored results lack: of scale paper alone, or newer than they are."""
-
-
-def test_a_test_finds_its_entries_where_its_result_is_stored() -> None:
-    for claim in CLAIMS:
-        for test in claim.tests:
-            held = [
-                table
-                for table in RESULTS
-                if table["experiment"] == test["experiment"]
-                and table["scale"] in SCALES
-                and test.get("data") in (None, table["data"])
-            ]
-            asked = {*test["of"], *measures(test)}
-            late = AWAITED.get(test["experiment"], set()) & asked
-            found = bool(answers(test, RESULTS))
-            assert found == bool(held and not late), f"{named(claim)}: {test}"
-
-
-CONSTANTS = {
-    "categorical/table4": {0.995},
-    "regene/table3": {2.0},  # of 2-Stage VAE
-    "regene/fig14": {1.0, 2.0, 3.0},
-    "regene/closest": {0.1, 0.3, 0.7, 0.9},
-    "gen/table3": {1.0, 2.0},  # of 1 - h^2
-    "flexae/fig14": {0.0, 1.0, 2.0},
-    "flexae/fig15": {0.0, 1.0, 2.0},
-}
-"""Numbers in the names of entries that are the code's, at every scale."""
-
-
-def test_a_test_names_nothing_that_the_scale_of_the_paper_lacks() -> None:
-    for claim in CLAIMS:
-        for test in claim.tests:
-            settings = EXPERIMENTS[test["experiment"]].scales["paper"].settings
-            known = numbers_of(settings) | CONSTANTS.get(test["experiment"], set())
-            for name in set(test["of"]) - systems_of(test["experiment"]):
-                # of MMD-10 Medium1 the last is the sampler's
-                said = re.findall(r"(?<![a-z\d{.])\d+(?:\.\d+)?(?![a-z}])", name)
-                assert {float(n) for n in said} <= known, f"{named(claim)}: {name}"
-
-
-def compared_in(experiment: str) -> list[Mapping[str, Any]]:
-    return [t for claim in CLAIMS for t in claim.tests if t["experiment"] == experiment]
-
-
-def test_the_ledger_and_the_experiment_read_near_100_percent_alike() -> None:
-    bounds = {
-        float(test["measure"].split()[-1]): test["bound"]
-        for test in compared_in("categorical/fig1")
-        if test["rule"] == "above" and "cosine" in test["measure"]
-    }
-    assert bounds == LEAST
-
-
-def test_models_are_compared_at_the_papers_error() -> None:
-    (table,) = (t for t in RESULTS if t["experiment"] == "gen/lambda")
-    theirs = published()["gen/text"]["loss"]
-    errors = {
-        e["what"]: e["ours"]["value"]
-        for e in table["entries"]
-        if e["measure"] == "mean squared error" and abs(e["ours"]["value"] - theirs) < theirs / 8
-    }
-
-    def nearest(name: str) -> str:
-        model, _, of = name.split(", ")
-        others = [k for k in errors if not k.startswith(model) and k.endswith(of)]
-        return min(others, key=lambda k: abs(errors[k] - errors[name]))
-
-    compared = [test["of"] for test in compared_in("gen/lambda") if test["rule"] == "highest"]
-    each = {(a, nearest(a)) for a in errors if a.startswith("GEN") and nearest(nearest(a)) == a}
-    assert each == {tuple(pair) for pair in compared}
-
-
-def test_the_page_is_what_the_command_prints(cli: Cli) -> None:
-    status, out, _ = cli("reproduce", "--claims")
-    assert status == 0
-    assert out == PAGE.read_text(encoding="utf-8"), "zspace reproduce --claims > docs/claims.md"
-
-
-def test_the_counts_of_the_page_add_up() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\S.*?) \|" + r" (\d+) \|" * 5 + "$", text, re.MULTILINE)
-    counts = {name: list(map(int, numbers)) for name, *numbers in rows}
-    assert list(counts) == [*PAPERS.values(), "all"]
-    for *each, whole in counts.values():
-        assert sum(each) == whole
-    assert counts["all"][-1] == len(CLAIMS) == len(re.findall(r"^\d+\. \*\*", text, re.MULTILINE))
-    said = Counter(judge(claim, RESULTS).verdict for claim in CLAIMS)
-    assert counts["all"][:-1] == [said[v] for v in VERDICTS]
 
 
 def test_results_of_ones_own(cli: Cli, tmp_path: Path) -> None:
