@@ -11,11 +11,9 @@ import pytest
 
 from tests.conftest import Cli, Refused
 from zspace.papers import EXPERIMENTS
-from zspace.papers.claims import VERDICTS, Claim, answers, judge, ledger, read_claims, read_results
+from zspace.papers.claims import VERDICTS, Claim, answers, judge, ledger
 from zspace.papers.rules import LEVEL, quantile
 
-CLAIMS = read_claims()
-RESULTS = read_results()
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 
 
