@@ -23,7 +23,7 @@ from zspace.papers.base import Lab
 from zspace.papers.flexae import pictures, synthetic
 from zspace.papers.flexae.pictures import direction
 from zspace.papers.flexae.synthetic import CURVES, SPACES
-from zspace.papers.flexae.trained import trained
+from zspace.papers.flexae.trained import measured_by, trained
 from zspace.recipes import find
 from zspace.recipes.base import Facts
 from zspace.samplers import Normal
@@ -71,7 +71,7 @@ def test_attributes(tmp_path: Path, cli: Cli, faces: Path, monkeypatch: pytest.M
 @pytest.fixture(scope="module")
 def of_faces(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> tuple[Lab, Run]:
     """A small FlexAE-SR of the faces."""
-    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}}
+    settings = {"options": OPTIONS, "colour": {"image_size": 16}, "own": {}, "features": "pixels"}
     out = tmp_path_factory.mktemp("of-faces")
     lab = Lab(out, settings, "celeba", str(faces), "cpu", True)
     return lab, trained(lab, "FlexAE-SR")
@@ -177,3 +177,22 @@ def test_equal_distributions_are_at_the_floor(monkeypatch: pytest.MonkeyPatch) -
     assert above.mean().abs() < 0.03
     _, shifted = synthetic.w1(draws[:1000] + 2, draws[1000:2000] + 2, draws[2000:])
     assert shifted.mean() > 2
+
+
+def test_moved_counts_what_the_judge_calls_by_the_attribute(
+    of_faces: tuple[Lab, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, run = of_faces
+    held = measured_by(lab, run)
+    assert pictures.moved(held, torch.ones(held.means.shape[1]), "Male") == []  # no judge of it
+    judge = replace(
+        held.extractor, classes=("no Male or Smiling", "Smiling", "Male", "Male+Smiling")
+    )
+    held.extractor = judge
+    shifts = iter((2, 1, 0, 3, 3))  # the class of all images at each shift
+    monkeypatch.setattr(
+        type(held), "features", lambda _, x, output: torch.eye(4)[[next(shifts)] * len(x.x)]
+    )
+    entries = pictures.moved(held, torch.ones(held.means.shape[1]), "Male")
+    assert [e.ours.value for e in entries] == [1, 0, 0, 1, 1]
+    assert [e.what for e in entries] == [f"{k} times Male" for k in (-2, -1, 0, 1, 2)]
