@@ -44,7 +44,7 @@ GEN: dict[str, dict[str, object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, rows",
-    [("table1", 7), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 2), ("fig4", 4)],
+    [("table1", 7), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 6), ("fig4", 4)],
 )
 def test_gen(
     tmp_path: Path,
@@ -96,8 +96,10 @@ def test_gen_table3(tmp_path: Path, real_data: Path, cli: Cli) -> None:
     )
     assert status == 0, err
     entries = json.loads((tmp_path / "o" / "table.json").read_text())["entries"]
-    assert [e["what"] for e in entries] == ["AAE", "VAE", "GEN", "GEN, from its target"]
-    assert all("other features" in e["reason"] for e in entries)
+    assert [e["what"] for e in entries if e["by"] == "codes"] == ["GEN's codes", "1 - h^2"]
+    distances = [e for e in entries if e["by"] != "codes"]
+    assert [e["what"] for e in distances] == ["AAE", "VAE", "GEN", "GEN, from its target"]
+    assert all("other features" in e["reason"] for e in distances)
 
 
 @pytest.mark.usefixtures("small_sets")
