@@ -293,16 +293,22 @@ def test_images_are_stretched_to_the_whole_range() -> None:
     assert stretched(x)[1].tolist() == [[[0, 0], [0, 0]]]
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The options with which a run of each recipe is first asked for; none is trained."""
+    noted: dict[str, dict[str, Any]] = {}
+    monkeypatch.setattr(
+        Lab, "trained", lambda _self, recipe, _data, **o: noted.setdefault(recipe, o)
+    )
+    return noted
+
+
 @pytest.mark.parametrize("data", ["mnist", "celeba"])
 @pytest.mark.parametrize("scale", ["smoke", "small", "paper"])
 def test_each_stage_has_as_many_iterations_as_the_others(
-    data: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: str, scale: str, tmp_path: Path, asked: dict[str, dict[str, Any]]
 ) -> None:
     """In colour, too, where 6,000 stood against 2,000."""
-    asked: dict[str, dict[str, int]] = {}
-    monkeypatch.setattr(
-        Lab, "trained", lambda _self, recipe, _data, **o: asked.setdefault(recipe, o)
-    )
     settings = {**papers.find("flexae/table1").scales[scale].settings, "best_from": None}
     for name in ("WAE-GAN", "2-Stage VAE"):
         trained(Lab(tmp_path, settings, data), name)
@@ -313,13 +319,9 @@ def test_each_stage_has_as_many_iterations_as_the_others(
 @pytest.mark.parametrize("data", ["mnist", "celeba"])
 @pytest.mark.parametrize("scale", ["smoke", "small", "paper"])
 def test_a_system_has_only_options_that_its_recipe_knows(
-    data: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: str, scale: str, tmp_path: Path, asked: dict[str, dict[str, Any]]
 ) -> None:
     """VQ-VAE was refused in colour, after hours of the others' trainings."""
-    asked: dict[str, dict[str, Any]] = {}
-    monkeypatch.setattr(
-        Lab, "trained", lambda _self, recipe, _data, **o: asked.setdefault(recipe, o)
-    )
     settings = papers.find("flexae/table1").scales[scale].settings
     for name in settings["systems"]:
         trained(Lab(tmp_path, settings, data), name)

@@ -75,7 +75,7 @@ def unevenness(held: Measurement, a: Tensor, b: Tensor) -> Tensor:
 
 
 def partners(labels: Tensor | None, n: int) -> Tensor:
-    """For each of n images another one at random, of its label if labels (n,) are given.
+    """The indices (n,) of random partners of n images; with labels (n,), partners share them.
 
     An image that is the only one of its label is its own partner.
     """

@@ -85,6 +85,7 @@ _PICTURES = {
     for name, scale in _IMAGES.items()
 }
 """The scales of experiments that draw and measure no distance."""
+_MEASURED = table3, interpolations
 _INCEPTION = "; at scale paper the Inception weights (zspace weights)"
 EXPERIMENTS = (
     Experiment(
@@ -194,10 +195,10 @@ EXPERIMENTS = (
         Experiment(
             f"gen/{name}",
             f"GEN, {about}",
-            _IMAGES if run in (table3, interpolations) else _PICTURES,
+            _IMAGES if run in _MEASURED else _PICTURES,
             run,
             data,
-            "the data set's files" + (_INCEPTION if run in (table3, interpolations) else ""),
+            "the data set's files" + (_INCEPTION if run in _MEASURED else ""),
         )
         for name, about, run, data in (
             (

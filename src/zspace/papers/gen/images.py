@@ -19,6 +19,7 @@ from zspace.evaluation.measurement import GENERATION, Measurement, generated, re
 from zspace.evaluation.metrics import METRICS
 from zspace.evaluation.novelty import Novelty, auroc, novelty
 from zspace.functional import as_float, blockwise
+from zspace.generation.maps import class_means
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
 from zspace.papers.base import Lab
@@ -96,8 +97,7 @@ def nearest_mean(held: Measurement, x: Tensor) -> Tensor:
     """The class (N,) whose training images' mean is nearest to each image, by pixels."""
     train = held.images.train
     assert train.y is not None
-    z = as_float(train.x).flatten(1)
-    means = torch.stack([z[train.y == k].mean(0) for k in range(len(held.images.classes))])
+    means = class_means(as_float(train.x).flatten(1), train.y, len(held.images.classes))
     return torch.cdist(as_float(x).flatten(1), means).argmin(1)
 
 

@@ -41,7 +41,6 @@ _TOY: dict[str, Any] = {
     "latent_dim": 3,
     "batch_size": 16,
 }
-_IN_COLOUR: dict[str, Any] = {"recipe": "flexae-sr", "image_size": 32}
 _SMALLEST: dict[str, Any] = {"iterations": 10, "batch_size": 64}
 _COMPARED = [name for name in KINDS if name not in ("pushforward", "convex combinations")]
 EXPERIMENTS = (
@@ -118,7 +117,7 @@ EXPERIMENTS = (
                 {
                     "decoders": {
                         "FlexAE-SR": {
-                            **_IN_COLOUR,
+                            "recipe": "flexae-sr",
                             **_TOY,
                             "arch": "conv",
                             "width": 4,
@@ -144,7 +143,8 @@ EXPERIMENTS = (
                     "decoders": {
                         "latent-flow": {"zoo": {"celeba": "faces", "cifar10": "cifar"}},
                         "FlexAE-SR": {
-                            **_IN_COLOUR,
+                            "recipe": "flexae-sr",
+                            "image_size": 32,
                             "iterations": 600,
                             "latent_dim": 64,
                             "width": 32,
