@@ -14,12 +14,11 @@ from zspace.display import plots
 from zspace.errors import InputError
 from zspace.evaluation.measurement import generated, reconstructed
 from zspace.functional import stream
-from zspace.metrics import Figure, mean_figure, mean_squared_error, memorisation_score
+from zspace.metrics import Figure, mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lsrgan.trained import (
     DECODERS,
-    RANGE,
     RENDERING,
     UNIT,
     Trained,
@@ -30,6 +29,7 @@ from zspace.papers.lsrgan.trained import (
     rerendered,
     root,
     sharp,
+    squared,
     trained,
     untouched,
     variance_of,
@@ -231,8 +231,7 @@ def remembered(of: Trained) -> list[Entry]:
     spread = training.mean(0) + noise @ vectors.T
     entries: list[Entry] = []
     for what, x in (("test images", held.test), ("training images", held.training)):
-        again = reconstructed(held, x).x
-        error = mean_figure(RANGE * mean_squared_error(again, x) * x[0].numel())
+        error = squared(reconstructed(held, x).x, x)
         entry = of.entry(what, "mean squared error of the VAE", error, UNIT, len(x))
         entries.append(replace(entry, data=of.data if x is held.test else of.training_data))
     for what, z in (

@@ -187,6 +187,11 @@ def rendered(of: Trained, name: str, x: Tensor | None = None) -> Subject:
     return Subject(f"{name}, test images", RECONSTRUCTION, decoded(model, z))
 
 
+def squared(x: Tensor, of_x: Tensor) -> Figure:
+    """The squared error of images, summed over pixels in [-1, 1]: the mean over the images."""
+    return mean_figure(RANGE * mean_squared_error(x, of_x) * of_x[0].numel())
+
+
 def variance_of(of: Trained, name: str, n: int) -> Figure:
     """The variance among renderings of codes from one q(z | x), summed over pixels.
 
@@ -221,9 +226,6 @@ def measured_row(lab: Lab, of: Trained, what: str, name: str) -> list[Entry]:
 
     def entry(measure: str, ours: Figure, by: str, n: int) -> Entry:
         return of.entry(f"{what}: {name}", measure, ours, by, n)
-
-    def squared(x: Tensor, of_x: Tensor) -> Figure:
-        return mean_figure(RANGE * mean_squared_error(x, of_x) * of_x[0].numel())
 
     learned: list[Entry] = []
     if name == "VAE":  # the one that was trained on them
