@@ -59,11 +59,12 @@ def drawn(sampler: Sampler, model: LatentModel) -> str:
 def matrix() -> Table:
     images = load("digits")
     notes = [
-        "Every cell was drawn from: a model trained for some iterations on the digits, the sampler "
-        "fitted to its codes, three codes drawn and decoded. density: log p(z) is known, so that "
-        "`zspace novelty` can use it; class: codes of a class can be asked for (`--label`), which "
-        "needs labels in the data. Made by `python -m tests.matrix`; a test holds it against the "
-        "code."
+        "one: an image has one code; yes: it can be drawn from; none: the model has no prior of "
+        "its own; density: log p(z) is known, so that `zspace novelty` can use it; class: codes of "
+        "a class can be asked for (`--label`), which needs labels in the data. Every prior and "
+        "sampler was drawn from: a model trained for some iterations on the digits, the sampler "
+        "fitted to its codes, three codes drawn and decoded. Made by `python -m tests.matrix`; a "
+        "test holds it against the code."
     ]
     return Table(HEADER, [row(recipe, images) for recipe in RECIPES], notes=notes)
 

@@ -363,9 +363,10 @@ by `zspace reproduce --claims` from the results that the package holds: no verdi
   paper's settings, small fewer iterations, smaller networks or both (see the pages of results).
   Where several results have the figures, the larger scale counts, and of protocols `tuned`.
 - Results **{EARLIER}** are of code whose settings, reductions or choices were others than
-  today's. Most tables do not hold their settings, and are compared by what they say of the others.
+  today's. Most stored tables do not list all settings: they count as earlier if the reductions or
+  choices that they state are no longer today's.
 - Where the settings are `tuned`, the training of seed 0 that was the best of its grid is one of the
-  trainings whose mean is judged.
+  trainings whose mean is judged, unless it was tuned on another processor (see the page).
 - Frechet distances are of the features that the result names; without Inception weights they are
   not FIDs.
 """
