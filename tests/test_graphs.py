@@ -91,6 +91,13 @@ def test_every_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.parametrize(("prior", "captured"), [("normal", 1), ("mixture", 0)])
+def test_a_prior_that_jumps_is_never_captured(prior: str, captured: int, count: Counted) -> None:
+    options = {"iterations": 8, "device": "cpu", **small("wae-gan")}
+    zspace.train("wae-gan", "digits", prior=prior, **options)
+    assert count.captured == captured
+
+
 LEARNED = [n for n, kind in SAMPLERS.items() if issubclass(kind, Learned)]
 
 

@@ -35,6 +35,24 @@ def test_jacobian_determinant_against_autograd(kind: str) -> None:
         assert float(ours[i]) == pytest.approx(float(expected), abs=1e-8)
 
 
+@pytest.mark.parametrize(("slope", "rank"), [(1e-3, 8), (1e-4, 8), (0.0, 6)])
+def test_directions_that_hardly_matter_count_as_they_are(slope: float, rank: int) -> None:
+    """In float32, and along no axis: their squares are below its precision."""
+    generator = torch.Generator().manual_seed(0)
+    widths = torch.tensor([1.0] * 6 + [slope] * 2, dtype=torch.float64)
+    across, along = (
+        torch.linalg.qr(torch.randn(n, 8, generator=generator, dtype=torch.float64))[0]
+        for n in (40, 8)
+    )
+    net = nn.Linear(8, 40, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(across @ widths.diag() @ along.mT)
+        volume, found = jacobian_log_determinant(net, torch.randn(5, 8, generator=generator))
+    assert found.tolist() == [rank] * 5
+    if slope:
+        torch.testing.assert_close(volume, widths.log().sum().expand(5), rtol=0, atol=1e-2)
+
+
 def test_a_singular_jacobian_has_its_least_volume() -> None:
     torch.manual_seed(0)
     net = nn.Linear(3, 6, bias=False).double()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from zspace import api
 from zspace.core import Batches, codes
 from zspace.errors import InputError
 from zspace.functional import kernel_log_density, log_share
+from zspace.functional.tensors import BLOCK
 from zspace.methods.gen import GEN
 from zspace.recipes.gen import ring
 from zspace.samplers import Mixture, Normal
@@ -99,7 +101,8 @@ def test_one_iteration_against_a_transcription_of_equation_3() -> None:
     assert set(terms) == {"reconstruction", "divergence"}
 
 
-def test_labelled_codes_are_matched_to_their_own_mode() -> None:
+@pytest.mark.parametrize("form", ["jsd", "non-saturating"])
+def test_labelled_codes_are_matched_to_their_own_mode(form: Any) -> None:
     """The extra term against its definition, over the labelled images alone."""
     x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     y = torch.arange(60) % 4 - 1
@@ -112,7 +115,7 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
         centres=24,
         bandwidth=0.5,
         weight=0.07,
-        form="non-saturating",
+        form=form,
         floor=False,
     )
     batches, same = (Batches(x, y, size=12, reserve=24, seed=1) for _ in "ab")
@@ -128,6 +131,12 @@ def test_labelled_codes_are_matched_to_their_own_mode() -> None:
             parts.append(-(p_t / (p_t + p_e)).log())
     ((_, terms),) = model.objectives(batches)
     torch.testing.assert_close(terms["labelled"], 0.07 * torch.cat(parts).mean())
+
+
+def test_a_single_image_beyond_whole_blocks_of_centres() -> None:
+    options = {**SMALL, "centres": BLOCK + 1, "iterations": 2, "device": "cpu"}
+    model = zspace.train("gen", "digits", **options)
+    assert model.encode(torch.rand(2, 1, 8, 8)).isfinite().all()
 
 
 def test_between_two_refreshes_a_run_resumes_bit_for_bit(tmp_path: Path) -> None:

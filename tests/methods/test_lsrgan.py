@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy
 
 import zspace
 from tests.conftest import seeded, small
-from zspace.core import Batches
+from zspace.core import Batches, Frozen
 from zspace.methods.lsrgan import LSRGAN
 from zspace.methods.vae import VAE
 from zspace.nets.resnet import LSRGANNets
@@ -135,6 +135,16 @@ def test_any_run_with_a_posterior_is_rendered(recipe: str, renderer: str, tmp_pa
     shutil.rmtree(tmp_path / "e")
     again = zspace.load(tmp_path / "r")
     assert torch.equal(again.reconstruct(x), model.reconstruct(x))
+
+
+def test_a_decoder_that_is_frozen_is_copied_without_its_ice(tmp_path: Path) -> None:
+    quick = {"iterations": 4, "device": "cpu"}
+    zspace.train("two-stage-vae", "digits", out=tmp_path / "e", **quick, **small("two-stage-vae"))
+    more = {"encoder": str(tmp_path / "e"), "batch_size": 8, "renderer": "copy"}
+    model = zspace.train("lsrgan", "digits", **more, **quick).train()
+    assert not isinstance(model.decoder, Frozen)
+    assert all(m.training for m in model.decoder.modules())
+    assert all(p.requires_grad for p in model.decoder.parameters())
 
 
 @pytest.mark.parametrize("recipe", ["vampprior", "vae-flow", "vae-iop", "two-stage-vae"])

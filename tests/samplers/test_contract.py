@@ -56,6 +56,16 @@ def test_same_generator_same_codes(name: str) -> None:
 
 
 @KIND
+def test_no_codes_at_all(name: str) -> None:
+    sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
+    assert sampler.sample(0).shape == (0, 3)
+    if sampler.labels:
+        assert sampler.sample(0, 1).shape == (0, 3)
+    if isinstance(sampler, Density):
+        assert sampler.log_prob(torch.zeros(0, 3)).shape == (0,)
+
+
+@KIND
 def test_save_and_load(name: str, tmp_path: Path) -> None:
     sampler = made(name, 3).fit(clouds(), torch.arange(1500) % 3)
     header = {"sampler": name, "dim": 3, "options": {**needed(name, 3), **sampler.found}}

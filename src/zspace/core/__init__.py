@@ -14,6 +14,7 @@ from zspace.core.models import (
     codes,
     decoded,
     reconstructions,
+    unless_it_jumps,
 )
 from zspace.core.progress import SILENT, Progress, as_progress
 from zspace.core.samplers import Density, Sampler
@@ -39,4 +40,5 @@ __all__ = [
     "codes",
     "decoded",
     "reconstructions",
+    "unless_it_jumps",
 ]

@@ -70,6 +70,14 @@ def always(self: Method, batches: Batches) -> Hashable:
     return True
 
 
+def unless_it_jumps(self: LatentModel, batches: Batches) -> Hashable:
+    """`Method.repeats` of a method that draws from any prior.
+
+    One that `jumps` first chooses among its components, and what it does next depends on that.
+    """
+    return None if self.prior is not None and self.prior.jumps else True
+
+
 Judge = Callable[[Tensor, int], Tensor]
 """A function of codes (N, D) and their intended label: whether each code passes, (N,) booleans."""
 

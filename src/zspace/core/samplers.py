@@ -235,7 +235,8 @@ class Sampler(nn.Module, ABC):
             where = next(chain(self.buffers(), self.parameters())).device
             generator = torch.Generator(where).manual_seed(whole_within("seed", seed, 0, 1 << 63))
         with torch.no_grad():
-            drawn = self.draw(count, number, generator=generator)
+            # none at all is not asked of every sampler
+            drawn = self.draw(max(count, 1), number, generator=generator)[:count]
         return drawn.cpu().numpy() if self.arrays else drawn
 
     def _check_built(self) -> None:
@@ -372,6 +373,8 @@ class Density(Sampler, ABC):
                 f"these codes have {codes.shape[1]} numbers each, this density is of {self.dim}"
             )
         own = next(t for t in chain(self.buffers(), self.parameters()) if t.is_floating_point())
+        if not len(codes):
+            return own.new_zeros(0) if isinstance(z, Tensor) else np.zeros(0, np.float32)
         if isinstance(z, Tensor):
             return self.log_density(codes.to(own.dtype))
         with torch.no_grad():

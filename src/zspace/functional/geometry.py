@@ -112,8 +112,9 @@ def jacobian_log_determinant(
     jacobian = columns.movedim(0, 1)
     if not bool(torch.isfinite(jacobian).all()):
         raise InputError("the decoder's derivatives are NaN or infinite about some of the codes")
-    # on the CPU, since not every device supports float64
-    values = torch.linalg.eigvalsh((jacobian @ jacobian.mT).cpu().double())
+    # on the CPU, since not every device supports float64, which the product needs as much
+    jacobian = jacobian.cpu().double()
+    values = torch.linalg.eigvalsh(jacobian @ jacobian.mT)
     largest = values[:, -1:]
     if not bool((largest > 0).all()):
         raise InputError("the decoder is constant about some of the codes: they have no density")

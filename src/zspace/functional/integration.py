@@ -50,8 +50,9 @@ def integral(
         )
         return path[-1]
     angles = torch.linspace(start, end, steps + 1, dtype=torch.float64) * math.pi / 2
-    times = (angles.sin() / (angles.sin() + angles.cos())).to(x).view(-1, 1, 1)
-    for t, following in pairwise(times):
+    times = (angles.sin() / (angles.sin() + angles.cos())).tolist()
+    # filled where x lies, since nothing can be copied to a device while a graph is captured
+    for t, following in pairwise(x.new_full((1, 1), time) for time in times):
         h = following - t
         first = rates(x, t)
         x = x + h / 2 * (first + rates(x + h * first, following))

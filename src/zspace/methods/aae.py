@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Sampler, Terms, always
+from zspace.core import Batches, LatentModel, Sampler, Terms, unless_it_jumps
 from zspace.functional import fake_loss, full_precision, real_loss, squared_error
 from zspace.training import adam
 
@@ -64,7 +64,7 @@ class AAE(LatentModel[Sampler]):
         rates = dict.fromkeys(players, self.rate) | {"encoder": self.weight * self.rate}
         return {name: adam(p, rates[name], BETAS) for name, p in players.items()}
 
-    repeats = always
+    repeats = unless_it_jumps
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

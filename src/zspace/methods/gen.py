@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -145,14 +146,14 @@ class GEN(LatentModel):
         return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
 
     def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
-        """The mean mismatch of p_e(z'|y) and p_t(z'|y) over the images whose label y is known."""
+        """The mean of -log[p_t(z'|y) / (p_t(z'|y) + p_e(z'|y))] over images of known label y."""
         each = self.target.component_log_probs(full_precision(z))
         parts = [z.new_zeros(0)]
         for label in y[y >= 0].unique().tolist():
             own, mine = y == label, self.labels == label
             if bool(mine.any()):
                 log_e = self._log_density(z[own], self.centres[mine])
-                parts.append(self._mismatch(log_e, each[label, own]))
+                parts.append(-log_share(each[label, own], log_e))
         terms = full_precision(torch.cat(parts))
         return terms.sum() / max(1, len(terms))
 
@@ -165,7 +166,8 @@ class GEN(LatentModel):
         if batches.step == 0:
             # initial running statistics would give centres that are far from all codes
             device = self.centres.device
-            update_bn((as_float(block.to(device)) for block in x.split(BLOCK)), self.encoder)
+            parts = x.tensor_split(math.ceil(len(x) / BLOCK))  # none of a single image
+            update_bn((as_float(part.to(device)) for part in parts), self.encoder)
         self.eval()
         self.centres.copy_(codes(self, x))
         self.train()

@@ -107,11 +107,11 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
         rebuilt = self.decode(reparametrised(mean, log_variance, batches.normal(self.latent_dim)))
         size = x[0].numel()
         terms = {"pixels": size * absolute_error(rebuilt, x)}
-        seen = self.discriminator.features(rebuilt)
+        # the discriminator's own update goes on from these, since the autoencoder's leaves it alone
+        real, seen = self.discriminator.features(x), self.discriminator.features(rebuilt)
         if self.perceptual:
-            with torch.no_grad():
-                real = self.discriminator.features(x)
-            terms["perceptual"] = size * self.perceptual * apart(seen, real)
+            fixed = [layer.detach() for layer in real]
+            terms["perceptual"] = size * self.perceptual * apart(seen, fixed)
         error = sum(terms.values(), torch.zeros((), device=x.device))
         terms["kl"] = self.beta * normal_kl(mean, log_variance)
         if self.adversarial and batches.step >= self.begins:
@@ -122,7 +122,7 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
         yield (
             "discriminator",
             {
-                "real": real_loss(full_precision(self.discriminator(x))),
+                "real": real_loss(full_precision(self.discriminator.judged(real))),
                 "fake": fake_loss(full_precision(self.discriminator(rebuilt))),
             },
         )

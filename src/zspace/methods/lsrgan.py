@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
-from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational, always
+from zspace.core import Batches, Frozen, LatentModel, Sampler, Terms, Variational, unless_it_jumps
 from zspace.data.images import Images, Part
 from zspace.functional import fake_loss, full_precision, real_loss
 from zspace.samplers import Normal
@@ -58,7 +58,7 @@ class LSRGAN(Variational[Sampler]):
         rate: float = 2e-4,
     ) -> None:
         copied = renderer is None
-        renderer = copy.deepcopy(vae.decoder) if renderer is None else renderer
+        renderer = copy.deepcopy(_own(vae.decoder)) if renderer is None else renderer
         prior = Normal(vae.latent_dim) if vae.prior is None else copy.deepcopy(vae.prior)
         super().__init__(Frozen(vae), renderer, prior, vae.latent_dim)
         self.copied, self.discriminator = copied, discriminator
@@ -86,7 +86,7 @@ class LSRGAN(Variational[Sampler]):
         if self.vae.prior is not None:
             self.prior.load_state_dict(self.vae.prior.state_dict())
         if self.copied:
-            self.decoder.load_state_dict(self.vae.decoder.state_dict())
+            self.decoder.load_state_dict(_own(self.vae.decoder).state_dict())
 
     def begun(self, images: Images) -> Part:
         """The training images, after `begin` has copied what an earlier stage has trained."""
@@ -99,7 +99,7 @@ class LSRGAN(Variational[Sampler]):
             "renderer": adam(self.decoder.parameters(), self.rate, BETAS),
         }
 
-    repeats = always
+    repeats = unless_it_jumps
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
@@ -121,3 +121,8 @@ class LSRGAN(Variational[Sampler]):
     def _judge(self, x: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(x)
         return full_precision(logits)
+
+
+def _own(decoder: nn.Module) -> nn.Module:
+    """A decoder itself where a model holds it frozen, in which it could not be trained further."""
+    return decoder.module if isinstance(decoder, Frozen) else decoder

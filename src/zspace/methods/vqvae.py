@@ -71,9 +71,13 @@ class VQVAE(LatentModel[Autoregressive]):
         return data
 
     @torch.no_grad()
-    def _begin(self, grid: Tensor) -> None:
+    def _begin(self, grid: Tensor, batches: Batches) -> None:
         """Initialise the codebook by codes, since otherwise one embedding may be nearest to all."""
         flat = grid.movedim(1, -1).flatten(0, -2)
+        if batches.world > 1:  # the codes of the whole batch, so that all begin alike
+            parts = [torch.empty_like(flat) for _ in range(batches.world)]
+            torch.distributed.all_gather(parts, flat.contiguous())
+            flat = torch.cat(parts)
         codebook = self.prior.codebook
         codebook.copy_(flat[torch.linspace(0, len(flat) - 1, len(codebook)).long()])
 
@@ -91,7 +95,7 @@ class VQVAE(LatentModel[Autoregressive]):
         x, _ = next(batches)
         grid = full_precision(self.encoder(x))
         if batches.step == 0:
-            self._begin(grid.detach())
+            self._begin(grid.detach(), batches)
         indices = self.quantise(grid.detach())
         e = self.prior.embed(indices)
         straight = grid + (e - grid).detach()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zspace.core import Batches, LatentModel, Sampler, Terms, always
+from zspace.core import Batches, LatentModel, Sampler, Terms, unless_it_jumps
 from zspace.functional import (
     fake_loss,
     full_precision,
@@ -70,7 +70,7 @@ class WAE(LatentModel[Sampler]):
             players["discriminator"] = list(self.discriminator.parameters())
         return {name: adam(p, self.rates[name], BETAS) for name, p in players.items()}
 
-    repeats = always
+    repeats = unless_it_jumps
 
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)

@@ -57,23 +57,30 @@ class ImplicitPrior(Density):
 
     def _chains(self, n: int, generator: torch.Generator | None) -> Tensor:
         z = self.base.draw(n, generator=generator)
+        here = self._at(z)
         for step in range(STEPS):
             share = min(1.0, 2 * (step + 1) / STEPS)
-            log_p, slope = self._at(z, share)
+            log_p, slope = here[0] + share * here[1], here[2] + share * here[3]
             noise = torch.randn(z.shape, generator=generator, device=z.device)
             proposed = z + STEP**2 / 2 * slope + STEP * noise
-            log_q, back = self._at(proposed, share)
+            there = self._at(proposed)
+            log_q, back = there[0] + share * there[1], there[2] + share * there[3]
             # the log ratio of the densities of the proposals, forwards and backwards
             returned = (z - proposed - STEP**2 / 2 * back).square().sum(1) / (2 * STEP**2)
             gain = log_q - log_p + noise.square().sum(1) / 2 - returned
             uniform = torch.rand(n, generator=generator, device=z.device)
-            z = torch.where((uniform.log() < gain)[:, None], proposed, z)
+            moves = uniform.log() < gain
+            z = torch.where(moves[:, None], proposed, z)
+            here = [
+                torch.where(moves if a.ndim == 1 else moves[:, None], b, a)
+                for a, b in zip(here, there, strict=True)
+            ]
         return z
 
     @torch.enable_grad()
-    def _at(self, z: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """The value (N,) of log N(z; 0, I) + b T(z), and its gradient (N, D), at codes (N, D)."""
+    def _at(self, z: Tensor) -> list[Tensor]:
+        """log N(z; 0, I) and T(z), (N,), and their gradients (N, D), at codes (N, D)."""
         z = z.detach().requires_grad_()
-        log_p = self.base.log_density(z) + share * self.log_ratio(z)
-        (slope,) = torch.autograd.grad(log_p.sum(), z)
-        return log_p.detach(), slope
+        values = [self.base.log_density(z), self.log_ratio(z)]
+        slopes = [torch.autograd.grad(value.sum(), z)[0] for value in values]
+        return [*(value.detach() for value in values), *slopes]

@@ -86,8 +86,8 @@ _OWN_NETWORKS = (
 )
 _LAST = "precision and recall are of the last checkpoint alone"
 _HOURS = (
-    "on a GPU, by the paper's 15 hours of a GTX 1080 Ti for FlexAE-SR on MNIST, which take 35 minutes "
-    "on an H100"
+    "on a GPU, by the paper's 15 hours of a GTX 1080 Ti for FlexAE-SR on MNIST, which take 35 "
+    "minutes on an H100"
 )
 _NEEDS = "the data set's files; at scale paper the Inception weights (zspace weights)"
 _FEW = ("VAE", "2-Stage VAE", "RAE+GMM", "MaskAAE", "ALAE", "FlexAE", "FlexAE-SR")
