@@ -211,14 +211,14 @@ def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
 
 SCRIPT = """
 import sys, torch
-from tests.test_training import small_dense
+from tests.test_training import small_method
 from zspace.core import Batches
 from zspace.storage.files import write_tensors
 from zspace.training import fit, leave, make_fabric
 
 fabric = make_fabric("cpu", threads=1)
-method = small_dense()
-x = torch.rand(64, 6, generator=torch.Generator().manual_seed(0))
+method, shape = small_method(sys.argv[2])
+x = torch.rand(64, *shape, generator=torch.Generator().manual_seed(0))
 batches = Batches(x, size=16, rank=fabric.global_rank, world=fabric.world_size)
 fit(method, batches, 25, fabric=fabric)
 if fabric.is_global_zero:
@@ -227,10 +227,15 @@ leave(fabric)
 """
 
 
-def small_dense() -> Method:
-    """A FlexAE of vectors: several players, no batch norm."""
+def small_method(name: str) -> tuple[Method, tuple[int, ...]]:
+    """A method without batch norm and the shape of its data: several players, or a codebook."""
     torch.manual_seed(7)
-    return RECIPES["flexae"](Facts((6,)), latent_dim=2, hidden=8).model  # type: ignore[call-arg]
+    if name == "flexae":
+        plan = RECIPES[name](Facts((6,)), latent_dim=2, hidden=8)  # type: ignore[call-arg]
+        return plan.model, (6,)
+    quick = {"width": 4, "codebook": 8, "embedding": 4, "prior_width": 4, "prior_blocks": 1}
+    plan = RECIPES[name](Facts((1, 8, 8)), **quick)  # type: ignore[call-arg]
+    return plan.model, (1, 8, 8)
 
 
 def launch(processes: int, *arguments: str, **more: str) -> None:
@@ -249,17 +254,18 @@ def launch(processes: int, *arguments: str, **more: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_end_like_one_with_the_joint_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["flexae", "vq-vae"])
+def test_two_processes_end_like_one_with_the_joint_batch(name: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     results = []
     for processes in (1, 2):
         out = tmp_path / f"{processes}.safetensors"
         root = str(Path(__file__).parents[1])
-        launch(processes, str(tmp_path / "script.py"), str(out), PYTHONPATH=root)
+        launch(processes, str(tmp_path / "script.py"), str(out), name, PYTHONPATH=root)
         results.append(read_tensors(out, dict)[0])
     one, two = results
     assert one.keys() == two.keys()
-    moved = small_dense().state_dict()
+    moved = small_method(name)[0].state_dict()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=0, atol=1e-6)
         if name != "latent_critic.4.bias":  # a Wasserstein critic's last bias has no gradient

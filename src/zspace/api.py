@@ -113,7 +113,7 @@ def train(
         settings["augment"] = TRANSFORM if own is None else f"{TRANSFORM},{own}"
     source = str(data) if isinstance(data, str | Path) else None
     if out is not None:
-        check_apart(Path(out), [source])
+        check_apart(Path(out), [source], folder=True)
     images = images_of(data, settings)
     if source is not None and source.lower().endswith((".npy", ".npz")) and not images.is_image:
         note = (

@@ -338,7 +338,7 @@ def _check_stays(out: Path, plan: Plan, init_from: str | None) -> None:
 def facts_of(images: Images) -> Facts:
     """The facts about a data set from which networks are built."""
     x = images.train.x
-    bounded = images.is_image or bool(x.abs().max() <= 1)
+    bounded = images.is_image or max(float(x.max()), -float(x.min())) <= 1
     return Facts(images.shape, images.classes, bounded, len(images.train))
 
 

@@ -24,6 +24,7 @@ from zspace.nets.graph import Description, Graph
 from zspace.nets.onnx import Onnx
 from zspace.nets.tracing import traced
 from zspace.options import checked, options_of
+from zspace.storage.cache import fingerprint
 from zspace.storage.config import Facts
 from zspace.storage.files import read_json, write_tensors, write_text
 from zspace.storage.run import Run
@@ -58,13 +59,17 @@ class _File(msgspec.Struct, frozen=True, tag="onnx"):
 
 
 class _Networks(msgspec.Struct, frozen=True):
-    """The networks of a run whose model was trained elsewhere, as `FILE` has them."""
+    """The networks of a run whose model was trained elsewhere, as `FILE` has them.
+
+    Those of codes alone have the codes' checksum.
+    """
 
     latent_dim: int
     variational: bool
     encoder: Description | _File
     decoder: Description | _File
     code_shape: tuple[int, ...] = ()
+    codes: str = ""
 
 
 def wrap(
@@ -118,7 +123,7 @@ def wrap(
     check_options(data, settings)
     source = str(data) if isinstance(data, str | Path) else None
     if out is not None:
-        check_apart(Path(out), [source])
+        check_apart(Path(out), [source], folder=True)
         Run.check_new(Path(out), overwrite=overwrite)
     if decoder is None:
         encoder, decoder, range = whole_model(encoder, range)
@@ -143,8 +148,13 @@ def _store(
     out: Path,
     overwrite: bool,
     progress: Progress,
+    codes: str = "",
 ) -> None:
     """Store a model as a run: its networks become graphs of their operators, on the CPU.
+
+    Args:
+        model, images, config, out, overwrite, progress: the run's.
+        codes: the checksum of the codes that are all that it is of.
 
     Raises:
         InputError: a network can't be stored.
@@ -163,6 +173,7 @@ def _store(
         _description(model.encoder),
         _description(model.decoder),
         model.code_shape or (),
+        codes,
     )
     with Run.create(out, config, overwrite=overwrite):
         run = Run(out, config=config, facts=facts_of(images))
@@ -174,7 +185,9 @@ def _store(
 
 
 def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
-    """The run of codes alone, whose model leaves them as they are; it is made if it is not there.
+    """The run of codes alone, whose model leaves them as they are.
+
+    It is made if it is not there, or if the file's codes have changed since it was.
 
     Four fifths of the codes are for samplers; the others are test data, unless the file has some.
 
@@ -186,26 +199,30 @@ def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
     Raises:
         InputError: the file holds no codes, or the folder something else.
     """
-    if (out / "config.yaml").is_file():
-        config = Run(out).config
-        if (config.get("recipe"), config.get("data")) == (RECIPE, str(data)):
-            return out
     settings = checked(options_of(DataOptions), {"validation": 0.0}, "option")
     images = images_of(data, settings)
     if images.is_image:
         raise InputError(
             f"{data} holds images: codes are (N, D) ('zspace train' trains a model on images)"
         )
-    if (out / "config.yaml").is_file():
-        raise InputError(
-            f"{out} is a run of something else: choose another --out ('zspace fit-sampler {out} "
-            "--sampler NAME' fits a sampler to its codes)"
-        )
-    Run.check_new(out, overwrite=False)
+    config = {"recipe": RECIPE, "data": str(data), **settings}
+    checksum = fingerprint(images.train.x, images.train.y, images.test.x, images.test.y)
+    there = (out / "config.yaml").is_file()
+    if there:
+        held = Run(out).config
+        if (held.get("recipe"), held.get("data")) != (RECIPE, str(data)):
+            raise InputError(
+                f"{out} is a run of something else: choose another --out ('zspace fit-sampler "
+                f"{out} --sampler NAME' fits a sampler to its codes)"
+            )
+        if read_json(out / FILE, _Networks).codes == checksum:
+            return out
+        progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
+    Run.check_new(out, overwrite=there)
     for note in images.notes:
         progress.say(note)
     model = _joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
-    _store(model, images, {"recipe": RECIPE, "data": str(data), **settings}, out, False, progress)
+    _store(model, images, config, out, there, progress, checksum)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import zspace
 from tests.conftest import SMALL, Cli, Refused, random_images
 from zspace.errors import InputError
 from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.results import read_evaluation
 
 COMMANDS = {
     "sample": ["--sampler=simple", "--label=cat", "--out={out}.png", "--device=cpu"],
@@ -39,15 +41,15 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-def write_class(folder: Path, seed: int) -> None:
+def write_class(folder: Path, seed: int, count: int = 20) -> None:
     folder.mkdir(parents=True)
-    for i, image in enumerate(random_images(20, 8, 8, seed=seed)):
+    for i, image in enumerate(random_images(count, 8, 8, seed=seed)):
         Image.fromarray(image).save(folder / f"{i:02d}.png")
 
 
-def trained(root: Path) -> Path:
+def trained(root: Path, count: int = 20) -> Path:
     for seed, name in enumerate(("bear", "cat", "dog")):
-        write_class(root / "f" / name, seed)
+        write_class(root / "f" / name, seed, count)
     data = str(root / "f")
     zspace.train("ae", data, out=root / "r", iterations=2, device="cpu", **SMALL)
     return root / "r"
@@ -67,6 +69,23 @@ def test_classes_that_have_changed_are_refused(
         assert f"the data are not those that {run} was trained on: {words}" in message, command
     assert sorted(run.rglob("*")) == before
     assert not [*tmp_path.glob("x*")]
+
+
+def test_a_report_measures_the_test_images_that_are_there(tmp_path: Path, cli: Cli) -> None:
+    run = trained(tmp_path, 40)
+    report = ("report", run, "--features=pixels", "--device=cpu", "--map=pca", "--quiet")
+    assert cli(*report)[0] == 0
+    first = (run / "evaluation.json").read_text()
+    assert cli(*report)[0] == 0
+    assert (run / "evaluation.json").read_text() == first
+    for path in (tmp_path / "f").rglob("*.png"):
+        with Image.open(path) as image:
+            negative = 255 - np.asarray(image)
+        Image.fromarray(negative).save(path)
+    assert cli(*report)[0] == 0
+    again = read_evaluation(run)
+    assert again is not None
+    assert again["test"] != json.loads(first)["test"]
 
 
 def test_more_images_of_the_same_classes_are_used(cli: Cli, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Cli
+from zspace.cli import main
 
 Refused = Callable[..., str]
 
@@ -83,3 +85,26 @@ def test_bad_arguments(
     monkeypatch.chdir(tmp_path)
     assert message in refused(*arguments)
     assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+@pytest.mark.parametrize(
+    ("said", "memory"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", True),
+        ("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_a_fault_is_not_taken_for_a_lack_of_memory(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, said: str, memory: bool
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("zspace.api.train", failing)
+    if memory:
+        status, _, err = cli("train", "ae")
+        assert (status, err.startswith("zspace: out of memory")) == (2, True)
+    else:
+        with pytest.raises(RuntimeError, match="illegal"):
+            main(["train", "ae"])

@@ -135,6 +135,40 @@ def codes_file(tmp_path: Path) -> Path:
     return tmp_path / "codes"
 
 
+@pytest.mark.parametrize("others", [400, 300])
+@pytest.mark.parametrize("sampler", ["normal", "flow-matching"])
+def test_codes_that_have_changed_are_fitted_anew(
+    sampler: str, others: int, tmp_path: Path, cli: Cli
+) -> None:
+    path, run = codes_file(tmp_path), tmp_path / "run"
+    fit = ["fit-sampler", f"{path}.npy", f"--out={run}", f"--sampler={sampler}", "--device=cpu"]
+    fit += [] if sampler == "normal" else ["--iterations=3", "--batch-size=16"]
+    assert cli(*fit, "--quiet")[0] == 0
+    assert "has changed" not in cli(*fit)[2]
+    np.save(f"{path}.npy", np.load(f"{path}.npy")[:others] + 100)
+    status, _, err = cli(*fit)
+    assert status == 0
+    assert "codes.npy has changed" in err
+    out = tmp_path / "new.npy"
+    sample = ["sample", str(run), f"--sampler={sampler}", f"--out={out}", "--n=50"]
+    assert cli(*sample, "--quiet", "--device=cpu")[0] == 0
+    assert np.load(out).mean() == pytest.approx(101.3, abs=5)
+
+
+def test_a_learned_fit_belongs_to_its_data(tmp_path: Path, cli: Cli) -> None:
+    images, run = tmp_path / "images.npy", tmp_path / "run"
+    random = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    np.save(images, random)
+    quick = ["--quiet", "--device=cpu"]
+    train = ["train", "ae", f"--data={images}", f"--out={run}", "--iterations=1", "--width=4"]
+    assert cli(*train, "--hidden=8", "--batch-size=8", *quick)[0] == 0
+    fit = ["fit-sampler", str(run), "--sampler=flow-matching", "--iterations=3", "--batch-size=8"]
+    assert cli(*fit, *quick)[0] == 0
+    assert "this fit of 3 iterations is done" in cli(*fit, "--device=cpu")[2]
+    np.save(images, 255 - random)
+    assert "this one begins anew" in cli(*fit, "--device=cpu")[2]
+
+
 def test_codes_alone(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> None:
     path, run = codes_file(tmp_path), str(tmp_path / "run")
     quick = ["--quiet", "--device=cpu"]

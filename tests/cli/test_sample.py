@@ -380,10 +380,8 @@ def test_several_classes_share_the_images(
     assert held["labels"].tolist() == [7] * 4 + [1] * 3 + [3] * 3
     assert len(held["images"]) == 10
     alone = tmp_path / "alone.npz"
-    assert (
-        cli("sample", runs["ae"], "--sampler=simple", "--n=4", "--label=7", f"--out={alone}")[0]
-        == 0
-    )
+    four = ("sample", runs["ae"], "--sampler=simple", "--n=4", "--label=7", f"--out={alone}")
+    assert cli(*four)[0] == 0
     assert "labels" not in np.load(alone)
     assert np.array_equal(np.load(alone)["images"], held["images"][:4])
     status, printed, err = cli(*command, "--label=7,1,3", f"--out={tmp_path / 'x.png'}")
@@ -392,5 +390,10 @@ def test_several_classes_share_the_images(
     status, _, err = cli(*command, "--label=all", f"--out={tmp_path / 'all.npz'}")
     assert status == 0, err
     assert np.load(tmp_path / "all.npz")["labels"].tolist() == list(range(10))
+    assert cli(*command, "--label=7,1,3", f"--out={tmp_path / 'folder'}")[0] == 0
+    written = sorted(p.parent.name for p in (tmp_path / "folder").rglob("*.png"))
+    assert written == ["1"] * 3 + ["3"] * 3 + ["7"] * 4
+    assert sorted(p.name for p in (tmp_path / "folder").iterdir()) == ["1", "3", "7"]
+    assert "holds one array" in refused(*command, "--label=7,1", f"--out={tmp_path / 'x.npy'}")
     assert "unknown class 'eleven'" in refused(*command, "--label=7,eleven", f"--out={out}")
     assert "commas between" in refused(*command, "--label=7,", f"--out={out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import Tensor
 
 import zspace
 from tests.conftest import SMALL, Cli, Told, random_images
-from zspace.data import Images, given
+from zspace.data import DataOptions, Images, given
 from zspace.data.given import KEPT, keep, kept
 from zspace.data.images import Part
 from zspace.errors import InputError
+from zspace.options import checked, options_of
 from zspace.storage.files import read_tensors, write_tensors
 
 
@@ -24,6 +26,10 @@ def images_of_two_classes() -> Images:
     x = torch.from_numpy(random_images(60, 8, 8))[:, None]
     parts = (Part(x[i : i + 20], torch.arange(20) % 2) for i in (0, 20, 40))
     return Images("mine", *parts, ("left", "right"))
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    return checked(options_of(DataOptions), more, "option")
 
 
 def vectors() -> Images:
@@ -69,7 +75,7 @@ def test_large_data_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (lambda t: t.update({"train.y": t["train.y"][1:]}), "its labels do not fit"),
         (lambda t: t.update({"train.y": t["train.y"].float()}), "its labels do not fit"),
         (lambda t: t.update({"train.y": t["train.y"] + 1}), "labels without names"),
-        (lambda t: t.update({"train.y": t["train.y"] - 1}), "labels without names"),
+        (lambda t: t.update({"train.y": t["train.y"] - 2}), "labels without names"),
     ],
 )
 def test_data_that_others_have_changed(
@@ -81,6 +87,57 @@ def test_data_that_others_have_changed(
     write_tensors(tmp_path / KEPT, tensors, header)
     with pytest.raises(InputError, match=words):
         kept(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x": torch.zeros(20, 1, 8, 8)}, "neither images nor vectors alike"),
+        ({"y": torch.arange(19)}, "its labels do not fit"),
+        ({"y": torch.full((20,), 2)}, "labels without names"),
+    ],
+)
+def test_images_that_can_not_be_right(change: dict[str, Tensor], words: str) -> None:
+    images = images_of_two_classes()
+    wrong = replace(images, train=replace(images.train, **change))
+    with pytest.raises(InputError, match=words):
+        zspace.train("ae", wrong, iterations=1, **SMALL)
+
+
+def test_labels_that_are_not_known(tmp_path: Path) -> None:
+    images = images_of_two_classes()
+    y = torch.arange(20) % 3 - 1
+    some = replace(images, train=replace(images.train, y=y), name="\udcff")
+    zspace.train("ae", some, out=tmp_path / "run", iterations=1, **SMALL)
+    again = kept(tmp_path / "run")
+    assert again is not None
+    assert again.train.y is not None
+    assert again.train.y.tolist() == y.tolist()
+    assert again.name == "\\udcff"
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_a_tensor_of_half_precision_is_read(kind: torch.dtype) -> None:
+    images = given.images_of(torch.rand(40, 1, 8, 8).to(kind), settings())
+    assert images.train.x.dtype == torch.uint8
+    with pytest.raises(InputError, match="to_dense"):
+        given.images_of(torch.rand(40, 3).to_sparse(), settings())
+
+
+def test_classes_of_arrays_are_several() -> None:
+    x, y = random_images(90, 8, 8), np.arange(90) % 3
+    images = given.images_of((x, y), settings(classes="2,0"))
+    assert images.classes == ("2", "0")
+    assert images.test.y is not None
+    assert set(images.test.y.tolist()) == {0, 1}
+
+
+def test_a_run_with_a_dot_in_its_name_lies_in_no_folder_of_images(tmp_path: Path) -> None:
+    inside = tmp_path / "images" / "run.v2"
+    inside.parent.mkdir()
+    given.check_apart(inside, [str(inside.parent)])  # a file of that name would be no image
+    with pytest.raises(InputError, match="lies in the folder"):
+        given.check_apart(inside, [str(inside.parent)], folder=True)
 
 
 def test_every_command_finds_them(tmp_path: Path, cli: Cli) -> None:

@@ -14,7 +14,7 @@ import zspace
 from tests.conftest import SMALL, random_images
 from zspace.data import from_arrays, load
 from zspace.data import images as images_module
-from zspace.data.images import Part, Raw, split
+from zspace.data.images import Part, Raw, select, split, withhold
 from zspace.errors import InputError
 
 
@@ -113,8 +113,6 @@ def test_vectors_have_no_image_size() -> None:
 
 
 def test_labels_are_withheld_evenly() -> None:
-    from zspace.data.images import Part, withhold
-
     y = torch.tensor([0] * 50 + [1] * 5 + [2] * 45)
     part = Part(torch.zeros(100, 2), y)
     kept = withhold(part, ("a", "b", "c"), 35)
@@ -125,6 +123,24 @@ def test_labels_are_withheld_evenly() -> None:
         withhold(part, ("a", "b", "c", "d"), 35)
     with pytest.raises(InputError, match="expected one for each of the 3"):
         withhold(part, ("a", "b", "c"), 2)
+
+
+def test_labels_that_are_not_known_are_none_to_keep() -> None:
+    y = torch.tensor([0] * 5 + [-1] * 5 + [1] * 5)
+    part = Part(torch.zeros(15, 2), y)
+    kept = withhold(part, ("a", "b"), 10)
+    assert torch.equal(kept, y)
+    with pytest.raises(InputError, match="10 training images at most"):
+        withhold(part, ("a", "b"), 11)
+
+
+def test_classes_where_no_image_is_for_validation() -> None:
+    whole = split(
+        Raw({"train": Part(torch.zeros(30, 2), torch.arange(30) % 3)}, tuple("abc")), "x", 0
+    )
+    images = select(whole, ["c", "a"])
+    assert (len(images.train), len(images.validation), len(images.test)) == (16, 0, 4)
+    assert images.classes == ("c", "a")
 
 
 def test_a_label_is_no_index_where_names_are_numbers() -> None:

@@ -41,3 +41,10 @@ def test_powers_on_a_logarithmic_axis_stay_formulas(tmp_path: Path) -> None:
     labels = axes[0, 0].get_xticklabels()
     assert any("10^{" in label.get_text() for label in labels)
     assert all(label.get_parse_math() for label in labels)
+
+
+def test_a_matrix_of_many_classes_is_no_larger_than_one_of_a_hundred(tmp_path: Path) -> None:
+    counts = torch.eye(900).tolist()
+    plots.confusions(tmp_path / "x.png", {"a": counts}, [str(i) for i in range(900)])
+    with Image.open(tmp_path / "x.png") as image:
+        assert max(image.size) <= 6000

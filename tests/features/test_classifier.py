@@ -50,6 +50,19 @@ def test_a_damaged_classifier_is_trained_again(cache: Path) -> None:
     assert neutral_classifier(digits, seed=6, iterations=5, device="cpu").identity == first.identity
 
 
+def test_a_damaged_training_of_a_classifier_begins_anew(cache: Path) -> None:
+    digits = load("digits")
+    first = neutral_classifier(digits, seed=7, iterations=5, device="cpu")
+    folders = {p: p.stat().st_mtime for p in (cache / "classifiers").iterdir()}
+    newest = max(folders, key=lambda p: folders[p])
+    (newest / "model.safetensors").unlink()
+    (newest / "checkpoints" / "000000004.safetensors").write_bytes(b"broken")
+    told = Told()
+    again = neutral_classifier(digits, seed=7, iterations=5, device="cpu", progress=told)
+    assert any("can't be resumed" in line for line in told.said)
+    assert again.identity == first.identity
+
+
 @pytest.mark.parametrize("arch", ["resnet56", "silu-resnet"])
 def test_residual_classifiers_train(arch: str, cli: Cli) -> None:
     status, out, err = cli("classifier", f"--arch={arch}", "--augment=crop-flip", "--device=cpu")

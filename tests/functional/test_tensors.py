@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from zspace.functional import as_float, blockwise, convex
-from zspace.functional.tensors import own_random
+from zspace.functional.tensors import exact, own_random
+from zspace.samplers import KDE
 
 
 def test_images_become_floats_and_vectors_stay() -> None:
@@ -39,3 +42,26 @@ def test_own_random_numbers_leave_those_outside_as_they_were() -> None:
     assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
     torch.manual_seed(5)
     assert torch.equal(inside, torch.rand(2))
+
+
+def newer() -> list[Any]:
+    backends: Any = torch.backends
+    return [backends.cuda.matmul, backends.mkldnn.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cudnn, "conv"), reason="PyTorch has one way to set precisions"
+)
+@pytest.mark.parametrize("chosen", [("tf32", "ieee", "tf32", "ieee"), ("ieee",) * 4])
+def test_precisions_are_as_before_whichever_way_they_were_set(chosen: tuple[str, ...]) -> None:
+    before = [part.fp32_precision for part in newer()]
+    try:
+        for part, precision in zip(newer(), chosen, strict=True):
+            part.fp32_precision = precision
+        KDE().fit(torch.randn(30, 2))
+        with exact(torch.zeros(1)):
+            assert [part.fp32_precision for part in newer()[:2]] == ["ieee"] * 2
+        assert tuple(part.fp32_precision for part in newer()) == chosen
+    finally:
+        for part, precision in zip(newer(), before, strict=True):
+            part.fp32_precision = precision

@@ -130,6 +130,18 @@ def test_missing_weights_of_the_perceptual_loss_are_named(
     assert "; --perceptual 0 leaves that term out" in said
 
 
+def test_other_settings_do_not_go_on_with_what_is_there(tmp_path: Path) -> None:
+    """Cells are known by their titles alone, so that a change of settings would be mixed in."""
+
+    def experiment(**settings: int) -> Experiment:
+        return Experiment("a/b", "", {"smoke": Scale(settings, "", "")}, lambda _: [])
+
+    for _ in range(2):
+        reproduce(experiment(n=1), "smoke", tmp_path / "o", quiet=True)
+    with pytest.raises(InputError, match="or other settings"):
+        reproduce(experiment(n=2), "smoke", tmp_path / "o", quiet=True)
+
+
 def test_what_an_experiment_has_made_is_kept_when_it_is_refused(tmp_path: Path) -> None:
     def half(lab: Lab) -> list[Entry]:
         (lab.out / "cells.json").write_text("{}")

@@ -58,11 +58,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (FileExistsError, NotADirectoryError) as error:
         status = _complain(f"{error.filename} is a file where a folder is needed")
     except (MemoryError, RuntimeError) as error:
-        if (
-            isinstance(error, RuntimeError)
-            and "alloc" not in str(error)
-            and "memory" not in str(error)
-        ):
+        # what devices, the CPU's allocator and the libraries of CUDA say
+        texts = "out of memory", "DefaultCPUAllocator", "ALLOC_FAILED"
+        if isinstance(error, RuntimeError) and not any(text in str(error) for text in texts):
             raise
         status = _complain(
             "out of memory: lower --batch-size, the networks' sizes (--width, --hidden and their "

@@ -314,6 +314,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     from zspace.evaluation.measurement import generated, measure_run
     from zspace.evaluation.report import report as compose
     from zspace.evaluation.results import current_evaluation, write_evaluation
+    from zspace.storage.cache import fingerprint
     from zspace.storage.files import write_text
 
     if kind not in ("tsne", "pca"):
@@ -338,7 +339,7 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
     options["seed"] = options["seed"] or 0
     with progress(quiet) as follow:
         measurement = measure_run(run, progress=follow, **options)
-        if evaluation is None:
+        if evaluation is None or evaluation["test"] != fingerprint(measurement.images.test.x):
             evaluation = measure(measurement)
             write_evaluation(run, evaluation)
         findings = look(measurement, generated(measurement, _first_sampler(measurement, None)))

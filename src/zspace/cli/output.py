@@ -92,7 +92,12 @@ def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = N
 
 
 def write(
-    out: Path, blocks: Iterable[Block], *, quiet: bool = False, columns: int | None = None
+    out: Path,
+    blocks: Iterable[Block],
+    *,
+    quiet: bool = False,
+    columns: int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Write images or vectors to a sheet, an .npz file or a folder.
 
@@ -102,6 +107,7 @@ def write(
             vectors (or data). Arrays of other names go to an .npz file alone.
         quiet: whether to print nothing.
         columns: the number of images in a row of a sheet; None makes it about square.
+        classes: the names of the labels, if the blocks have some; a folder has one for each.
 
     Raises:
         InputError: vectors can't go to a folder.
@@ -136,7 +142,7 @@ def write(
         else:
             plots.scatters(out, {"": x})
     else:
-        write_folder(out, counted())
+        write_folder(out, counted(), classes)
     tell_written(out, shapes, quiet=quiet)
 
 

@@ -150,6 +150,11 @@ def sample(
     every = label == "all" and "all" not in classes
     if label is not None:
         numbers = class_numbers(classes if every else comma_names("--label", label) or (), classes)
+    if out is not None and out.suffix.lower() == ".npy" and numbers and len(numbers) > 1:
+        raise InputError(
+            f"--out {out} holds one array, and {len(numbers)} labels make a second: take FILE.npz "
+            "or a folder"
+        )
     decoding = with_decoder(model, decoder)
     if sampler == "convex":
         if decoder is not None:
@@ -188,7 +193,14 @@ def sample(
                     own = {"labels": torch.full((len(z),), number)}
                 yield {**named(decode(z)), **own}
 
-    write(out, blocks(), quiet=quiet, columns=counts[0] if len(wanted) > 1 else None)
+    several = len(wanted) > 1
+    write(
+        out,
+        blocks(),
+        quiet=quiet,
+        columns=counts[0] if several else None,
+        classes=classes if several else None,
+    )
 
 
 def _combine(

@@ -373,12 +373,11 @@ class Density(Sampler, ABC):
                 f"these codes have {codes.shape[1]} numbers each, this density is of {self.dim}"
             )
         own = next(t for t in chain(self.buffers(), self.parameters()) if t.is_floating_point())
-        if not len(codes):
-            return own.new_zeros(0) if isinstance(z, Tensor) else np.zeros(0, np.float32)
         if isinstance(z, Tensor):
-            return self.log_density(codes.to(own.dtype))
+            return self.log_density(codes.to(own.dtype)) if len(codes) else own.new_zeros(0)
         with torch.no_grad():
-            return self.log_density(codes.to(own)).cpu().numpy()
+            found = self.log_density(codes.to(own)) if len(codes) else own.new_zeros(0)
+            return found.cpu().numpy()
 
     def score_samples(self, z: Arrays) -> Arrays:
         """What `log_prob` gives, by the name that scikit-learn's densities have for it."""

@@ -22,7 +22,8 @@ from zspace.data.names import class_names
 from zspace.data.options import DataOptions
 from zspace.data.sets import NAMED, read
 from zspace.errors import InputError, encodable
-from zspace.options import options_of
+from zspace.functional.tensors import full_precision
+from zspace.options import comma_names, options_of
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.reading import kind_of, size_text
 
@@ -52,12 +53,21 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
         InputError: the data can't be found or read, or an option does not suit them.
     """
     if isinstance(data, Images):
+        if fault := _fault(data):
+            raise InputError(
+                f"these Images can't be used, since {fault}: expected uint8 images (N, C, H, W) or "
+                "float32 vectors (N, D), alike in all parts, and int64 labels (N,), -1 for unknown"
+            )
         return data
     if isinstance(data, str | Path):
         return read(str(data), DataOptions.of(settings))
     levels = Levels.of(settings.get("value_range"))
-    if isinstance(data, Tensor | np.ndarray):
-        x, labels = data.detach().cpu().numpy() if isinstance(data, Tensor) else data, None
+    if isinstance(data, Tensor):
+        if data.layout != torch.strided:
+            raise InputError(f"the data are a {data.layout} tensor: give data.to_dense()")
+        x, labels = full_precision(data.detach().cpu()).numpy(), None
+    elif isinstance(data, np.ndarray):
+        x, labels = data, None
     elif hasattr(data, "__array__"):
         x, labels = np.asarray(data), None
     else:
@@ -74,8 +84,12 @@ def images_of(data: Data, settings: Mapping[str, Any]) -> Images:
     raw = Raw({"train": part}, class_names(names, "the data"), notes=seen, range_notes=seen)
     raw = refit(raw, settings["image_size"], settings["channels"])
     images = split(raw, "the data", settings.get("validation"))
-    classes = [settings["classes"]] if settings["classes"] else None
-    return select(images, classes, settings["train_size"], settings["train_per_class"])
+    return select(
+        images,
+        comma_names("classes", settings["classes"]),
+        settings["train_size"],
+        settings["train_per_class"],
+    )
 
 
 def check_options(data: Data, settings: Mapping[str, Any]) -> None:
@@ -142,12 +156,14 @@ def check_there(run: str | Path, data: Any) -> None:
             )
 
 
-def check_apart(out: Path, read: Iterable[Any]) -> None:
+def check_apart(out: Path, read: Iterable[Any], *, folder: bool = False) -> None:
     """Check that an output replaces nothing that is read, and does not become a part of it.
 
     Args:
         out: the file or the folder that is to be written.
         read: data as `--data` names them, and files; named sets are left out.
+        folder: whether a folder is written, whatever its name; otherwise a name with no suffix is
+            that of one.
 
     Raises:
         InputError: it is one of the files or folders that are read, or images in one of them.
@@ -157,7 +173,7 @@ def check_apart(out: Path, read: Iterable[Any]) -> None:
             if out.exists() and path.exists() and out.samefile(path):
                 raise InputError(f"--out {out} is what is read here: choose another")
             inside = path.resolve() in out.resolve().parents
-            if inside and path.is_dir() and out.suffix.lower() in ("", ".png"):
+            if inside and path.is_dir() and (folder or out.suffix.lower() in ("", ".png")):
                 raise InputError(
                     f"--out {out} lies in the folder {path}, with whose images it would be read: "
                     "choose another place"
@@ -191,7 +207,7 @@ def keep(images: Images, folder: Path, progress: Progress) -> None:
             "give them again (data=) to what needs them"
         )
         return
-    whose = _Kept(images.name, tuple(map(encodable, images.classes)))
+    whose = _Kept(encodable(images.name), tuple(map(encodable, images.classes)))
     # a file has no two views of one tensor
     write_tensors(folder / KEPT, {k: t.clone() for k, t in tensors.items()}, asdict(whose))
 
@@ -210,21 +226,30 @@ def kept(folder: Path) -> Images | None:
         parts = {p: Part(tensors[f"{p}.x"], tensors.get(f"{p}.y")) for p in PARTS}
     except KeyError as error:
         raise InputError(f"{path} is damaged: it has no {error}") from error
-    shapes = {tuple(part.x.shape[1:]) for part in parts.values()}
-    kinds = {(p.x.dtype, len(next(iter(shapes)))) for p in parts.values()}
-    labelled = [p.y for p in parts.values() if p.y is not None]
-    if len(shapes) != 1 or not kinds <= {(torch.uint8, 3), (torch.float32, 1)}:
-        raise InputError(f"{path} is damaged: its parts are neither images nor vectors alike")
-    for part in parts.values():
+    train, validation, test = parts.values()
+    images = Images(header.name, train, validation, test, header.classes)
+    if fault := _fault(images):
+        raise InputError(f"{path} is damaged: {fault}")
+    return images
+
+
+def _fault(images: Images) -> str | None:
+    """What is wrong with a data set that was not read here, None if nothing is."""
+    parts: list[Part] = [getattr(images, part) for part in PARTS]
+    shapes = {tuple(part.x.shape[1:]) for part in parts}
+    kinds = {(part.x.dtype, part.x.ndim) for part in parts}
+    if len(shapes) != 1 or not kinds <= {(torch.uint8, 4), (torch.float32, 2)}:
+        return "its parts are neither images nor vectors alike"
+    labelled = [part.y for part in parts if part.y is not None]
+    for part in parts:
         if (part.y is None) != (not labelled) or (
             part.y is not None
             and (part.y.dtype != torch.int64 or tuple(part.y.shape) != (len(part.x),))
         ):
-            raise InputError(f"{path} is damaged: its labels do not fit its samples")
-    if any(bool(((y < 0) | (y >= len(header.classes))).any()) for y in labelled):
-        raise InputError(f"{path} is damaged: it has labels without names")
-    train, validation, test = parts.values()
-    return Images(header.name, train, validation, test, header.classes)
+            return "its labels do not fit its samples"
+    if any(bool(((y < -1) | (y >= len(images.classes))).any()) for y in labelled):
+        return "it has labels without names"
+    return None
 
 
 def _of_ones_own(data: Any) -> TypeGuard[str]:

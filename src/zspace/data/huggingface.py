@@ -25,8 +25,8 @@ def read_hub(
     """A data set of the Hugging Face hub, read by the `datasets` library.
 
     The first column of images is read, and the first of class labels (or else of whole numbers
-    named label, labels or y). No code of a data set is executed: the library no longer does that,
-    and the images' files are decoded as those of a folder are.
+    named label, labels or y). No code of a data set is executed: the library, from version 4 on,
+    no longer does that, and the images' files are decoded as those of a folder are.
 
     Args:
         name: the set's name on the hub, or a folder of parquet files.

@@ -231,7 +231,11 @@ def select(
         parts: dict[str, Part] = {}
         names = images.classes
         for part in PARTS:
-            parts[part], names = choose_classes(getattr(images, part), images.classes, classes)
+            whole: Part = getattr(images, part)
+            if not len(whole):  # --validation 0
+                parts[part] = whole
+                continue
+            parts[part], names = choose_classes(whole, images.classes, classes)
             if not len(parts[part]):
                 raise InputError(f"the {part} part of {images.name} has no image of these classes")
         images = replace(images, **parts, classes=names)
@@ -279,16 +283,18 @@ def withhold(part: Part, classes: Sequence[str], keep: int) -> Tensor:
     """
     if part.y is None:
         raise InputError("--labelled needs data with labels")
-    if not len(classes) <= keep <= len(part):
+    counts = part.counts(len(classes))
+    known = int(counts.sum())
+    if not len(classes) <= keep <= known:
         raise InputError(
             f"--labelled {keep}: expected one for each of the {len(classes)} classes at least, and "
-            f"{len(part)} training images at most"
+            f"{known} training images at most"
         )
-    counts = part.counts(len(classes))
     if not bool(counts.all()):
         empty = classes[int(counts.argmin())]
         raise InputError(f"class {empty} has no training image: --classes can leave it out")
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(4))
+    order = order[part.y[order] >= 0]
     # the rank of each sample within its own class, in that order
     own = torch.nn.functional.one_hot(part.y[order]).cumsum(0).gather(1, part.y[order][:, None])
     chosen = order[own[:, 0].argsort(stable=True)[:keep]]

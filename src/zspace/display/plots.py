@@ -78,6 +78,10 @@ def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
     save_figure(path, fig)
 
 
+MOST_SIDE = 36.0
+"""The width and height of a matrix of confusions, in inches, at most."""
+
+
 def confusions(
     path: Path, counts: Mapping[str, Sequence[Sequence[float]]], classes: Sequence[str]
 ) -> None:
@@ -87,9 +91,9 @@ def confusions(
         path: the file.
         counts: the counts (K, K) by true class, from top to bottom, and by predicted class, by
             name. A cell is shaded by its share of its row; up to 20 classes, it has its percentage.
-        classes: the names of the classes.
+        classes: the names of the classes, which are shown up to about 100.
     """
-    side = max(3.0, 0.34 * len(classes) + 1)
+    side = min(max(3.0, 0.34 * len(classes) + 1), MOST_SIDE)
     fig, axes = figure(len(counts), 1, (side, side))
     ticks = range(len(classes))
     for axis, (name, each) in zip(axes.flat, counts.items(), strict=True):
@@ -99,8 +103,9 @@ def confusions(
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("predicted", fontsize=8)
         axis.set_ylabel("true", fontsize=8)
-        axis.set_xticks(ticks, classes, rotation=90, fontsize=7)
-        axis.set_yticks(ticks, classes, fontsize=7)
+        if side < MOST_SIDE:  # beyond that the names lie over one another
+            axis.set_xticks(ticks, classes, rotation=90, fontsize=7)
+            axis.set_yticks(ticks, classes, fontsize=7)
         for i, j in np.argwhere(shares >= 0.005) if len(classes) <= 20 else ():
             shade = "white" if shares[i, j] > 0.5 else "black"
             text = f"{100 * shares[i, j]:.0f}"

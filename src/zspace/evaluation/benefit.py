@@ -208,6 +208,6 @@ def keep_benefit(run: Path, found: Benefit) -> str | None:
         f"{name} generated images": torch.tensor(each).double().sum(0).tolist()
         for name, each in found["confusion"].items()
     }
-    plots.confusions(path.with_suffix(".png"), shares, found["classes"])
     write_text(path, json.dumps(found, indent=1) + "\n")
+    plots.confusions(path.with_suffix(".png"), shares, found["classes"])
     return warning

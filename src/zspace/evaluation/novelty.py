@@ -110,7 +110,7 @@ class Novelty:
             writer.writerow(["index", *named, "score", "latent", "volume", "residual"])
             rows = chain.from_iterable(block.tolist() for block in numbers.split(WRITTEN))
             for i, row in enumerate(rows):
-                label = [] if y is None else [self.classes[int(y[i])]]
+                label = [] if y is None else [self.classes[int(y[i])] if y[i] >= 0 else ""]
                 writer.writerow([i, *label, *(f"{value + 0.0:.6f}" for value in row)])
 
     def draw(self, path: Path) -> None:

@@ -225,17 +225,24 @@ def _held(
                 return min((iteration + 1) / (WARM * total), (1 - done) / (1 - WARM))
             return 1 - done if arch != "resnet56" else 0.1 ** ((done >= 0.5) + (done >= 0.75))
 
-        fit(
-            method,
-            batches,
-            total,
-            rate=rate,
-            run=run,
-            fabric=fabric,
-            progress=progress,
-            checkpoint_every=max(1, min(1000, total // 4)),
-            keep=1,
-        )
+        try:
+            fit(
+                method,
+                batches,
+                total,
+                rate=rate,
+                run=run,
+                fabric=fabric,
+                progress=progress,
+                checkpoint_every=max(1, min(1000, total // 4)),
+                keep=1,
+            )
+        except InputError as error:
+            if str(folder / "checkpoints") not in str(error):
+                raise
+            progress.say(f"its training can't be resumed ({error}): it begins anew")
+            shutil.rmtree(folder)
+            return _held(folder, config, images, outputs, device, progress)
     figure = accuracy_of(net.eval(), images.test, task, fabric.device)
     write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():

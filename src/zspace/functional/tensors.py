@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,18 +90,44 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 @contextmanager
+def kept_precision() -> Generator[None]:
+    """A context at whose end float32 products and convolutions are as precise as before.
+
+    PyTorch has two ways to say how precise they are; the older one can't be asked what the newer
+    one (from PyTorch 2.9 on) has set.
+    """
+    backends: Any = torch.backends
+    try:
+        products, convolutions = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+    except RuntimeError:
+        parts = [backends.cuda.matmul, backends.mkldnn.matmul]
+        parts += [backends.cudnn.conv, backends.cudnn.rnn]
+        before = [part.fp32_precision for part in parts]
+
+        def restore() -> None:
+            for part, precision in zip(parts, before, strict=True):
+                part.fp32_precision = precision
+    else:
+
+        def restore() -> None:
+            torch.set_float32_matmul_precision(products)
+            backends.cudnn.allow_tf32 = convolutions
+
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextmanager
 def exact(x: Tensor) -> Generator[None]:
     """A context of float32 products where x lies, even under autocast or where TF32 is allowed.
 
     Differences of products and squares, such as distances, keep few digits of less.
     """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(x.device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    with kept_precision(), torch.autocast(x.device.type, enabled=False):
+        torch.set_float32_matmul_precision("highest")
+        yield
 
 
 def one_hot(y: Tensor, classes: int) -> Tensor:

@@ -64,9 +64,10 @@ def write_folder(
 
     Args:
         out: the folder, which is new or empty.
-        blocks: the images and, if there are classes, their labels. Other arrays become NAME.csv
-            there, a line for each row, and are left out otherwise.
-        classes: the names of the labels, each of which gets a folder; None makes a flat folder.
+        blocks: the images and, perhaps, their labels. If there are classes, other arrays become
+            NAME.csv, a line for each row; they are left out otherwise.
+        classes: the names of the labels, each of which gets a folder unless it has no image; None
+            makes a flat folder.
         parts: the endings of the arrays' names, one for each part of a data set. If there are
             several, each gets a folder; the one with no ending is the training part.
 
@@ -89,7 +90,8 @@ def write_folder(
                 x, y = left.pop(IMAGES + ending, None), left.pop(LABELS + ending, None)
                 if x is None:
                     continue
-                owners = [""] * len(x) if y is None else [folders[k] for k in y.tolist()]
+                known = [] if y is None or not folders else y.tolist()
+                owners = [folders[k] for k in known] or [""] * len(x)
                 for image, owner in zip(to_uint8(x), owners, strict=True):
                     path = root / owner / f"{written[ending]:06d}.png"
                     Image.fromarray(image).save(path)
@@ -98,6 +100,11 @@ def write_folder(
                 lines = (",".join(map(str, np.atleast_1d(row))) for row in rows.cpu().numpy())
                 with (partial / f"{name}.csv").open("a", encoding="utf-8") as file:
                     file.writelines(f"{line}\n" for line in lines)
+        for folder in folders:
+            own = [root / folder for root in roots.values()]
+            if not any(any(path.iterdir()) for path in own):
+                for path in own:
+                    path.rmdir()
         if out.exists():
             out.rmdir()
 

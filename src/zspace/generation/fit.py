@@ -291,7 +291,8 @@ class _Fit:
         z = codes(self.model, train.x).cpu()
         if isinstance(fitted, Learned):
             fitted.to(next(self.model.parameters()).device)
-            self._learn(fitted, fitted.batches(z, train.y), chosen, precision, progress)
+            batches, data = fitted.batches(z, train.y), fingerprint(train.x, train.y)
+            self._learn(fitted, batches, chosen, {"precision": precision, "data": data}, progress)
         else:
             with catalogue.whose_fault(self.name):
                 fitted.fit(z, train.y, progress=progress)
@@ -302,19 +303,19 @@ class _Fit:
         fitted: Learned[Any],
         batches: Batches,
         chosen: Mapping[str, Any],
-        precision: Precision,
+        more: Mapping[str, Any],
         progress: Progress,
     ) -> None:
         """Train a sampler in a folder of its own, from the last checkpoint of the same fit."""
         # options that affect only how codes are drawn are no part of the fit
         config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
-        config |= {"sampler": self.name, "precision": precision, "model": self.mark}
+        config |= {"sampler": self.name, "model": self.mark, **more}
         held, fabric = self.held(), make_fabric(batches.device.type)
         folder = self.file.with_suffix("")
         again = f"remove the folder {folder} to begin anew"
         done = 0 if held is None else max(held.checkpoints(), default=0)
         # what was begun in float32 goes on in it: bf16 is asked for where it is faster
-        stored = {} if held is None or precision != "auto" else held.config
+        stored = {} if held is None or more["precision"] != "auto" else held.config
         begun: dict[str, Any] = {**config, "precision": stored.get("precision", "32")}
         if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
             kind = begun["precision"].replace("32", "float32")
@@ -324,10 +325,8 @@ class _Fit:
         config["precision"] = settled(config["precision"], fabric, progress.say, begun=same)
         if held is not None and not same:
             if done:
-                progress.say(
-                    f"{held.folder} had {done} iterations of a fit by other options, or of another "
-                    "model: this one begins anew"
-                )
+                by = "a fit by other options, or of another model or other data"
+                progress.say(f"{held.folder} had {done} iterations of {by}: this one begins anew")
             with held.alone():
                 shutil.rmtree(held.folder)
             held, done = None, 0

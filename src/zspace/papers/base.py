@@ -295,15 +295,15 @@ def reproduce(
     whose |= {"protocol": protocol} if protocol else {}
     whose |= {"without": list(without)} if without else {}
     whose |= {"features": list(features)} if features else {}
-    if mark.exists():
-        if read_json(mark, dict[str, Any]) != whose:
-            raise InputError(f"{out} holds another experiment: choose another --out")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    marked = {**whose, "settings": key(chosen.settings)}
+    begun = not mark.exists()
+    if not begun and read_json(mark, dict[str, Any]) != marked:
+        raise InputError(f"{out} holds another experiment, or other settings: choose another --out")
+    if begun and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and holds no experiment")
     # the folders that are made here, the innermost first
     new = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
-    begun = not mark.exists()
-    write_text(mark, json.dumps(whose) + "\n")
+    write_text(mark, json.dumps(marked) + "\n")
     began = time.monotonic()
     lab = Lab(
         out,

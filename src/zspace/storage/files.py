@@ -115,7 +115,7 @@ def atomic(path: Path) -> Generator[Path]:
             yield partial
         except OSError as error:
             # the error of a full disk names no file, and others name the temporary one
-            if error.filename is None or partial.name in str(error.filename):
+            if error.filename is None or partial.stem in str(error.filename):
                 raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         if partial.is_file():

@@ -30,5 +30,5 @@ def stored(folder: str, name: str) -> dict[str, Tensor] | None:
 
 def store(folder: str, name: str, tensors: dict[str, Tensor]) -> None:
     """Store tensors under a name (see `stored`), if the cache can be written."""
-    with suppress(OSError):
+    with suppress(OSError, InputError):
         write_tensors(cache_folder() / folder / f"{name}.safetensors", tensors, {"entry": name})

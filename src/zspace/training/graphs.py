@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zspace.core import Batches, Method, Tape
+from zspace.functional.tensors import kept_precision
 
 Losses = Sequence[tuple[str, Tensor]]
 """The losses of an iteration, scalars by name, in their order."""
@@ -52,17 +53,14 @@ def quick(device: torch.device) -> Generator[None]:
     if device.type != "cuda":
         yield
         return
-    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     before, own = torch.cuda.current_stream(device), _stream(device)
     own.wait_stream(before)
     try:
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
-        with torch.cuda.stream(own):
+        with kept_precision(), torch.cuda.stream(own):
+            torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.allow_tf32 = True
             yield
     finally:
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
         before.wait_stream(own)
 
 

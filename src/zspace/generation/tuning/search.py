@@ -249,7 +249,9 @@ def _search(
         if len(known) >= trials:
             return known
         for line in range(trials):  # each line has at least one candidate
-            place = places.setdefault(line, _Place(start(line)))
+            if line not in places:
+                places[line] = _Place(start(line))
+            place = places[line]
             while (line, place.step) in held.known:
                 place.advance(held.known[line, place.step])
             if place.ask is not None and (line, place.step) not in claimed:

@@ -74,7 +74,7 @@ def table2(lab: Lab) -> list[Entry]:
             run = trained(lab, system, seed=seed)
             held = measured_by(lab, run)
             sampler = SYSTEMS[system].sampler
-            about = source_of(lab, held, seeds)
+            about = source_of(held, seeds)
             each.append(figures(lab, held, ["prd"], [sampler])[sampler])
         for i, (key, name) in enumerate((("f1/8", "precision, F1/8"), ("f8", "recall, F8"))):
             theirs = None if column is None else numbers[system][column][i]
@@ -138,7 +138,7 @@ def table4(lab: Lab) -> list[Entry]:
         pixels = mean_figure(memorisation_score(a.x, b.x))
         features = mean_figure(memorisation_score(held.features(a), held.features(b)))
         theirs = numbers[i] if numbers is not None and i < len(numbers) else (None, None)
-        about: dict[str, Any] = source_of(lab, held)
+        about: dict[str, Any] = source_of(held)
         about |= {"data": f"{lab.data}, {len(a.x):,} images", "n": len(a.x)}
         in_pixels: dict[str, Any] = {**about, "by": "pixels"}
         entries.append(

@@ -129,7 +129,7 @@ def column_of(lab: Lab) -> int | None:
     return DATA.index(str(lab.data)) if lab.data in DATA else None
 
 
-def source_of(lab: Lab, held: Measurement, seeds: int = 1) -> dict[str, Any]:
+def source_of(held: Measurement, seeds: int = 1) -> dict[str, Any]:
     """The fields of an `Entry` that say where its figures come from."""
     return {
         "by": held.extractor.name,
@@ -188,7 +188,7 @@ def frechet(
         cells.of(f"{name}{what}, {seed}", partial(distances, lab, name, seed, more))
         for seed in range(seeds)
     ]
-    about = source_of(lab, measured_by(lab, trained(lab, name, **more)), seeds)
+    about = source_of(measured_by(lab, trained(lab, name, **more)), seeds)
     return {k: over_seeds([row[k] for row in each]) for k in each[0]}, about
 
 
@@ -244,5 +244,5 @@ def error(lab: Lab, run: Run) -> list[Entry]:
     """The entry with the reconstruction error of the FlexAE-SR that a figure shows."""
     held = measured_by(lab, run)
     value = figures(lab, held, ["mse"], [])[RECONSTRUCTION]["mse"]
-    about: dict[str, Any] = {**source_of(lab, held), "by": "pixels"}
+    about: dict[str, Any] = {**source_of(held), "by": "pixels"}
     return [Entry("FlexAE-SR", "mean squared error, reconstructed", value, **about)]
