@@ -291,31 +291,26 @@ class _Fit:
         z = codes(self.model, train.x).cpu()
         if isinstance(fitted, Learned):
             fitted.to(next(self.model.parameters()).device)
-            batches, data = fitted.batches(z, train.y), fingerprint(train.x, train.y)
-            self._learn(fitted, batches, chosen, {"precision": precision, "data": data}, progress)
+            whose = {"sampler": self.name, "precision": precision, "model": self.mark}
+            config = {**chosen, **whose, "data": fingerprint(train.x, train.y)}
+            self._learn(fitted, fitted.batches(z, train.y), config, progress)
         else:
             with catalogue.whose_fault(self.name):
                 fitted.fit(z, train.y, progress=progress)
         return self.keep(chosen, fitted)
 
     def _learn(
-        self,
-        fitted: Learned[Any],
-        batches: Batches,
-        chosen: Mapping[str, Any],
-        more: Mapping[str, Any],
-        progress: Progress,
+        self, fitted: Learned[Any], batches: Batches, config: Mapping[str, Any], progress: Progress
     ) -> None:
         """Train a sampler in a folder of its own, from the last checkpoint of the same fit."""
         # options that affect only how codes are drawn are no part of the fit
-        config = {k: v for k, v in {**chosen, **fitted.found}.items() if k not in fitted.drawing}
-        config |= {"sampler": self.name, "model": self.mark, **more}
+        config = {k: v for k, v in {**config, **fitted.found}.items() if k not in fitted.drawing}
         held, fabric = self.held(), make_fabric(batches.device.type)
         folder = self.file.with_suffix("")
         again = f"remove the folder {folder} to begin anew"
         done = 0 if held is None else max(held.checkpoints(), default=0)
         # what was begun in float32 goes on in it: bf16 is asked for where it is faster
-        stored = {} if held is None or more["precision"] != "auto" else held.config
+        stored = {} if held is None or config["precision"] != "auto" else held.config
         begun: dict[str, Any] = {**config, "precision": stored.get("precision", "32")}
         if held is not None and comparable(held.config) == comparable(begun) != comparable(config):
             kind = begun["precision"].replace("32", "float32")

@@ -60,27 +60,26 @@ class ImplicitPrior(Density):
         here = self._at(z)
         for step in range(STEPS):
             share = min(1.0, 2 * (step + 1) / STEPS)
-            log_p, slope = here[0] + share * here[1], here[2] + share * here[3]
+            at = here[:, 0] + share * here[:, 1]
+            log_p, slope = at[:, 0], at[:, 1:]
             noise = torch.randn(z.shape, generator=generator, device=z.device)
             proposed = z + STEP**2 / 2 * slope + STEP * noise
             there = self._at(proposed)
-            log_q, back = there[0] + share * there[1], there[2] + share * there[3]
+            at = there[:, 0] + share * there[:, 1]
+            log_q, back = at[:, 0], at[:, 1:]
             # the log ratio of the densities of the proposals, forwards and backwards
             returned = (z - proposed - STEP**2 / 2 * back).square().sum(1) / (2 * STEP**2)
             gain = log_q - log_p + noise.square().sum(1) / 2 - returned
             uniform = torch.rand(n, generator=generator, device=z.device)
-            moves = uniform.log() < gain
-            z = torch.where(moves[:, None], proposed, z)
-            here = [
-                torch.where(moves if a.ndim == 1 else moves[:, None], b, a)
-                for a, b in zip(here, there, strict=True)
-            ]
+            moves = (uniform.log() < gain)[:, None]
+            z = torch.where(moves, proposed, z)
+            here = torch.where(moves[:, None], there, here)
         return z
 
     @torch.enable_grad()
-    def _at(self, z: Tensor) -> list[Tensor]:
-        """log N(z; 0, I) and T(z), (N,), and their gradients (N, D), at codes (N, D)."""
+    def _at(self, z: Tensor) -> Tensor:
+        """log N(z; 0, I) and T(z), each before its gradient, (N, 2, 1 + D), at codes (N, D)."""
         z = z.detach().requires_grad_()
         values = [self.base.log_density(z), self.log_ratio(z)]
         slopes = [torch.autograd.grad(value.sum(), z)[0] for value in values]
-        return [*(value.detach() for value in values), *slopes]
+        return torch.cat([torch.stack(values, 1).detach()[..., None], torch.stack(slopes, 1)], 2)
