@@ -49,6 +49,10 @@ class MissingFiles(InputError):
     """The files of a data set are missing. The message says which, and how to get them."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint can't be resumed: it is damaged, or of another configuration or other data."""
+
+
 def whole_number(text: str) -> int | None:
     """The number that a text of 1 to 18 decimal digits stands for; None for any other text."""
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

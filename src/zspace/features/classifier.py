@@ -19,7 +19,7 @@ import torch
 from zspace.core import SILENT, Batches, Progress
 from zspace.data import Images
 from zspace.data.images import Part
-from zspace.errors import InputError
+from zspace.errors import CheckpointError, InputError
 from zspace.functional import of_stored
 from zspace.functional.augmentation import TURNS
 from zspace.functional.tensors import own_random
@@ -237,9 +237,7 @@ def _held(
                 checkpoint_every=max(1, min(1000, total // 4)),
                 keep=1,
             )
-        except InputError as error:
-            if str(folder / "checkpoints") not in str(error):
-                raise
+        except CheckpointError as error:
             progress.say(f"its training can't be resumed ({error}): it begins anew")
             shutil.rmtree(folder)
             return _held(folder, config, images, outputs, device, progress)

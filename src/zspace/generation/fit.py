@@ -29,7 +29,7 @@ from zspace.core import (
     codes,
 )
 from zspace.data import Images
-from zspace.errors import InputError
+from zspace.errors import CheckpointError, InputError
 from zspace.functional.tensors import BLOCK, DRAWN, own_random
 from zspace.options import options_of
 from zspace.recipes import catalogue
@@ -352,9 +352,7 @@ class _Fit:
                     checkpoint_every=max(1, min(1000, fitted.iterations // 10)),
                     keep=1,
                 )
-            except InputError as error:
-                if str(folder / "checkpoints") not in str(error):
-                    raise
+            except CheckpointError as error:
                 raise InputError(f"{error} ({again})") from error
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:

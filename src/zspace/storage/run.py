@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
-from zspace.errors import InputError, cut, shown, whole_number
+from zspace.errors import CheckpointError, InputError, cut, shown, whole_number
 from zspace.options import present_name
 from zspace.storage import log
 from zspace.storage.config import Facts, comparable, dump_config, read_config
@@ -286,20 +286,20 @@ class Run:
                 the random state is loaded: a new stage begins, which has prepared its own state.
 
         Raises:
-            InputError: the checkpoint is damaged, belongs to another configuration, or was trained
-                on other data.
+            CheckpointError: the checkpoint is damaged, belongs to another configuration, or was
+                trained on other data.
         """
         stored = list(self.checkpoints().values())
         if not stored:
             return
         where = stored[-1]
-        with open_tensors(where, Header) as opened:
-            header = opened.header
-            self._check_owner(where, header)
-            tensors = opened.tensors(method)
-        if self._facts is not None:
-            self.facts_of(where).check(self._facts, where, exactly=True)
         try:
+            with open_tensors(where, Header) as opened:
+                header = opened.header
+                self._check_owner(where, header)
+                tensors = opened.tensors(method)
+            if self._facts is not None:
+                self.facts_of(where).check(self._facts, where, exactly=True)
             torch.set_rng_state(tensors["random.cpu"])
             if batches.device.type == "cuda" and "random.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["random.cuda"], batches.device)
@@ -315,10 +315,10 @@ class Run:
             step = before + batches.step
             if batches.step < 1 or batches.drawn < 1 or step != header.iteration:
                 raise ValueError(f"its batches are of iteration {step}")
-        except InputError:
-            raise
+        except InputError as error:
+            raise CheckpointError(str(error)) from error
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where} is damaged: {cut(str(error))}") from error
+            raise CheckpointError(f"{where} is damaged: {cut(str(error))}") from error
 
     def _check_owner(self, path: Path, header: Header) -> None:
         """Check that a file is of this configuration and, a checkpoint, of its name's iteration."""
