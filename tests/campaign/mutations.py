@@ -42,6 +42,7 @@ from zspace.errors import InputError
 from zspace.evaluation.evaluate import evaluate
 from zspace.evaluation.results import read_evaluation, write_evaluation
 from zspace.generation.fit import fit_sampler, read_sampler
+from zspace.generation.tuning.lines import Space
 from zspace.generation.tuning.trials import Trials
 from zspace.metrics import Figure
 from zspace.papers.cells import Cells
@@ -135,7 +136,8 @@ def formats(folder: Path) -> dict[str, tuple[Path, Read]]:
     tried = {"point": {"rate": 1e-3}, "reconstructed": 1.0, "generated": 2.0}
     own = {"tried": [tried], "chosen": {"rate": 1e-3}, "seconds per iteration": 0.5}
     (folder / "protocol.json").write_text(json.dumps({"VAE": own}))
-    trials = Trials.open(None, folder / "trials.log", "a", lambda _: None)
+    space = Space((2,), [[0]])
+    trials = Trials.open(None, folder / "trials.log", "a", space, lambda _: None)
     trials.add((0, 0), lambda: {"rows": [[0]], "values": [1.0], "cosine": [0.1], "accuracy": [1.0]})
     x = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     (folder / "x.idx").write_bytes(b"\0\0\x08\x03" + b"".join(
@@ -170,7 +172,7 @@ def formats(folder: Path) -> dict[str, tuple[Path, Read]]:
         "protocol.json": (folder / "protocol.json", lambda path: read_json(path, dict[str, Kept])),
         "trials.log": (
             folder / "trials.log",
-            lambda path: Trials.open(None, path, "a", lambda _: None).refresh(),
+            lambda path: Trials.open(None, path, "a", space, lambda _: None).refresh(),
         ),
         "idx": (folder / "x.idx", read_idx),
         "npy": (folder / "x.npy", lambda path: load(str(path), validation=0.0)),

@@ -17,6 +17,7 @@ from tests.https import Server, served
 from zspace.data import NAMED, download
 from zspace.data.sets import NamedSet
 from zspace.errors import InputError
+from zspace.storage.lock import locked
 
 MODULE = import_module("zspace.data.download")
 """The module, in whose place the package has the function of the same name."""
@@ -74,6 +75,12 @@ def test_a_whole_part_file_is_taken(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(server.files["a.gz"])
     files = download("tiny", tmp_path)
     assert files[0].read_bytes() == server.files["a.gz"]
+
+
+def test_two_downloads_at_once_do_not_share_a_file(server: Server, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(InputError, match=r"is in use .* download into another"):
+        download("tiny", tmp_path)
+    assert not server.asked
 
 
 def test_download_with_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
@@ -167,6 +174,20 @@ def link() -> tarfile.TarInfo:
     member = tarfile.TarInfo("link")
     member.type, member.linkname = tarfile.SYMTYPE, "a"
     return member
+
+
+def test_an_archive_is_unpacked(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = (tarfile.TarInfo("set/a"), b"new"), (tarfile.TarInfo("set/deep/b"), b"b")
+    publish(server, {"good.tar.gz": archive(*members)}, monkeypatch)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").write_bytes(b"old")
+    download("tiny", tmp_path)
+    files = {str(p.relative_to(tmp_path)): p for p in tmp_path.rglob("*") if p.is_file()}
+    assert sorted(files) == ["good.tar.gz", "set/a", "set/deep/b"]
+    assert files["set/a"].read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
 @pytest.mark.parametrize(

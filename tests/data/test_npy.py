@@ -37,6 +37,19 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zspace.data.images.IN_MEMORY", 100_000)
 
 
+def test_texts_that_hold_no_characters(tmp_path: Path) -> None:
+    texts = np.array(["a", "b"])
+    texts.view(np.uint32)[1] = 0x110005
+    for path in (tmp_path / "t.npy", tmp_path / "t.npz"):
+        (np.save if path.suffix == ".npy" else np.savez)(path, texts)
+        with pytest.raises(InputError, match="its texts hold what is no character"):
+            read_numpy(path, lambda names: names)
+    swapped = np.array(["a", "b\U0010ffff"]).astype(">U2")
+    np.save(tmp_path / "t.npy", swapped)
+    (held,) = read_numpy(tmp_path / "t.npy", lambda names: names).values()
+    assert held.tolist() == ["a", "b\U0010ffff"]
+
+
 @pytest.mark.parametrize("shape", [(10**12, 8, 8), (2**32, 2**32, 2), (-1, 8, 8), (9, 8, 8)])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_a_header_is_not_believed(

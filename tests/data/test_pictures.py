@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_images_are_turned_upright(tmp_path: Path, suffix: str, orientation: int
     straight = np.array(Image.fromarray(expected.copy()))
     Image.fromarray(straight).save(tmp_path / "b.png")
     assert torch.equal(small.x, read_pictures([tmp_path / "b.png"], (1, 4, 4)))
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    grey = Image.fromarray(FIGURE)
+    path = tmp_path / "set" / "a.png"
+    grey.convert("P").save(path, transparency=bytes(range(256)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        part, _ = load_whole(str(tmp_path / "set"))
+    assert np.array_equal(part.x[0, 0].numpy(), FIGURE)
 
 
 def test_images_of_the_hub_are_turned_upright(tmp_path: Path) -> None:

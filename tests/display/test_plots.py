@@ -48,3 +48,10 @@ def test_a_matrix_of_many_classes_is_no_larger_than_one_of_a_hundred(tmp_path: P
     plots.confusions(tmp_path / "x.png", {"a": counts}, [str(i) for i in range(900)])
     with Image.open(tmp_path / "x.png") as image:
         assert max(image.size) <= 6000
+
+
+def test_of_many_losses_the_first_are_drawn(tmp_path: Path) -> None:
+    line = {"iteration": 1.0} | {f"loss{i}": float(i) for i in range(700)}
+    plots.losses(tmp_path / "many.png", [line])
+    plots.losses(tmp_path / "few.png", [dict([*line.items()][: plots.MOST_LOSSES + 1])])
+    assert (tmp_path / "many.png").read_bytes() == (tmp_path / "few.png").read_bytes()

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from tests.conftest import Told, random_images
@@ -47,6 +49,23 @@ def test_an_onnx_network(tmp_path: Path) -> None:
         extract(found, IMAGES[:, :1])
 
 
+def test_an_onnx_network_is_guarded_as_adopted_ones_are(tmp_path: Path) -> None:
+    model = onnx.load(str(onnx_file(tmp_path / "net.onnx")))
+    tensor = helper.make_tensor("t", TensorProto.FLOAT, [1], [0.0])
+    loop = helper.make_node("Loop", ["", "", "x"], ["z"], body=helper.make_graph([], "b", [], []))
+    del model.graph.node[:]
+    model.graph.node.append(loop)
+    onnx.save(model, str(tmp_path / "loop.onnx"))
+    with pytest.raises(InputError, match=r"loop\.onnx: it has loops"):
+        find_extractor(f"file:{tmp_path / 'loop.onnx'}", no_classifier)
+    constant = onnx.load(str(onnx_file(tmp_path / "net.onnx")))
+    del constant.graph.node[:], constant.graph.input[:]
+    constant.graph.node.append(helper.make_node("Constant", [], ["y"], value=tensor))
+    onnx.save(constant, str(tmp_path / "constant.onnx"))
+    with pytest.raises(InputError, match=r"constant\.onnx: a network has one input"):
+        find_extractor(f"file:{tmp_path / 'constant.onnx'}", no_classifier)
+
+
 @scripting
 def test_a_torchscript_network(tmp_path: Path) -> None:
     class Mean(nn.Module):
@@ -63,7 +82,7 @@ def test_a_torchscript_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"net\.pt is no TorchScript file$"):
         find_extractor(f"file:{path}", no_classifier, "cpu", trust=True)
     (tmp_path / "net.onnx").write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="is no ONNX file"):
+    with pytest.raises(InputError, match=r"net\.onnx: it is no ONNX file"):
         find_extractor(f"file:{tmp_path / 'net.onnx'}", no_classifier)
     with pytest.raises(InputError, match=r"gone.pt. is no file"):
         find_extractor("file:gone.pt", no_classifier)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import zspace
 from tests.conftest import small
 from zspace.errors import InputError
-from zspace.nets.graph import NUMBERS, OPERATORS, Description, Graph, Step, Weight
+from zspace.nets.graph import Description, Graph, Step, Weight
+from zspace.nets.operators import NUMBERS, OPERATORS
 from zspace.nets.tracing import traced
 from zspace.recipes import RECIPES
 
@@ -163,6 +164,7 @@ def test_operators_that_are_not_allowed(operator: str, args: list[Any]) -> None:
         ),
         (Description("x", {"w": Weight([1], "complex64")}, [], ["x"]), "wrong type or shape"),
         (Description("x", {"w": Weight([-1], "float32")}, [], ["x"]), "wrong type or shape"),
+        (Description("x", {"w": Weight([1 << 30] * 3 + [0], "int8")}, [], ["x"]), "or shape"),
         (Description("x", {"forward": Weight([1], "float32")}, [], ["x"]), "can't be named"),
         (Description("x", {"a b": Weight([1], "float32")}, [], ["x"]), "can't be named"),
         (Description("x", {"_last": Weight([1], "float32")}, [], ["x"]), "can't be named"),
@@ -207,6 +209,39 @@ def test_results_that_grow_faster_than_samples() -> None:
     bounded = msgspec.structs.replace(square, most=65536)  # which is never divided
     with pytest.raises(InputError, match="grow faster than the number of samples"):
         Graph(bounded).check((3,))
+
+
+def wide(name: str, of: str = "x", numbers: int = 1 << 25) -> Step:
+    """A step that makes so many float32 numbers of each sample of 3."""
+    return Step(name, "aten.constant_pad_nd.default", [{"of": of}, [0, numbers - 3], 1.0])
+
+
+def test_results_that_are_large_together() -> None:
+    # 128 MiB each: nine that are needed at the end are too many, one after the other are not
+    def narrow(i: int) -> Step:  # a view, which holds all of what it is a part of
+        return Step(f"n{i}", "aten.slice.Tensor", [{"of": f"w{i}"}, 1, 0, 3])
+
+    together = [step for i in range(9) for step in (wide(f"w{i}"), narrow(i))]
+    all_of_them = Step("y", "aten.cat.default", [[{"of": f"n{i}"} for i in range(9)], 1])
+    with pytest.raises(InputError, match=r"results would take .* GiB for each sample"):
+        Graph(described(*together, all_of_them)).check((3,))
+    in_turn: list[Step] = []
+    for i in range(9):
+        copied = Step(f"c{i}", "aten.mul.Scalar", [{"of": f"n{i}"}, 1.0])
+        in_turn += [wide(f"w{i}", f"c{i - 1}" if i else "x"), narrow(i), copied]
+    assert Graph(described(*in_turn)).check((3,)) == [(3,)]
+
+
+def test_samples_are_divided_so_that_their_results_have_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zspace.nets.graph.ROOM", 10_000)
+    count = Step("n", "aten.sym_size.int", [X, 0])
+    told = Step("y", "aten.full.default", [[{"of": "n"}, 1], {"of": "n"}])
+    graph = Graph(described(wide("w", numbers=1000), count, told))
+    assert graph(torch.rand(5, 3))[0].flatten().tolist() == [5] * 5
+    graph.check((3,))
+    assert graph(torch.rand(5, 3))[0].flatten().tolist() == [2, 2, 2, 2, 1]
 
 
 def test_what_fails_with_numbers_alone_is_told() -> None:

@@ -32,6 +32,7 @@ WRONG = {
     "nested": ("a: {b: {c: 1}}\n", "line 1 holds a list or nested mapping"),
     "key": ("? [1]\n: 2\n", "line 1 holds a list or nested mapping"),
     "brackets": ("[" * 100_000, "it must hold a mapping of options to values"),
+    "nul": ('data: "a\\0b"\n', "holds a text with a character of code 0"),
     "text": ("just words\n", "it must hold a mapping of options to values"),
     "empty": ("", "is empty"),
     "twice": ("seed: 1\nseed: 2\n", "line 2 holds 'seed' a second time"),

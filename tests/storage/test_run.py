@@ -244,6 +244,14 @@ def test_a_log_of_many_lines_takes_little_memory(
     assert len((run / "log.jsonl").read_text().splitlines()) == count - 9
 
 
+def test_a_log_of_what_no_training_writes(runs: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["ae"], run)
+    lines = ['"iteration": 1e300', '"iteration": 1, "a": 1e308', '"iteration": 2, "a": -1e38']
+    (run / "log.jsonl").write_text("".join(f"{{{line}}}\n" for line in lines))
+    assert Run(run).losses() == [{"iteration": 2, "a": -1e38}]
+
+
 def test_a_log_without_line_breaks_takes_little_memory(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -82,6 +83,10 @@ def _read(file: IO[bytes], size: int, path: Path) -> npt.NDArray[Any]:
     array = allocate(shape[::-1] if fortran else shape, dtype)
     if fill(array, file) < array.nbytes or file.read(1):
         raise ValueError(f"its data have another size than {array.nbytes} bytes")
+    if dtype.kind == "U":
+        codes = np.atleast_1d(array).view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if codes.max(initial=0) > sys.maxunicode:
+            raise ValueError("its texts hold what is no character")
     return array.T if fortran else array
 
 

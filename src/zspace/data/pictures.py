@@ -204,13 +204,15 @@ def pixels_of(
         else:
             picture, levels = _of_deep_colours(picture, what, levels), Levels()
     try:
-        picture = _upright(picture)
-        own = box
-        if box_of is not None:
-            across, down = picture.width / box_of[0], picture.height / box_of[1]
-            left, top, right, bottom = box or (0, 0, *box_of)
-            own = left * across, top * down, right * across, bottom * down
-        return fit_picture(picture, channels, size, own, levels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of some palettes with transparency
+            picture = _upright(picture)
+            own = box
+            if box_of is not None:
+                across, down = picture.width / box_of[0], picture.height / box_of[1]
+                left, top, right, bottom = box or (0, 0, *box_of)
+                own = left * across, top * down, right * across, bottom * down
+            return fit_picture(picture, channels, size, own, levels)
     except InputError as error:
         raise InputError(f"{what} {error}") from error
     except MemoryError:

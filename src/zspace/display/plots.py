@@ -113,10 +113,17 @@ def confusions(
     save_figure(path, fig)
 
 
+MOST_LOSSES = 48
+"""The number of losses in a picture, at most; the methods have a dozen."""
+
+
 def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
-    """Write a picture with a small plot of each loss in a log against the iteration."""
-    # all names, in the order of their first occurrence
+    """Write a picture with a small plot of each loss in a log against the iteration.
+
+    Of more than `MOST_LOSSES`, it has those that occur first.
+    """
     names = [n for n in dict.fromkeys(n for line in log for n in line) if n != "iteration"]
+    names = names[:MOST_LOSSES]
     columns = min(3, max(1, len(names)))
     fig, axes = figure(columns, max(1, math.ceil(len(names) / columns)), (4, 2.6))
     for axis in axes.flat[len(names) :]:

@@ -25,6 +25,7 @@ from zspace.features.weights import checked_weights, read_state
 from zspace.functional import as_float
 from zspace.nets.adapters import torchscript
 from zspace.nets.classifiers import ClassifierNet
+from zspace.nets.onnx import Onnx
 from zspace.nets.vgg import VGG16, published_names
 from zspace.storage.cache import fingerprint
 from zspace.storage.entries import shape_text
@@ -228,23 +229,8 @@ def _own_file(path: Path, where: torch.device, trust: bool) -> Extractor:
     if path.suffix.lower() != ".onnx":
         script = torchscript(path).to(where)
         return Extractor(name, identity, lambda x: script(x.to(where)))
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"{path}: ONNX networks need a package: pip install onnxruntime"
-        ) from error
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class
-        raise InputError(f"{path} is no ONNX file that can be run: {cut(str(error))}") from error
-    entry = session.get_inputs()[0].name
-
-    def run(x: Tensor) -> Tensor:
-        outputs = session.run(None, {entry: x.cpu().contiguous().numpy()})
-        return torch.from_numpy(np.asarray(outputs[0]))
-
-    return Extractor(name, identity, run)
+    net = Onnx.read(path)
+    return Extractor(name, identity, lambda x: net(x)[0])
 
 
 def extract(
@@ -326,8 +312,6 @@ def _checked(compute: Callable[[Tensor], Tensor], name: str, block: Tensor) -> T
     try:
         with torch.no_grad():
             found = compute(block)
-    except InputError:
-        raise
     except Exception as error:  # a network's errors can be of any kind
         last = cut((str(error).strip().splitlines() or [type(error).__name__])[-1])
         raise InputError(

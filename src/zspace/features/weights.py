@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zspace.core import SILENT, Progress
 from zspace.errors import InputError, cut, unknown
-from zspace.storage.cache import cache_folder, home_expanded, user_cache
+from zspace.storage.cache import alone, cache_folder, home_expanded, user_cache
 from zspace.storage.fetch import fetch_any
 from zspace.storage.reading import sha256_of
 
@@ -144,10 +144,9 @@ def download_weights(name: str, progress: Progress = SILENT) -> Path:
         raise unknown("network", name, WEIGHTS)
     known = WEIGHTS[name].files[0]
     path = folders()[0] / known.file
-    if path.is_file() and sha256_of(path) == known.sha256:
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fetch_any([known.address], path, known.sha256, progress)
+    with alone(path, lambda: progress.say(f"another process is fetching {path.name}")):
+        if not path.is_file() or sha256_of(path) != known.sha256:
+            fetch_any([known.address], path, known.sha256, progress)
     return path
 
 

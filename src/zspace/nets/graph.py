@@ -1,120 +1,24 @@
 """Networks as data: graphs of PyTorch's operators, which are stored and read without any code.
 
 A trained network of somebody else is traced by `torch.export`; what is kept are its operators, in
-order, and its weights. Only operators of `OPERATORS` are carried out, none of which reads files,
-draws random numbers or changes a tensor in place.
+order, and its weights. Only those of `zspace.nets.operators` are carried out.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zspace.errors import InputError, cut, shown
-
-_KINDS = (
-    """
-    conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear addmm
-    mm bmm matmul baddbmm einsum mv dot embedding scaled_dot_product_attention batch_norm layer_norm
-    group_norm instance_norm rms_norm native_layer_norm native_group_norm dropout feature_dropout
-    _native_batch_norm_legit_no_training alpha_dropout cdist _weight_norm vdot
-    lstm gru im2col
-    """,
-    """
-    relu relu6 leaky_relu elu selu celu gelu silu mish softplus hardtanh hardsigmoid hardswish
-    sigmoid log_sigmoid tanh softshrink hardshrink prelu glu threshold softmax log_softmax _softmax
-    _log_softmax
-    """,
-    """
-    max_pool1d max_pool2d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d
-    upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d
-    upsample_bicubic2d _upsample_nearest_exact1d _upsample_nearest_exact2d pixel_shuffle
-    pixel_unshuffle channel_shuffle pad constant_pad_nd reflection_pad1d reflection_pad2d
-    replication_pad1d replication_pad2d grid_sampler grid_sampler_2d affine_grid_generator
-    """,
-    """
-    add sub mul div floor_divide remainder pow neg abs sign exp expm1 log log1p log2 log10 sqrt
-    rsqrt square reciprocal sin cos tan asin acos atan atan2 sinh cosh erf clamp clamp_min clamp_max
-    minimum maximum floor ceil round trunc where eq ne lt le gt ge logical_and logical_or
-    logical_not rsub lerp addcmul addcdiv masked_fill nan_to_num logaddexp isfinite
-    """,
-    """
-    sum mean amax amin max min argmax argmin std var var_mean prod linalg_vector_norm norm logsumexp
-    cumsum any all topk sort
-    """,
-    """
-    view reshape flatten unflatten squeeze unsqueeze permute transpose t numpy_T expand expand_as
-    view_as reshape_as type_as broadcast_to broadcast_tensors repeat repeat_interleave cat concat
-    stack chunk split split_with_sizes tensor_split unbind select slice narrow index_select gather
-    index flip roll scatter movedim contiguous clone alias detach to _to_copy lift_fresh_copy unfold
-    tril triu diagonal one_hot fill select_scatter slice_scatter mT
-    """,
-    """
-    zeros ones full arange linspace eye zeros_like ones_like full_like new_zeros new_ones new_full
-    scalar_tensor sym_size
-    """,
-)
-OPERATORS = frozenset(name for kind in _KINDS for name in kind.split())
-"""The operators of PyTorch (aten) that a graph may hold, by the name of all their forms."""
-
-
-def _of_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator on sizes, which are whole numbers of 64 bits."""
-
-    def checked(*args: Any) -> Any:
-        if not all(isinstance(a, int | torch.SymInt | Tensor) for a in args):
-            raise InputError("the graph computes with sizes that are no whole numbers")
-        result = function(*args)
-        if isinstance(result, int) and abs(result) >= 1 << 63:
-            raise InputError("the graph computes a size that is too large")
-        return result
-
-    return checked
-
-
-def _item(results: Any, i: Any) -> Any:
-    """One of an operator's results."""
-    if not isinstance(results, list | tuple) or not isinstance(i, int):
-        raise InputError("the graph takes an item of what has none")
-    return results[i]
-
-
-NUMBERS: dict[str, Callable[..., Any]] = {
-    "getitem": _item,
-    **{
-        name: _of_sizes(getattr(operator, name))
-        for name in ("add", "sub", "mul", "floordiv", "mod", "neg")
-    },
-}
-"""The operators on sizes, and what takes one of several results."""
-
-
-def _reshape(x: Tensor, shape: list[int]) -> Tensor:
-    return x.reshape(shape)
-
-
-_METHODS: dict[str, Callable[..., Any]] = {
-    "aten.sym_size.int": lambda x, d: x.size(d),
-    "aten.reshape.default": _reshape,
-    "aten.view.default": _reshape,  # views depend on the layout of memory, which may be another
-    "aten.expand.default": lambda x, shape, implicit=False: x.expand(shape),
-    "aten.repeat.default": lambda x, repeats: x.repeat(repeats),
-    # trained networks drop nothing
-    "aten.dropout.default": lambda x, p, train: x,
-    "aten.feature_dropout.default": lambda x, p, train: x,
-    "aten.alpha_dropout.default": lambda x, p, train: x,
-}
-"""Operators that are carried out otherwise.
-
-Those with sizes are methods, since only these tell ONNX's exporter that a size is free.
-"""
+from zspace.nets.operators import function_of
+from zspace.storage.reading import size_text
 
 MOST = 1 << 16
 """The largest number of operators in a graph."""
@@ -124,6 +28,12 @@ MANY = 256
 
 LARGEST = 1 << 26
 """The largest number of elements of one result, per sample, in a graph that is read."""
+
+ROOM = 1 << 30
+"""The bytes that the results of a graph that is read may take at once, per sample.
+
+Samples are divided into parts whose results take no more, either.
+"""
 
 DTYPES = {
     str(t).removeprefix("torch."): t
@@ -143,7 +53,7 @@ class Step(msgspec.Struct, frozen=True):
 
     Attributes:
         name: the name of its result.
-        operator: "aten.NAME.OVERLOAD", or a key of `NUMBERS`.
+        operator: what `zspace.nets.operators.function_of` takes.
         args, kwargs: its arguments: plain values, lists of them, and mappings of one key for what
             JSON lacks: {"of": NAME} of a result, an input or a weight, {"dtype": NAME},
             {"format": NAME}, {"float": "inf"}, and {"here": null} for the input's device.
@@ -204,14 +114,15 @@ class Graph(nn.Module):
         for name, weight in description.weights.items():
             if not name.isidentifier() or name.startswith("_") or hasattr(self, name):
                 raise InputError(f"a weight can't be named {shown(name)}")
-            if weight.dtype not in DTYPES or not all(0 <= n < 1 << 31 for n in weight.shape):
+            if weight.dtype not in DTYPES or not all(0 < n < 1 << 31 for n in weight.shape):
                 raise InputError(f"the weight {name} has a wrong type or shape")
             empty = torch.zeros(weight.shape, dtype=DTYPES[weight.dtype])
             if empty.is_floating_point():
                 self.register_parameter(name, nn.Parameter(empty, requires_grad=False))
             else:
                 self.register_buffer(name, empty)
-        self._operators = [_operator(step) for step in description.steps]
+        self._most = description.most
+        self._operators = [function_of(step.operator) for step in description.steps]
         try:
             self._last = _last_uses(description)
         except RecursionError as error:
@@ -220,7 +131,7 @@ class Graph(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         # in a file that is being exported, the number of samples is free
         whole = torch.onnx.is_in_onnx_export()
-        n, least, most = x.shape[0], self.description.least, self.description.most
+        n, least, most = x.shape[0], self.description.least, self._most
         if n < max(1, least) and not whole:
             last = x[-1:] if n else x.new_zeros(1, *x.shape[1:])
             more = last.expand(max(1, least) - n, *x.shape[1:])
@@ -250,10 +161,13 @@ class Graph(nn.Module):
     def check(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Check the whole graph without computing it, for samples of a shape.
 
+        From then on it divides what it is given into parts whose results take `ROOM` at most.
+
         Returns the shapes of the outputs for a sample.
         Raises:
-            InputError: it can't be carried out, or a result would be larger than `LARGEST`, or
-                grow faster than the number of samples.
+            InputError: it can't be carried out, a result would be larger than `LARGEST`, all that
+                it holds at once larger than `ROOM`, or a result grow faster than the number of
+                samples.
         """
         with torch.device("meta"):
             meta = Graph(self.description)
@@ -261,6 +175,7 @@ class Graph(nn.Module):
         found: list[tuple[int, ...]] = []
         least = max(2, self.description.least)
         numbers = least, max(least, min(MANY, self.description.most or MANY))
+        bounded = _Bounded(1)
         for n in numbers:
             bounded = _Bounded(n)
             try:
@@ -279,20 +194,28 @@ class Graph(nn.Module):
             b * numbers[0] > a * numbers[1] for a, b in zip(few, many, strict=True)
         ):
             raise InputError("the graph's results grow faster than the number of samples")
+        fitting = max(least, ROOM * bounded.n // max(1, bounded.peak))
+        self._most = min(fitting, self.description.most or MOST)
         return found
 
 
 class _Bounded(TorchDispatchMode):
-    """A context in which no result is larger than `LARGEST` for each of n samples.
+    """A context in which results are bounded for each of n samples.
+
+    None may be larger than `LARGEST`, and all that are held at once not larger than `ROOM`.
 
     Attributes:
+        n: the number of samples.
         sizes: the numbers of elements of all results.
+        peak: the bytes that results took at once, at most.
     """
 
     def __init__(self, n: int) -> None:
         super().__init__()
         self.n = n
         self.sizes: list[int] = []
+        self.peak = self._held = 0
+        self._holders: dict[int, int] = {}  # how many results lie in each piece of memory
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -301,33 +224,30 @@ class _Bounded(TorchDispatchMode):
         result = func(*args, **kwargs)
         for each in result if isinstance(result, list | tuple) else [result]:
             if isinstance(each, Tensor):
-                self.sizes.append(each.numel())
-                if each.numel() > self.n * LARGEST:
-                    raise InputError(f"the graph's {func} would make {each.numel():,} numbers")
+                self._count(each, func)
         return result
 
+    def _count(self, result: Tensor, func: Any) -> None:
+        self.sizes.append(result.numel())
+        if result.numel() > self.n * LARGEST:
+            raise InputError(f"the graph's {func} would make {result.numel():,} numbers")
+        memory = result.untyped_storage()
+        key, size = StorageWeakRef(memory).cdata, memory.nbytes()
+        if key not in self._holders:
+            self._holders[key] = 0
+            self._held += size
+        self._holders[key] += 1
+        weakref.finalize(result, self._release, key, size).atexit = False
+        self.peak = max(self.peak, self._held)
+        if self.peak > self.n * ROOM:
+            needed = size_text(self.peak // self.n)
+            raise InputError(f"the graph's results would take {needed} for each sample at {func}")
 
-def _operator(step: Step) -> Callable[..., Any]:
-    """The function of a step.
-
-    Raises:
-        InputError: it is unknown, or not among `OPERATORS`.
-    """
-    own = NUMBERS.get(step.operator) or _METHODS.get(step.operator)
-    if own is not None:
-        return own
-    kind, *rest = step.operator.split(".")
-    if kind == "aten" and len(rest) == 2 and rest[0] in OPERATORS:
-        name, overload = rest
-        packet: Any = getattr(torch.ops.aten, name, None)
-        if packet is not None and overload in packet.overloads():
-            function: Any = getattr(packet, overload)
-            if not function._schema.is_mutable:
-                return function
-    raise InputError(
-        f"the operator {shown(step.operator)} is none of those that zspace carries out: it "
-        "computes convolutions, products, norms, attention, activations, pooling, sums and shapes"
-    )
+    def _release(self, key: int, size: int) -> None:
+        self._holders[key] -= 1
+        if not self._holders[key]:
+            del self._holders[key]
+            self._held -= size
 
 
 def _last_uses(description: Description) -> list[list[str]]:

@@ -93,7 +93,7 @@ class Onnx(nn.Module):
                 model = onnx.load_model_from_string(content)
                 parts = list(_parts(model))
             except Exception as error:  # protobuf's errors have no common class
-                raise InputError(f"no ONNX file: {cut(str(error))}") from error
+                raise InputError(f"it is no ONNX file: {cut(str(error))}") from error
             if any(kind == "TensorProto" and part.external_data for kind, part in parts):
                 raise InputError("its weights lie in other files: save it with all weights inside")
             if any(kind == "NodeProto" and part.op_type in LOOPS for kind, part in parts):
@@ -105,10 +105,10 @@ class Onnx(nn.Module):
                     content, quiet, providers=["CPUExecutionProvider"]
                 )
             except Exception as error:
-                raise InputError(f"no ONNX file that can be run: {cut(str(error))}") from error
+                raise InputError(f"it can't be run as an ONNX file: {cut(str(error))}") from error
             if len(session.get_inputs()) != 1:
                 names = ", ".join(each.name for each in session.get_inputs())
-                raise InputError(f"a network has one input, and this has {cut(names)}")
+                raise InputError(f"a network has one input, and this has {cut(names) or 'none'}")
             self._session = session
         return self._session
 

@@ -13,17 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from zspace.errors import InputError, cut, shown
-from zspace.nets.graph import (
-    DTYPES,
-    FORMATS,
-    MOST,
-    NUMBERS,
-    Description,
-    Graph,
-    Step,
-    Weight,
-    names_in,
-)
+from zspace.nets.graph import DTYPES, FORMATS, MOST, Description, Graph, Step, Weight, names_in
+from zspace.nets.operators import NUMBERS
 
 _UNNEEDED = ("_assert_scalar", "_assert_async", "_assert_tensor_metadata", "sym_constrain_range")
 """Checks of what was true when the network was traced."""

@@ -54,11 +54,11 @@ def home_expanded(name: str, value: str) -> Path:
 
 @contextmanager
 def alone(folder: Path, waits: Callable[[], None]) -> Generator[None]:
-    """A context in which this process is the only one that makes a folder of the cache.
+    """A context in which this process is the only one that makes a folder or file of the cache.
 
     Args:
-        folder: the folder.
-        waits: called before waiting, if another process is making the folder.
+        folder: the folder or file.
+        waits: called before waiting, if another process is making it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))

@@ -175,4 +175,6 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no configuration in YAML: {cut(str(error))}") from error
+    if any("\0" in str(text) for pair in (config or {}).items() for text in pair):
+        raise InputError(f"{path} holds a text with a character of code 0, which no option has")
     return {present_name(str(k).replace("-", "_")): v for k, v in (config or {}).items()}

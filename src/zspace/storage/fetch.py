@@ -80,6 +80,8 @@ def fetch(
 ) -> None:
     """Fetch one file; a download that was interrupted is resumed if the server supports it.
 
+    No other process may fetch the same file meanwhile.
+
     Args:
         address: an https address, which may redirect to another https address.
         path: where the file goes; until it is complete, it has the suffix `.part`.

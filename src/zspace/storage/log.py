@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from zspace.errors import InputError
 from zspace.storage.files import decoded
 from zspace.storage.reading import opened, size_text
@@ -20,6 +22,9 @@ LARGEST = 1 << 30
 
 LONGEST = 1 << 12
 """The size in bytes up to which a line of a log is read."""
+
+LIMIT = torch.finfo(torch.float32).max
+"""The largest number in a log."""
 
 POINTS = 1 << 13
 """The number of lines from which on every second line of a log is left out of its picture."""
@@ -40,10 +45,15 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 def losses(line: bytes, path: Path) -> dict[str, float] | None:
-    """The losses in a line of a log, with its "iteration"; None if it holds something else."""
+    """The losses in a line of a log, with its "iteration"; None if it holds something else.
+
+    What no training writes counts as such: numbers beyond those of float32, say.
+    """
     with suppress(InputError):
         found = decoded(line, dict[str, float], path)
-        if (iteration := found.get("iteration", -1)) >= 0 and iteration.is_integer():
+        iteration = found.get("iteration", -1)
+        known = all(abs(number) <= LIMIT for number in found.values())
+        if known and 0 <= iteration < 1 << 53 and iteration.is_integer():
             return {**found, "iteration": int(iteration)}
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,10 @@ def test_a_lock_that_a_kill_left(run: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ('"where": [0, 0]', '"where": [0, 0.5]'),
         ('"where": [0, 0]', '"where": [0]'),
         ('"where": [0, 0]', '"where": 5'),
+        ('"values": [', '"values": ["nan", '),
+        ('"values": [', '"values": [0.5, '),
+        ('"rows": [[', '"rows": [[-1, '),
+        ('"rows": [[', '"rows": [[1000], ['),
     ],
 )
 def test_a_damaged_trial(
@@ -47,7 +52,7 @@ def test_a_damaged_trial(
 ) -> None:
     tune(run, "simple", trials=3, samples=20, device="cpu")
     log = run / "tuning" / "trials.log"
-    text = log.read_text().replace('"where":[', '"where": [').replace("[0,0]", "[0, 0]")
+    text = re.sub(r'(?<="):(?=\[)', ": ", log.read_text()).replace("[0,0]", "[0, 0]")
     assert written in text
     log.write_text(text.replace(written, damaged))
     message = refused(

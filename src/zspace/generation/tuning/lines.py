@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +45,15 @@ class Space:
     def size(self) -> int:
         """The number of points of the full grid."""
         return math.prod(self.levels)
+
+    def holds(self, rows: Sequence[Row | None]) -> bool:
+        """Whether rows lie in the space, one (or None) for each group."""
+        return len(rows) == len(self.groups) and all(
+            len(row) == len(self.levels)
+            and all(0 <= k < n for k, n in zip(row, self.levels, strict=True))
+            for row in rows
+            if row is not None
+        )
 
     def theta(self, row: Row) -> tuple[list[float], int]:
         """The thetas and the number of averaged draws that a row stands for."""

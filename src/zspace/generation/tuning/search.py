@@ -190,7 +190,7 @@ def tune(
         alone = locked(folder, "share the trials (--storage)")
     with alone:
         named = f"{name}-{key(settings)}"
-        held = Trials.open(storage, folder / "trials.log", named, progress.say)
+        held = Trials.open(storage, folder / "trials.log", named, space, progress.say)
         known = _search(objective(samples, 21), space, held, lines[how], trials, progress)
     best = [_best(known, g) for g in range(len(space.groups))]
     value = fmean(v for v, _ in best)

@@ -12,16 +12,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from zspace.errors import InputError, cut
+import msgspec
+from typing_extensions import TypedDict
 
-TRIED = {"rows", "values", "cosine", "accuracy"}
-"""The keys of what is stored for a candidate."""
+from zspace.errors import InputError, cut
+from zspace.generation.tuning.lines import Row, Space
+from zspace.storage.reading import whole
+
+LARGEST = 1 << 28
+"""The size in bytes up to which a file of trials is read."""
 
 STALE = 5.0
 """The seconds after which a file's lock, held only while a line is written, counts as abandoned."""
 
 CLAIM = 600.0
 """The seconds after which a trial that another process began counts as lost."""
+
+
+class Tried(TypedDict):
+    """What is stored for a candidate: rows and values by group, cosines and accuracies by label."""
+
+    rows: list[Row | None]
+    values: list[float | None]
+    cosine: list[float]
+    accuracy: list[float]
 
 
 @dataclass
@@ -33,19 +47,21 @@ class Trials:
 
     Attributes:
         study: Optuna's study.
+        space: the space that is searched.
         shared: whether several processes share the trials.
         known: the rows, values and scores of finished trials, by line and step.
         seen: the numbers of finished trials that have been read.
     """
 
     study: Any
+    space: Space
     shared: bool
     known: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
     @classmethod
     def open(
-        cls, storage: str | None, file: Path, name: str, say: Callable[[str], object]
+        cls, storage: str | None, file: Path, name: str, space: Space, say: Callable[[str], object]
     ) -> Trials:
         """Open the trials of a search, which are created if they do not exist.
 
@@ -53,6 +69,7 @@ class Trials:
             storage: the address of a shared storage; None takes the file.
             file: the file, whose folder exists.
             name: the name of the search.
+            space: the space that is searched.
             say: told whether the file had to be mended.
 
         Raises:
@@ -80,7 +97,7 @@ class Trials:
             if storage is not None:
                 raise InputError(f"--storage '{storage}' can't be used ({why})") from error
             raise InputError(f"{file} can't be used ({why}): remove it") from error
-        trials = cls(study, storage is not None)
+        trials = cls(study, space, storage is not None)
         if not trials.shared:
             for trial in study.get_trials(deepcopy=False):
                 if not trial.state.is_finished():  # left by a process that was killed
@@ -101,7 +118,7 @@ class Trials:
             if trial.number in self.seen or trial.number == but:
                 continue
             where, found = trial.user_attrs.get("where"), trial.user_attrs.get("found")
-            if not _sound(where, found):
+            if not self._sound(where, found):
                 raise InputError(
                     f"trial {trial.number} of this search is damaged: remove the run's "
                     "tuning/trials.log, or choose another --storage"
@@ -143,12 +160,17 @@ class Trials:
             skip_if_finished=True,
         )
 
-
-def _sound(where: Any, found: Any) -> bool:
-    """Whether the attributes of a stored trial are what `Trials.add` writes, as far as it came."""
-    pair = isinstance(where, list | tuple) and [type(n) for n in where] == [int, int]
-    tried = isinstance(found, dict) and found.keys() == TRIED
-    return (pair or (where is None and found is None)) and (tried or found is None)
+    def _sound(self, where: Any, found: Any) -> bool:
+        """Whether the attributes of a stored trial are what `add` writes, as far as it came."""
+        try:
+            pair = msgspec.convert(where, tuple[int, int] | None)
+            tried = msgspec.convert(found, Tried | None)
+        except msgspec.ValidationError:
+            return False
+        if tried is None:
+            return True
+        fits = self.space.holds(tried["rows"]) and len(tried["values"]) == len(tried["rows"])
+        return pair is not None and fits
 
 
 def _remove_stale(lock: Path) -> None:
@@ -161,10 +183,12 @@ def _cut(file: Path) -> bool:
     """Cut a file of lines to its last whole line, unless it ends with one or is being written."""
     if not file.is_file() or os.path.lexists(file.with_name(f"{file.name}.lock")):
         return False
-    content = file.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole == len(content):
+    if not file.stat().st_size:
+        return False
+    content = whole(file, LARGEST, "the trials of searches")
+    end = content.rfind(b"\n") + 1
+    if end == len(content):
         return False
     with file.open("rb+") as opened:
-        opened.truncate(whole)
+        opened.truncate(end)
     return True
