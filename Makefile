@@ -12,6 +12,8 @@
 # make bench-gpu: on a CUDA device, whether every recipe and sampler works, and what it costs
 
 PYTHON ?= python3
+# a thread for each process: several that wait for one another busily take tens of times as long
+ONE = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test test-slow test-all docs known bench bench-gpu campaign clean
@@ -48,10 +50,10 @@ test: .venv/installed-dev
 	.venv/bin/ruff check src tests bench examples docs/*.py
 	.venv/bin/ruff format --check src tests bench examples docs/*.py
 	.venv/bin/pyright --pythonpath .venv/bin/python
-	.venv/bin/pytest -n 2 --dist worksteal -m 'not slow'
+	$(ONE) .venv/bin/pytest -n 2 --dist worksteal -m 'not slow'
 
 test-slow: .venv/installed-dev
-	.venv/bin/pytest -n 2 --dist worksteal -m slow
+	$(ONE) .venv/bin/pytest -n 2 --dist worksteal -m slow
 
 test-all: test test-slow
 

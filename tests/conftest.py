@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 import zspace
 from tests.cuda import cuda as cuda
@@ -64,6 +65,15 @@ def _alike() -> None:
     """Every test begins in the same state, whichever ran before it."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _single() -> Iterator[None]:
+    """NumPy's threads wait busily: on cores that others use they take tens of times as long."""
+    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1):
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of processes that tests start
+            patch.setenv(name, "1")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

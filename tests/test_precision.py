@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import zspace
 from tests.conftest import SMALL, Cli, Told, small_run
@@ -179,6 +180,12 @@ fabric = training.make_fabric("cpu", threads=1)
 assert training.settled("bf16", fabric, print) == "32"
 training.leave(fabric)
 """
+
+
+def test_threads_are_those_of_numpy_too() -> None:
+    with threadpool_limits(2):
+        make_fabric("cpu", threads=1)
+        assert {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"} == {1}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,20 @@ import torch
 import zspace
 from tests.conftest import SMALL, Cli, random_images
 from zspace import metrics
+from zspace.core import codes
 from zspace.data import load as load_data
+from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.evaluation.evaluate import evaluate
-from zspace.evaluation.measurement import Measurement, generated
+from zspace.evaluation.measurement import (
+    GENERATION,
+    RECONSTRUCTION,
+    Measurement,
+    Subject,
+    generated,
+    measure_run,
+)
+from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float
 from zspace.methods.regene import ReGene
 
@@ -56,6 +67,48 @@ def test_evaluated_figures_are_those_of_the_functions(
     made = generated(measurement, "prior")
     score = float(metrics.memorisation_score(made.x, measurement.training).mean())
     assert rows["prior"]["pms"]["value"] == pytest.approx(score, rel=1e-5)
+
+
+def test_reconstructions_are_left_out_with_their_originals(measurement: Measurement) -> None:
+    """Unpaired, images would be at an uncertain distance from themselves."""
+    same = Subject("the same", RECONSTRUCTION, measurement.test)
+    figure = METRICS["fid"].measure(measurement, same)[""]
+    assert figure.value == pytest.approx(0, abs=1e-8)
+    assert figure.error < 1e-9
+    others = Subject("others", GENERATION, measurement.test)
+    assert METRICS["fid"].measure(measurement, others)[""].error > 1e-4
+
+
+def test_the_error_of_the_kernel_distance(
+    measurement: Measurement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of halves that deviate by 1 / sqrt(n / 2) sqrt(1 - 1 / 2) = 1 / sqrt(n), all n do so, too."""
+    monkeypatch.setattr(metrics, "kernel_inception_distance", lambda *_, **__: (0.0, 1.0))
+    made = Subject("made", GENERATION, measurement.test[:200])
+    assert METRICS["kid"].measure(measurement, made)[""].error == pytest.approx(1.0)
+
+
+def test_unknown_labels_are_left_out(runs: dict[str, Path]) -> None:
+    whole = measure_run(runs["vae"], device="cpu")
+    assert whole.labels is not None
+    assert whole.images.train.y is not None
+    hidden = whole.labels.clone()
+    hidden[::2] = -1
+    y = whole.images.train.y.clone()
+    y[::3] = -1
+    images = replace(whole.images, train=Part(whole.images.train.x, y))
+    held = replace(whole, labels=hidden, images=images)
+    z, labels = whole.means[1::2], whole.labels[1::2]
+    by_class = metrics.class_cosine(z, labels).values()
+    found = METRICS["cosine"].measure(held, held.reference)[""].value
+    assert found == pytest.approx(sum(by_class) / len(by_class))
+    rows = (y >= 0).nonzero()[:, 0]
+    trained = codes(whole.model, whole.images.train.x[rows]).cpu()
+    probe = metrics.linear_probe(trained, y[rows], z, labels).mean()
+    assert METRICS["probe"].measure(held, held.reference)[""].value == pytest.approx(float(probe))
+    made = generated(held, "simple")
+    assert made.labels is not None
+    assert made.labels.tolist() == labels.repeat(3)[: len(made.labels)].tolist()
 
 
 def test_arrays_from_python_are_evaluated_with_their_data(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from zspace.evaluation.ladder import (
     step,
     verdict,
 )
-from zspace.features.extract import find_extractor
+from zspace.features.extract import Extractor, find_extractor
 from zspace.metrics import frechet_distance
 
 DIGITS = load("digits").test
@@ -80,6 +80,19 @@ def test_distances_are_those_of_the_metric() -> None:
         assert math.isclose(rungs[0].value, frechet_distance(x, y), rel_tol=1e-6)
     assert rungs[0].figure.error > 0
     assert verdict(rungs[0], by_ladder(rungs)["blur"]) == "monotone"
+
+
+def test_copies_are_left_out_with_their_originals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the distance of 100 images, each four times, is that of the 100."""
+    monkeypatch.setattr("zspace.evaluation.ladder.LEVELS", {"duplicates": (0.75,)})
+    x = torch.randint(0, 256, (9000, 1, 2, 2), dtype=torch.uint8)
+    few = Extractor("few", "0", lambda x: x.flatten(1))
+    found = [climb(few, x[:1000], Part(part))[1].figure for part in x[1000:].split(400)]
+    true = float(torch.tensor([f.value for f in found]).std())
+    told = float(torch.tensor([f.error for f in found]).mean())
+    assert 0.6 * true < told < 1.7 * true
+    two = climb(few, x[:1000], Part(x[:4]))[1]
+    assert math.isnan(two.figure.error), "without the one image that is left, there is none"
 
 
 def rungs_of(*values: float, spread: float = 0.01) -> list[Rung]:

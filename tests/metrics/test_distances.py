@@ -122,6 +122,36 @@ def test_kid_against_its_definition() -> None:
     assert deviation == pytest.approx(0, abs=1e-4)
 
 
+def test_kid_far_from_0() -> None:
+    """A small difference of large numbers, which float32 gets wrong by a tenth and more."""
+    x, y = normal(300, 64).float() + 30, 1.2 * normal(300, 64, 1).float() + 30
+    value, _ = metrics.kernel_inception_distance(x, y, subsets=1, size=300)
+    xx, yy, xy = ((a.double() @ b.double().T / 64 + 1).pow(3) for a, b in ((x, x), (y, y), (x, y)))
+    within = sum(float(k.sum() - k.trace()) / (300 * 299) for k in (xx, yy))
+    assert value == pytest.approx(within - 2 * float(xy.mean()), rel=1e-6)
+
+
+def test_the_limit_s_error_is_of_the_samples() -> None:
+    """And not of the subsets' choice, which would more than double it."""
+    figures = [
+        metrics.frechet_limit(normal(400, 6, seed), normal(400, 6, seed + 100) + 0.3, groups=10)
+        for seed in range(30)
+    ]
+    true = float(torch.tensor([f.value for f in figures]).std())
+    told = float(torch.tensor([f.error for f in figures]).mean())
+    assert 0.7 * true < told < 1.7 * true
+
+
+def test_the_parts_of_an_inception_score_are_equal() -> None:
+    """91 samples are 10 parts of 9: a part of one would have the score 1, the least."""
+    one_of_two = torch.zeros(91, 2)
+    one_of_two[:46, 0] = one_of_two[46:, 1] = 100
+    for seed in range(5):
+        mean, deviation = metrics.inception_score(one_of_two, seed=seed)
+        assert mean > 1.8
+        assert deviation < 0.15
+
+
 def test_inception_score_against_its_definition() -> None:
     logits = 3 * normal(500, 7)
     p = torch.softmax(logits, 1)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from zspace.papers.rules import Value, difference, quantile
+from zspace.papers.rules import RULES, Value, difference, quantile
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,28 @@ def test_the_fewer_trainings_the_more_is_needed(
 def test_quantiles_of_student_and_of_the_normal() -> None:
     found = [quantile(2), quantile(4), quantile(math.inf), quantile(math.inf, pairs=3)]
     assert found == pytest.approx([4.3027, 2.7764, 1.9600, 2.3940], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "expected"),
+    [
+        # a - 2 b + c: 1 by sqrt(1 + 2^2 + 1) errors
+        ("wider", "abbc", 1 / (1.96 * 6**0.5)),
+        # (a - b) - (c - b): what both differences have in common adds no error
+        ("wider", "abcb", 9 / (1.96 * 2**0.5)),
+        # an entry that is merely alike
+        ("wider", "abBc", 1 / (1.96 * 2)),
+        # 1.5 * 10 - 10, where the limit has 1.5 times the other's error
+        ("at most", [(10, 0), (10, 1)], 5 / (1.96 * 1.5)),
+        ("equal", [(10, 0), (10, 1)], 5 / (1.96 * 1.5)),
+        # the nearer limit is the lower one, of half the other's error
+        ("equal", [(6, 0), (10, 1)], 1 / (1.96 * 0.5)),
+        ("equal", [(-10, 0), (-10, 1)], 5 / (1.96 * 1.5)),
+    ],
+)
+def test_the_error_of_a_margin(
+    rule: str, values: str | list[tuple[float, float]], expected: float
+) -> None:
+    known = {"a": Value(10, 1), "b": Value(5, 1), "B": Value(5, 1), "c": Value(1, 1)}
+    entries = [known[v] if isinstance(v, str) else Value(*v) for v in values]
+    assert RULES[rule][0](entries, {"within": 0.5}) == pytest.approx([expected], rel=1e-4)

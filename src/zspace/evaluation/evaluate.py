@@ -237,13 +237,14 @@ def _applicable(names: Sequence[str], asked: bool, measurement: Measurement) -> 
     # asked for only if a metric needs its logits, since it may have to be trained first
     logits = any("logits" in METRICS[name].needs for name in names)
     extractor = measurement.extractor if logits else None
+    labelled = images.test.y is not None and bool((images.test.y >= 0).any())
     there = {
         "classifying": isinstance(measurement.model, Classifying),
         "images": images.is_image,
-        "labels": images.test.y is not None,
+        "labels": labelled,
         "logits": extractor is not None and extractor.classifies,
         "told": extractor is not None and extractor.tells(images.classes),
-        "classes": len(images.classes) > 1 and images.test.y is not None,
+        "classes": len(images.classes) > 1 and labelled,
     }
     lacking = {
         "images": "images, and these are vectors",

@@ -58,7 +58,8 @@ ERRORS = 2.0
 
 RULE = (
     f"a step is a fall or a rise if the distance changes by more than {ERRORS:g} standard errors "
-    "of the change (a jackknife over images, the same ones left out of both levels); a ladder is "
+    "of the change (a jackknife over images, the same ones left out of both levels, each with its "
+    "copies); a ladder is "
     "monotone if every step from the undisturbed images on is a rise, broken if one is a fall, and "
     "else weakly monotone, or unseen if even the last level is no rise from the undisturbed images"
 )
@@ -101,22 +102,12 @@ def degraded(part: Part, ladder: str, level: float, seed: int = 0) -> Tensor:
 
     Returns images, uint8 (N, C, H, W).
     """
-    x, n = part.x, len(part)
+    x = part.x
     seeded = torch.Generator().manual_seed(stream(seed, 21 + [*LEVELS].index(ladder)))
     if ladder == "JPEG":
         return torch.stack([_jpeg(image, round(level)) for image in x])
     if ladder in ("one class", "duplicates"):
-        order = torch.randperm(n, generator=seeded)
-        count = min(round(level * n), n - 1 if ladder == "duplicates" else n)
-        if ladder == "duplicates":
-            held = order[count:]
-        else:
-            assert part.y is not None
-            held = (part.y == most_frequent(part.y)).nonzero()[:, 0]
-            held = held[torch.randperm(len(held), generator=seeded)]
-        rows = torch.arange(n)
-        rows[order[:count]] = held[torch.arange(count) % len(held)]
-        return x[rows]
+        return x[_sources(part, ladder, level, seed)]
 
     def worse(block: Tensor) -> Tensor:
         values = as_float(block)
@@ -129,6 +120,25 @@ def degraded(part: Part, ladder: str, level: float, seed: int = 0) -> Tensor:
         return as_stored(values)
 
     return blockwise(worse, x)
+
+
+def _sources(part: Part, ladder: str, level: float, seed: int) -> Tensor:
+    """The row of the image that each image at a level of a ladder is made of."""
+    n = len(part)
+    rows = torch.arange(n)
+    if ladder not in ("one class", "duplicates"):
+        return rows
+    seeded = torch.Generator().manual_seed(stream(seed, 21 + [*LEVELS].index(ladder)))
+    order = torch.randperm(n, generator=seeded)
+    count = min(round(level * n), n - 1 if ladder == "duplicates" else n)
+    if ladder == "duplicates":
+        held = order[count:]
+    else:
+        assert part.y is not None
+        held = (part.y == most_frequent(part.y)).nonzero()[:, 0]
+        held = held[torch.randperm(len(held), generator=seeded)]
+    rows[order[:count]] = held[torch.arange(count) % len(held)]
+    return rows
 
 
 def most_frequent(y: Tensor) -> int:
@@ -182,7 +192,8 @@ def climb(
     def rung(ladder: str, level: float | None, x: Tensor) -> Rung:
         what = ladder if level is None else f"{ladder} {level:g}"
         y = extract(extractor, x, progress=progress, what=what)
-        value, *without = _distances(reference, y, seed)
+        sources = torch.arange(len(test)) if level is None else _sources(test, ladder, level, seed)
+        value, *without = _distances(reference, y, sources, seed)
         return Rung(ladder, level, value, tuple(without))
 
     found = [rung(UNDISTURBED, None, test.x)]
@@ -192,14 +203,20 @@ def climb(
     return found
 
 
-def _distances(x: Tensor, y: Tensor, seed: int) -> list[float]:
-    """The Frechet distance of x and y, and those without each group of y in turn."""
+def _distances(x: Tensor, y: Tensor, sources: Tensor, seed: int) -> list[float]:
+    """The Frechet distance of x and y, and those without each group of y in turn.
+
+    An image is left out together with its copies; a distance is NaN if too few others are left.
+    """
     groups = min(GROUPS if y.shape[1] <= WIDE else FEWER, len(y) // 2)
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     group = torch.empty(len(y), dtype=torch.long)
     group[order] = torch.arange(len(y)) * groups // len(y)
+    kept = [torch.ones(len(y), dtype=torch.bool), *(group[sources] != k for k in range(groups))]
+    enough = [int(rows.sum()) > 1 for rows in kept]
     # without the warnings of a bias, which all levels share
-    return frechet_distances(x, (y if k < 0 else y[group != k] for k in range(-1, groups)))
+    found = iter(frechet_distances(x, (y[k] for k, e in zip(kept, enough, strict=True) if e)))
+    return [next(found) if e else math.nan for e in enough]
 
 
 def _error(without: tuple[float, ...]) -> float:

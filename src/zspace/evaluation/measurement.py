@@ -150,6 +150,12 @@ class Measurement:
         return Subject(f"{self.part} images", DATA, self.test)
 
     @cached_property
+    def known(self) -> Tensor:
+        """The rows of the test images whose labels are known."""
+        assert self.labels is not None
+        return (self.labels >= 0).nonzero()[:, 0]
+
+    @cached_property
     def memorised(self) -> Subject:
         """The training images that may have been memorised, as a subject."""
         return Subject("training images, the memorised", DATA, self.training)
@@ -346,7 +352,7 @@ def generated(
 ) -> Subject:
     """The images decoded from a sampler's codes, as a subject.
 
-    A sampler that knows labels draws codes of the test images' labels.
+    A sampler that knows labels draws codes of the test images' labels, as far as they are known.
 
     Args:
         measurement: the measurement.
@@ -367,7 +373,7 @@ def drawn_codes(
 ) -> tuple[Tensor, Tensor | None]:
     """Codes (n, D) of a sampler on the model's device, and their labels (n,) if it knows labels.
 
-    A sampler that knows labels draws codes of the test images' labels.
+    A sampler that knows labels draws codes of the test images' labels, as far as they are known.
 
     Args:
         measurement: the measurement.
@@ -380,9 +386,10 @@ def drawn_codes(
     """
     device = next(measurement.model.parameters()).device
     seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
-    if not sampler.labels or measurement.labels is None:
+    if not sampler.labels or measurement.labels is None or not len(measurement.known):
         return draw_codes(sampler, name, n, None, seeded), None
-    labels = measurement.labels[torch.arange(n) % len(measurement.labels)]
+    labels = measurement.labels[measurement.known]
+    labels = labels[torch.arange(n) % len(labels)]
     z = torch.empty(n, measurement.model.latent_dim, device=device)
     for label in labels.unique().tolist():
         own = labels == label

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -83,24 +84,18 @@ def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
     return measure
 
 
-def _distance(
-    measure: Callable[[Tensor, Tensor], float], x: Tensor, y: Tensor, seed: int
-) -> dict[str, Figure]:
-    groups = min(GROUPS if x.shape[1] <= WIDE else FEWER, min(len(x), len(y)) // 2)
-    return {"": jackknife(measure, x, y, groups=groups, seed=seed)}
+def _groups(x: Tensor, y: Tensor) -> int:
+    return min(GROUPS if x.shape[1] <= WIDE else FEWER, min(len(x), len(y)) // 2)
 
 
-def _fid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    x, y = measurement.features(measurement.reference), measurement.features(subject)
-    return _distance(metrics.frechet_distance, x, y, measurement.seed)
+def _frechet(figure: Callable[..., Figure]) -> Measure:
+    def measure(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+        x, y = measurement.features(measurement.reference), measurement.features(subject)
+        # an image is left out together with its reconstruction
+        paired = subject.kind == RECONSTRUCTION
+        return {"": figure(x, y, groups=_groups(x, y), paired=paired, seed=measurement.seed)}
 
-
-def _fid_inf(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    def limit(x: Tensor, y: Tensor) -> float:
-        return metrics.frechet_distance(x, y, limit=True, seed=measurement.seed)
-
-    x, y = measurement.features(measurement.reference), measurement.features(subject)
-    return _distance(limit, x, y, measurement.seed)
+    return measure
 
 
 def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -108,7 +103,8 @@ def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     n = min(len(x), len(y))
     size = min(1000, n // 2)  # subsets that hold all samples would not differ
     mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=measurement.seed)
-    return {"": Figure(mean, deviation * math.sqrt(size / n))}
+    # subsets of the same n samples vary by s^2 / size (1 - size / n), and all n by s^2 / n
+    return {"": Figure(mean, deviation * math.sqrt(size / (n - size)))}
 
 
 def _inception_score(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -153,7 +149,8 @@ def _accuracy(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     labels = subject.labels if subject.kind == GENERATION else measurement.labels
     if labels is None:  # the sampler knows no labels
         return {}
-    return {"": mean_figure(metrics.accuracy(measurement.features(subject, "logits"), labels))}
+    logits, known = measurement.features(subject, "logits"), labels >= 0
+    return {"": mean_figure(metrics.accuracy(logits[known], labels[known]))}
 
 
 def _classified(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -163,7 +160,8 @@ def _classified(measurement: Measurement, subject: Subject) -> dict[str, Figure]
     device = next(model.parameters()).device
     with torch.no_grad():
         p = blockwise(lambda z: model.probabilities(z.to(device)), measurement.means)
-    return {"": mean_figure(metrics.accuracy(p, measurement.labels))}
+    known = measurement.known
+    return {"": mean_figure(metrics.accuracy(p[known], measurement.labels[known]))}
 
 
 def _met(measurement: Measurement, subject: Subject) -> tuple[Tensor, Tensor]:
@@ -172,22 +170,18 @@ def _met(measurement: Measurement, subject: Subject) -> tuple[Tensor, Tensor]:
     return (measurement.draws if subject.name == "prior" else measurement.means), subject.codes
 
 
-def _code_gap(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    def gap(x: Tensor, y: Tensor) -> float:
-        return metrics.prior_gap(x, y, seed=measurement.seed)
+def _of_codes(distance: Callable[[Tensor, Tensor, int], float]) -> Measure:
+    def measure(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+        (x, y), seed = _met(measurement, subject), measurement.seed
+        groups = _groups(x, y)
+        return {"": jackknife(lambda x, y: distance(x, y, seed), x, y, groups=groups, seed=seed)}
 
-    return _distance(gap, *_met(measurement, subject), measurement.seed)
-
-
-def _code_marginals(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    def marginals(x: Tensor, y: Tensor) -> float:
-        return float(metrics.wasserstein_distance_1d(x, y).mean())
-
-    return _distance(marginals, *_met(measurement, subject), measurement.seed)
+    return measure
 
 
-def _code_frechet(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    return _distance(metrics.frechet_distance, *_met(measurement, subject), measurement.seed)
+_code_gap = _of_codes(lambda x, y, seed: metrics.prior_gap(x, y, seed=seed))
+_code_marginals = _of_codes(lambda x, y, _: float(metrics.wasserstein_distance_1d(x, y).mean()))
+_code_frechet = _of_codes(lambda x, y, _: metrics.frechet_distance(x, y))
 
 
 def _code_jsd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -211,10 +205,10 @@ def _probe(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     )
     assert train.y is not None
     assert measurement.labels is not None
-    z = codes(measurement.model, train.x).cpu()
-    return {
-        "": mean_figure(metrics.linear_probe(z, train.y, measurement.means, measurement.labels))
-    }
+    train = train.take((train.y >= 0).nonzero()[:, 0])
+    z, means = codes(measurement.model, train.x).cpu(), measurement.means[measurement.known]
+    labels = measurement.labels[measurement.known]
+    return {"": mean_figure(metrics.linear_probe(z, train.y, means, labels))}
 
 
 def _cosine(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -224,10 +218,8 @@ def _cosine(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
         by_class = metrics.class_cosine(z, labels).values()
         return sum(by_class) / max(1, len(by_class))
 
-    groups = min(GROUPS, len(measurement.means) // 2)
-    return {
-        "": jackknife(cosine, measurement.means, measurement.labels, groups=groups, paired=True)
-    }
+    z, labels = measurement.means[measurement.known], measurement.labels[measurement.known]
+    return {"": jackknife(cosine, z, labels, groups=min(GROUPS, len(z) // 2), paired=True)}
 
 
 METRICS: dict[str, Metric] = {
@@ -266,12 +258,19 @@ METRICS: dict[str, Metric] = {
         LOGITS | {"labels", "told"},
         True,
     ),
-    "fid": Metric("Frechet distance", "-fid", EVERY, _fid, JACKKNIFE, by_features=True),
+    "fid": Metric(
+        "Frechet distance",
+        "-fid",
+        EVERY,
+        _frechet(partial(jackknife, metrics.frechet_distance)),
+        JACKKNIFE,
+        by_features=True,
+    ),
     "fid-inf": Metric(
         "Frechet distance in the limit of many samples",
         "-fid-inf",
         EVERY,
-        _fid_inf,
+        _frechet(metrics.frechet_limit),
         JACKKNIFE,
         by_features=True,
     ),
@@ -280,7 +279,7 @@ METRICS: dict[str, Metric] = {
         "-kid",
         EVERY,
         _kid,
-        "deviation over subsets, times sqrt(subset / n)",
+        "deviation over subsets, times sqrt(subset / (n - subset))",
         by_features=True,
     ),
     "is": Metric(
@@ -355,7 +354,7 @@ METRICS: dict[str, Metric] = {
         "-jsd",
         (GENERATION,),
         _code_jsd,
-        MEAN,
+        MEAN + ", the densities and their halves being fixed",
     ),
     "entropy": Metric(
         "KDE entropy of the whitened codes, nats",

@@ -8,6 +8,7 @@ matters: the reference set, or the data, comes first. A `Figure` is a value with
 from zspace.metrics.distances import (
     BiasWarning,
     frechet_distance,
+    frechet_limit,
     kernel_inception_distance,
     sliced_wasserstein_distance,
     wasserstein_distance,
@@ -51,6 +52,7 @@ __all__ = [
     "differential_entropy",
     "f_scores",
     "frechet_distance",
+    "frechet_limit",
     "improved_precision_recall",
     "inception_score",
     "jackknife",

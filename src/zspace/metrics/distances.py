@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from zspace.errors import InputError
 from zspace.functional.tensors import own_random, rows_at_once
 from zspace.metrics.arrays import of_arrays
+from zspace.metrics.figure import Figure, jackknife
 
 BLOCK = 8192
 """The number of rows that are converted to float64 at a time."""
@@ -86,14 +87,48 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
                 stacklevel=2,
             )
         return _between(_moments(x, "first"), _moments(y, "second"))
+    return _limit(x, y, _keys(y, seed))
+
+
+@of_arrays
+def frechet_limit(
+    x: Tensor, y: Tensor, *, groups: int = 20, paired: bool = False, seed: int = 0
+) -> Figure:
+    """FID_inf (see `frechet_distance`) with its standard error by the jackknife.
+
+    A sample of y stays in the same subsets, whichever others are left out: else the error would be
+    that of the subsets' choice.
+
+    Args:
+        x, y: what `frechet_distance` takes.
+        groups, paired, seed: what `zspace.metrics.jackknife` takes; the seed is that of the
+            subsets, too.
+
+    Raises:
+        InputError: what `frechet_distance` and `jackknife` raise.
+    """
+    check_shapes(x, y)
+    keyed = torch.cat([y.cpu(), _keys(y, seed).to(y.dtype)], 1)
+
+    def limit(x: Tensor, keyed: Tensor) -> float:
+        return _limit(x, keyed[:, :-POINTS], keyed[:, -POINTS:])
+
+    return jackknife(limit, x, keyed, groups=groups, paired=paired, seed=seed)
+
+
+def _keys(y: Tensor, seed: int) -> Tensor:
+    """Random numbers (M, POINTS): a subset of m samples is those of the m least in its column."""
+    return torch.rand(len(y), POINTS, generator=torch.Generator().manual_seed(seed))
+
+
+def _limit(x: Tensor, y: Tensor, keys: Tensor) -> float:
     n = len(y)
     if n < 20:
         raise InputError(f"fid-inf needs 20 generated samples or more, not {n}")
     inverse = np.linspace(1 / n, 1 / (LEAST_IN_LIMIT * n), POINTS)
-    generator = torch.Generator().manual_seed(seed)
     reference = _moments(x, "first")
-    parts = (y[torch.randperm(n, generator=generator)[: round(1 / i)]] for i in inverse)
-    distances = [_between(reference, _moments(part, "second")) for part in parts]
+    chosen = (keys[:, j].argsort()[: round(1 / i)] for j, i in enumerate(inverse))
+    distances = [_between(reference, _moments(y[rows], "second")) for rows in chosen]
     return float(np.polyfit(inverse, distances, 1)[1])
 
 
@@ -196,8 +231,9 @@ def kernel_inception_distance(
     with own_random(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all features
         kid = KernelInceptionDistance(nn.Identity(), subsets=subsets, subset_size=size)
-        kid.update(real(reference).cpu().float(), real=True)
-        kid.update(real(generated).cpu().float(), real=False)
+        # cubes of products, whose differences float32 can't tell for vectors far from 0
+        kid.update(real(reference).cpu().double(), real=True)
+        kid.update(real(generated).cpu().double(), real=False)
         mean, deviation = kid.compute()
     return float(mean), float(deviation)
 

@@ -125,7 +125,8 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
 
     Args:
         logits: (N, K) from any classifier, whose name belongs beside the score.
-        splits: the number of equal parts of which the score is taken.
+        splits: the number of equal parts of which the score is taken; up to splits - 1 samples,
+            chosen at random, are left out to make them equal.
         seed: the seed of the order in which the samples are split.
 
     Returns the mean and the standard deviation over the splits; a score is from 1 to K.
@@ -145,6 +146,8 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
         raise InputError("the logits hold NaN or infinite values: no Inception Score can be given")
     with own_random(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics warns that it keeps all logits
+        if rest := len(logits) % splits:
+            logits = logits[torch.randperm(len(logits))[rest:]]
         score = InceptionScore(nn.Identity(), splits=splits)
         score.update(logits.cpu().float())
         mean, deviation = score.compute()

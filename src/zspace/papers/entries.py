@@ -110,7 +110,8 @@ class Entry:
             return ""
         if self.repeats == 1:
             return "error of the measurement"
-        return f"deviation over {self.repeats} {self.repeated}s"
+        many = self.repeated + ("es" if self.repeated.endswith("s") else "s")
+        return f"deviation over {self.repeats} {many}"
 
     @property
     def error(self) -> float:

@@ -62,7 +62,6 @@ def judges(lab: Lab) -> list[Entry]:
     notes = [
         f"{images.name}: {count:,} test images, degraded, against {len(training):,} training ones.",
         f"The rule: {RULE}.",
-        "The errors of duplicates are too small, since copies are not independent.",
     ]
     if test.y is not None:
         kept = images.classes[most_frequent(test.y)]

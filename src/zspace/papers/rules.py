@@ -35,12 +35,26 @@ class Value(NamedTuple):
     freedom: float = math.inf
 
 
+def combined(*terms: tuple[float, Value]) -> Value:
+    """The sum of factor * value over entries, to whose error an unknown one adds nothing.
+
+    The factors of an entry that is given twice are added before its error counts; two that are
+    merely alike are two.
+    """
+    factors: dict[int, float] = {}
+    for factor, entry in terms:
+        factors[id(entry)] = factors.get(id(entry), 0.0) + factor
+    each = {id(entry): entry for _, entry in terms}.values()
+    total = sum(factor * entry.value for factor, entry in terms)
+    parts = [(factors[id(e)] * e.error, e.freedom) for e in each if not math.isnan(e.error)]
+    error = math.hypot(*(part for part, _ in parts))
+    shares = sum((part / error) ** 4 / freedom for part, freedom in parts) if error else 0.0
+    return Value(total, error, None, 1 / shares if shares else math.inf)
+
+
 def difference(a: Value, b: Value) -> Value:
-    """a - b, to whose error an unknown one adds nothing."""
-    parts = [v for v in (a, b) if not math.isnan(v.error)]
-    error = math.hypot(*(v.error for v in parts))
-    shares = sum((v.error / error) ** 4 / v.freedom for v in parts) if error else 0.0
-    return Value(a.value - b.value, error, None, 1 / shares if shares else math.inf)
+    """a - b (see `combined`)."""
+    return combined((1.0, a), (-1.0, b))
 
 
 @cache
@@ -71,9 +85,14 @@ def _low(a: Value, b: Value) -> float:
     return score(difference(b, a))
 
 
+def _under(a: Value, b: Value, share: float) -> float:
+    """Whether a is less than b and a share of |b| more, which may be negative."""
+    return score(combined((1.0 + math.copysign(share, share * b.value), b), (-1.0, a)))
+
+
 def _near(a: Value, b: Value, within: float) -> float:
-    apart = difference(a, b)
-    return score(apart._replace(value=within * abs(b.value) - abs(apart.value)))
+    # two one-sided tests: each bound has an error of its own
+    return min(_under(a, b, within), -_under(a, b, -within))
 
 
 Rule = Callable[[Sequence[Value], Mapping[str, Any]], list[float]]
@@ -104,9 +123,8 @@ def _limit(way: float) -> Rule:
 
 
 def _wider(values: Sequence[Value], _: Mapping[str, Any]) -> list[float]:
-    pairs = zip(values[::2], values[1::2], strict=True)
-    first, *others = [difference(a, b) for a, b in pairs]
-    return [_low(other, first) for other in others]
+    (a, b), *others = zip(values[::2], values[1::2], strict=True)
+    return [score(combined((1, a), (-1, b), (-1, c), (1, d))) for c, d in others]
 
 
 def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
@@ -114,11 +132,7 @@ def _equal(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
 
 
 def _at_most(values: Sequence[Value], test: Mapping[str, Any]) -> list[float]:
-    within = float(test["within"])
-    return [
-        _low(values[0], other._replace(value=other.value + within * abs(other.value)))
-        for other in values[1:]
-    ]
+    return [_under(values[0], other, float(test["within"])) for other in values[1:]]
 
 
 def _variance(values: Sequence[Value]) -> tuple[float, float]:

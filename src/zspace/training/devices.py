@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from zspace.errors import InputError
@@ -130,7 +131,7 @@ def make_fabric(device: str = "auto", threads: int | None = None) -> Fabric:
 
     Args:
         device: "auto", "cpu", "cuda" or "mps".
-        threads: the number of CPU threads; None leaves PyTorch's choice.
+        threads: the number of CPU threads of PyTorch, NumPy and SciPy; None leaves their choice.
 
     Raises:
         InputError: there is no such device, or torchrun's environment variables are wrong.
@@ -144,6 +145,7 @@ def make_fabric(device: str = "auto", threads: int | None = None) -> Fabric:
         keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
+        threadpool_limits(threads, user_api="blas")
     fabric = Fabric(
         accelerator=accelerator,
         devices=started.local,

@@ -309,7 +309,7 @@ def fig15b(lab: Lab) -> list[Entry]:
 
         x = of_stored(mixed, part.x, device)
         subject = Subject(f"a = {a}", GENERATION, x)
-        distance = frechet(lab, held, original, subject)
+        distance = frechet(lab, held, original, subject, paired=True)
         right = own_accuracy(of.model, Part(x, part.y))
         curve.append((a, distance.value, right.value))
         for measure, figure, by in (

@@ -205,11 +205,19 @@ def subject_of(
     return generated(replace(judge, run=run, model=model), sampler)
 
 
-def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
-    """The Frechet distance of two subjects. A warning that it is biased becomes a note."""
+def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject, *, paired: bool = False) -> Figure:
+    """The Frechet distance of two subjects. A warning that it is biased becomes a note.
+
+    Args:
+        lab: the experiment's surroundings.
+        held: the measurement.
+        x, y: the subjects.
+        paired: whether the images of y are made of those of x, one of each.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", BiasWarning)
-        distance = jackknife(frechet_distance, held.features(x), held.features(y), groups=8)
+        features = held.features(x), held.features(y)
+        distance = jackknife(frechet_distance, *features, groups=8, paired=paired)
     notes = lab.more.setdefault("notes", [])
     notes += {str(w.message) for w in caught if w.category is BiasWarning} - set(notes)
     return distance

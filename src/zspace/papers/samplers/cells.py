@@ -14,7 +14,13 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Density, Sampler, decoded
-from zspace.evaluation.measurement import GENERATION, Measurement, Subject, drawn_codes
+from zspace.evaluation.measurement import (
+    GENERATION,
+    RECONSTRUCTION,
+    Measurement,
+    Subject,
+    drawn_codes,
+)
 from zspace.evaluation.metrics import METRICS
 from zspace.metrics import Figure
 from zspace.options import options_of
@@ -86,17 +92,20 @@ def distances(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str,
     """The Frechet distances of a subject from the test images and from their reconstructions.
 
     The second measures the sampler alone: reconstructions are as blurred as any decoded image, so
-    that a perfect sampler could reach 0.
+    that a perfect sampler could reach 0. Reconstructions themselves are left out together with what
+    they are compared to, here as there.
 
     Args:
         held: the measurement.
         blurred: the features (N, D) of the reconstructions.
         subject: the generated images.
     """
-    made = held.features(subject)
+    made, paired = held.features(subject), subject.kind == RECONSTRUCTION
     return {
         "Frechet": METRICS["fid"].measure(held, subject)[""],
-        BLURRED: metrics.jackknife(metrics.frechet_distance, blurred, made, groups=8),
+        BLURRED: metrics.jackknife(
+            metrics.frechet_distance, blurred, made, groups=8, paired=paired
+        ),
     }
 
 

@@ -39,6 +39,9 @@ from zspace.papers.samplers.cells import (
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
+OF_CLASS = "Frechet of a class"
+"""The measure whose ± is the deviation over classes."""
+
 
 def samplers(lab: Lab) -> list[Entry]:
     """Fit every sampler on every decoder with several seeds, draw codes, and measure the images."""
@@ -134,7 +137,12 @@ def conditional(lab: Lab) -> list[Entry]:
             what = f"{decoder}: {name}"
             rows.append([what, *(str(f) for f in figures.values())])
             by, data, n = held.extractor.name, held.images.name, len(held.test)
-            entries += [Entry(what, c, f, by, data, n) for c, f in figures.items()]
+            classes = len(held.labels[held.known].unique())
+            for column, figure in figures.items():
+                entry = Entry(what, column, figure, by, data, n)
+                if column == OF_CLASS:  # whose ± is the deviation over them
+                    entry = replace(entry, repeats=classes, repeated="class")
+                entries.append(entry)
             assert subject.labels is not None
             two = [(subject.labels == k).nonzero()[:2, 0] for k in subject.labels.unique()]
             strips[what] = subject.x[torch.cat(two)]
@@ -144,7 +152,7 @@ def conditional(lab: Lab) -> list[Entry]:
         "class is between those. Its mean and deviation over the classes are shown; the others' ± "
         "is the error of the measurement."
     ]
-    header = ["", "accuracy", "Frechet of a class", "Frechet of all", "PMS"]
+    header = ["", "accuracy", OF_CLASS, "Frechet of all", "PMS"]
     write_text(lab.out / "conditional.md", Table(header, rows, notes=notes).markdown())
     return entries
 
@@ -196,11 +204,11 @@ def by_class(held: Measurement, subject: Subject) -> dict[str, Figure]:
     true, made = held.features(held.reference), held.features(subject)
     each = [
         metrics.frechet_distance(true[held.labels == k], made[subject.labels == k])
-        for k in held.labels.unique().tolist()
+        for k in held.labels[held.known].unique().tolist()
     ]
     return {
         "accuracy": METRICS["accuracy"].measure(held, subject)[""],
-        "Frechet of a class": mean_and_deviation(each),
+        OF_CLASS: mean_and_deviation(each),
         "Frechet of all": METRICS["fid"].measure(held, subject)[""],
         "PMS": METRICS["pms"].measure(held, subject)[""],
     }
