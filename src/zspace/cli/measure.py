@@ -48,7 +48,8 @@ FEATURES = click.option(
     "--features",
     metavar="NAME",
     help="features by which images are compared: {names}; classifier:ARCH and rotation:ARCH name "
-    "the network  [default: classifier if the data have labels, else pixels]",
+    "the network. A classifier is trained at its first use on a data set, in minutes on a CPU, and "
+    "then cached; pixels needs none  [default: classifier if the data have labels, else pixels]",
     cls=NamedOption,
     listing=lambda: [*known.own().features],
 )
