@@ -56,8 +56,7 @@ FEATURES = click.option(
 TRUST = click.option(
     "--trust",
     is_flag=True,
-    help="let --features file:PATH name a TorchScript file: it is a program, which can read and "
-    "write your files",
+    help="let --features file:PATH be TorchScript, a program that can read and write your files",
 )
 SAMPLER = click.option(
     "--sampler",
