@@ -42,7 +42,7 @@ demo: .venv/installed
 	@echo 'More models that need no training:  .venv/bin/zspace zoo'
 	@echo 'The five systems on the digits:     .venv/bin/zspace reproduce all/systems --scale demo --data digits --out runs/systems'
 	@echo 'Real data:                          .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
-	@echo '                                    .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
+	@echo '                                    .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist --arch fc --hidden 256 --iterations 6000'
 
 test: .venv/installed-dev
 	.venv/bin/ruff check src tests bench examples docs/*.py
