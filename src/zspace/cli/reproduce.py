@@ -40,8 +40,8 @@ from zspace.options import comma_names
 @click.option(
     "--protocol",
     help="how a comparison chooses its systems' settings: defaults, tuned or equal-time; --list "
-    "shows which of them an experiment has at each scale (FlexAE's scale paper has defaults alone)  "
-    "[default: the scale's first]",
+    "shows which of them an experiment has at each scale (FlexAE's scale paper has defaults alone) "
+    " [default: the scale's first]",
 )
 @click.option(
     "--perceptual",
