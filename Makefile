@@ -32,19 +32,19 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 demo: .venv/installed
 	.venv/bin/zspace sample zoo:faces --n 64 --seed 1 --out runs/demo/faces.png
 	.venv/bin/zspace sample zoo:fashion-flow --label all --n 50 --guidance 1.5 --out runs/demo/clothes.png
-	.venv/bin/zspace interpolate zoo:faces --sampler prior --n 6 --seed 3 --out runs/demo/ways.png
+	.venv/bin/zspace interpolate zoo:faces --sampler prior --n 6 --seed 3 --out runs/demo/interpolations.png
 	.venv/bin/zspace train vae --data digits --likelihood bernoulli --arch fc --hidden 256 \
 	    --latent-dim 16 --batch-size 64 --iterations 1500 --out runs/demo/vae --overwrite
 	.venv/bin/zspace fit-sampler runs/demo/vae --sampler mixture
 	.venv/bin/zspace evaluate runs/demo/vae --features pixels
 	.venv/bin/zspace report runs/demo/vae
 	@echo
-	@echo 'Faces, clothes by class, ways from face to face:  runs/demo/*.png'
-	@echo 'All of the VAE that was trained here, in a page:  runs/demo/vae/report.html'
+	@echo 'Faces, clothes by class, interpolations:          runs/demo/*.png'
+	@echo 'The report of the VAE that was trained here:      runs/demo/vae/report.html'
 	@echo 'More models that need no training:  .venv/bin/zspace zoo'
 	@echo 'The five systems on the digits:     .venv/bin/zspace reproduce all/systems --scale demo --data digits --out runs/systems'
 	@echo 'Real data:                          .venv/bin/zspace datasets --download mnist --data-dir data/mnist'
-	@echo '                                    .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist'
+	@echo '                                    .venv/bin/zspace train flexae-sr --data mnist --data-dir data/mnist --arch fc --hidden 256 --iterations 6000'
 
 test: .venv/installed-dev
 	.venv/bin/ruff check src tests bench examples docs/*.py

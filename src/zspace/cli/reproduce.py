@@ -39,9 +39,9 @@ from zspace.options import comma_names
 )
 @click.option(
     "--protocol",
-    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time, as far as "
-    "the scale allows it: FlexAE's scale paper has defaults alone, since it leaves no image for "
-    "validation  [default: the scale's first, see --list]",
+    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time; --list "
+    "shows which of them an experiment has at each scale (FlexAE's scale paper has defaults alone) "
+    " [default: the scale's first]",
 )
 @click.option(
     "--perceptual",

@@ -21,8 +21,8 @@ from zspace.errors import InputError
     "--from",
     "source",
     metavar="FOLDER|ADDRESS",
-    help="folder or https address that holds packed models  [default: ZSPACE_ZOO, a folder zoo, "
-    "and then the project's releases]",
+    help="folder or https address that holds packed models, such as the folder zoo of the "
+    "repository  [default: ZSPACE_ZOO, then a folder zoo]",
 )
 @QUIET
 def zoo(name: str | None, wanted: str | None, source: str | None, quiet: bool) -> None:

@@ -207,7 +207,10 @@ def _held(
         with Run.create(folder, config) as run:
             pass  # `alone` holds others off
     what = "classifier" if task == "labels" else "classifier of rotations"
-    progress.say(f"training a {what} of {images.name} ({arch}, {total} iterations)")
+    progress.say(
+        f"training a {what} of {images.name}, once for this data set: {arch}, {total} iterations, "
+        "then cached (--features pixels needs none)"
+    )
     fabric = make_fabric(find_device(device).type)
     with own_random(seed, fabric.device):
         net = build().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -245,7 +248,7 @@ def _held(
     write_tensors(path, net.state_dict(), {"accuracy": list(figure), "config": config})
     for checkpoint in run.checkpoints().values():
         checkpoint.unlink()
-    progress.say(f"its test accuracy: {figure}")
+    progress.say(f"the classifier's test accuracy: {figure}")
     return _read(path, build(), arch, task)
 
 

@@ -101,7 +101,7 @@ def sharpness(x: Tensor) -> Tensor:
     Raises:
         InputError: no images, or images that are too small.
 
-    Reference: LSR-GAN's sharpness as the specification of zspace reads it.
+    Reference: the LSR-GAN paper's sharpness, as it is read here.
 
     >>> checkers = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(1, 1, 4, 4)
     >>> sharpness(checkers) > sharpness(0.5 + 0.1 * checkers)

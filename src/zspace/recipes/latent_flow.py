@@ -68,7 +68,10 @@ def latent_flow(
     learning_rate: Annotated[float, About("learning rate of the autoencoder", above=0)] = 5e-4,
     flow_learning_rate: Annotated[float, About("learning rate of the flow", above=0)] = 1e-3,
 ) -> Plan:
-    """The best images: an autoencoder trained to look real, and a flow of its codes, by label."""
+    """An autoencoder trained to look real, and a conditional flow on its codes.
+
+    It is built as latent diffusion is, with flow matching in place of diffusion.
+    """
     first = first_iterations or max(1, iterations // 4)
     check_left(iterations, first, "the autoencoder's", "the flow")
     nets = MapNets(facts.shape, code_channels, width, factor)

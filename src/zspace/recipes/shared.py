@@ -29,8 +29,9 @@ Hidden = Annotated[
 VAELikelihood = Annotated[
     Likelihood,
     About(
-        "likelihood of the reconstruction, summed over pixels; log-mse is a Gaussian with the "
-        "likeliest variance, learned-variance one with a learned variance"
+        "likelihood of the reconstruction, summed over pixels: squared-error blurs, bernoulli is "
+        "for grey images; log-mse is a Gaussian with the likeliest variance, learned-variance one "
+        "with a learned variance"
     ),
 ]
 Beta = Annotated[float, About("weight of the KL divergence", least=0)]

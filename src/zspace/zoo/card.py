@@ -73,9 +73,9 @@ def card(name: str, entry: Entry) -> str:
 
 ## Intended use
 
-{entry.good_at}. The model shows what its method does, and serves as a thing to measure and as a
-start (`--init-from {PREFIX}{name}`). Its images are no data: nothing about people or things may be
-decided by them.
+{entry.good_at}. It demonstrates the method, and can be measured or used as a starting point
+(`--init-from {PREFIX}{name}`). Do not treat its images as data, nor decide anything about people or
+things by them.
 
 ## What it is bad at
 

@@ -85,10 +85,7 @@ _OWN_NETWORKS = (
     "reading of its paper, where all have the same networks"
 )
 _LAST = "precision and recall are of the last checkpoint alone"
-_HOURS = (
-    "on a GPU, by the paper's 15 hours of a GTX 1080 Ti for FlexAE-SR on MNIST, which take 35 "
-    "minutes on an H100"
-)
+_HOURS = "at the speed of the paper's GTX 1080 Ti"
 _NEEDS = "the data set's files; at scale paper the Inception weights (zspace weights)"
 _FEW = ("VAE", "2-Stage VAE", "RAE+GMM", "MaskAAE", "ALAE", "FlexAE", "FlexAE-SR")
 """The systems in the rows of Table 2."""
@@ -224,7 +221,7 @@ EXPERIMENTS = (
     *(
         _experiment(
             f"fig{6 + i}",
-            f"Figure {6 + i}: 225 samples of FlexAE-SR.",
+            f"Figure {6 + i}: 225 samples of FlexAE-SR on {data}.",
             samples,
             (data, *(d for d in _ALL if d != data)),
         )
@@ -244,7 +241,7 @@ EXPERIMENTS = (
     *(
         _experiment(
             f"fig{16 + i}",
-            f"Figure {16 + i}: the nearest training images by {which}.",
+            f"Figure {16 + i}: the nearest training images of {data} by {which}.",
             nearest(which),
             (data, *(d for d in _COLOUR if d != data)),
             cost=_FACE_COST,
