@@ -187,7 +187,10 @@ def test_compare_evaluates_what_is_missing(
     stored["model"] = "other"
     stored["rows"][0]["figures"]["mse"]["value"] = 777.0
     (tmp_path / "ae" / "evaluation.json").write_text(json.dumps(stored))
-    assert "777" not in cli("compare", *both, "--n=100", *QUICK)[1]
+    usual = cli("compare", *both, "--n=100", *QUICK)[1]
+    assert "777" not in usual
+    assert "mae" not in usual
+    assert "mae" in cli("compare", *both, "--columns=all", "--n=100", *QUICK)[1]
     assert "t.txt" in refused("compare", *both, f"--out={tmp_path / 't.txt'}")
     assert "is named twice" in refused("compare", both[0], both[0])
     assert "is no folder" in refused("compare", both[0], tmp_path / "gone")
