@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
+from zspace.cli import cli as group
 from zspace.cli import main
+from zspace.cli.groups import SECTIONS
 
 Refused = Callable[..., str]
 
@@ -20,6 +22,19 @@ def test_help_lists_the_commands(cli: Cli) -> None:
         assert status == 0
         for command in ("train", "resume", "sample", "fit-sampler", "encode", "decode", "datasets"):
             assert command in out
+
+
+def test_every_command_stands_in_one_section_of_the_help(cli: Cli) -> None:
+    listed = [name for commands in SECTIONS.values() for name in commands]
+    assert sorted(listed) == sorted(group.commands)
+    out = cli("--help")[1]
+    for title, commands in SECTIONS.items():
+        assert f"\n{title}:\n" in out
+        for name, about in commands.items():
+            assert f"  {name} " in out
+            assert f" {about}\n" in out
+            assert len(about) <= 60
+            assert group.commands[name].get_short_help_str() == about  # which completion shows
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import click
 
 from zspace import __version__
 from zspace.cli import known
+from zspace.cli.groups import Sections
 from zspace.errors import InputError, unknown, visible, visible_lines
 from zspace.options import OTHER_NAMES, Option
 from zspace.processes import processes
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 
     from zspace.core import LatentModel, Sampler
     from zspace.display.progress import Display
-
-
-class Commands(click.Group):
-    """A group of commands that suggests the most similar command for an unknown one."""
-
-    kind = "command"
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first argument names, refused with a suggestion if unknown."""
-        if args and self.get_command(ctx, args[0]) is None:
-            raise unknown(self.kind, args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
 
 
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -216,7 +203,7 @@ def invoked() -> Invoked:
 
 
 @click.group(
-    cls=Commands,
+    cls=Sections,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
     invoke_without_command=True,
