@@ -43,7 +43,7 @@ def test_every_command_stands_in_one_section_of_the_help(cli: Cli) -> None:
         (["trian"], "unknown command 'trian': did you mean 'train'"),
         (["train", "flexea"], "unknown recipe 'flexea': did you mean 'flexae'"),
         (["train", "--seed=1"], "the recipe comes first"),
-        (["train", "ae", "--data=digist"], "unknown data set 'digist': did you mean 'digits'"),
+        (["train", "ae", "--data=digist"], "nor a named set: did you mean 'digits'"),
         (["train", "ae", "--latent-dims=3"], "No such option"),
         (["train", "ae", "--latent-dim=0"], "--latent-dim must be at least 1, not 0"),
         (["train", "ae", "--latent-dim=x"], "--latent-dim must be a whole number, not 'x'"),
