@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +90,23 @@ def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> N
         model.decode(torch.zeros(2, 5))
     with pytest.raises(InputError, match=r"n must be at least 1, a whole number, not 1\.5"):
         model.sample(1.5)  # type: ignore[arg-type]
+
+
+def test_a_model_is_no_run(runs: dict[str, Path]) -> None:
+    model: Any = zspace.load(runs["ae"])
+    takers: list[Callable[[Any], object]] = [
+        zspace.evaluate,
+        zspace.load,
+        zspace.resume,
+        lambda given: zspace.fit_sampler(given, "normal"),
+    ]
+    for function in takers:
+        with pytest.raises(InputError, match="expected a run's folder, not a model: zspace.train"):
+            function(model)
+    with pytest.raises(InputError, match="expected a run's folder, not None"):
+        zspace.load(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sampler = zspace.fit_sampler.RUN, 'mixture'."):
+        model.sample(4)
 
 
 def test_arrays_take_the_options_of_data() -> None:

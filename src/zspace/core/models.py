@@ -180,8 +180,9 @@ class LatentModel(Method, Generic[Prior], ABC):
         """
         if self.prior is None:
             raise InputError(
-                "this model has no prior of its own: fit a sampler to its codes "
-                "(zspace fit-sampler, or --sampler NAME)"
+                "this model has no prior of its own: fit a sampler to its codes, by sampler = "
+                "zspace.fit_sampler(RUN, 'mixture'), and model.decode(sampler.sample(n)) gives "
+                "images (on the command line: zspace sample RUN --sampler mixture)"
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
