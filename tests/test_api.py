@@ -92,6 +92,17 @@ def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> N
         model.sample(1.5)  # type: ignore[arg-type]
 
 
+def test_codes_become_arrays_at_once(runs: dict[str, Path]) -> None:
+    x = torch.rand(2, 1, 8, 8)
+    trained = zspace.train("vae", "digits", iterations=2, device="cpu", **SMALL)
+    for model in (trained, zspace.load(runs["ae"])):
+        assert model.encode(x).numpy().shape == (2, 3)
+        assert model.decode(model.encode(x)).numpy().shape == (2, 1, 8, 8)
+        z = model.encode(x).requires_grad_()  # gradients that are asked for are there
+        model.decode(z).sum().backward()
+        assert z.grad is not None
+
+
 def test_a_model_is_no_run(runs: dict[str, Path]) -> None:
     model: Any = zspace.load(runs["ae"])
     takers: list[Callable[[Any], object]] = [
@@ -101,11 +112,13 @@ def test_a_model_is_no_run(runs: dict[str, Path]) -> None:
         lambda given: zspace.fit_sampler(given, "normal"),
     ]
     for function in takers:
-        with pytest.raises(InputError, match="expected a run's folder, not a model: zspace.train"):
+        with pytest.raises(
+            InputError, match=r"expected a run's folder, not a model: zspace\.train"
+        ):
             function(model)
     with pytest.raises(InputError, match="expected a run's folder, not None"):
         zspace.load(None)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="sampler = zspace.fit_sampler.RUN, 'mixture'."):
+    with pytest.raises(InputError, match=r"zspace\.fit_sampler\(RUN, 'mixture'\)"):
         model.sample(4)
 
 
