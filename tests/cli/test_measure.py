@@ -261,7 +261,7 @@ def test_the_diagnose_command(run: Path, cli: Cli, refused: Callable[..., str]) 
     "arguments, message",
     [
         (["--out=n.jpg"], "--out must be a .png file"),
-        (["--count=0", "--out=n.png"], "--count must be at least 1"),
+        (["--n=0", "--out=n.png"], "--n must be at least 1"),
         (["--k=1001", "--out=n.png"], "--k must be at most 1000"),
     ],
 )

@@ -235,7 +235,17 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
 @cli.command()
 @RUN
 @SAMPLER
-@click.option("--count", type=int, default=10, show_default=True, help="number of generated images")
+@click.option(
+    "--n",
+    "--count",
+    "n",
+    type=int,
+    default=10,
+    show_default=True,
+    help="number of generated images",
+    cls=NamedOption,
+    unshown=["--count"],
+)
 @click.option(
     "--k", type=int, default=7, show_default=True, help="number of training images for each"
 )
@@ -247,38 +257,32 @@ def report(run: Path, out: Path | None, kind: str, **options: Any) -> None:
 @CHECKPOINT
 @DEVICE
 @QUIET
-def neighbours(
-    run: Path, sampler: str | None, count: int, k: int, out: Path, **options: Any
-) -> None:
+def neighbours(run: Path, sampler: str | None, n: int, k: int, out: Path, **options: Any) -> None:
     """Show generated images with their nearest training images, by pixels and by features.
 
     Each row has a generated image and the nearest images by pixels, then the same generated image
-    and the nearest images by features.
+    and the nearest images by features, unless these are the pixels.
     """
     from zspace.display import plots
     from zspace.evaluation.measurement import measure_run
     from zspace.evaluation.neighbours import neighbours as find
 
-    positive("count", count, most=SHOWN)
+    positive("n", n, most=SHOWN)
     positive("k", k, most=1000)
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
     check_writable(out)
     check_inputs(out, run, data_dir=options["data_dir"])
     quiet = options.pop("quiet")
-    count = shown(out, count, 2 * (k + 1), quiet=quiet, hint="a lower --k leaves room for more")
+    n = shown(out, n, 2 * (k + 1), quiet=quiet, hint="a lower --k leaves room for more")
     with progress(quiet) as follow:
         measurement = measure_run(run, progress=follow, **options)
         if not measurement.images.is_image:
             raise InputError(
                 f"{measurement.images.name} holds vectors: there are no images to show"
             )
-        found = find(measurement, _first_sampler(measurement, sampler), count, k)
+        found = find(measurement, _first_sampler(measurement, sampler), n, k)
     plots.save_sheet(out, *found.rows(measurement.images.train.x))
-    pixel, feature = (
-        float(d[:, 0].mean()) for d in (found.pixel_distances, found.feature_distances)
-    )
-    echo(
-        f"{out}: mean distance to the nearest training image {pixel:.4g} (pixels), {feature:.4g} "
-        f"({found.features})"
-    )
+    distances = {"pixels": found.pixel_distances, found.features: found.feature_distances}
+    means = ", ".join(f"{float(d[:, 0].mean()):.4g} ({by})" for by, d in distances.items())
+    echo(f"{out}: mean distance to the nearest training image {means}")
