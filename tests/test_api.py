@@ -92,6 +92,17 @@ def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> N
         model.sample(1.5)  # type: ignore[arg-type]
 
 
+def test_what_users_need_stands_at_the_top(runs: dict[str, Path]) -> None:
+    assert {*zspace.__all__} == {*zspace.PLACES, "__version__"} <= {*dir(zspace)}
+    assert isinstance(zspace.load(runs["vae"]).prior, zspace.Sampler)
+    evaluation = zspace.evaluate(runs["vae"], metrics="mse", n=20)
+    assert zspace.compare([evaluation])[0].header[0] == "run"
+    with pytest.raises(InputError, match="no such folder or file"):
+        zspace.novelty(runs["vae"], data="nowhere/x.npy")
+    with pytest.raises(InputError, match="unknown sampler"):
+        zspace.tune(runs["vae"], "nothing")
+
+
 def test_codes_become_arrays_at_once(runs: dict[str, Path]) -> None:
     x = torch.rand(2, 1, 8, 8)
     trained = zspace.train("vae", "digits", iterations=2, device="cpu", **SMALL)
