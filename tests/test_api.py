@@ -103,6 +103,19 @@ def test_what_users_need_stands_at_the_top(runs: dict[str, Path]) -> None:
         zspace.tune(runs["vae"], "nothing")
 
 
+def test_a_model_draws_by_seed_and_name_as_a_sampler_does() -> None:
+    options = {"classes": "3,7", "iterations": 2, "device": "cpu"}
+    model = zspace.train("cvae", "digits", **options, **small("cvae"))
+    drawn = model.sample(3, "7", seed=1)
+    assert torch.equal(drawn, model.sample(3, 1, generator=torch.Generator().manual_seed(1)))
+    assert not torch.equal(drawn, model.sample(3, "7", seed=2))
+    assert not torch.equal(drawn, model.sample(3, "3", seed=1))
+    with pytest.raises(InputError, match="unknown label '8'"):
+        model.sample(3, "8")
+    with pytest.raises(InputError, match="give either a seed or a generator"):
+        model.sample(3, seed=1, generator=torch.Generator())
+
+
 def test_codes_become_arrays_at_once(runs: dict[str, Path]) -> None:
     x = torch.rand(2, 1, 8, 8)
     trained = zspace.train("vae", "digits", iterations=2, device="cpu", **SMALL)
