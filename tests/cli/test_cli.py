@@ -38,6 +38,26 @@ def test_every_command_stands_in_one_section_of_the_help(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
+    "command, first, choices",
+    [
+        ("train vae", "--data", "--likelihood squared-error|bernoulli"),
+        ("classifier", "--data", "--task labels|rotation"),
+        ("adopt", "--encoder", "--channels 1|3"),
+        ("encode", "--data", "--part train|validation|test|all"),
+    ],
+)
+def test_options_are_shown_in_one_way(cli: Cli, command: str, first: str, choices: str) -> None:
+    """A command's own options first, the help last, choices as the value, no value of Python."""
+    out = cli(*command.split(), "--help")[1]
+    options = [line for line in out.splitlines() if line.startswith("  -")]
+    assert options[0].startswith(f"  {first} ")
+    assert options[-1].startswith("  -h, --help")
+    assert f"  {choices}" in out
+    assert "False" not in out
+    assert command == "adopt" or "  --device auto|cpu|cuda|mps " in out
+
+
+@pytest.mark.parametrize(
     "arguments, message",
     [
         (["trian"], "unknown command 'trian': did you mean 'train'"),

@@ -79,12 +79,14 @@ def click_option(option: Option) -> click.Option:
         # the meaning of an unset option is shown in place of a default
         told = re.fullmatch(r"(.*?) \(unset: (.*)\)", text)
         text, shown = told.groups() if told else (text, "unset")
-    choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
-    text = f"{text}{choices}  [default: {shown}]"
+    if isinstance(option.default, bool):
+        shown = "on" if option.default else "off"
+    text = f"{text}  [default: {shown}]"
     if option.kind is bool:
         both = f"{option.flag}/--no-{option.flag[2:]}"
         return click.Option([both, option.name], default=None, help=text)
-    metavar = "|".join([{int: "N", float: "X", str: "TEXT"}[option.kind], *option.words])
+    kind = {int: "N", float: "X", str: "TEXT"}[option.kind]
+    metavar = "|".join(map(str, option.choices or (kind, *option.words)))
     others = [f"--{name}" for name in OTHER_NAMES.get(option.name, ())]
     flags = [option.flag, *others, option.name]
     complete = completed(lambda: option.choices)
@@ -233,7 +235,8 @@ DEVICE = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="device to compute on: auto, cpu, cuda or mps",
+    metavar="auto|cpu|cuda|mps",
+    help="device to compute on",
 )
 SEED = click.option(
     "--seed", type=int, default=0, show_default=True, help="seed of all random choices"

@@ -173,7 +173,8 @@ def diagnose(run: Path, sampler: str | None, **options: Any) -> None:
     "kind",
     default="tsne",
     show_default=True,
-    help="method of the map of codes: tsne or pca",
+    metavar="tsne|pca",
+    help="method of the map of codes",
 )
 @FEATURES
 @TRUST
