@@ -64,19 +64,6 @@ def test_sampler_of_every_kind(cli: Cli, runs: dict[str, Path], tmp_path: Path) 
     assert header["options"] == {"components": int(said[1]), "seed": 0}
 
 
-def test_sample_shows_how_far_it_is(
-    cli: Cli, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("zspace.display.progress.EVERY", 0.0)
-    sample = ["sample", runs["vae"], "--n=300", "--out", tmp_path / "x.npz"]
-    status, said, err = cli(*sample)
-    assert status == 0, err
-    lines = [" ".join(line.split()[:2]) for line in err.splitlines()]
-    assert lines == ["drawing 0/300", "drawing 256/300", "drawing 300/300"]
-    assert said.strip() == f"{tmp_path / 'x.npz'}: images (300, 1, 8, 8)"
-    assert cli(*sample, "--quiet") == (0, "", "")
-
-
 def test_encode_then_decode_is_reconstruct(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
     run = runs["vae"]
     status, _, _ = cli("encode", run, "--part=test", "--out", tmp_path / "codes.npz")
