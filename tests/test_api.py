@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +90,60 @@ def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> N
         model.decode(torch.zeros(2, 5))
     with pytest.raises(InputError, match=r"n must be at least 1, a whole number, not 1\.5"):
         model.sample(1.5)  # type: ignore[arg-type]
+
+
+def test_what_users_need_stands_at_the_top(runs: dict[str, Path]) -> None:
+    assert {*zspace.__all__} == {*zspace.PLACES, "__version__"} <= {*dir(zspace)}
+    assert isinstance(zspace.load(runs["vae"]).prior, zspace.Sampler)
+    evaluation = zspace.evaluate(runs["vae"], metrics="mse", n=20)
+    assert zspace.compare([evaluation])[0].header[0] == "run"
+    with pytest.raises(InputError, match="no such folder or file"):
+        zspace.novelty(runs["vae"], data="nowhere/x.npy")
+    with pytest.raises(InputError, match="unknown sampler"):
+        zspace.tune(runs["vae"], "nothing")
+
+
+def test_a_model_draws_by_seed_and_name_as_a_sampler_does() -> None:
+    options = {"classes": "3,7", "iterations": 2, "device": "cpu"}
+    model = zspace.train("cvae", "digits", **options, **small("cvae"))
+    drawn = model.sample(3, "7", seed=1)
+    assert torch.equal(drawn, model.sample(3, 1, generator=torch.Generator().manual_seed(1)))
+    assert not torch.equal(drawn, model.sample(3, "7", seed=2))
+    assert not torch.equal(drawn, model.sample(3, "3", seed=1))
+    with pytest.raises(InputError, match="unknown label '8'"):
+        model.sample(3, "8")
+    with pytest.raises(InputError, match="give either a seed or a generator"):
+        model.sample(3, seed=1, generator=torch.Generator())
+
+
+def test_codes_become_arrays_at_once(runs: dict[str, Path]) -> None:
+    x = torch.rand(2, 1, 8, 8)
+    trained = zspace.train("vae", "digits", iterations=2, device="cpu", **SMALL)
+    for model in (trained, zspace.load(runs["ae"])):
+        assert model.encode(x).numpy().shape == (2, 3)
+        assert model.decode(model.encode(x)).numpy().shape == (2, 1, 8, 8)
+        z = model.encode(x).requires_grad_()  # gradients that are asked for are there
+        model.decode(z).sum().backward()
+        assert z.grad is not None
+
+
+def test_a_model_is_no_run(runs: dict[str, Path]) -> None:
+    model: Any = zspace.load(runs["ae"])
+    takers: list[Callable[[Any], object]] = [
+        zspace.evaluate,
+        zspace.load,
+        zspace.resume,
+        lambda given: zspace.fit_sampler(given, "normal"),
+    ]
+    for function in takers:
+        with pytest.raises(
+            InputError, match=r"expected a run's folder, not a model: zspace\.train"
+        ):
+            function(model)
+    with pytest.raises(InputError, match="expected a run's folder, not None"):
+        zspace.load(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"zspace\.fit_sampler\(RUN, 'mixture'\)"):
+        model.sample(4)
 
 
 def test_arrays_take_the_options_of_data() -> None:

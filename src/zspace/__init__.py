@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from zspace.api import load, resume, train
-    from zspace.core import Progress
+    from zspace.core import Progress, Sampler
+    from zspace.evaluation.compare import compare
     from zspace.evaluation.evaluate import evaluate
+    from zspace.evaluation.novelty import novelty
     from zspace.exploring.page import explore
     from zspace.generation.fit import fit_sampler
+    from zspace.generation.tuning import tune
     from zspace.wrapping import wrap
 
 PLACES = {
     "Progress": "zspace.core",
+    "Sampler": "zspace.core",
+    "compare": "zspace.evaluation.compare",
     "evaluate": "zspace.evaluation.evaluate",
     "explore": "zspace.exploring.page",
     "fit_sampler": "zspace.generation.fit",
     "load": "zspace.api",
+    "novelty": "zspace.evaluation.novelty",
     "resume": "zspace.api",
     "train": "zspace.api",
+    "tune": "zspace.generation.tuning",
     "wrap": "zspace.wrapping",
 }
 """The modules that define the names of this package."""
@@ -34,13 +41,17 @@ ROOMS = ("core", "data", "functional", "metrics", "samplers")
 
 __all__ = [
     "Progress",
+    "Sampler",
     "__version__",
+    "compare",
     "evaluate",
     "explore",
     "fit_sampler",
     "load",
+    "novelty",
     "resume",
     "train",
+    "tune",
     "wrap",
 ]
 

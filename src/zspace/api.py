@@ -70,6 +70,8 @@ def train(
 ) -> LatentModel:
     """Train a model by a recipe, and return it in eval mode.
 
+    Its weights require no gradients then; `model.requires_grad_()` lets you train them yourself.
+
     Args:
         recipe: the name of a recipe (see `zspace.recipes`), such as "flexae-sr".
         data: what `--data` takes (a named set, a folder, an .npy or .npz file, "hf:NAME"), or
@@ -232,7 +234,7 @@ def load(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> LatentModel:
-    """The model of a run, in eval mode.
+    """The model of a run, in eval mode, whose weights require no gradients.
 
     Args:
         run: the run's folder, or `zoo:NAME` of a model of the zoo, as wherever a run is taken.
@@ -251,8 +253,9 @@ def load(
     facts = existing.facts_of(path)
     with Claims(path):
         plan = None if config["recipe"] == RECIPE else plan_of(config, facts)
-        model = (stored_model(existing, facts) if plan is None else plan.model).eval()
+        model = stored_model(existing, facts) if plan is None else plan.model
     load_state(model, existing.weights(path, model), path)
+    model.eval().requires_grad_(False)
     # the memory layout of training, since another one changes the last digits of convolutions
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if checkpoint == "last" and plan is not None and path != existing.model_file:

@@ -107,6 +107,24 @@ MOST_LISTED = 100
 """The number of names that a message lists, at most."""
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """The part of a message that suggests the known name that is spelt most alike; "" if none is.
+
+    Args:
+        name: the unknown name.
+        known: the known names.
+
+    >>> meant("flexea", ["ae", "flexae"])
+    ": did you mean 'flexae'?"
+    """
+    # upper and lower case count as equal
+    lower = {n.lower(): n for n in sorted(known, reverse=True)}
+    # a number that is spelt alike is no more likely to be meant than any other
+    number = whole_number(name) is not None
+    near = [] if number else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    return f": did you mean '{lower[near[0]]}'?" if near else ""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for an unknown name, which suggests the known name that is spelt most alike.
 
@@ -119,12 +137,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     "unknown recipe 'flexea': did you mean 'flexae'? (known: ae, flexae)"
     """
     names, name = sorted(known), cut(name)
-    # upper and lower case count as equal
-    lower = {n.lower(): n for n in reversed(names)}
-    # a number that is spelt alike is no more likely to be meant than any other
-    number = whole_number(name) is not None
-    near = [] if number else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    hint = f": did you mean '{lower[near[0]]}'?" if near else ""
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     listed = ", ".join(names[:MOST_LISTED])
-    return InputError(f"unknown {kind} '{name}'{hint} (known: {listed}{more})")
+    return InputError(f"unknown {kind} '{name}'{meant(name, names)} (known: {listed}{more})")

@@ -125,7 +125,7 @@ def carry_out(
                 keep=config["keep"],
             )
             fabric.barrier()  # the next stage begins from the checkpoint that one process writes
-        model.eval()
+        model.eval().requires_grad_(False)
         if run is not None and fabric.is_global_zero:
             write_tensors(run.model_file, model.state_dict(), run.header(plan.iterations))
             pictures.draw(run, model, images)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
+from zspace.cli import cli as group
 from zspace.cli import main
+from zspace.cli.groups import SECTIONS
 
 Refused = Callable[..., str]
 
@@ -22,13 +24,46 @@ def test_help_lists_the_commands(cli: Cli) -> None:
             assert command in out
 
 
+def test_every_command_stands_in_one_section_of_the_help(cli: Cli) -> None:
+    listed = [name for commands in SECTIONS.values() for name in commands]
+    assert sorted(listed) == sorted(group.commands)
+    out = cli("--help")[1]
+    for title, commands in SECTIONS.items():
+        assert f"\n{title}:\n" in out
+        for name, about in commands.items():
+            assert f"  {name} " in out
+            assert f" {about}\n" in out
+            assert len(about) <= 60
+            assert group.commands[name].get_short_help_str() == about  # which completion shows
+
+
+@pytest.mark.parametrize(
+    "command, first, choices",
+    [
+        ("train vae", "--data", "--likelihood squared-error|bernoulli"),
+        ("classifier", "--data", "--task labels|rotation"),
+        ("adopt", "--encoder", "--channels 1|3"),
+        ("encode", "--data", "--part train|validation|test|all"),
+    ],
+)
+def test_options_are_shown_in_one_way(cli: Cli, command: str, first: str, choices: str) -> None:
+    """A command's own options first, the help last, choices as the value, no value of Python."""
+    out = cli(*command.split(), "--help")[1]
+    options = [line for line in out.splitlines() if line.startswith("  -")]
+    assert options[0].startswith(f"  {first} ")
+    assert options[-1].startswith("  -h, --help")
+    assert f"  {choices}" in out
+    assert "False" not in out
+    assert command == "adopt" or "  --device auto|cpu|cuda|mps " in out
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["trian"], "unknown command 'trian': did you mean 'train'"),
         (["train", "flexea"], "unknown recipe 'flexea': did you mean 'flexae'"),
         (["train", "--seed=1"], "the recipe comes first"),
-        (["train", "ae", "--data=digist"], "unknown data set 'digist': did you mean 'digits'"),
+        (["train", "ae", "--data=digist"], "nor a named set: did you mean 'digits'"),
         (["train", "ae", "--latent-dims=3"], "No such option"),
         (["train", "ae", "--latent-dim=0"], "--latent-dim must be at least 1, not 0"),
         (["train", "ae", "--latent-dim=x"], "--latent-dim must be a whole number, not 'x'"),

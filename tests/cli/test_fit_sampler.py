@@ -42,6 +42,19 @@ def test_nothing_is_fitted_for_what_is_refused(run: Path, cli: Cli, tmp_path: Pa
     assert set((run / "samplers").glob("*")) <= set(before)
 
 
+def test_a_run_without_a_prior_names_the_samplers_that_it_holds(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    run = small_run(tmp_path / "run")
+    shutil.rmtree(run / "samplers", ignore_errors=True)
+    sample = ["sample", run, "--out", tmp_path / "x.png"]
+    assert "of its own: choose another sampler (--sampler normal, mixture, kde" in refused(*sample)
+    for name in ("normal", "simple"):
+        fit_sampler(run, name)
+    message = refused(*sample)
+    assert "has no prior of its own: the run holds normal, simple (--sampler normal)" in message
+
+
 @pytest.mark.parametrize("precision", ["bf16", "32"])  # float32 begins anew
 @pytest.mark.parametrize("name", LEARNED)
 def test_commands_know_them(name: str, precision: str, run: Path, cli: Cli, tmp_path: Path) -> None:

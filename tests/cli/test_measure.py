@@ -187,7 +187,10 @@ def test_compare_evaluates_what_is_missing(
     stored["model"] = "other"
     stored["rows"][0]["figures"]["mse"]["value"] = 777.0
     (tmp_path / "ae" / "evaluation.json").write_text(json.dumps(stored))
-    assert "777" not in cli("compare", *both, "--n=100", *QUICK)[1]
+    usual = cli("compare", *both, "--n=100", *QUICK)[1]
+    assert "777" not in usual
+    assert "mae" not in usual
+    assert "mae" in cli("compare", *both, "--columns=all", "--n=100", *QUICK)[1]
     assert "t.txt" in refused("compare", *both, f"--out={tmp_path / 't.txt'}")
     assert "is named twice" in refused("compare", both[0], both[0])
     assert "is no folder" in refused("compare", both[0], tmp_path / "gone")
@@ -258,7 +261,7 @@ def test_the_diagnose_command(run: Path, cli: Cli, refused: Callable[..., str]) 
     "arguments, message",
     [
         (["--out=n.jpg"], "--out must be a .png file"),
-        (["--count=0", "--out=n.png"], "--count must be at least 1"),
+        (["--n=0", "--out=n.png"], "--n must be at least 1"),
         (["--k=1001", "--out=n.png"], "--k must be at most 1000"),
     ],
 )

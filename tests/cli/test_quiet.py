@@ -56,3 +56,16 @@ def test_what_only_writes_files_says_nothing(
         ["report", run, "--features=pixels", "--n=30", "--map=pca", "--out", tmp_path / "r.html"],
     ):
         assert cli(*arguments, "--quiet") == (0, "", ""), arguments[0]
+
+
+def test_sample_shows_how_far_it_is(
+    cli: Cli, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zspace.display.progress.EVERY", 0.0)
+    sample = ["sample", runs["vae"], "--n=300", "--out", tmp_path / "x.npz"]
+    status, said, err = cli(*sample)
+    assert status == 0, err
+    lines = [" ".join(line.split()[:2]) for line in err.splitlines()]
+    assert lines == ["drawing 0/300", "drawing 256/300", "drawing 300/300"]
+    assert said.strip() == f"{tmp_path / 'x.npz'}: images (300, 1, 8, 8)"
+    assert cli(*sample, "--quiet") == (0, "", "")

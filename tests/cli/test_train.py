@@ -115,7 +115,7 @@ def test_an_existing_run_is_not_overwritten(refused: Refused, cli: Cli, tmp_path
     before = {p: p.read_bytes() for p in run.rglob("*.*")}
     assert "choose another --out, or --overwrite it, or go on with" in refused(*train)
     # what can't be used is found before anything is removed
-    assert "unknown data set" in refused(*train, "--overwrite", "--data=nothing")
+    assert "nor a named set" in refused(*train, "--overwrite", "--data=nothing")
     assert "--channels must be one of" in refused(*train, "--overwrite", "--channels=2")
     assert {p: p.read_bytes() for p in run.rglob("*.*")} == before
     status, _, _ = cli(*train, "--overwrite", "--seed=2")

@@ -98,8 +98,11 @@ def test_an_empty_data_dir_is_not_the_current_folder(
     assert not (tmp_path / "run").exists()
 
 
-def test_unknown_set_names_the_nearest() -> None:
-    with pytest.raises(
-        InputError, match="unknown data set 'fashion': did you mean 'fashion-mnist'"
-    ):
+def test_unknown_set_names_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    neither = "is neither a file or folder here nor a named set"
+    with pytest.raises(InputError, match=f"'fashion' {neither}: did you mean 'fashion-mnist'"):
         load("fashion")
+    (tmp_path / "shapes").mkdir()
+    with pytest.raises(InputError, match=f"'shape' {neither}: did you mean 'shapes'. .named sets"):
+        load("shape")

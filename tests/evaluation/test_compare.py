@@ -36,6 +36,10 @@ def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict
     return {**base, **change}
 
 
+def figures(names: list[str]) -> dict[str, Any]:
+    return {name: {"value": 1.0, "error": 0.5, "uncertainty": ""} for name in names}
+
+
 def test_the_best_is_bold_only_if_nothing_is_level_with_it() -> None:
     alone = compare([evaluation("a", 30), evaluation("b", 10)])[0]
     assert [row[1] for row in alone.rows] == ["30.0 ± 1.0", "**10.0 ± 1.0**"]
@@ -69,6 +73,23 @@ def test_two_extractors_never_share_a_column() -> None:
     # one name, two networks
     table = compare([evaluation("a", 30), evaluation("b", 3, features_identity="cccccccc")])[0]
     assert table.header[1:] == ["fid (inception aaaaaa) ↓", "fid (inception cccccc) ↓"]
+
+
+def test_the_usual_figures_are_shown_unless_others_are_named() -> None:
+    names = ["coverage", "density", "f8", "fid", "pms"]  # as a stored evaluation has them
+    generated = {"subject": "prior", "kind": "generation", "figures": figures(names)}
+    coded = {"subject": "codes", "kind": "codes", "figures": figures(["entropy", "active"])}
+    held = evaluation("a", 1, rows=[generated, coded])
+
+    def shown(**options: Any) -> list[list[str]]:
+        tables = compare([held], **options)
+        return [[name.split(" ")[0] for name in table.header[1:]] for table in tables]
+
+    assert shown() == [["fid", "f8", "pms"], ["entropy", "active"]]
+    assert shown(sort="density") == [["fid", "f8", "pms", "density"], ["entropy", "active"]]
+    assert shown(columns=["pms", "fid"]) == [["pms", "fid"]]
+    every = [["fid", "f8", "density", "coverage", "pms"], ["entropy", "active"]]
+    assert shown(columns=["all"]) == every
 
 
 def test_runs_that_can_not_be_compared() -> None:

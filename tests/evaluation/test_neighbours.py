@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.conftest import Cli
 from zspace.evaluation.measurement import Measurement
@@ -44,5 +45,15 @@ def test_neighbours_are_the_nearest(
     out = tmp_path / "n.png"
     status, shown, err = cli("neighbours", run, "--count=3", "--k=2", "--out", out, *QUICK)
     assert status == 0, err
-    assert "(pixels)" in shown
-    assert out.exists()
+    assert shown.count("(pixels)") == 1
+    with Image.open(out) as image:
+        wide = image.width
+    # neighbours by pixels are shown once; --count is the name of --n in earlier versions
+    once = ["--n=3", "--k=2", "--features=pixels", "--out", out]
+    status, shown, err = cli("neighbours", run, *once, *QUICK)
+    assert status == 0, err
+    assert shown.count("(pixels)") == 1
+    assert "), " not in shown
+    with Image.open(out) as image:
+        assert round(wide / image.width) == 2
+    assert "--count" not in cli("neighbours", "--help")[1]

@@ -17,8 +17,10 @@ from tests.conftest import SMALL, Cli, Refused, Told
 from tests.https import Server, served
 from zspace.errors import InputError
 from zspace.storage import published
+from zspace.storage.entries import Shown
 from zspace.storage.published import RELEASE, entry_of, get, run_folder
 from zspace.storage.run import Run
+from zspace.zoo.card import text_of
 
 
 @pytest.fixture
@@ -231,6 +233,7 @@ def test_an_unpacking_that_was_interrupted_begins_anew(
 KILLED = """
 import os
 from zspace.storage import published
+from zspace.storage.entries import Shown
 whole = published.unpack
 def killed(path, folder):
     whole(path, folder)
@@ -330,11 +333,17 @@ def test_python_takes_it_wherever_a_run_is_taken(zoo: Path) -> None:
     assert found["n"] == 40
 
 
+def test_a_figure_is_rounded_to_its_error() -> None:
+    assert text_of(Shown("Frechet", 3.984, 1.9, 10, "pixels")) == "4.0 ± 1.9"
+    assert text_of(Shown("Frechet", 3.984, None, 10, "pixels")) == "3.984"
+
+
 def test_the_table_and_the_cards(zoo: Path, cli: Cli, refused: Refused) -> None:
     status, out, _ = cli("zoo")
     assert status == 0
     for part in ("exact", "rounded", "8x8 grey", "Frechet, flow-matching", "MB", "min"):
         assert part in out
+    assert "Nothing" not in out  # what it is good at stands on its card
     for name in ("exact", "zoo:exact"):
         status, out, _ = cli("zoo", name)
         assert out == (zoo / "exact" / "card.md").read_text(encoding="utf-8")

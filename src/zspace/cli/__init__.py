@@ -21,6 +21,7 @@ for _part in (
     "tune",
     "densities",
     "measure",
+    "compare",
     "classifier",
     "reproduce",
     "datasets",

@@ -19,7 +19,8 @@ class AdoptCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own options, followed by those of the data."""
-        return [*super().get_params(ctx), *map(click_option, known.own().data.values())]
+        data = map(click_option, known.own().data.values())
+        return [*self.params, *data, *filter(None, [self.get_help_option(ctx)])]
 
 
 @cli.command(cls=AdoptCommand)

@@ -14,6 +14,7 @@ import click
 
 from zspace import __version__
 from zspace.cli import known
+from zspace.cli.groups import Sections
 from zspace.errors import InputError, unknown, visible, visible_lines
 from zspace.options import OTHER_NAMES, Option
 from zspace.processes import processes
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 
     from zspace.core import LatentModel, Sampler
     from zspace.display.progress import Display
-
-
-class Commands(click.Group):
-    """A group of commands that suggests the most similar command for an unknown one."""
-
-    kind = "command"
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first argument names, refused with a suggestion if unknown."""
-        if args and self.get_command(ctx, args[0]) is None:
-            raise unknown(self.kind, args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
 
 
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -92,12 +79,14 @@ def click_option(option: Option) -> click.Option:
         # the meaning of an unset option is shown in place of a default
         told = re.fullmatch(r"(.*?) \(unset: (.*)\)", text)
         text, shown = told.groups() if told else (text, "unset")
-    choices = f" ({'|'.join(str(c) for c in option.choices)})" if option.choices else ""
-    text = f"{text}{choices}  [default: {shown}]"
+    if isinstance(option.default, bool):
+        shown = "on" if option.default else "off"
+    text = f"{text}  [default: {shown}]"
     if option.kind is bool:
         both = f"{option.flag}/--no-{option.flag[2:]}"
         return click.Option([both, option.name], default=None, help=text)
-    metavar = "|".join([{int: "N", float: "X", str: "TEXT"}[option.kind], *option.words])
+    kind = {int: "N", float: "X", str: "TEXT"}[option.kind]
+    metavar = "|".join(map(str, option.choices or (kind, *option.words)))
     others = [f"--{name}" for name in OTHER_NAMES.get(option.name, ())]
     flags = [option.flag, *others, option.name]
     complete = completed(lambda: option.choices)
@@ -216,7 +205,7 @@ def invoked() -> Invoked:
 
 
 @click.group(
-    cls=Commands,
+    cls=Sections,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
     invoke_without_command=True,
@@ -246,7 +235,8 @@ DEVICE = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="device to compute on: auto, cpu, cuda or mps",
+    metavar="auto|cpu|cuda|mps",
+    help="device to compute on",
 )
 SEED = click.option(
     "--seed", type=int, default=0, show_default=True, help="seed of all random choices"

@@ -15,11 +15,12 @@ class ClassifierCommand(click.Command):
     """The command `zspace classifier`, with the options of `neutral_classifier` and of the data."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The options of the classifier and of the data, followed by the command's own."""
+        """The command's own options, followed by those of the classifier and of the data."""
         left_out = ("train_size", "train_per_class")
         own, data = known.own().classifier, known.own().data
         options = [*own.values(), *(o for name, o in data.items() if name not in left_out)]
-        return [*map(click_option, options), *super().get_params(ctx)]
+        made = map(click_option, options)
+        return [*self.params, *made, *filter(None, [self.get_help_option(ctx)])]
 
 
 @cli.command(cls=ClassifierCommand)

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     "--part",
     default="all",
     show_default=True,
-    help="part of the data: train, validation, test, or all in the data's own order",
+    metavar="train|validation|test|all",
+    help="part of the data; all has the data's own order",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="output: FILE.npz")
 @CHECKPOINT

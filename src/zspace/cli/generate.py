@@ -295,7 +295,7 @@ class ExportCommand(DrawingCommand):
     listing=known.samplers_with("exportable"),
 )
 @click.option(
-    "--format", "form", default="onnx", show_default=True, help="format of the file: onnx"
+    "--format", "form", default="onnx", show_default=True, metavar="onnx", help="format of the file"
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="output: FILE.onnx  [default: RUN/SAMPLER.onnx]"

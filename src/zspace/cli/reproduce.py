@@ -30,7 +30,8 @@ from zspace.options import comma_names
     "--scale",
     default="small",
     show_default=True,
-    help="scale of the experiment: smoke, small or paper; all/systems has demo, too",
+    metavar="smoke|small|paper",
+    help="scale of the experiment; all/systems has demo, too",
 )
 @click.option(
     "--data",
@@ -39,19 +40,22 @@ from zspace.options import comma_names
 )
 @click.option(
     "--protocol",
-    help="how a comparison chooses its systems' settings: defaults, tuned or equal-time; --list "
-    "shows which of them an experiment has at each scale (FlexAE's scale paper has defaults alone) "
-    " [default: the scale's first]",
+    metavar="defaults|tuned|equal-time",
+    help="how a comparison chooses its systems' settings; --list shows which of these an "
+    "experiment has at each scale (FlexAE's scale paper has defaults alone)  [default: the "
+    "scale's first]",
 )
 @click.option(
     "--perceptual",
     type=click.Choice(["0"]),
+    metavar="0",
     help="0 leaves out ReGene's perceptual loss, which needs VGG16's weights  [default: the "
     "scale's]",
 )
 @click.option(
     "--validation",
     type=click.Choice(["0"]),
+    metavar="0",
     help="0 trains ReGene on all training images, with thresholds from the test images  [default: "
     "the scale's]",
 )

@@ -186,12 +186,18 @@ def sample(
     counts = shares(n, len(wanted))
 
     def blocks() -> Iterator[Block]:
-        for number, count in zip(wanted, counts, strict=True):
-            for z in code_blocks(drawn, sampler, count, number, generator):
-                own: Block = {}
-                if number is not None and len(wanted) > 1:
-                    own = {"labels": torch.full((len(z),), number)}
-                yield {**named(decode(z)), **own}
+        done = 0
+        with progress(quiet) as follow:
+            drawing = follow.about("drawing")
+            drawing(done, n)
+            for number, count in zip(wanted, counts, strict=True):
+                for z in code_blocks(drawn, sampler, count, number, generator):
+                    own: Block = {}
+                    if number is not None and len(wanted) > 1:
+                        own = {"labels": torch.full((len(z),), number)}
+                    yield {**named(decode(z)), **own}
+                    done += len(z)
+                    drawing(done, n)
 
     several = len(wanted) > 1
     write(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DATA_DIR, QUIET, Commands, cli, click_option, echo, invoked, progress
+from zspace.cli.base import DATA_DIR, QUIET, cli, click_option, echo, invoked, progress
+from zspace.cli.groups import Commands
 from zspace.errors import InputError
 from zspace.options import checked
 from zspace.processes import processes

@@ -166,26 +166,31 @@ class LatentModel(Method, Generic[Prior], ABC):
 
     @torch.no_grad()
     def sample(
-        self, n: int, label: int | None = None, *, generator: torch.Generator | None = None
+        self,
+        n: int,
+        label: int | str | None = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Images (n, C, H, W) in [0, 1], or vectors, decoded from codes that the prior draws.
 
         Args:
             n: the number of images, at least 1.
-            label: the label of the images, if the prior knows labels; None draws all labels.
-            generator: the random generator.
+            label, seed, generator: those of `Sampler.sample`.
 
         Raises:
             InputError: the model has no prior, n is no such number, or the label is unknown.
         """
         if self.prior is None:
             raise InputError(
-                "this model has no prior of its own: fit a sampler to its codes "
-                "(zspace fit-sampler, or --sampler NAME)"
+                "this model has no prior of its own: fit a sampler to its codes, by sampler = "
+                "zspace.fit_sampler(RUN, 'mixture'), and model.decode(sampler.sample(n)) gives "
+                "images (on the command line: zspace sample RUN --sampler mixture)"
             )
         if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
-        return blockwise(self.decode, self.prior.draw(n, label, generator=generator))
+        return blockwise(self.decode, self.prior.sample(n, label, seed=seed, generator=generator))
 
     def _repr_png_(self) -> bytes | None:
         """Thirty-two images of the prior, by seed 0, which a notebook shows; None without one."""
@@ -193,9 +198,7 @@ class LatentModel(Method, Generic[Prior], ABC):
             return None
         from zspace.functional.sheets import png, sheet
 
-        device = next(self.parameters()).device
-        images = self.sample(32, generator=torch.Generator(device).manual_seed(0))
-        return png(sheet(images, 8))
+        return png(sheet(self.sample(32, seed=0), 8))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:

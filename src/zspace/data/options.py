@@ -67,8 +67,8 @@ class DataOptions:
     labels: Annotated[
         str | None,
         About(
-            "CSV table of the images' files and labels, with columns file and label, or the labels "
-            "of an array, .npy (unset: those that the data have)"
+            "CSV table of file names and labels, with or without headings, or the labels of an "
+            "array, .npy or a table with one in each line (unset: those that the data have)"
         ),
     ] = None
     shape: Annotated[

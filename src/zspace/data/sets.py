@@ -24,7 +24,7 @@ from zspace.data.levels import Levels
 from zspace.data.options import DataOptions
 from zspace.data.svhn import svhn
 from zspace.data.synthetic import mog
-from zspace.errors import InputError, MissingFiles, printable, unknown
+from zspace.errors import InputError, MissingFiles, cut, meant, printable
 from zspace.options import checked, comma_names, options_of
 from zspace.storage.reading import kind_of
 
@@ -338,4 +338,8 @@ def _read(data: str, options: DataOptions, levels: Levels) -> Raw:
         return folders.read_folders(several, size, channels, levels, skip_broken=broken)
     if "/" in data or path.suffix:
         raise InputError(f"--data {data}: there is no such folder or file")
-    raise unknown("data set", data, NAMED)
+    here = [p.name for p in Path().iterdir() if p.suffix in ("", ".npy", ".npz")]
+    raise InputError(
+        f"'{cut(data)}' is neither a file or folder here nor a named set"
+        f"{meant(cut(data), [*NAMED, *here])} (named sets: {', '.join(sorted(NAMED))})"
+    )

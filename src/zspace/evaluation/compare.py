@@ -24,6 +24,15 @@ TIE = 2.0
 MARKS = f"bold: best by more than {TIE:g} standard errors; =: no more than that from the best."
 """What the marks of a table mean."""
 
+FIGURES = [name for metric in METRICS.values() for name in metric.names]
+"""All figures, in the order in which a table shows them."""
+
+USUAL = "fid", "f8", "f1/8", "precision", "recall", "mse", "accuracy", "pms"
+"""The figures that a table shows if none are chosen; one that has none of them shows all."""
+
+ALL = "all"
+"""What chooses all figures in place of their names."""
+
 LOOKS = "looks wrong"
 """The column of what a diagnosis finds."""
 
@@ -147,7 +156,8 @@ def compare(
     Args:
         evaluations: the results of `evaluate` for each run.
         sort: the name of a figure by which rows are ordered, best first; rows without it come last.
-        columns: the names of the figures to show; None shows all.
+        columns: the names of the figures to show, in this order, or ["all"]; None shows the usual
+            ones.
 
     Raises:
         InputError: there is no evaluation, the test images differ, or a figure is unknown.
@@ -172,14 +182,13 @@ def compare(
                 f"{first['seed']} and {other['seed']}): evaluate both with the same --seed and --n"
             )
     known = {name for e in evaluations for row in e["rows"] for name in row["figures"]}
+    if columns is not None and [*columns] == [ALL]:
+        columns = [name for name in FIGURES if name in known]
     for name in (*(columns or ()), *([sort] if sort else [])):
         if name not in known:
             raise unknown("figure", name, known)
-    if sort is not None and columns is not None:
-        columns = [*columns, sort]
-    tables = [
-        _table(evaluations, kind, sort, columns) for kind in (GENERATION, RECONSTRUCTION, CODES)
-    ]
+    kinds = GENERATION, RECONSTRUCTION, CODES
+    tables = [_table(evaluations, kind, sort, columns) for kind in kinds]
     return [table for table in tables if table is not None]
 
 
@@ -234,6 +243,12 @@ def _table(
     sort: str | None,
     columns: Sequence[str] | None,
 ) -> Table | None:
+    if columns is None:
+        own = [row["figures"] for e in evaluations for row in e["rows"] if row["kind"] == kind]
+        held = {name for figures in own for name in figures}
+        columns = [name for name in USUAL if name in held] or FIGURES
+    if sort is not None:
+        columns = [*columns, sort]
     rows: list[tuple[str, dict[tuple[str, str], Figure], str]] = []
     names = labels(evaluations)
     for evaluation, label in zip(evaluations, names, strict=True):
@@ -243,11 +258,12 @@ def _table(
             figures = {
                 (name, _features(evaluation, stored)): figure_of(stored)
                 for name, stored in row["figures"].items()
-                if columns is None or name in columns
+                if name in columns
             }
             title = f"{label}: {row['subject']}" if kind == GENERATION else label
             rows.append((title, figures, _looks(row)))
-    keys = list(dict.fromkeys(key for _, figures, _ in rows for key in figures))
+    found = dict.fromkeys(key for _, figures, _ in rows for key in figures)
+    keys = sorted(found, key=lambda key: columns.index(key[0]))
     if not keys:
         return None
     if sort is not None:
@@ -264,8 +280,8 @@ def _table(
         header.append(LOOKS)
         lines = [[*line, looks] for line, (_, _, looks) in zip(lines, rows, strict=True)]
         notes.append(
-            f"{LOOKS}: what 'zspace diagnose' finds; figures of such a row, the best ones too, may "
-            "hide it."
+            f"{LOOKS}: what 'zspace diagnose' finds; a row with ! has a fault that its other "
+            "figures may not show."
         )
     if kind == GENERATION:
         notes += _told(evaluations, names)

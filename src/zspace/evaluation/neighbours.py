@@ -20,7 +20,7 @@ class Neighbours:
         images: the generated images, uint8 (n, C, H, W).
         by_pixels, by_features: the indices (n, k) of the nearest training images.
         pixel_distances, feature_distances: their distances (n, k).
-        features: the extractor's name.
+        features: the extractor's name; if it is "pixels", both are the same.
     """
 
     images: Tensor
@@ -33,18 +33,18 @@ class Neighbours:
     def rows(self, training: Tensor) -> tuple[Tensor, int]:
         """The images and the number of columns of a sheet.
 
-        Each row has a generated image, the nearest training images by pixels, the generated image
-        again, and the nearest training images by features.
+        Each row has a generated image, the nearest training images by pixels and, if the features
+        are others, the generated image again and the nearest training images by features.
 
         Args:
             training: all training images.
         """
+        ways = [self.by_pixels] if self.features == "pixels" else [self.by_pixels, self.by_features]
         lines: list[Tensor] = []
         for i, image in enumerate(self.images):
-            for found in (self.by_pixels[i], self.by_features[i]):
-                lines += [image[None], training[found]]
-        columns = 2 * (self.by_pixels.shape[1] + 1)
-        return as_float(torch.cat(lines)), columns
+            for found in ways:
+                lines += [image[None], training[found[i]]]
+        return as_float(torch.cat(lines)), len(ways) * (self.by_pixels.shape[1] + 1)
 
 
 def neighbours(measurement: Measurement, sampler: str, n: int = 10, k: int = 7) -> Neighbours:

@@ -124,13 +124,14 @@ def _pictures(measurement: Measurement, folder: Path, kind: str) -> list[tuple[s
         found = neighbours(
             measurement, own_samplers(measurement)[0], n=6, k=min(6, len(measurement.images.train))
         )
-        plots.save_sheet(
-            add(
-                "generated (first and eighth column), with its nearest training images by pixels "
-                f"(left) and by the features {found.features} (right)"
-            ),
-            *found.rows(measurement.images.train.x),
-        )
+        sheet, columns = found.rows(measurement.images.train.x)
+        title = "generated (first column), with its nearest training images by pixels"
+        if found.features != "pixels":
+            title = (
+                f"generated (columns 1 and {columns // 2 + 1}), with its nearest training images "
+                f"by pixels (left) and by the features {found.features} (right)"
+            )
+        plots.save_sheet(add(title), sheet, columns)
     labels = None if measurement.labels is None else measurement.labels[:MAPPED]
     how = kind if measurement.model.latent_dim > 2 else "as they are"
     points = latent_map(measurement.means[:MAPPED], kind, measurement.seed)

@@ -116,10 +116,11 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
     if name in catalogue.OWN:
         own = model.samplers()
         if name not in own:
-            known = ", ".join([*own, *catalogue.names()])
-            raise InputError(
-                f"{run} has no {name} of its own: choose another sampler (--sampler {known})"
-            )
+            if held := [*own, *Run(run).samplers()]:
+                choice = f"the run holds {', '.join(held)} (--sampler {held[0]})"
+            else:
+                choice = f"choose another sampler (--sampler {', '.join(catalogue.names())})"
+            raise InputError(f"{run} has no {name} of its own: {choice}")
         return own[name]
     check_sampler(run, name)
     held = _Fit(Run(run), name, model)

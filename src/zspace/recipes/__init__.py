@@ -98,7 +98,10 @@ def plan_of(config: Mapping[str, Any], facts: Facts) -> Plan:
     """
     build = find(config["recipe"])
     plan = build(facts, **{k: config[k] for k in options_of(build)})  # type: ignore[call-arg]
-    plan.model.sample_shape = facts.shape
+    model = plan.model
+    model.sample_shape = facts.shape
+    if model.prior is not None and model.prior.labels:
+        model.prior.with_names(facts.classes)
     return plan
 
 

@@ -13,9 +13,10 @@ import os
 import shutil
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
+from typing import cast
 
-from zspace.core import SILENT, Progress
-from zspace.errors import InputError, cut, unknown
+from zspace.core import SILENT, LatentModel, Progress
+from zspace.errors import InputError, cut, shown, unknown
 from zspace.storage.cache import alone, cache_folder, home_expanded
 from zspace.storage.entries import Entry, Judge, Published
 from zspace.storage.fetch import check_address, fetch_any
@@ -131,10 +132,26 @@ def run_folder(run: str | Path, progress: Progress = SILENT) -> Path:
         progress: told how far a download is.
 
     Raises:
-        InputError: there is no such model, or its file is damaged or can't be found.
+        InputError: `run` is no path, there is no such model, or its file is damaged or can't be
+            found.
     """
-    text = str(run)
+    text = str(_checked(run))
     return get(text, progress=progress) if text.startswith(PREFIX) else Path(run)
+
+
+def _checked(run: object) -> str | os.PathLike[str]:
+    """A run as it was given, after a check that it is a path or a name.
+
+    Raises:
+        InputError: it is not; it may be a model.
+    """
+    if isinstance(run, str | os.PathLike):
+        return cast(str | os.PathLike[str], run)
+    what = "a model" if isinstance(run, LatentModel) else shown(run)
+    raise InputError(
+        f"expected a run's folder, not {what}: zspace.train(..., out=FOLDER) and zspace.wrap(..., "
+        "out=FOLDER) make one"
+    )
 
 
 def check_unfinished(run: str | Path) -> None:
@@ -169,7 +186,7 @@ def usual_sampler(run: str | Path) -> str | None:
 
 def _name_of(run: str | Path) -> str | None:
     """`zoo:NAME` for that name, or for a folder of the cache; None for any other run."""
-    if str(run).startswith(PREFIX):
+    if str(_checked(run)).startswith(PREFIX):
         return str(run)
     path = Path(run).resolve()
     within = len(path.parents) > 1 and path.parents[1] == _cached().resolve()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from zspace.display.tables import Table
+from zspace.metrics import Figure
 from zspace.storage.entries import Entry, Judge, Published, Shown, shape_text
 from zspace.storage.published import PREFIX
 
 
 def text_of(shown: Shown) -> str:
-    """A figure with its standard error: 12.3 ± 0.4."""
-    if shown.error is None:
-        return f"{shown.value:.4g}"
-    return f"{shown.value:.4g} ± {shown.error:.2g}"
+    """A figure with its standard error: 12.30 ± 0.41."""
+    return str(Figure(shown.value, math.nan if shown.error is None else shown.error))
 
 
 def megabytes(entry: Published) -> str:
@@ -29,8 +29,8 @@ def hours_text(entry: Published) -> str:
 
 
 def table(models: Mapping[str, Entry]) -> Table:
-    """The table of all models, which `zspace zoo` prints."""
-    header = ["model", "data", "images", "parameters", "file", "good at", "figure", "training"]
+    """The table of all models, which `zspace zoo` prints; their cards say what they are good at."""
+    header = ["model", "data", "images", "parameters", "file", "figure", "training"]
     rows = [
         [
             name,
@@ -38,7 +38,6 @@ def table(models: Mapping[str, Entry]) -> Table:
             shape_text(entry.facts.shape),
             f"{entry.parameters:,}",
             megabytes(entry),
-            entry.good_at,
             f"{entry.figures[0].measure} {text_of(entry.figures[0])}" if entry.figures else "",
             hours_text(entry),
         ]
