@@ -34,6 +34,16 @@ def test_the_classifier_is_trained_once_and_says_its_accuracy(
     assert out == f"cnn {first.identity} of digits: test accuracy {first.accuracy}\n"
 
 
+def test_few_images_are_learned_in_few_iterations(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(neutral.ITERATIONS, "cnn", 2000)
+    monkeypatch.setattr(neutral, "PASSES", 3)
+    told = Told()
+    neutral_classifier(load("digits", train_size=129), device="cpu", progress=told)
+    assert any("cnn, 6 iterations" in line for line in told.said)
+
+
 def test_a_damaged_classifier_is_trained_again(cache: Path) -> None:
     digits = load("digits")
     first = neutral_classifier(digits, seed=6, iterations=5, device="cpu")

@@ -8,6 +8,7 @@ labels.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ Arch = Literal["cnn", "resnet56", "dropout-cnn", "silu-resnet"]
 BATCH = 128
 ITERATIONS = {"cnn": 2_000, "resnet56": 64_000, "dropout-cnn": 1_000, "silu-resnet": 10_000}
 NETS = {"cnn": cnn, "resnet56": resnet56, "dropout-cnn": dropout_cnn, "silu-resnet": silu_resnet}
+PASSES = 200
+"""The passes through a small data set after which more would teach the networks by Adam nothing."""
+
 BY_SGD = ("resnet56", "silu-resnet")
 """The networks that are trained by SGD with momentum, on shifted and mirrored images."""
 
@@ -92,8 +96,8 @@ def neutral_classifier(
     iterations: Annotated[
         int | None,
         About(
-            "training iterations with batches of 128 (unset: 2,000; resnet56 64,000; dropout-cnn "
-            "1,000; silu-resnet 10,000)",
+            "training iterations with batches of 128 (unset: 2,000; dropout-cnn 1,000; of either "
+            "at most 200 passes through the data; resnet56 64,000; silu-resnet 10,000)",
             least=1,
         ),
     ] = None,
@@ -131,6 +135,8 @@ def neutral_classifier(
     outputs = _outputs(images, task)
     x, y = images.train.x, images.train.y
     total = iterations or ITERATIONS[arch]
+    if iterations is None and arch not in BY_SGD:
+        total = min(total, PASSES * math.ceil(len(x) / BATCH))
     how: Augment = augment or ("crop-flip" if arch in BY_SGD else "none")
     config: dict[str, Any] = {
         "recipe": "classifier",
