@@ -45,10 +45,7 @@ def brief(train: Callable[..., Any], *args: Any, iterations: int, **options: Any
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(
-    path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module, name in ((zspace, "train"), (benefit, "benefit")):
         monkeypatch.setattr(module, name, partial(brief, getattr(module, name)))
