@@ -20,7 +20,7 @@ from zspace.samplers import Mixture
 
 @pytest.mark.slow
 def test_an_experiment_runs_at_smoke(cli: Cli, real_data: Path, tmp_path: Path) -> None:
-    reproduced(cli, "gen/fig4", tmp_path / "o", f"--data-dir={real_data / 'mnist'}")
+    reproduced(cli, "gen/table3", tmp_path / "o", f"--data-dir={real_data / 'celeba-10k'}")
 
 
 @pytest.mark.usefixtures("small_sets")
