@@ -21,6 +21,7 @@ from tests.cuda import cuda as cuda
 from zspace.cli import main
 from zspace.core import LatentModel, Progress, Sampler
 from zspace.core.progress import NO_FIGURES
+from zspace.display import pictures
 from zspace.features import classifier as neutral
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.options import options_of
@@ -96,6 +97,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setitem(neutral.ITERATIONS, "dropout-cnn", 200)
         patch.setitem(neutral.ITERATIONS, "silu-resnet", 2)
         yield folder
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings end without pictures."""
+    monkeypatch.setattr(pictures, "draw", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,12 @@ FILES = sorted(p for p in SOURCE.rglob("*.py") if p.parent != SOURCE or "__" not
 """Every module but the package's own `__init__` and `__main__`, which open the door."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def room(path: Path) -> str:
     """The room that a file of the package is in."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
@@ -30,7 +37,7 @@ def room(path: Path) -> str:
 def imports(path: Path) -> list[str]:
     """The room of every import of the package's own, anywhere in a file."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "zspace":
             parts = (node.module or "").split(".")
             found += [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]

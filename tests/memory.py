@@ -18,8 +18,13 @@ def peak():
 
 def printed(code: str, *arguments: object) -> float:
     """The number that code prints last; it may call `peak()`, its memory at most so far in MiB."""
+    return float(lines(code, *arguments)[-1])
+
+
+def lines(code: str, *arguments: object) -> list[str]:
+    """The lines that such code prints."""
     if not Path("/proc/self/status").exists():
         pytest.skip("this system does not tell a process's peak memory")
     command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()

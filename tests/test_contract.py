@@ -183,6 +183,7 @@ def test_another_seed_gives_other_weights(name: str) -> None:
     assert not torch.equal(next(a.parameters()), next(b.parameters()))
 
 
+@pytest.mark.usefixtures("undrawn")
 @RECIPE
 def test_a_saved_model_is_the_trained_one(name: str, tmp_path: Path) -> None:
     out = tmp_path / "r"
@@ -195,6 +196,7 @@ def test_a_saved_model_is_the_trained_one(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(model.reconstruct(x), loaded.reconstruct(x), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("undrawn")
 @RECIPE
 def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     stages = FIRST.get(name, {})
@@ -228,6 +230,21 @@ def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
         assert (killed / log).read_bytes() == (tmp_path / "w" / log).read_bytes()
 
 
+def test_a_resumed_run_has_the_pictures_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    for name, iterations in (("whole", (9,)), ("resumed", (4, 9))):
+        first, *further = iterations
+        run = tmp_path / name
+        zspace.train("vae", "digits", out=run, iterations=first, device="cpu", **SMALL)
+        for more in further:
+            zspace.resume(run, iterations=more)
+    drawn = sorted(path.name for path in (tmp_path / "whole").glob("*.png"))
+    assert {"samples.png", "reconstructions.png", "losses.png"} <= {*drawn}
+    for picture in drawn:
+        whole, resumed = ((tmp_path / of / picture).read_bytes() for of in ("whole", "resumed"))
+        assert resumed == whole, picture
+
+
+@pytest.mark.usefixtures("undrawn")
 @RECIPE
 def test_trained_further_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     # a schedule stays as it was laid when training began

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 import zspace
 from tests.conftest import Cli, small
 from tests.cuda import OnCuda
+from tests.papers.trial import trial_of
 from tests.samplers.shared import made, two_clouds
 from tests.test_contract import FIRST
+from zspace import papers
 from zspace.core import Density
 from zspace.generation import gallery, maps
 from zspace.recipes import RECIPES
@@ -248,6 +250,7 @@ def on_cpu(
 
 ON = ["--device", "cuda", "--quiet"]
 LEARNING = ["--iterations", "3", "--batch-size", "32"]
+STEPS = "all/steps"
 COMMANDS: dict[str, tuple[str, list[str]]] = {
     **{
         f"fit-sampler {name}": (
@@ -297,7 +300,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "tune": ("ae", ["tune {run} --sampler medium1 --trials 2 --samples 20"]),
     "export": ("ae", ["export {run} --sampler normal --out {out}.onnx"]),
     "classifier": ("", ["classifier --data digits"]),
-    "reproduce": ("", ["reproduce all/steps --scale smoke --data digits --out {out}"]),
+    "reproduce": ("", [f"reproduce {STEPS} --scale trial --data digits --out {{out}}"]),
     "bandwidth": ("", ["bandwidth --dim 2 --samples 30 --trials 2"]),
     "train": ("", ["train vae --iterations 2 --latent-dim 3 --batch-size 16 --out {out}"]),
     "resume": ("vae", ["resume {run} --iterations 22"]),
@@ -309,7 +312,10 @@ QUICK_COMMANDS = ("sample", "decode", "train")
 @pytest.mark.usefixtures("cuda")
 @pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 @pytest.mark.parametrize("what", quickly(COMMANDS, QUICK_COMMANDS))
-def test_every_command(what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
+def test_every_command(
+    what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(papers.EXPERIMENTS, STEPS, trial_of(papers.find(STEPS)))
     model, words = COMMANDS[what]
     places = {"run": tmp_path / "run", "out": tmp_path / "out", "codes": tmp_path / "codes.npy"}
     if model:

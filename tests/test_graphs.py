@@ -69,6 +69,7 @@ def trained(name: str, out: Path, patch: pytest.MonkeyPatch, **more: Any) -> zsp
         return zspace.train(name, "digits", **options)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tape gives what is drawn one by one, and a graph what its iteration gives: the same bits.

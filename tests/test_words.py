@@ -14,6 +14,7 @@ import pytest
 
 import zspace
 from tests.conftest import HELP
+from tests.layout import parsed
 from zspace import api, recipes
 from zspace.cli import cli as group
 from zspace.data import DataOptions
@@ -62,14 +63,13 @@ def undocumented(body: list[ast.stmt], owner: Any, path: str) -> Iterator[str]:
             yield from undocumented(node.body, getattr(owner, node.name), f"{path}.{node.name}")
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_whatever_is_public_has_a_docstring(file: Path) -> None:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree), "the module has no docstring"
-    if file.name == "__main__.py":  # importing it would run the command line
-        return
-    module = importlib.import_module(name_of(file))
-    assert not [*undocumented(tree.body, module, name_of(file))]
+def test_whatever_is_public_has_a_docstring() -> None:
+    bare = [name_of(file) for file in FILES if not ast.get_docstring(parsed(file))]
+    for file in FILES:
+        if file.name != "__main__.py":  # importing it would run the command line
+            module = importlib.import_module(name_of(file))
+            bare += undocumented(parsed(file).body, module, name_of(file))
+    assert not bare
 
 
 def text_of(node: ast.expr) -> str:
@@ -91,20 +91,25 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield text.lineno, text_of(text)
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_no_text_is_clipped(file: Path) -> None:
-    found = texts(ast.parse(file.read_text(encoding="utf-8")))
-    assert not [f"line {line}: {text}" for line, text in found if CLIPPED.search(text)]
+def test_no_text_is_clipped() -> None:
+    assert not [
+        f"{name_of(file)}, line {line}: {text}"
+        for file in FILES
+        for line, text in texts(parsed(file))
+        if CLIPPED.search(text)
+    ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_a_docstring_begins_with_a_sentence(file: Path) -> None:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def test_a_docstring_begins_with_a_sentence() -> None:
     nodes = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, nodes) and (text := ast.get_docstring(node)):
-            first = text.split("\n\n")[0]
-            assert first.endswith((".", ":", "...")), first
+    docstrings = [
+        (file, ast.get_docstring(node) or ".")
+        for file in FILES
+        for node in ast.walk(parsed(file))
+        if isinstance(node, nodes)
+    ]
+    firsts = [(name_of(file), text.split("\n\n")[0]) for file, text in docstrings]
+    assert not [of for of in firsts if not of[1].endswith((".", ":", "..."))]
 
 
 OPTIONED: dict[str, Callable[..., Any]] = {

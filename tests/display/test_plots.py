@@ -22,6 +22,9 @@ def test_a_name_is_no_formula(tmp_path: Path, name: str) -> None:
     axes[0, 0].set_xticks([1, 2], [name, "b"])
     axes[0, 0].legend()
     plots.save_figure(tmp_path / "y.png", fig)
+    for picture in ("x.png", "y.png"):
+        with Image.open(tmp_path / picture) as opened:
+            assert len(opened.convert("L").getcolors() or ()) > 1, picture
 
 
 def test_a_name_in_dollars_is_drawn_letter_for_letter(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 import zspace
 from tests.conftest import SMALL, Cli, random_images
@@ -19,7 +22,7 @@ from zspace.core import codes
 from zspace.data import load as load_data
 from zspace.data.images import Part
 from zspace.errors import InputError
-from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.evaluate import evaluate, measure
 from zspace.evaluation.measurement import (
     GENERATION,
     RECONSTRUCTION,
@@ -27,6 +30,7 @@ from zspace.evaluation.measurement import (
     Subject,
     generated,
     measure_run,
+    reconstructed,
 )
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float
@@ -52,21 +56,98 @@ def test_the_same_seed_gives_the_same_figures(run: Path) -> None:
     assert evaluate(run, **options, seed=1)["rows"] != first
 
 
-def test_evaluated_figures_are_those_of_the_functions(
-    runs: dict[str, Path], measurement: Measurement
-) -> None:
-    """By hand: the model's own reconstructions, and its prior's samples."""
-    result = evaluate(runs["vae"], metrics=["mse", "fid", "pms"], features="pixels", device="cpu")
-    rows = {row["subject"]: row["figures"] for row in result["rows"]}
-    x = measurement.test.float() / 255
-    rebuilt = measurement.model.reconstruct(x).mul(255).round() / 255
-    error = float((x - rebuilt).square().mean())
-    assert rows["reconstructions"]["mse"]["value"] == pytest.approx(error, rel=1e-4)
-    frechet = metrics.frechet_distance(x.flatten(1), rebuilt.flatten(1))
-    assert rows["reconstructions"]["fid"]["value"] == pytest.approx(frechet, rel=1e-4)
-    made = generated(measurement, "prior")
-    score = float(metrics.memorisation_score(made.x, measurement.training).mean())
-    assert rows["prior"]["pms"]["value"] == pytest.approx(score, rel=1e-5)
+def test_evaluated_figures_are_those_of_the_functions(measurement: Measurement) -> None:
+    """By hand, each column of each kind of subject."""
+    names = [name for name in METRICS if name != "classified"]  # of other models
+    result = measure(measurement, metrics=names, samplers=["prior", "normal"], diagnosed=False)
+    found = {
+        (row["subject"], column): figure["value"]
+        for row in result["rows"]
+        for column, figure in row["figures"].items()
+    }
+    x = measurement.test.double() / 255
+    rebuilt = measurement.model.reconstruct(x.float()).mul(255).round().double() / 255
+    rebuilt_images = reconstructed(measurement)
+    logits = measurement.features(rebuilt_images, "logits")
+    reference = measurement.features(measurement.reference)
+    expected: dict[tuple[str, str], Any] = {
+        ("reconstructions", "mse"): (x - rebuilt).square().mean(),
+        ("reconstructions", "mae"): (x - rebuilt).abs().mean(),
+        ("reconstructions", "ssim"): metrics.structural_similarity(x, rebuilt).mean(),
+        ("reconstructions", "sharpness"): metrics.sharpness(rebuilt).mean(),
+        ("reconstructions", "accuracy"): (logits.argmax(1) == measurement.labels).double().mean(),
+        ("reconstructions", "fid"): metrics.frechet_distance(
+            reference, measurement.features(rebuilt_images)
+        ),
+        ("prior", "w1"): np.mean(
+            [
+                wasserstein_distance(a, b)
+                for a, b in zip(measurement.draws.T, of_prior(measurement).T, strict=True)
+            ]
+        ),
+        **{("codes", name): value for name, value in of_codes(measurement).items()},
+    }
+    for name, held in (("prior", measurement.draws), ("normal", measurement.means)):
+        made = generated(measurement, name)
+        assert made.codes is not None
+        expected |= {
+            (name, "gap"): metrics.prior_gap(held, made.codes),
+            (name, "code-fid"): metrics.frechet_distance(held, made.codes),
+            (name, "jsd"): metrics.jensen_shannon_divergence(held, made.codes).value,
+        }
+    for subject in (generated(measurement, "prior"), measurement.others):
+        y = measurement.features(subject)
+        training = measurement.features(measurement.memorised)
+        n = len(measurement.test)
+        f8, f18, _ = metrics.precision_recall_distributions(reference, y)
+        precise, recalled = metrics.improved_precision_recall(reference, y)
+        density, covered = metrics.density_coverage(reference, y)
+        figures: dict[str, Any] = {
+            "fid": metrics.frechet_distance(reference, y),
+            "fid-inf": metrics.frechet_distance(reference, y, limit=True),
+            "kid": metrics.kernel_inception_distance(reference, y, size=n // 2)[0],
+            "is": metrics.inception_score(measurement.features(subject, "logits"))[0],
+            "f8": f8,
+            "f1/8": f18,
+            "precision": precise.mean(),
+            "recall": recalled.mean(),
+            "density": density.mean(),
+            "coverage": covered.mean(),
+            "pms": metrics.memorisation_score(subject.x, measurement.training).mean(),
+            "ims": metrics.memorisation_score(y, training).mean(),
+        }
+        expected |= {(subject.name, column): value for column, value in figures.items()}
+    every = {column for name in names for column in METRICS[name].names}
+    assert {column for _, column in expected} == every
+    assert {what: found[what] for what in expected} == pytest.approx(
+        {what: float(value) for what, value in expected.items()}, rel=1e-4
+    )
+
+
+def of_prior(measurement: Measurement) -> torch.Tensor:
+    drawn = generated(measurement, "prior").codes
+    assert drawn is not None
+    return drawn
+
+
+def of_codes(measurement: Measurement) -> dict[str, Any]:
+    """The figures of codes, by scikit-learn and plain formulas where there are such."""
+    z, y = measurement.means.double(), measurement.labels
+    train = measurement.images.train
+    assert y is not None
+    assert train.y is not None
+    known = codes(measurement.model, train.x).double()
+    scaler = StandardScaler().fit(known)
+    probe = LogisticRegression(max_iter=1000).fit(scaler.transform(known), train.y)
+    unit = torch.nn.functional.normalize(z)
+    of_class = [unit[y == label] for label in y.unique()]
+    cosines = [(u @ u.T)[~torch.eye(len(u), dtype=torch.bool)].mean() for u in of_class]
+    return {
+        "entropy": metrics.differential_entropy(z).value,
+        "active": (z.var(0) > 0.01).sum(),
+        "probe": (probe.predict(scaler.transform(z)) == y.numpy()).mean(),
+        "cosine": np.mean(cosines),
+    }
 
 
 def test_reconstructions_are_left_out_with_their_originals(measurement: Measurement) -> None:

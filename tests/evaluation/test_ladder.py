@@ -123,6 +123,6 @@ def test_the_rule(values: tuple[float, ...], expected: str) -> None:
 
 def test_the_error_of_a_step_is_of_pairs() -> None:
     a, b = rungs_of(1.0, 2.0)
-    same = Rung("x", 1.0, 2.0, tuple(v + 1 for v in a.without))
+    same = Rung("x", 1.0, 2.0, tuple(v + 1 for v in a.without if v is not None))
     assert step(a, same).error == pytest.approx(0, abs=1e-9)
     assert step(a, b).error > 0

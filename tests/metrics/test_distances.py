@@ -209,13 +209,17 @@ def test_sets_of_other_types(measure: Callable[[Tensor, Tensor], object]) -> Non
 @pytest.mark.parametrize("measure", PAIRS, ids=lambda f: f.__name__)
 def test_arrays_are_measured_like_tensors(measure: Callable[[Any, Any], Any]) -> None:
     x, y = normal(60, 3), normal(60, 3, seed=1)
-    of_tensors, of_arrays = measure(x, y), measure(x.numpy(), y.numpy()[::-1][::-1])
-    wide = x.double().numpy()
-    assert measure(wide.astype(">f8"), wide.astype(np.longdouble)) is not None
-    parts = of_tensors if type(of_tensors) is tuple else (of_tensors,)
-    for a, b in zip(parts, of_arrays if type(of_arrays) is tuple else (of_arrays,), strict=True):
-        assert not isinstance(b, Tensor)
-        assert np.array_equal(np.asarray(a), np.asarray(b))
+    backwards = np.ascontiguousarray(y.numpy()[::-1])[::-1]
+    wide, other = x.double().numpy(), y.double().numpy()
+    for of_tensors, of_arrays in (
+        (measure(x, y), measure(x.numpy(), backwards)),
+        (measure(wide, other), measure(wide.astype(">f8"), other.astype(np.longdouble))),
+    ):
+        parts = of_tensors if type(of_tensors) is tuple else (of_tensors,)
+        found = of_arrays if type(of_arrays) is tuple else (of_arrays,)
+        for a, b in zip(parts, found, strict=True):
+            assert not isinstance(b, Tensor)
+            assert np.array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_sets_of_unequal_size_have_no_pairing() -> None:

@@ -10,39 +10,42 @@ from typing import Any
 
 from tests.conftest import Cli
 from zspace import papers
+from zspace.papers.base import Experiment
 from zspace.papers.claims import measures, read_claims
 
 
-def reproduced(cli: Cli, name: str, out: Path, shelf: Path) -> None:
-    """Reproduce an experiment on the digits; trained runs lie on a shelf, which others share."""
-    options = ("--scale=smoke", "--data=digits", "--quiet", "--device=cpu")
-    status, said, err = cli("reproduce", name, *options, "--out", out, "--runs", shelf)
+def reproduced(cli: Cli, name: str, out: Path, data: str = "--data=digits") -> None:
+    """Reproduce an experiment as it is, on the digits or on other data."""
+    options = ("--scale=smoke", data, "--quiet", "--device=cpu")
+    status, said, err = cli("reproduce", name, *options, "--out", out)
     assert status == 0, err
     assert (out / "table.md").is_file()
     assert "ours is of" in said
-    claims_name_what_it_measures(name, out)
+    claims_name_what_it_measures(papers.find(name), out)
 
 
-def claims_name_what_it_measures(name: str, out: Path) -> None:
+def claims_name_what_it_measures(experiment: Experiment, out: Path) -> None:
     """Every entry that a claim names is one that the experiment's code of today makes.
 
     Numbers, which differ by scale, count as alike, and so do the systems of the experiment's
-    settings, of which the scale `smoke` has a few.
+    settings, of which a small scale has a few.
     """
     table = json.loads((out / "table.json").read_text())
-    known = systems_of(name)
+    known = systems_of(experiment)
     made = {(shape(e["what"], known), shape(e["measure"], known)) for e in table["entries"]}
     for claim in read_claims():
         for test in claim.tests:
-            if test["experiment"] == name:
+            if test["experiment"] == experiment.name:
                 for of in zip(test["of"], measures(test), strict=True):
                     what, measure = (shape(part, known) for part in of)
-                    assert (what, measure) in made, f"{name} makes no {of}: {sorted(made)}"
+                    assert (what, measure) in made, (
+                        f"{experiment.name} makes no {of}: {sorted(made)}"
+                    )
 
 
-def systems_of(name: str) -> set[str]:
+def systems_of(experiment: Experiment) -> set[str]:
     """The names of the systems that an experiment compares at any scale."""
-    scales = papers.find(name).scales.values()
+    scales = experiment.scales.values()
     return {system for scale in scales for system in scale.settings.get("systems", ())}
 
 

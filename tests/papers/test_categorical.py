@@ -18,18 +18,13 @@ from zspace.papers.entries import published
 NAMES = [name for name in papers.EXPERIMENTS if name.startswith("categorical/")]
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shelf")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_experiments_run(
-    name: str, cli: Cli, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_claims_name_what_table4_measures(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At the scale of the trials no sampler reaches the accuracies that the claims name."""
     monkeypatch.setattr(search, "FRESH", 40)
-    reproduced(cli, name, tmp_path / "o", shelf)
+    reproduced(cli, "categorical/table4", tmp_path / "o")
 
 
 @pytest.mark.usefixtures("small_sets")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.conftest import Cli
 from zspace.options import checked, options_of
 from zspace.papers import protocol
 from zspace.papers.base import Lab
@@ -38,18 +36,3 @@ def test_a_budget_scales_all_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: pytest.fail("timed again"))
     assert protocol.settled(lab, "it", SYSTEMS["latent-flow"], options) == found
     assert lab.more["protocol of each system"] == kept
-
-
-@pytest.mark.slow
-def test_colour(tmp_path: Path, celeba: Path, cli: Cli) -> None:
-    out = tmp_path / "out"
-    command = ("reproduce", "all/colour", "--scale=smoke", "--data=celeba", f"--data-dir={celeba}")
-    status, _, err = cli(*command, "--out", out, "--quiet", "--device=cpu")
-    assert status == 0, err
-    lines = (out / "colour.md").read_text().splitlines()
-    assert [line.split(" | ")[0] for line in lines if line.startswith("| ")][2:] == [
-        "| RAE + mixture",
-        "| latent-flow",
-    ]
-    assert (out / "colour.png").exists()
-    assert SimpleNamespace(**json.loads((out / "table.json").read_text())).protocol == "budget"

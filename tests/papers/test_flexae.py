@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.conftest import Cli
-from tests.papers.smoke import claims_name_what_it_measures
+from tests.papers.smoke import reproduced
 from zspace import api, papers
 from zspace.errors import InputError
 from zspace.metrics import Figure
-from zspace.papers.base import Lab, Scale
+from zspace.papers.base import Lab
 from zspace.papers.flexae import tables
 from zspace.papers.flexae import trained as flexae
 from zspace.papers.flexae.trained import trained
@@ -23,80 +23,7 @@ from zspace.recipes import find
 from zspace.recipes.base import Facts
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("figure, rows", [("fig2", 18), ("fig3", 10)])
-def test_flexae_figures(tmp_path: Path, cli: Cli, figure: str, rows: int) -> None:
-    name, out = f"flexae/{figure}", tmp_path / figure
-    scale = {"smoke": Scale({"iterations": 6, "checkpoints": 2}, "6 iterations", "")}
-    small = replace(papers.find(name), scales=scale)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(papers.EXPERIMENTS, name, small)
-        arguments = ("reproduce", name, "--scale=smoke", "--out", out, "--quiet", "--device=cpu")
-        status, first, err = cli(*arguments)
-        assert status == 0, err
-        models = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/model.safetensors")}
-        assert models
-        # the second call reads what the first has trained
-        status, second, err = cli(*arguments)
-        assert status == 0, err
-        assert models == {p: p.stat().st_mtime_ns for p in out.glob("runs/*/model.safetensors")}
-    stored = json.loads((out / "table.json").read_text())
-    assert len(stored["entries"]) == rows
-    assert all(e["ours"]["value"] > 0 for e in stored["entries"])
-    claims_name_what_it_measures(name, out)
-    assert stored["reductions"] == "6 iterations"
-    assert (out / f"{figure}.png").exists()
-    assert "the paper prints no number" in (out / "table.md").read_text()
-    assert first.split("This call")[0] == second.split("This call")[0]
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained runs that the experiments of this file share."""
-    return tmp_path_factory.mktemp("shelf")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, rows, pictures",
-    [
-        ("table1", 39, []),
-        ("table2", 14, []),
-        ("table3", 12, []),
-        ("table4", 10, []),
-        ("fig4", 1, ["fig4-reconstructions", "fig4-samples"]),
-        ("fig6", 1, ["samples"]),
-        ("fig5", 5, ["interpolations", "neighbours"]),
-        ("fig10", 5, ["interpolations"]),
-        ("fig16", 1, ["neighbours"]),
-        ("fig17", 1, ["neighbours"]),
-    ],
-)
-def test_flexae_on_images(
-    tmp_path: Path, shelf: Path, cli: Cli, name: str, rows: int, pictures: list[str]
-) -> None:
-    out = tmp_path / name
-    status, _, err = cli(
-        "reproduce",
-        f"flexae/{name}",
-        "--scale=smoke",
-        "--data=digits",
-        "--out",
-        out,
-        "--runs",
-        shelf,
-        "--quiet",
-        "--device=cpu",
-    )
-    assert status == 0, err
-    stored = json.loads((out / "table.json").read_text())
-    assert len(stored["entries"]) == rows
-    assert all(e["published"] is None for e in stored["entries"])  # of other data
-    claims_name_what_it_measures(f"flexae/{name}", out)
-    assert sorted(p.stem for p in out.glob("*.png")) == sorted(pictures)
-
-
-def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
+def test_table1_names_the_papers_numbers_of_the_same_data() -> None:
     from zspace.papers.entries import published
     from zspace.papers.flexae.trained import DATA, SYSTEMS
 
@@ -105,20 +32,9 @@ def test_table1_names_the_papers_numbers_of_the_same_data(shelf: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, shelf: Path, cli: Cli) -> None:
+def test_a_memoriser_is_nearer_to_what_it_memorised(tmp_path: Path, cli: Cli) -> None:
     out = tmp_path / "out"
-    cli(
-        "reproduce",
-        "flexae/table4",
-        "--scale=smoke",
-        "--data=digits",
-        "--out",
-        out,
-        "--runs",
-        shelf,
-        "--quiet",
-        "--device=cpu",
-    )
+    reproduced(cli, "flexae/table4", out)
     entries = json.loads((out / "table.json").read_text())["entries"]
     values = {e["what"]: e["ours"]["value"] for e in entries if e["measure"] == "PMS"}
     assert values["Gen-Tr of a memoriser"] < values["Gen-Tr"]

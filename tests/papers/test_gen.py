@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,95 +9,18 @@ import pytest
 import torch
 
 from tests.conftest import Cli
-from tests.papers.smoke import claims_name_what_it_measures
+from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
-from zspace.papers.base import Lab, Scale
+from zspace.papers.base import Lab
 from zspace.papers.entries import published
 from zspace.papers.gen.images import table3
 from zspace.samplers import Mixture
 
-GEN: dict[str, dict[str, object]] = {
-    "table1": {"dims": (2,), "samples": (250, 500), "trials": 2},
-    "fig1": {"dims": (2,), "samples": (250,), "trials": 2},
-    "table2": {
-        "drawn": (1000,),
-        "samples": (1000,),
-        "rates": (2e-4, 1e-3),
-        "seeds": 2,
-        "iterations": 3,
-    },
-    "lambda": {
-        "weights": {"GEN": (0.01, 0.1), "AAE": (1.0,)},
-        "rate": 1e-3,
-        "train_size": 400,
-        "seeds": 1,
-        "iterations": 3,
-    },
-    "fig3": {"labelled": 100, "iterations": 3, "options": {"centres": 200, "hidden": 16}},
-    "fig4": {"digits": (1,), "iterations": 3},
-}
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, rows",
-    [("table1", 7), ("fig1", 2), ("table2", 25), ("lambda", 13), ("fig3", 6), ("fig4", 4)],
-)
-def test_gen(
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    cli: Cli,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    rows: int,
-) -> None:
-    experiment = papers.find(f"gen/{name}")
-    scale = {"smoke": Scale(GEN[name], "tiny", "")}
-    monkeypatch.setitem(papers.EXPERIMENTS, f"gen/{name}", replace(experiment, scales=scale))
-    data: tuple[object, ...] = ()
-    if experiment.data:
-        data = ("--data-dir", request.getfixturevalue("real_data") / "mnist")
-    status, _, err = cli(
-        "reproduce",
-        f"gen/{name}",
-        "--scale=smoke",
-        "--out",
-        tmp_path / "o",
-        "--quiet",
-        "--device=cpu",
-        *data,
-    )
-    assert status == 0, err
-    stored = json.loads((tmp_path / "o" / "table.json").read_text())
-    assert len(stored["entries"]) == rows
-    claims_name_what_it_measures(f"gen/{name}", tmp_path / "o")
-    pictures = {p.stem for p in (tmp_path / "o").glob("*.png")}
-    assert pictures == {
-        "fig3": {"fig3", "modes"},
-        "fig4": {"fig4-1", "fig4-1-of-all"},
-        "table2": set(),
-    }.get(name, {name})
-
-
-@pytest.mark.slow
-def test_gen_table3(tmp_path: Path, real_data: Path, cli: Cli) -> None:
-    status, _, err = cli(
-        "reproduce",
-        "gen/table3",
-        "--scale=smoke",
-        "--out",
-        tmp_path / "o",
-        "--quiet",
-        "--data-dir",
-        real_data / "celeba-10k",
-    )
-    assert status == 0, err
-    entries = json.loads((tmp_path / "o" / "table.json").read_text())["entries"]
-    assert [e["what"] for e in entries if e["by"] == "codes"] == ["GEN's codes", "1 - h^2"]
-    distances = [e for e in entries if e["by"] != "codes"]
-    assert [e["what"] for e in distances] == ["AAE", "VAE", "GEN", "GEN, from its target"]
-    assert all("other features" in e["reason"] for e in distances)
+def test_an_experiment_runs_at_smoke(cli: Cli, real_data: Path, tmp_path: Path) -> None:
+    reproduced(cli, "gen/table3", tmp_path / "o", f"--data-dir={real_data / 'celeba-10k'}")
 
 
 @pytest.mark.usefixtures("small_sets")
@@ -119,6 +40,7 @@ def test_table3_is_of_several_trainings(tmp_path: Path) -> None:
     assert [e.what for e in entries if e.by == "codes"] == ["GEN's codes", "1 - h^2"]
     distances = [e for e in entries if e.by != "codes"]
     assert [e.what for e in distances] == ["AAE", "VAE", "GEN", "GEN, from its target"]
+    assert all("other features" in e.difference()[1] for e in distances)
     assert all(len(set(e.each)) == 2 for e in distances)
     assert len(list((tmp_path / "runs").iterdir())) == 6
 

@@ -96,7 +96,7 @@ def test_a_test_names_nothing_that_the_scale_of_the_paper_lacks() -> None:
         for test in claim.tests:
             settings = EXPERIMENTS[test["experiment"]].scales["paper"].settings
             known = numbers_of(settings) | CONSTANTS.get(test["experiment"], set())
-            for name in set(test["of"]) - systems_of(test["experiment"]):
+            for name in set(test["of"]) - systems_of(EXPERIMENTS[test["experiment"]]):
                 # of MMD-10 Medium1 the last is the sampler's
                 said = re.findall(r"(?<![a-z\d{.])\d+(?:\.\d+)?(?![a-z}])", name)
                 assert {float(n) for n in said} <= known, f"{named(claim)}: {name}"

@@ -107,8 +107,20 @@ def test_equal_time_gives_the_iterations_that_fit_into_it(
 def test_a_short_training_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "MEASURED", 0.05)
     lab = lab_of(tmp_path, "equal-time")
+    told: list[int] = []
+    fit = execution.fit
+
+    def counted(*args: Any, **options: Any) -> None:
+        try:
+            fit(*args, **options)
+        finally:
+            told.append(len(options["progress"].times))
+
+    monkeypatch.setattr(execution, "fit", counted)
     # its value is the machine's; that it is trained and timed is what counts here
-    assert isinstance(protocol.seconds_per_iteration(lab, AE, TINY, TINY), float)
+    assert 0 < protocol.seconds_per_iteration(lab, AE, TINY, TINY) < 60
+    assert len(told) == 1
+    assert told[0] > 4
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.papers.smoke import reproduced
 from zspace.metrics import Figure
 from zspace.papers.cells import Cells
 from zspace.papers.samplers.tables import entries_of
@@ -15,23 +16,8 @@ from zspace.papers.samplers.tables import entries_of
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
-@pytest.mark.parametrize(
-    "name, rows",
-    [
-        ("samplers", ("| AE: flow matching | log p of test codes |", "| FlexAE-SR: own prior |")),
-        ("conditional", ("| AE: flow matching, guidance 2 | accuracy |", "| ReGene: Medium2 |")),
-        ("steps", ("| steps 2 | Frechet to reconstructions |", "| adaptive | drawing, s |")),
-        ("densities", ("| eight in a ring | integral |", "| AUROC, flow-matching |")),
-    ],
-)
-def test_experiments_run(name: str, rows: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
-    out = tmp_path / name
-    command = ["reproduce", f"all/{name}", "--scale=smoke", "--data=digits", "--quiet"]
-    status, _, err = cli(*command, "--out", str(out), "--device", "cpu")
-    assert status == 0, err
-    table = (out / "table.md").read_text()
-    for row in rows:
-        assert row in table
+def test_an_experiment_runs_at_smoke(cli: Cli, tmp_path: Path) -> None:
+    reproduced(cli, "all/steps", tmp_path / "o")
 
 
 def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) -> None:

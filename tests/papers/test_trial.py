@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
-from tests.papers.trial import EXPECTED, INCOMPLETE, data_of, trial_of
+from tests.papers.smoke import claims_name_what_it_measures
+from tests.papers.trial import EXPECTED, INCOMPLETE, ROWS, SIDE_BY_SIDE, UNNAMED, data_of, trial_of
 from zspace import api, execution, papers
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
@@ -66,7 +67,6 @@ def test_an_experiment_runs_and_does_so_again_without_training(
     status, first, err = cli(*command, "--out", out, "--runs", shelf)
     assert status == 0, err
     assert "ours is of" in first
-    assert (out / "table.md").is_file()
     entries, trainings, pictures = EXPECTED[name]
     stored = json.loads((out / "table.json").read_text())
     assert stored["reductions"] == "a trial"
@@ -76,6 +76,20 @@ def test_an_experiment_runs_and_does_so_again_without_training(
     numbers = [entry["ours"]["value"] is not None for entry in stored["entries"]]
     assert any(numbers)
     assert all(numbers) == (name not in INCOMPLETE)
+    if name not in UNNAMED:
+        claims_name_what_it_measures(experiment, out)
+    table = (out / "table.md").read_text()
+    assert all(f"| {row} |" in table for row in ROWS.get(name, ()))
+    if name in ("flexae/fig2", "flexae/fig3"):
+        assert "the paper prints no number" in table
+        assert all(entry["ours"]["value"] > 0 for entry in stored["entries"])
+    if name.startswith("flexae/"):  # of other data, or of fewer pixels
+        assert all(entry["published"] is None for entry in stored["entries"])
+    if name in SIDE_BY_SIDE:
+        lines = (out / f"{experiment.name.split('/')[1]}.md").read_text().splitlines()
+        cells = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
+        assert cells[2:] == [f"| {system}" for system in SIDE_BY_SIDE[name]]
+    assert stored.get("protocol", "") == next(iter(experiment.scales["smoke"].protocols), "")
 
     for function in (api.train, api.resume):
         monkeypatch.setattr(api, function.__name__, refusing(function))

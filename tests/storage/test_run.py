@@ -181,6 +181,9 @@ def test_a_garbled_log_stops_nothing(cli: Cli, runs: dict[str, Path], tmp_path: 
     (run / "log.jsonl").write_bytes(garbage)
     status, _, err = cli("resume", run, "--iterations=22")
     assert status == 0, err
+    last = Run(run).losses()[-1]
+    assert last["iteration"] == 22
+    assert "ae.reconstruction" in last
 
 
 @pytest.mark.parametrize("facts", [5, None, {}, {"shape": "abc", "classes": [], "bounded": True}])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal
 
 import numpy as np
@@ -76,13 +76,14 @@ class Rung:
         ladder: the name of the ladder; `UNDISTURBED` for the images as they are.
         level: the level; None for the images as they are.
         value: the Frechet distance from the training images.
-        without: the distances without each group of test images.
+        without: the distances without each group of test images, None where too few others are
+            left.
     """
 
     ladder: str
     level: float | None
     value: float
-    without: tuple[float, ...]
+    without: tuple[float | None, ...]
 
     @property
     def figure(self) -> Figure:
@@ -193,8 +194,7 @@ def climb(
         what = ladder if level is None else f"{ladder} {level:g}"
         y = extract(extractor, x, progress=progress, what=what)
         sources = torch.arange(len(test)) if level is None else _sources(test, ladder, level, seed)
-        value, *without = _distances(reference, y, sources, seed)
-        return Rung(ladder, level, value, tuple(without))
+        return Rung(ladder, level, *_distances(reference, y, sources, seed))
 
     found = [rung(UNDISTURBED, None, test.x)]
     for ladder in ladders_of(test):
@@ -203,32 +203,41 @@ def climb(
     return found
 
 
-def _distances(x: Tensor, y: Tensor, sources: Tensor, seed: int) -> list[float]:
+def _distances(
+    x: Tensor, y: Tensor, sources: Tensor, seed: int
+) -> tuple[float, tuple[float | None, ...]]:
     """The Frechet distance of x and y, and those without each group of y in turn.
 
-    An image is left out together with its copies; a distance is NaN if too few others are left.
+    An image is left out together with its copies; a distance is None if too few others are left.
     """
     groups = min(GROUPS if y.shape[1] <= WIDE else FEWER, len(y) // 2)
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     group = torch.empty(len(y), dtype=torch.long)
     group[order] = torch.arange(len(y)) * groups // len(y)
-    kept = [torch.ones(len(y), dtype=torch.bool), *(group[sources] != k for k in range(groups))]
+    kept = [group[sources] != k for k in range(groups)]
     enough = [int(rows.sum()) > 1 for rows in kept]
     # without the warnings of a bias, which all levels share
-    found = iter(frechet_distances(x, (y[k] for k, e in zip(kept, enough, strict=True) if e)))
-    return [next(found) if e else math.nan for e in enough]
+    parts = (y[rows] for rows, e in zip(kept, enough, strict=True) if e)
+    value, *found = frechet_distances(x, chain([y], parts))
+    each = iter(found)
+    return value, tuple(next(each) if e else None for e in enough)
 
 
-def _error(without: tuple[float, ...]) -> float:
-    """The standard error of a delete-a-group jackknife."""
+def _error(without: tuple[float | None, ...]) -> float:
+    """The standard error of a delete-a-group jackknife, NaN if a group can't be left out."""
+    if None in without:
+        return math.nan
     values = torch.tensor(without, dtype=torch.float64)
     return math.sqrt((len(values) - 1) * float(values.var(correction=0)))
 
 
 def step(before: Rung, after: Rung) -> Figure:
     """The change of the distance from one level to another, with its standard error."""
-    pairs = zip(after.without, before.without, strict=True)
-    return Figure(after.value - before.value, _error(tuple(a - b for a, b in pairs)))
+    changes = (
+        None if a is None or b is None else a - b
+        for a, b in zip(after.without, before.without, strict=True)
+    )
+    return Figure(after.value - before.value, _error(tuple(changes)))
 
 
 def verdict(floor: Rung, rungs: list[Rung]) -> Verdict:

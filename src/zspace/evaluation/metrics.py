@@ -205,10 +205,10 @@ def _probe(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     )
     assert train.y is not None
     assert measurement.labels is not None
-    train = train.take((train.y >= 0).nonzero()[:, 0])
-    z, means = codes(measurement.model, train.x).cpu(), measurement.means[measurement.known]
-    labels = measurement.labels[measurement.known]
-    return {"": mean_figure(metrics.linear_probe(z, train.y, means, labels))}
+    rows, known = (train.y >= 0).nonzero()[:, 0], measurement.known
+    z, y = codes(measurement.model, train.take(rows).x).cpu(), train.y[rows]
+    means, labels = measurement.means[known], measurement.labels[known]
+    return {"": mean_figure(metrics.linear_probe(z, y, means, labels))}
 
 
 def _cosine(measurement: Measurement, subject: Subject) -> dict[str, Figure]:

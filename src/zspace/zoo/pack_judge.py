@@ -8,6 +8,7 @@ figures are those of the packed judge, whose weights may be rounded.
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import tempfile
@@ -135,7 +136,8 @@ def pack_judge(
 def _shown(measure: str, figure: tuple[float, float], n: int, name: str) -> Shown:
     value, error = figure
     by = PREFIX + name if name else ""
-    return Shown(measure, float(f"{value:.6g}"), float(f"{error:.3g}"), n, by)
+    known = float(f"{error:.3g}") if math.isfinite(error) else None
+    return Shown(measure, float(f"{value:.6g}"), known, n, by)
 
 
 def _level(level: float | None) -> str:

@@ -137,6 +137,7 @@ def conditional(lab: Lab) -> list[Entry]:
             what = f"{decoder}: {name}"
             rows.append([what, *(str(f) for f in figures.values())])
             by, data, n = held.extractor.name, held.images.name, len(held.test)
+            assert held.labels is not None
             classes = len(held.labels[held.known].unique())
             for column, figure in figures.items():
                 entry = Entry(what, column, figure, by, data, n)
