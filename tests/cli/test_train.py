@@ -34,7 +34,8 @@ def test_help_of_a_recipe_names_every_option_with_its_default(cli: Cli, recipe: 
     for option in options_of(RECIPES[recipe]).values():
         assert option.flag in words
         if option.default is not None:
-            shown = {True: "on", False: "off"}.get(option.default, option.default)
+            default = option.default
+            shown = ("off", "on")[default] if isinstance(default, bool) else default
             assert f"[default:{shown}]" in words
     for flag in ("--data", "--out", "--seed", "--device", "--precision", "--threads", "--config"):
         assert flag in words
