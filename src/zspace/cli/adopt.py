@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from zspace.cli import known
-from zspace.cli.base import QUIET, cli, click_option, progress
+from zspace.cli.base import QUIET, MoreOptions, cli, click_option, progress
 from zspace.cli.train import show_run
 from zspace.errors import InputError
 from zspace.options import checked
 
 
-class AdoptCommand(click.Command):
+class AdoptCommand(MoreOptions):
     """The command `zspace adopt`, with the options of the data."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own options, followed by those of the data."""
-        data = map(click_option, known.own().data.values())
-        return [*self.params, *data, *filter(None, [self.get_help_option(ctx)])]
+    def more(self) -> Iterable[click.Parameter]:
+        """The options of the data."""
+        return map(click_option, known.own().data.values())
 
 
 @cli.command(cls=AdoptCommand)

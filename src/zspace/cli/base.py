@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,19 @@ def click_option(option: Option) -> click.Option:
     )
 
 
-class DrawingCommand(click.Command):
+class MoreOptions(click.Command, ABC):
+    """A command whose own options are followed by others, which are made when they are needed."""
+
+    @abstractmethod
+    def more(self) -> Iterable[click.Parameter]:
+        """The other options."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, the others, and the option for help."""
+        return [*self.params, *self.more(), *filter(None, [self.get_help_option(ctx)])]
+
+
+class DrawingCommand(MoreOptions):
     """A command with the samplers' options for drawing codes, which come from their signatures.
 
     Given values are passed on without a check; `checked_drawing` checks them for one sampler.
@@ -115,14 +128,12 @@ class DrawingCommand(click.Command):
                 found.setdefault(name, {})[kind] = option
         return found
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own parameters, followed by the samplers' options."""
-        given = [*self.params]
+    def more(self) -> Iterator[click.Parameter]:
+        """The samplers' options."""
         for by_sampler in self.drawing.values():
             made = click_option(next(iter(by_sampler.values())))
             made.help = f"{', '.join(by_sampler)}: {made.help}"
-            given.append(made)
-        return [*given, *filter(None, [self.get_help_option(ctx)])]
+            yield made
 
     def invoke(self, ctx: click.Context) -> Any:
         for name in self.drawing:

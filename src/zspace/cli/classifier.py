@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from zspace.cli import known
-from zspace.cli.base import DEVICE, QUIET, cli, click_option, echo, progress, tell
+from zspace.cli.base import DEVICE, QUIET, MoreOptions, cli, click_option, echo, progress, tell
 from zspace.options import checked
 
 
-class ClassifierCommand(click.Command):
+class ClassifierCommand(MoreOptions):
     """The command `zspace classifier`, with the options of `neutral_classifier` and of the data."""
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own options, followed by those of the classifier and of the data."""
+    def more(self) -> Iterable[click.Parameter]:
+        """The options of the classifier and of the data."""
         left_out = ("train_size", "train_per_class")
         own, data = known.own().classifier, known.own().data
         options = [*own.values(), *(o for name, o in data.items() if name not in left_out)]
-        made = map(click_option, options)
-        return [*self.params, *made, *filter(None, [self.get_help_option(ctx)])]
+        return map(click_option, options)
 
 
 @cli.command(cls=ClassifierCommand)

@@ -48,6 +48,9 @@ UNITS = {
 }
 """What the levels of a ladder are."""
 
+REPLACED = "one class", "duplicates"
+"""The ladders whose levels replace images by others."""
+
 UNDISTURBED = "undisturbed"
 
 GROUPS, FEWER, WIDE = 20, 4, 512
@@ -103,12 +106,11 @@ def degraded(part: Part, ladder: str, level: float, seed: int = 0) -> Tensor:
 
     Returns images, uint8 (N, C, H, W).
     """
-    x = part.x
-    seeded = torch.Generator().manual_seed(stream(seed, 21 + [*LEVELS].index(ladder)))
     if ladder == "JPEG":
-        return torch.stack([_jpeg(image, round(level)) for image in x])
-    if ladder in ("one class", "duplicates"):
-        return x[_sources(part, ladder, level, seed)]
+        return torch.stack([_jpeg(image, round(level)) for image in part.x])
+    if ladder in REPLACED:
+        return part.x[_sources(part, ladder, level, seed)]
+    seeded = _seeded(ladder, seed)
 
     def worse(block: Tensor) -> Tensor:
         values = as_float(block)
@@ -120,16 +122,21 @@ def degraded(part: Part, ladder: str, level: float, seed: int = 0) -> Tensor:
             )
         return as_stored(values)
 
-    return blockwise(worse, x)
+    return blockwise(worse, part.x)
+
+
+def _seeded(ladder: str, seed: int) -> torch.Generator:
+    """The generator that the levels of a ladder share."""
+    return torch.Generator().manual_seed(stream(seed, 21 + [*LEVELS].index(ladder)))
 
 
 def _sources(part: Part, ladder: str, level: float, seed: int) -> Tensor:
     """The row of the image that each image at a level of a ladder is made of."""
     n = len(part)
     rows = torch.arange(n)
-    if ladder not in ("one class", "duplicates"):
+    if ladder not in REPLACED:
         return rows
-    seeded = torch.Generator().manual_seed(stream(seed, 21 + [*LEVELS].index(ladder)))
+    seeded = _seeded(ladder, seed)
     order = torch.randperm(n, generator=seeded)
     count = min(round(level * n), n - 1 if ladder == "duplicates" else n)
     if ladder == "duplicates":
@@ -193,7 +200,7 @@ def climb(
     def rung(ladder: str, level: float | None, x: Tensor) -> Rung:
         what = ladder if level is None else f"{ladder} {level:g}"
         y = extract(extractor, x, progress=progress, what=what)
-        sources = torch.arange(len(test)) if level is None else _sources(test, ladder, level, seed)
+        sources = _sources(test, ladder, level or 0.0, seed)
         return Rung(ladder, level, *_distances(reference, y, sources, seed))
 
     found = [rung(UNDISTURBED, None, test.x)]

@@ -175,7 +175,7 @@ class Graph(nn.Module):
         found: list[tuple[int, ...]] = []
         least = max(2, self.description.least)
         numbers = least, max(least, min(MANY, self.description.most or MANY))
-        bounded = _Bounded(1)
+        fitting = MOST
         for n in numbers:
             bounded = _Bounded(n)
             try:
@@ -189,12 +189,12 @@ class Graph(nn.Module):
                 raise InputError("the graph does not give tensors (N, ...)")
             seen.append(bounded.sizes)
             found = [tuple(o.shape[1:]) for o in outputs]
+            fitting = max(least, ROOM * n // max(1, bounded.peak))
         few, many = seen
         if len(few) != len(many) or any(
             b * numbers[0] > a * numbers[1] for a, b in zip(few, many, strict=True)
         ):
             raise InputError("the graph's results grow faster than the number of samples")
-        fitting = max(least, ROOM * bounded.n // max(1, bounded.peak))
         self._most = min(fitting, self.description.most or MOST)
         return found
 

@@ -181,9 +181,8 @@ def _remove_stale(lock: Path) -> None:
 
 def _cut(file: Path) -> bool:
     """Cut a file of lines to its last whole line, unless it ends with one or is being written."""
-    if not file.is_file() or os.path.lexists(file.with_name(f"{file.name}.lock")):
-        return False
-    if not file.stat().st_size:
+    written = os.path.lexists(file.with_name(f"{file.name}.lock"))
+    if not file.is_file() or written or not file.stat().st_size:
         return False
     content = whole(file, LARGEST, "the trials of searches")
     end = content.rfind(b"\n") + 1

@@ -316,7 +316,7 @@ def distances(of: Trained, name: str, what: str = "") -> list[Entry]:
         ("seeded from N(0, I)", generated(held, "prior")),
     ):
         reference, features = held.features(held.reference), held.features(x)
-        paired = seeded == "seeded from test images"
+        paired = x.kind == RECONSTRUCTION
         distance = jackknife(frechet_distance, reference, features, groups=8, paired=paired)
         theirs = None
         if not what:

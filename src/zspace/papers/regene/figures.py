@@ -14,7 +14,7 @@ from zspace.display import plots
 from zspace.errors import InputError
 from zspace.evaluation.measurement import (
     DATA,
-    GENERATION,
+    RECONSTRUCTION,
     Measurement,
     Subject,
     generated,
@@ -308,8 +308,8 @@ def fig15b(lab: Lab) -> list[Entry]:
             return as_stored(convex(x, rebuilt, torch.full((len(x), 1), a, device=device))).cpu()
 
         x = of_stored(mixed, part.x, device)
-        subject = Subject(f"a = {a}", GENERATION, x)
-        distance = frechet(lab, held, original, subject, paired=True)
+        subject = Subject(f"a = {a}", RECONSTRUCTION, x)
+        distance = frechet(lab, held, original, subject)
         right = own_accuracy(of.model, Part(x, part.y))
         curve.append((a, distance.value, right.value))
         for measure, figure, by in (

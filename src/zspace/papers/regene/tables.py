@@ -225,8 +225,7 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
                 "reconstructed vs generated",
             ),
         ):
-            paired = what.endswith("vs reconstructed")
-            distance = frechet(lab, held, x, y, paired=paired)
+            distance = frechet(lab, held, x, y)
             data = of.training_data if "(training)" in what else of.data
             entry = _beside(lab, of, held, what, distance, len(made.x), f"ReGene ({row})", data)
             entries.append(entry)

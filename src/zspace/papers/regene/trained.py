@@ -14,7 +14,7 @@ from torch import Tensor
 from zspace import api
 from zspace.data import Images
 from zspace.data.images import Part
-from zspace.evaluation.measurement import Measurement, Subject, generated
+from zspace.evaluation.measurement import RECONSTRUCTION, Measurement, Subject, generated
 from zspace.functional import of_stored
 from zspace.generation import gallery, maps
 from zspace.generation.combine import convex_of
@@ -205,18 +205,17 @@ def subject_of(
     return generated(replace(judge, run=run, model=model), sampler)
 
 
-def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject, *, paired: bool = False) -> Figure:
+def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
     """The Frechet distance of two subjects. A warning that it is biased becomes a note.
 
     Args:
         lab: the experiment's surroundings.
         held: the measurement.
-        x, y: the subjects.
-        paired: whether the images of y are made of those of x, one of each.
+        x, y: the subjects; if y is of reconstructions, they are those of x.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", BiasWarning)
-        features = held.features(x), held.features(y)
+        features, paired = (held.features(x), held.features(y)), y.kind == RECONSTRUCTION
         distance = jackknife(frechet_distance, *features, groups=8, paired=paired)
     notes = lab.more.setdefault("notes", [])
     notes += {str(w.message) for w in caught if w.category is BiasWarning} - set(notes)
