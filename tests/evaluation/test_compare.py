@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import Any
 
 import pytest
 
 from zspace.errors import InputError
-from zspace.evaluation.compare import compare, over_seeds, tidy, tied
+from zspace.evaluation.compare import compare, over_seeds, tidy
 from zspace.metrics import Figure
+from zspace.metrics.figure import tied
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -49,6 +51,7 @@ def test_the_best_is_bold_only_if_nothing_is_level_with_it() -> None:
     assert [row[1] for row in table.rows] == ["10.0 ± 1.0 =", "12.0 ± 1.0 =", "30.0 ± 1.0"]
     assert tied(Figure(1, 0), Figure(1, 0))
     assert not tied(Figure(1, 0.1), Figure(1.3, 0.1))
+    assert not tied(Figure(1, math.nan), Figure(1.3, 0.1))  # an unknown error adds nothing
 
 
 def test_the_mean_over_seeds() -> None:
@@ -62,6 +65,18 @@ def test_the_mean_over_seeds() -> None:
     ]
     with pytest.raises(InputError, match="differ by their seeds alone"):
         over_seeds([runs[0], other])
+
+
+@pytest.mark.parametrize(("apart", "marked"), [(2.7, False), (2.9, True)])
+def test_means_over_few_seeds_are_marked_by_students_t(apart: float, marked: bool) -> None:
+    # of three trainings each, with the same deviation: 4 degrees of freedom, 2.776 errors
+    error = 1 / 3**0.5
+    far = 10 + apart * error * 2**0.5
+    runs = [evaluation(f"a{i}", 10 + i) for i in (-1, 0, 1)]
+    runs += [evaluation(f"b{i}", far + i, configuration="other") for i in (-1, 0, 1)]
+    cells = [row[1] for row in compare(over_seeds(runs))[0].rows]
+    near, other = Figure(10, error), Figure(far, error)
+    assert cells == ([f"**{near}**", str(other)] if marked else [f"{near} =", f"{other} ="])
 
 
 def test_two_extractors_never_share_a_column() -> None:

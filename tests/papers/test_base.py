@@ -177,6 +177,11 @@ def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
     assert said[row + 2].split(": ", 1)[1] == (
         "smoke: defaults, tuned, equal-time; small: tuned, equal-time, defaults; paper: defaults"
     )
+    named = cli("reproduce", "lsrgan/table1", "flexae/table1", "--list")[1].splitlines()
+    assert [line.split()[0] for line in named if line[0] != " "] == [
+        "lsrgan/table1",
+        "flexae/table1",
+    ]
     told = " ".join(cli("reproduce", "--help")[1].split())
     assert "paper has defaults alone" in told
     assert "[default: the scale's first" in told

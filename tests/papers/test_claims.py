@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli, Refused
+from zspace.metrics.figure import LEVEL, quantile
 from zspace.papers import EXPERIMENTS
 from zspace.papers.claims import VERDICTS, Claim, answers, judge, ledger
-from zspace.papers.rules import LEVEL, quantile
 
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 

@@ -11,7 +11,9 @@ import pytest
 from zspace.options import checked, options_of
 from zspace.papers import protocol
 from zspace.papers.base import Lab
-from zspace.papers.colour import EXPERIMENTS, SYSTEMS
+from zspace.papers.colour import COLUMNS, EXPERIMENTS, SYSTEMS
+from zspace.papers.protocol import System
+from zspace.papers.systems import side_by_side
 from zspace.recipes import find
 
 
@@ -36,3 +38,24 @@ def test_a_budget_scales_all_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: pytest.fail("timed again"))
     assert protocol.settled(lab, "it", SYSTEMS["latent-flow"], options) == found
     assert lab.more["protocol of each system"] == kept
+
+
+def test_a_system_that_can_generate_nothing_keeps_its_other_figures(tmp_path: Path) -> None:
+    # a decoder of one iteration draws nothing that the classifier would pass
+    settings = {"seeds": 1, "n": 60, "features": "pixels"}
+    lab = Lab(tmp_path, settings, data="digits", protocol="defaults", quiet=True)
+    few: dict[str, Any] = {"width": 4, "iterations": 1, "batch_size": 16}
+    own = {**few, "iterations": 61, "classifier_iterations": 60, "perceptual": 0.0}
+    compared = {
+        "ReGene": (System("regene", "convex"), own),
+        "AE": (System("ae", "normal"), {**few, "latent_dim": 4}),
+    }
+    entries = side_by_side(lab, "both", compared, COLUMNS)
+    found = {(e.what, e.measure) for e in entries}
+    assert {measure for what, measure in found if what == "ReGene"} == {"Frechet, reconstructed"}
+    assert {measure for what, measure in found if what == "AE"} == {*COLUMNS}
+    shown, without = lab.more["notes"]
+    assert shown.startswith("No samples are shown of ReGene: class ")
+    assert "the judge of the image space passes" in shown
+    assert without.startswith("ReGene has no figures of samples")
+    assert (tmp_path / "both.png").stat().st_size > 0

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from zspace.papers.rules import RULES, Value, difference, quantile
+from zspace.metrics.figure import quantile
+from zspace.papers.rules import RULES, Value, difference
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from zspace.options import comma_names
 
 @cli.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--list", "listed", is_flag=True, help="list all experiments")
+@click.option(
+    "--list", "listed", is_flag=True, help="list all experiments, or those that are named"
+)
 @click.option(
     "--claims",
     is_flag=True,
@@ -108,7 +110,7 @@ def reproduce(
 
     if listed:
         where_run = ran()
-        for known in EXPERIMENTS.values():
+        for known in [find(name) for name in names] or EXPERIMENTS.values():
             echo(f"{known.name:14} {known.about}")
             what = f"; data: {', '.join(known.data)}" if known.data else ""
             needs = f"; needs {known.needs}" if known.needs else ""

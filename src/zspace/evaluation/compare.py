@@ -14,14 +14,12 @@ from zspace.errors import InputError, unknown
 from zspace.evaluation.measurement import CODES, DATA, GENERATION, RECONSTRUCTION
 from zspace.evaluation.metrics import METRICS, better
 from zspace.metrics import Figure
+from zspace.metrics.figure import LEVEL, tied
 from zspace.options import options_of
 from zspace.storage.cache import fingerprint
 from zspace.storage.run import Run
 
-TIE = 2.0
-"""The number of standard errors of their difference within which two figures are tied."""
-
-MARKS = f"bold: best by more than {TIE:g} standard errors; =: no more than that from the best."
+MARKS = f"bold: best, by more than chance makes ({LEVEL:.0%}); =: not told apart from the best."
 """What the marks of a table mean."""
 
 FIGURES = [name for metric in METRICS.values() for name in metric.names]
@@ -196,7 +194,9 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     """The evaluations with those of runs that differ only by their seeds merged into one.
 
     A merged value is the mean over the runs; its error is their standard deviation divided by the
-    square root of their number, which includes the randomness of training.
+    square root of their number, which includes the randomness of training. A table marks two means
+    as different by Student's t, which asks for more of so few: 2.8 to 4.3 standard errors of the
+    difference where there are three runs of each.
 
     Args:
         evaluations: the results of `evaluate` for each run.
@@ -226,7 +226,7 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             rows.append({**row, "figures": figures, **({"faults": [*faults]} if faults else {})})
         name = f"{first['recipe']}, {k} seeds" if k > 1 else first["run"]
         notes = list(dict.fromkeys(note for e in group for note in e["notes"]))
-        merged.append({**first, "run": name, "rows": rows, "notes": notes})
+        merged.append({**first, "run": name, "rows": rows, "notes": notes, "seeds": k})
     return merged
 
 
@@ -249,9 +249,10 @@ def _table(
         columns = [name for name in USUAL if name in held] or FIGURES
     if sort is not None:
         columns = [*columns, sort]
-    rows: list[tuple[str, dict[tuple[str, str], Figure], str]] = []
+    rows: list[tuple[str, dict[tuple[str, str], Figure], str, float]] = []
     names = labels(evaluations)
     for evaluation, label in zip(evaluations, names, strict=True):
+        freedom = evaluation.get("seeds", 1) - 1 or math.inf
         for row in evaluation["rows"]:
             if row["kind"] != kind:
                 continue
@@ -261,24 +262,25 @@ def _table(
                 if name in columns
             }
             title = f"{label}: {row['subject']}" if kind == GENERATION else label
-            rows.append((title, figures, _looks(row)))
-    found = dict.fromkeys(key for _, figures, _ in rows for key in figures)
+            rows.append((title, figures, _looks(row), freedom))
+    found = dict.fromkeys(key for _, figures, *_ in rows for key in figures)
     keys = sorted(found, key=lambda key: columns.index(key[0]))
     if not keys:
         return None
     if sort is not None:
         rows.sort(key=lambda row: _order(row[1], sort))
-    marked = {key: _marks([figures.get(key) for _, figures, _ in rows], key[0]) for key in keys}
+    freedoms = [freedom for *_, freedom in rows]
+    marked = {key: _marks([f.get(key) for _, f, *_ in rows], freedoms, key[0]) for key in keys}
     header = ["run", *(_header(key, keys) for key in keys)]
-    lines = [[title, *(marked[key][i] for key in keys)] for i, (title, _, _) in enumerate(rows)]
+    lines = [[title, *(marked[key][i] for key in keys)] for i, (title, *_) in enumerate(rows)]
     first = evaluations[0]
     notes = [
         f"{first['data']}, n = {first['n']} against {first['n']} test images; "
         f"↑ higher, ↓ lower is better; {MARKS}"
     ]
-    if any(looks for _, _, looks in rows):
+    if any(looks for _, _, looks, _ in rows):
         header.append(LOOKS)
-        lines = [[*line, looks] for line, (_, _, looks) in zip(lines, rows, strict=True)]
+        lines = [[*line, looks] for line, (_, _, looks, _) in zip(lines, rows, strict=True)]
         notes.append(
             f"{LOOKS}: what 'zspace diagnose' finds; a row with ! has a fault that its other "
             "figures may not show."
@@ -374,22 +376,15 @@ def _order(figures: Mapping[tuple[str, str], Figure], name: str) -> float:
     return -values[0] if better(name) == "higher" else values[0]
 
 
-def _marks(figures: Sequence[Figure | None], name: str) -> list[str]:
+def _marks(figures: Sequence[Figure | None], freedoms: Sequence[float], name: str) -> list[str]:
     direction = better(name)
-    finite = [f for f in figures if f is not None and math.isfinite(f.value)]
-    best: Figure | None = None
+    finite = {i: f for i, f in enumerate(figures) if f is not None and math.isfinite(f.value)}
+    level: list[int] = []
     if direction and len(finite) > 1:
         pick = max if direction == "higher" else min
-        best = pick(finite, key=lambda f: f.value)
-    level = [f for f in figures if f is not None and best is not None and tied(f, best)]
+        best = pick(finite, key=lambda i: finite[i].value)
+        level = [i for i in finite if tied(finite[i], finite[best], (freedoms[i], freedoms[best]))]
     mark = "**{}**" if len(level) == 1 else "{} ="
     return [
-        "" if f is None else mark.format(f) if any(f is other for other in level) else str(f)
-        for f in figures
+        "" if f is None else mark.format(f) if i in level else str(f) for i, f in enumerate(figures)
     ]
-
-
-def tied(a: Figure, b: Figure) -> bool:
-    """Whether two figures differ by no more than `TIE` standard errors of their difference."""
-    errors = [e if math.isfinite(e) else 0.0 for e in (a.error, b.error)]
-    return abs(a.value - b.value) <= TIE * math.hypot(*errors)

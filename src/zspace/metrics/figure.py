@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,58 @@ class Figure(NamedTuple):
     def as_json(self) -> dict[str, float | None]:
         """The value and the error, with None in place of NaN and infinity, which JSON lacks."""
         return {k: v if math.isfinite(v) else None for k, v in self._asdict().items()}
+
+
+LEVEL = 0.95
+"""The level of confidence at which two figures are called different."""
+
+
+@cache
+def quantile(freedom: float, pairs: int = 1) -> float:
+    """By how many standard errors two figures must differ to be called different, at `LEVEL`.
+
+    It is the quantile of Student's t; 1.96 for an error that counts as known.
+
+    Args:
+        freedom: the degrees of freedom of the difference's error.
+        pairs: among how many pairs the two are chosen by their difference (Bonferroni).
+    """
+    from scipy.special import ndtri, stdtrit
+
+    below = 1 - (1 - LEVEL) / (2 * pairs)
+    return float(ndtri(below) if math.isinf(freedom) else stdtrit(freedom, below))
+
+
+def error_of_sum(errors: Sequence[float], freedoms: Sequence[float]) -> tuple[float, float]:
+    """The standard error of a sum of independent terms, and its degrees of freedom.
+
+    These are those of Welch and Satterthwaite, e^4 / sum_i (e_i^4 / f_i), infinite where all the
+    terms' are. The error of a mean over k trainings has k - 1; that of one measurement counts as
+    known, with infinitely many.
+
+    Args:
+        errors: the terms' standard errors e_i; NaN, for one that is unknown, adds nothing.
+        freedoms: their degrees of freedom f_i.
+
+    >>> error_of_sum([3.0, 4.0], [2.0, math.inf])[0]
+    5.0
+    """
+    parts = [(e, f) for e, f in zip(errors, freedoms, strict=True) if not math.isnan(e)]
+    error = math.hypot(*(e for e, _ in parts))
+    shares = sum((e / error) ** 4 / f for e, f in parts) if error else 0.0
+    return error, 1 / shares if shares else math.inf
+
+
+def tied(a: Figure, b: Figure, freedoms: tuple[float, float] = (math.inf, math.inf)) -> bool:
+    """Whether two figures differ by no more than chance makes, at a level of 95%.
+
+    Args:
+        a, b: the figures, independent of each other.
+        freedoms: their errors' degrees of freedom: one less than the trainings of a mean over
+            these, and infinitely many of one measurement, whose error counts as known.
+    """
+    error, freedom = error_of_sum([a.error, b.error], freedoms)
+    return abs(a.value - b.value) <= quantile(freedom) * error
 
 
 @of_arrays

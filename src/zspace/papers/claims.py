@@ -25,8 +25,9 @@ import yaml
 from zspace.display.tables import Table
 from zspace.errors import InputError
 from zspace.metrics import Figure
+from zspace.metrics.figure import LEVEL
 from zspace.papers import EXPERIMENTS
-from zspace.papers.rules import LEVEL, RULES, Value
+from zspace.papers.rules import RULES, Value
 from zspace.storage.files import read_json
 
 PAPERS = {

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-LEVEL = 0.95
-"""The level of confidence at which a margin counts."""
+from zspace.metrics.figure import LEVEL, error_of_sum, quantile
 
 
 class Value(NamedTuple):
@@ -46,29 +44,14 @@ def combined(*terms: tuple[float, Value]) -> Value:
         factors[id(entry)] = factors.get(id(entry), 0.0) + factor
     each = {id(entry): entry for _, entry in terms}.values()
     total = sum(factor * entry.value for factor, entry in terms)
-    parts = [(factors[id(e)] * e.error, e.freedom) for e in each if not math.isnan(e.error)]
-    error = math.hypot(*(part for part, _ in parts))
-    shares = sum((part / error) ** 4 / freedom for part, freedom in parts) if error else 0.0
-    return Value(total, error, None, 1 / shares if shares else math.inf)
+    errors = [factors[id(entry)] * entry.error for entry in each]
+    error, freedom = error_of_sum(errors, [entry.freedom for entry in each])
+    return Value(total, error, None, freedom)
 
 
 def difference(a: Value, b: Value) -> Value:
     """a - b (see `combined`)."""
     return combined((1.0, a), (-1.0, b))
-
-
-@cache
-def quantile(freedom: float, pairs: int = 1) -> float:
-    """By how many standard errors two figures must differ to be called different.
-
-    Args:
-        freedom: the degrees of freedom of the error.
-        pairs: among how many pairs the two are chosen by their difference (Bonferroni).
-    """
-    from scipy.special import ndtri, stdtrit
-
-    below = 1 - (1 - LEVEL) / (2 * pairs)
-    return float(ndtri(below) if math.isinf(freedom) else stdtrit(freedom, below))
 
 
 def score(margin: Value, pairs: int = 1) -> float:

@@ -21,6 +21,7 @@ from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
 from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, RATES, Point, System, grid, settled
+from zspace.samplers.convex import TooFewError
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
@@ -80,11 +81,14 @@ def measured(lab: Lab, system: System, seed: int, options: Point) -> Measurement
 def figures(
     lab: Lab, system: System, seed: int, options: Point, columns: Columns
 ) -> dict[str, Figure]:
-    """The figures of a system's run, by column."""
+    """The figures of a system's run, by column; none of samples if its sampler can't draw any."""
     held = measured(lab, system, seed, options)
     tuned(lab, system.sampler, held.run)
     wanted = {"prd" if metric in ("f8", "f1/8") else metric for _, metric in columns.values()}
-    table = measure(held, metrics=sorted(wanted), samplers=[system.sampler])
+    try:
+        table = measure(held, metrics=sorted(wanted), samplers=[system.sampler])
+    except TooFewError:
+        table = measure(held, metrics=sorted(wanted), samplers=[])
     return {
         column: figure_of(row["figures"][metric])
         for row in table["rows"]
@@ -128,7 +132,14 @@ def side_by_side(
         ]
         found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
         held = measured(lab, system, 0, options)
-        strips[title] = _strip(held, system.sampler)
+        try:
+            strips[title] = _strip(held, system.sampler)
+        except TooFewError as error:
+            lab.more.setdefault("notes", []).append(f"No samples are shown of {title}: {error}")
+        if not any(columns[c][0] == GENERATION for c in found):
+            lab.more.setdefault("notes", []).append(
+                f"{title} has no figures of samples: too few combinations pass its judges"
+            )
         rows.append([title, *chosen(held.run.config), *(str(found.get(c, "")) for c in columns)])
         by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
         entries += [

@@ -20,7 +20,11 @@ from zspace.options import About
 from zspace.samplers.normal import check_codes
 
 
-class ExhaustedError(InputError):
+class TooFewError(InputError):
+    """Fewer combinations of a class's codes than wanted passed the judges."""
+
+
+class ExhaustedError(TooFewError):
     """Every combination of a class's codes has been tried."""
 
 
@@ -264,7 +268,7 @@ class Convex(Sampler):
                 continue
             room = min(self.most_trials * n - drawn, possible - len(seen))
             if room <= 0:
-                kind = ExhaustedError if drawn == possible else InputError
+                kind = ExhaustedError if drawn == possible else TooFewError
                 if kept:
                     codes, sources, weights = kept
                     yield Combined(codes, sources, weights, dict(trials))
