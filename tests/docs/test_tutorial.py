@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.conftest import Cli
 
 pytestmark = pytest.mark.slow
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+NUMBER = re.compile(r"\*\*|(?<![\w/-])[-+]?\d[\d,.:]*(?:e-?\d+)?%?(?![\w/])( =)?")
+"""A number that depends on training or on time, with the marks of the best in a table."""
 
 
 def blocks() -> list[tuple[str, str]]:
-    """The language and the content of each block of code that is to be run."""
+    """The language and the content of each block of code, and of each output."""
     text = TUTORIAL.read_text(encoding="utf-8")
-    return re.findall(r"^```(bash|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```(bash|python|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+def masked(line: str) -> str:
+    """A line of output without its numbers and without what marks the best and the faulty."""
+    return re.sub(r"\s+", " ", NUMBER.sub("", line.lstrip("! ").replace(" =", ""))).strip()
+
+
+def test_the_tutorial_does_what_it_says(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnxruntime")
-    script = tmp_path / "tutorial.sh"
-    lines = ["set -eu", f'zspace() {{ "{sys.executable}" -m zspace "$@"; }}']
-    python: list[str] = []
-    for number, (language, content) in enumerate(blocks()):
-        if language == "python":
-            # each block goes on with the names of those before it
-            python.append(content)
-            (tmp_path / f"block{number}.py").write_text("\n".join(python), encoding="utf-8")
-            lines.append(f'"{sys.executable}" block{number}.py')
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    said = ""
+    for language, content in blocks():
+        if language == "bash":
+            said = ""
+            for line in content.splitlines():
+                program, *arguments = shlex.split(line)
+                assert program == "zspace", line
+                status, out, err = cli(*arguments)
+                assert status == 0, err
+                said += out + err
+                said += "".join(Path(a).read_text("utf-8") for a in arguments if a.endswith(".md"))
+        elif language == "python":
+            exec(compile(content, TUTORIAL.name, "exec"), names)
         else:
-            kept = [line for line in content.splitlines() if not line.startswith("pip ")]
-            lines += kept
-    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        ["bash", script.name], cwd=tmp_path, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(blocks()) >= 5
+            printed = {masked(line) for line in re.split(r"[\r\n]", said)}
+            shown = {masked(line) for line in content.splitlines()}
+            assert shown <= printed, (sorted(shown - printed), sorted(printed))
+    assert len(blocks()) >= 10
