@@ -34,6 +34,7 @@ SYSTEMS = {
         "convex",
         {
             "perceptual": 0.0,
+            "blocks": 3,  # the latent has the paper's 2,048 numbers
             "width": 32,
             "decoder_width": 64,
             "batch_size": 64,

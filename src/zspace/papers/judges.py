@@ -29,6 +29,8 @@ JUDGES = (
     "rotation:silu-resnet",
 )
 """The features that are compared unless `--features` names others."""
+FACES = {"image_size": 32, "label_attribute": "Male,Smiling"}
+"""How CelebA is read: as `zoo:judge-faces` takes it."""
 
 
 def judges(lab: Lab) -> list[Entry]:
@@ -37,7 +39,8 @@ def judges(lab: Lab) -> list[Entry]:
     Test images are degraded, and compared with training images. Each judge's distances are kept in
     ladders.json, so that an experiment that was interrupted measures none twice.
     """
-    images = load(str(lab.data), data_dir=lab.data_dir)
+    own = FACES if lab.data == "celeba" else {}
+    images = load(str(lab.data), data_dir=lab.data_dir, **own)
     count = min(lab.settings["n"] or MOST, len(images.test))
     test = images.test.take(choose_rows(len(images.test), count, 0))
     there = len(images.train)
@@ -184,7 +187,7 @@ EXPERIMENTS = (
             ),
         },
         judges,
-        ("cifar10", "svhn", "fashion-mnist", "mnist", "digits"),
+        ("cifar10", "celeba", "svhn", "fashion-mnist", "mnist", "digits"),
         "the data set's files",
         judges=True,
     ),
