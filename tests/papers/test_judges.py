@@ -43,15 +43,6 @@ def test_faces_are_judged_at_32_pixels(tmp_path: Path, cli: Cli, celeba: Path) -
     assert len(kept["entries"]) == 1 + 7 * 5
 
 
-def test_faces_are_judged_at_32_pixels(tmp_path: Path, cli: Cli, celeba: Path) -> None:
-    words = ["reproduce", "all/judges", "--scale=smoke", "--data=celeba", f"--data-dir={celeba}"]
-    status, _, err = cli(*words, "--features=pixels", f"--out={tmp_path}", "--quiet")
-    assert status == 0, err
-    assert "One class: " in (tmp_path / "ladders.md").read_text()
-    kept = json.loads((tmp_path / "table.json").read_text())
-    assert len(kept["entries"]) == 1 + 7 * 5
-
-
 def test_judges_that_there_are_not(tmp_path: Path, refused: Refused) -> None:
     words = ("reproduce", "all/judges", "--scale=smoke", "--data=digits", f"--out={tmp_path / 'o'}")
     assert "unknown features 'pixel': did you mean 'pixels'?" in refused(*words, "--features=pixel")

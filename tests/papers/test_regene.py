@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,10 +27,12 @@ from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
+from zspace.papers.regene.pictures import passing
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
 from zspace.papers.regene.trained import USUAL, Trained, faces_of, trained
 from zspace.recipes.base import Facts
 from zspace.recipes.regene import regene
+from zspace.samplers import Convex
 from zspace.storage.run import Run
 
 REGENE = [name for name in papers.EXPERIMENTS if name.startswith("regene/")]
@@ -296,3 +298,15 @@ def test_colour_is_trained_for_less_at_scale_small(
     assert asked[0]["batch_size"] == batch
     assert "CIFAR-10: " in small.reductions
     assert "CelebA: " in small.reductions
+
+
+def test_sheets_leave_out_classes_of_which_the_judges_pass_too_little(tmp_path: Path) -> None:
+    y = torch.arange(3).repeat(20)
+    convex = Convex(2).fit(torch.rand(60, 2, generator=torch.Generator().manual_seed(0)), y)
+    convex.with_judges({"image space": lambda z, label: torch.full((len(z),), label != 1)})
+    lab, of = Lab(tmp_path, {}), Trained(*[cast(Any, None)] * 3, convex)
+    assert passing(lab, of, range(3), 1) == [0, 2]
+    (note,) = lab.more["notes"]
+    assert note.startswith("class 1: 12 combinations of 2 were wanted")
+    with pytest.raises(InputError, match="the judges pass too little of every class: class 1: "):
+        passing(lab, of, [1], 12)

@@ -16,9 +16,35 @@ from zspace.generation.combine import generate
 from zspace.metrics import mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
+from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import Trained, both, frechet, judged, trained
 from zspace.papers.ways import ways
 from zspace.samplers import Convex
+from zspace.samplers.convex import TooFewError
+
+
+def passing(lab: Lab, of: Trained, labels: Sequence[int], n: int) -> list[int]:
+    """Those of some classes of which n combinations pass the judges; a note says why others don't.
+
+    Args:
+        lab: the experiment's surroundings.
+        of: the model.
+        labels: the classes.
+        n: the number of combinations that a sheet shows, of which one in a hundred must pass.
+
+    Raises:
+        InputError: no class has as many.
+    """
+    kept = [label for label in labels if trials_of(lab, of, max(n, SURE), label)]
+    if not kept:
+        raise InputError(f"the judges pass too little of every class: {lab.more['notes'][-1]}")
+    return kept
+
+
+SURE = 12
+"""So many combinations at least are drawn to see whether a class can be shown."""
+SHOWN = {"collage": 12, "closest": 1, "closest-generations": 501, "overlay": 1, "family": 32}
+"""The number of combinations of each class that a sheet draws; other sheets have no judges."""
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
@@ -32,8 +58,10 @@ def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None 
     def draw(lab: Lab) -> list[Entry]:
         of = trained(lab)
         classes = of.images.classes
-        chosen = range(len(classes)) if labels is None else labels(classes)
-        gallery.SHEETS[kind][0](of.gallery(lab.device), list(chosen)).save(lab.picture(kind))
+        chosen = list(range(len(classes)) if labels is None else labels(classes))
+        if kind in SHOWN:
+            chosen = passing(lab, of, chosen, SHOWN[kind])
+        gallery.SHEETS[kind][0](of.gallery(lab.device), chosen).save(lab.picture(kind))
         return both(of, "ReGene")
 
     draw.__doc__ = gallery.SHEETS[kind][1]
@@ -52,7 +80,8 @@ def fig7(lab: Lab) -> list[Entry]:
     """
     of = trained(lab)
     labels = range(len(of.images.classes))
-    gallery.overlay(of.gallery(lab.device), labels).save(lab.picture("overlay"))
+    shown = passing(lab, of, labels, SHOWN["overlay"])
+    gallery.overlay(of.gallery(lab.device), shown).save(lab.picture("overlay"))
     gallery.interpolation(of.gallery(lab.device), labels).save(lab.picture("interpolation"))
     return [*both(of, "ReGene"), *ways(judged(of, lab, None), of.part, by_class=True)]
 
@@ -125,12 +154,12 @@ def closest(lab: Lab) -> list[Entry]:
     of many images (see `distances`).
     """
     of = trained(lab)
-    labels = list(range(len(of.images.classes)))
-    sheet, among = gallery.closest(of.gallery(lab.device), labels)
+    labels, count = range(len(of.images.classes)), lab.settings["generations"]
+    shown = passing(lab, of, labels, SHOWN["closest"])
+    sheet, among = gallery.closest(of.gallery(lab.device), shown)
     sheet.save(lab.picture("closest-training"))
-    sheet, others = gallery.closest_generations(
-        of.gallery(lab.device), labels, lab.settings["generations"]
-    )
+    shown = passing(lab, of, shown, count + 1)
+    sheet, others = gallery.closest_generations(of.gallery(lab.device), shown, count)
     sheet.save(lab.picture("closest-generations"))
     entries: list[Entry] = []
     for where, values in (("training images", among), ("other generations", others)):
@@ -159,7 +188,8 @@ def distances(lab: Lab, of: Trained) -> list[Entry]:
     By themselves such distances say little. Beside them stand those of test images, as they are and
     as the decoder draws them, which is smoother and thus nearer to any image; and those of
     reconstructions of training images, which is what copies would be. Generations are also made
-    with weights that are not equal.
+    with weights that are not equal. Where the judges pass too few, a note stands in place of the
+    distances.
     """
     held = judged(of, lab, "pixels")
 
@@ -175,7 +205,11 @@ def distances(lab: Lab, of: Trained) -> list[Entry]:
     }
     entries: list[Entry] = []
     for what, find in subjects.items():
-        x = find()
+        try:
+            x = find()
+        except TooFewError as error:
+            lab.more.setdefault("notes", []).append(f"No distances of {what}: {error}")
+            continue
         half = len(x) // 2
         data = of.training_data if what.endswith("training images") else of.data
         for measure, a, b in (

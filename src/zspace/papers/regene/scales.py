@@ -63,6 +63,7 @@ MALE = (
     "in place of 15,000 of each class for the classifier and of all 200,000 for the decoder"
 )
 VGG = "the perceptual loss is of VGG16's first convolution"
+SHORT = "20 minutes on a core"
 DAY = "for each training 2 (grey) or 3 hours on a GPU, by the paper's seconds per epoch"
 COLOUR = {"cifar10", "celeba"}
 CONDITIONAL_SMOKE = {"iterations": 10, "width": 4, "hidden": 16}
@@ -117,7 +118,7 @@ def experiment(
     choices: str = "",
     small: dict[str, Any] | None = None,
     needs: str = "the data set's files",
-    cost: str = "20 minutes on a core, CIFAR-10 an hour",
+    cost: str = SHORT,
     image_size: int | None = None,
     paper_cost: str = DAY,
 ) -> Experiment:
@@ -137,6 +138,8 @@ def experiment(
         {**SMALL, **sized, **(small or {})},
         {"iterations": None, **sized},
     )
+    if cost == SHORT and "cifar10" in data:
+        cost += ", on CIFAR-10 an hour"
     colour = not data or bool(COLOUR & set(data))
     changes = SHALLOW if small else IN_COLOUR
     own = {} if "blocks" in middle else {name: changes[name] for name in data if name in changes}
