@@ -305,8 +305,8 @@ def test_sheets_leave_out_classes_of_which_the_judges_pass_too_little(tmp_path: 
     convex = Convex(2).fit(torch.rand(60, 2, generator=torch.Generator().manual_seed(0)), y)
     convex.with_judges({"image space": lambda z, label: torch.full((len(z),), label != 1)})
     lab, of = Lab(tmp_path, {}), Trained(*[cast(Any, None)] * 3, convex)
-    assert passing(lab, of, range(3), 1) == [0, 2]
+    assert passing(lab, of, range(3)) == [0, 2]
     (note,) = lab.more["notes"]
     assert note.startswith("class 1: 12 combinations of 2 were wanted")
     with pytest.raises(InputError, match="the judges pass too little of every class: class 1: "):
-        passing(lab, of, [1], 12)
+        passing(lab, of, [1])

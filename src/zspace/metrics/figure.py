@@ -69,13 +69,13 @@ def error_of_sum(errors: Sequence[float], freedoms: Sequence[float]) -> tuple[fl
     known, with infinitely many.
 
     Args:
-        errors: the terms' standard errors e_i; NaN, for one that is unknown, adds nothing.
+        errors: the terms' standard errors e_i; one that is unknown, or not finite, adds nothing.
         freedoms: their degrees of freedom f_i.
 
     >>> error_of_sum([3.0, 4.0], [2.0, math.inf])[0]
     5.0
     """
-    parts = [(e, f) for e, f in zip(errors, freedoms, strict=True) if not math.isnan(e)]
+    parts = [(e, f) for e, f in zip(errors, freedoms, strict=True) if math.isfinite(e)]
     error = math.hypot(*(e for e, _ in parts))
     shares = sum((e / error) ** 4 / f for e, f in parts) if error else 0.0
     return error, 1 / shares if shares else math.inf

@@ -22,29 +22,26 @@ from zspace.papers.ways import ways
 from zspace.samplers import Convex
 from zspace.samplers.convex import TooFewError
 
+PROBES = 12
+"""The number of combinations that are drawn to see whether the judges pass enough of a class."""
+JUDGED = "collage", "closest", "closest-generations"
+"""The sheets of single experiments whose combinations must pass the judges."""
 
-def passing(lab: Lab, of: Trained, labels: Sequence[int], n: int) -> list[int]:
-    """Those of some classes of which n combinations pass the judges; a note says why others don't.
 
-    Args:
-        lab: the experiment's surroundings.
-        of: the model.
-        labels: the classes.
-        n: the number of combinations that a sheet shows, of which one in a hundred must pass.
+def passing(lab: Lab, of: Trained, labels: Sequence[int]) -> list[int]:
+    """Those of some classes of which the judges pass enough; a note says why others are left out.
+
+    These are the classes of which `PROBES` combinations pass before the sampler gives up, by which
+    one in a hundred passes. `Trained.gallery` tries ten times as often, so that chance leaves no
+    sheet without its images.
 
     Raises:
-        InputError: no class has as many.
+        InputError: there is no such class.
     """
-    kept = [label for label in labels if trials_of(lab, of, max(n, SURE), label)]
+    kept = [label for label in labels if trials_of(lab, of, PROBES, label)]
     if not kept:
         raise InputError(f"the judges pass too little of every class: {lab.more['notes'][-1]}")
     return kept
-
-
-SURE = 12
-"""So many combinations at least are drawn to see whether a class can be shown."""
-SHOWN = {"collage": 12, "closest": 1, "closest-generations": 501, "overlay": 1, "family": 32}
-"""The number of combinations of each class that a sheet draws; other sheets have no judges."""
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:
@@ -59,8 +56,8 @@ def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None 
         of = trained(lab)
         classes = of.images.classes
         chosen = list(range(len(classes)) if labels is None else labels(classes))
-        if kind in SHOWN:
-            chosen = passing(lab, of, chosen, SHOWN[kind])
+        if kind in JUDGED:
+            chosen = passing(lab, of, chosen)
         gallery.SHEETS[kind][0](of.gallery(lab.device), chosen).save(lab.picture(kind))
         return both(of, "ReGene")
 
@@ -80,7 +77,7 @@ def fig7(lab: Lab) -> list[Entry]:
     """
     of = trained(lab)
     labels = range(len(of.images.classes))
-    shown = passing(lab, of, labels, SHOWN["overlay"])
+    shown = passing(lab, of, labels)
     gallery.overlay(of.gallery(lab.device), shown).save(lab.picture("overlay"))
     gallery.interpolation(of.gallery(lab.device), labels).save(lab.picture("interpolation"))
     return [*both(of, "ReGene"), *ways(judged(of, lab, None), of.part, by_class=True)]
@@ -154,12 +151,12 @@ def closest(lab: Lab) -> list[Entry]:
     of many images (see `distances`).
     """
     of = trained(lab)
-    labels, count = range(len(of.images.classes)), lab.settings["generations"]
-    shown = passing(lab, of, labels, SHOWN["closest"])
+    shown = passing(lab, of, range(len(of.images.classes)))
     sheet, among = gallery.closest(of.gallery(lab.device), shown)
     sheet.save(lab.picture("closest-training"))
-    shown = passing(lab, of, shown, count + 1)
-    sheet, others = gallery.closest_generations(of.gallery(lab.device), shown, count)
+    sheet, others = gallery.closest_generations(
+        of.gallery(lab.device), shown, lab.settings["generations"]
+    )
     sheet.save(lab.picture("closest-generations"))
     entries: list[Entry] = []
     for where, values in (("training images", among), ("other generations", others)):

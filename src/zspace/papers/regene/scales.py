@@ -118,7 +118,7 @@ def experiment(
     choices: str = "",
     small: dict[str, Any] | None = None,
     needs: str = "the data set's files",
-    cost: str = SHORT,
+    cost: str | None = None,
     image_size: int | None = None,
     paper_cost: str = DAY,
 ) -> Experiment:
@@ -129,6 +129,7 @@ def experiment(
         less: the reductions of the scale small, if not the usual ones.
         choices: what is chosen where the paper leaves a setting open, at all scales.
         small: options of the recipe at the scale small that differ from the usual ones.
+        cost: the cost of the scale small, if not the usual one.
         image_size: the size that the images are scaled to (16 at the scale smoke); None keeps it.
     """
     smoke, middle, paper = settings or ({}, {}, {})
@@ -138,8 +139,8 @@ def experiment(
         {**SMALL, **sized, **(small or {})},
         {"iterations": None, **sized},
     )
-    if cost == SHORT and "cifar10" in data:
-        cost += ", on CIFAR-10 an hour"
+    if cost is None:
+        cost = SHORT + (", on CIFAR-10 an hour" if "cifar10" in data else "")
     colour = not data or bool(COLOUR & set(data))
     changes = SHALLOW if small else IN_COLOUR
     own = {} if "blocks" in middle else {name: changes[name] for name in data if name in changes}
