@@ -20,6 +20,7 @@ from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.generation import gallery
+from zspace.generation.combine import convex_of
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.base import Lab
@@ -29,6 +30,7 @@ from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
 from zspace.papers.regene.pictures import passing
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
+from zspace.papers.regene.tables import fig15a
 from zspace.papers.regene.trained import USUAL, Trained, faces_of, trained
 from zspace.recipes.base import Facts
 from zspace.recipes.regene import regene
@@ -310,3 +312,27 @@ def test_sheets_leave_out_classes_of_which_the_judges_pass_too_little(tmp_path: 
     assert note.startswith("class 1: 12 combinations of 2 were wanted")
     with pytest.raises(InputError, match="the judges pass too little of every class: class 1: "):
         passing(lab, of, [1])
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_where_judges_pass_too_little_distances_are_of_combinations_that_none_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(*args: Any) -> Convex:
+        convex = convex_of(*args)
+        convex.with_judges({"image space": lambda z, label: torch.full((len(z),), label != 1)})
+        return convex
+
+    monkeypatch.setitem(trained.__globals__, "convex_of", strict)
+    scale = trial_of(papers.find("regene/fig15a")).scales["trial"]
+    lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
+    entries = fig15a(lab)
+    assert [e.what for e in entries if e.what.endswith("generated, unjudged")] == [
+        "original (test) vs generated, unjudged",
+        "original (training) vs generated, unjudged",
+        "reconstructed (test) vs generated, unjudged",
+        "reconstructed (training) vs generated, unjudged",
+    ]
+    assert any(
+        note.startswith("class 1: 12 combinations of 2 were wanted") for note in lab.more["notes"]
+    )

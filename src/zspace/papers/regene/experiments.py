@@ -13,8 +13,8 @@ from zspace.papers.regene.tables import fig15a, table1, table2, table3, table4
 _GREY = ("mnist", "fashion-mnist", "digits")
 _ALL = ("mnist", "fashion-mnist", "cifar10", "digits")
 _COLOUR = ("cifar10", "mnist", "fashion-mnist", "digits")
-_GRID = "encoder of 32 channels and decoder of 64 and 32, 1,500 + 2,500 iterations of 128 images"
-_QUICK = {"iterations": 4000, "classifier_iterations": 1500}
+_GRID = "encoder of 32 channels and decoder of 64 and 32, 1,500 + 2,500 iterations of 64 images"
+_QUICK = {"iterations": 4000, "classifier_iterations": 1500, "batch_size": 64}
 _INCEPTION = "the data set's files; at scale paper the Inception weights (zspace weights)"
 _SHOWN = "the images that are shown are drawn at random"
 _THRESHOLDS = (
@@ -112,7 +112,7 @@ EXPERIMENTS = (
         ),
         needs=f"{_FACES}; at scale paper the Inception weights (zspace weights)",
         choices="no crop at 64 pixels, too, so that the crop alone differs",
-        **faces(2000, less="; 64 pixels alone", cost="an hour on a core"),
+        **faces(4000, less="; 64 pixels alone", cost="an hour on a core"),
     ),
     experiment(
         "table4",
@@ -143,7 +143,7 @@ EXPERIMENTS = (
         needs=_FACES,
         choices=_SHOWN,
         image_size=64,
-        **faces(2000),
+        **faces(4000),
     ),
     experiment(
         "fig10",
@@ -154,7 +154,7 @@ EXPERIMENTS = (
         needs=_FACES,
         choices=_LARGE,
         image_size=128,
-        **faces(1000),
+        **faces(1000, blocks=5),
     ),
     experiment(
         "fig11",
@@ -165,7 +165,7 @@ EXPERIMENTS = (
         "folder that holds them",
         choices=_LARGE,
         image_size=128,
-        **faces(1000),
+        **faces(1000, blocks=5),
     ),
     experiment(
         "fig12",
@@ -222,7 +222,7 @@ EXPERIMENTS = (
         ),
         less="encoder of 16 channels and decoder of 32 and 16, 1,500 + 2,500 iterations of 64 "
         "images in place of 128, 512 and 256 channels, 350 or 400 epochs of 512; bfloat16",
-        small={**_QUICK, "width": 16, "decoder_width": 32, "batch_size": 64},
+        small={**_QUICK, "width": 16, "decoder_width": 32},
         choices="hinge, cosine and mean squared error both of logits and of the softmax; 3 "
         "seeds (smoke: 1)",
         cost="2 hours on a core",

@@ -16,14 +16,12 @@ from zspace.generation.combine import generate
 from zspace.metrics import mean_figure, memorisation_score
 from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
-from zspace.papers.regene.tables import trials_of
+from zspace.papers.regene.tables import PROBES, trials_of
 from zspace.papers.regene.trained import Trained, both, frechet, judged, trained
 from zspace.papers.ways import ways
 from zspace.samplers import Convex
 from zspace.samplers.convex import TooFewError
 
-PROBES = 12
-"""The number of combinations that are drawn to see whether the judges pass enough of a class."""
 JUDGED = "collage", "closest", "closest-generations"
 """The sheets of single experiments whose combinations must pass the judges."""
 
