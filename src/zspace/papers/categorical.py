@@ -300,7 +300,7 @@ def _experiment(
             )
         },
         run,
-        ("mnist", "fashion-mnist", "digits"),
+        ("mnist", "fashion-mnist", "cifar10", "digits"),
         "the data set's files",
     )
 
