@@ -41,7 +41,8 @@ EXPERIMENTS = (
             {"blocks": (4, 6), "convolutions": (1, 3)},
             {"blocks": (4, 5, 6), "convolutions": (1, 3)},
         ),
-        less=f"4 and 6 blocks alone; {_GRID} in place of 128, 512 and 256 channels, 350 or 400 epochs of 512; bfloat16",
+        less=f"4 and 6 blocks alone; {_GRID} in place of 128, 512 and 256 channels, 350 or 400 "
+        "epochs of 512; bfloat16",
         small=_QUICK,
         choices="barcodes and maps are of 2,000 test latents; a dimension is near 0 if it is below "
         "a tenth of the largest",
