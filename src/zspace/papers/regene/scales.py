@@ -28,6 +28,19 @@ SMALL: dict[str, Any] = {
     "precision": "bf16",
     "perceptual": 0.0,
 }
+
+
+def _on_faces(decoder: int, blocks: int) -> dict[str, Any]:
+    """The options of the scale small on faces: the decoder's iterations, the encoder's blocks."""
+    return {
+        "blocks": blocks,
+        "decoder_width": 32,
+        "batch_size": 32,
+        "classifier_iterations": 1000,
+        "iterations": 1000 + decoder,
+    }
+
+
 IN_COLOUR: dict[str, tuple[dict[str, Any], str]] = {
     "cifar10": (
         {"blocks": 3, "batch_size": 64, "iterations": 8000},
@@ -35,13 +48,7 @@ IN_COLOUR: dict[str, tuple[dict[str, Any], str]] = {
         "2,000 + 6,000 iterations of 64",
     ),
     "celeba": (
-        {
-            "blocks": 4,
-            "decoder_width": 32,
-            "batch_size": 32,
-            "classifier_iterations": 1000,
-            "iterations": 5000,
-        },
+        _on_faces(4000, 4),
         "CelebA: 4 blocks in place of 5, so that the latent has the paper's 2,048 numbers, a "
         "decoder of 32 and 16 channels, and 1,000 + 4,000 iterations of 32",
     ),
@@ -207,13 +214,7 @@ def faces(
         cost: the cost of that scale.
     """
     return {
-        "small": {
-            "blocks": blocks,
-            "decoder_width": 32,
-            "batch_size": 32,
-            "classifier_iterations": 1000,
-            "iterations": 1000 + decoder,
-        },
+        "small": _on_faces(decoder, blocks),
         "less": f"{blocks} blocks in place of {blocks + 1}, so that the latent has the paper's "
         "2,048 numbers, encoder of 32 channels and decoder of 32 and 16 in place of 128, 512 and "
         f"256, 1,000 + {decoder:,} iterations of 32 images in bfloat16 in place of 50 epochs of "

@@ -205,7 +205,7 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
     seen, which their names say, and a note says of which class.
     """
     of = trained(lab, seed=seed)
-    sampler = of.convex.changed(most_trials=10 * of.convex.most_trials)
+    sampler = of.patient
     passed = all(trials_of(lab, of, PROBES, label) for label in range(len(of.images.classes)))
     if not passed:
         sampler.with_judges({})

@@ -87,12 +87,17 @@ class Trained:
         """Which part of the set's training images it was trained on; "" if these are all."""
         return part_of(self.images, WHOLE)
 
+    @property
+    def patient(self) -> Convex:
+        """The sampler, but one that tries ten times as often before it gives up."""
+        return self.convex.changed(most_trials=10 * self.convex.most_trials)
+
     def gallery(self, device: str = "auto") -> Gallery:
-        """The gallery that draws sheets of this model's images, which tries ten times as often."""
+        """The gallery that draws sheets of this model's images, by its patient sampler."""
         generator = torch.Generator(self.convex.codes.device).manual_seed(0)
         return Gallery(
             self.model,
-            self.convex.changed(most_trials=10 * self.convex.most_trials),
+            self.patient,
             self.images.train,
             self.images.classes,
             generator,
