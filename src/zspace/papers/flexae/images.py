@@ -151,11 +151,11 @@ def _experiment(
     )
 
 
-_STRONG = (
-    *("VQ-VAE", "WAE-GAN", "2-Stage VAE", "RAE+GMM", "Pioneer", "ALAE"),
-    *("FlexAE", "FlexAE-SR"),
-)
-"""The systems of Table 1 that the paper has ahead in colour."""
+_STRONG = ("WAE-GAN", "RAE+GMM", "Pioneer", "ALAE", "FlexAE", "FlexAE-SR")
+"""The systems of Table 1 in colour.
+
+These are the four that the paper has ahead, RAE with a mixture, and WAE, whose runs Table 3 needs.
+"""
 
 _ALL = (*DATA, "digits")
 _FACES = ("celeba",)
@@ -172,7 +172,7 @@ EXPERIMENTS = (
             {"systems": dict.fromkeys(SYSTEMS, 3), "in_colour": _STRONG, "stretched": True},
             {"systems": dict.fromkeys(SYSTEMS, 1), "stretched": True},
         ),
-        less=f"; colour: the {len(_STRONG)} strongest of the fourteen systems",
+        less="; colour: six of the fourteen systems",
         cost="10 hours on a core",
         paper_cost=f"about 45 hours for all fourteen {_HOURS}; a training can be stopped "
         "and goes on",
