@@ -47,13 +47,14 @@ TUNED = "Medium2"
 FOUND = OWN, TUNED
 """Samplers that are there before the cells are measured: of them, codes alone are drawn anew."""
 BLURRED = "Frechet to reconstructions"
+DENSITY = "log p of test codes"
 COLUMNS = (
     "Frechet",
     BLURRED,
     "F8 (recall)",
     "F1/8 (precision)",
     "PMS",
-    "log p of test codes",
+    DENSITY,
     "fit, s",
     "drawing, s",
 )
@@ -120,6 +121,14 @@ def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, 
     }
 
 
+def density(sampler: Sampler | None, z: Tensor) -> dict[str, Figure]:
+    """The mean log density of codes (N, D) by a sampler, by column of the table, if it has one."""
+    if not isinstance(sampler, Density):
+        return {}
+    with torch.no_grad():
+        return {DENSITY: metrics.mean_figure(sampler.log_density(z))}
+
+
 def cell(
     lab: Lab,
     held: Measurement,
@@ -142,7 +151,8 @@ def cell(
         seed: the seed of fitting and drawing.
         precision: the precision of training by iterations.
 
-    Returns the figures by column of the table.
+    Returns the figures by column of the table; the density of `OWN`, which no seed changes, is left
+    out.
     """
     began = time.monotonic()
     if name == OWN:
@@ -166,10 +176,7 @@ def cell(
     seconds = time.monotonic() - began
     made = Subject(name, GENERATION, decoded(held.model, drawn), labels=labels)
     row = measured(held, blurred, made)
-    if isinstance(sampler, Density):
-        with torch.no_grad():
-            log_p = sampler.log_density(held.means[: lab.settings["densities"]].to(z.device))
-        row["log p of test codes"] = metrics.mean_figure(log_p)
     if name not in FOUND:
-        row["fit, s"] = Figure(fitted, math.nan)
+        test = held.means[: lab.settings["densities"]].to(z.device)
+        row |= density(sampler, test) | {"fit, s": Figure(fitted, math.nan)}
     return row | {"drawing, s": Figure(seconds, math.nan)}

@@ -28,10 +28,12 @@ from zspace.papers.entries import Entry, mean_and_deviation, over_seeds
 from zspace.papers.samplers.cells import (
     COLUMNS,
     CONDITIONAL,
+    DENSITY,
     FOUND,
     OWN,
     TUNED,
     cell,
+    density,
     distances,
     measured,
     trained,
@@ -70,6 +72,11 @@ def samplers(lab: Lab) -> list[Entry]:
                 for k in range(seeds)
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
+            if name == OWN:
+                test = held.means[: lab.settings["densities"]].to(z.device)
+                found[name] |= cells.of(
+                    f"{decoder}: {name}'s density", partial(density, held.model.prior, test)
+                )
         # for scale: the figures of a perfect sampler of this decoder, and of the data themselves
         others = replace(reconstructed(held, held.others.x), name="training codes")
         for subject in (again, others, held.others):
@@ -81,7 +88,8 @@ def samplers(lab: Lab) -> list[Entry]:
         entries += entries_of(decoder, found, seeds, by, data, n)
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
-            "what there is one of, the error of the measurement. Samplers that know labels draw "
+            "what there is one of, also the own prior's density, the error of the measurement. "
+            "Samplers that know labels draw "
             "codes of the test images' labels."
         ]
         rows = [[name, *(str(f.get(c, "")) for c in COLUMNS)] for name, f in found.items()]
@@ -95,8 +103,13 @@ def entries_of(
 ) -> list[Entry]:
     """The entries of a decoder, whose ± is the deviation over the fits of a sampler.
 
-    What there is one of, a name in brackets, has the error of the measurement.
+    What there is one of, a name in brackets or the own prior's density, has the error of the
+    measurement.
     """
+
+    def one(name: str, column: str) -> bool:
+        return name.startswith("(") or (name, column) == (OWN, DENSITY)
+
     return [
         Entry(
             f"{decoder}: {name}",
@@ -105,7 +118,7 @@ def entries_of(
             by,
             data,
             n,
-            repeats=1 if name.startswith("(") else fits,
+            repeats=1 if one(name, column) else fits,
             repeated="draw" if name in FOUND else "fit",
         )
         for name, figures in found.items()
