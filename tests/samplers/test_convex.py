@@ -15,6 +15,7 @@ from tests.samplers.labelled import labelled
 from zspace.core import SILENT, Batches, Classifying
 from zspace.errors import InputError
 from zspace.samplers import Convex
+from zspace.samplers.convex import TooFewError
 
 
 @settings(deadline=None, max_examples=60)
@@ -173,6 +174,11 @@ def test_a_judge_that_passes_every_third() -> None:
     convex.with_judges({"a": every("a", 3), "b": every("b", 2)})
     made = convex.combined(100, 0)
     assert made.trials == {"a": 300, "b": 600}
+    # of the judge that passed too few, all candidates are counted
+    counts.update(a=0, b=0)
+    with pytest.raises(TooFewError) as error:
+        convex.changed(most_trials=4).combined(100, 0)
+    assert error.value.trials == {"a": 300, "b": 400}
 
 
 def test_it_gives_up_and_says_why() -> None:

@@ -21,7 +21,16 @@ from zspace.samplers.normal import check_codes
 
 
 class TooFewError(InputError):
-    """Fewer combinations of a class's codes than wanted passed the judges."""
+    """Fewer combinations of a class's codes than wanted passed the judges.
+
+    Attributes:
+        trials: for each judge the number of candidates until as many as wanted had passed it, or of
+            all candidates if fewer did: a lower bound.
+    """
+
+    def __init__(self, message: str, trials: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.trials = trials
 
 
 class ExhaustedError(TooFewError):
@@ -272,7 +281,8 @@ class Convex(Sampler):
                 if kept:
                     codes, sources, weights = kept
                     yield Combined(codes, sources, weights, dict(trials))
-                raise kind(self._too_few(name, n, drawn, passed, len(own), possible))
+                message = self._too_few(name, n, drawn, passed, len(own), possible)
+                raise kind(message, {judge: trials.get(judge, drawn) for judge in self.judges})
             size = int(min(CANDIDATES, room, 2 * (n - count) + 8))
             picks = self._draw(len(own), size, generator, seen)
             weights = self._weights(len(picks), generator)

@@ -75,9 +75,8 @@ def _losses(lab: Lab, seed: int) -> list[Entry]:
         classes = of.images.classes
         spaces[name] = maps.some_codes(of.model, of.test)
         entries += both(of, name)
-        limit, labels = n * of.convex.most_trials, range(len(classes))
-        whose = f"{name}, seed {seed}"
-        tries = sum(trials_of(lab, of, n, c, whose).get("image space", limit) for c in labels)
+        labels, whose = range(len(classes)), f"{name}, seed {seed}"
+        tries = sum(trials_of(lab, of, n, c, whose)[0]["image space"] for c in labels)
         counts = {"trials, image space": (float(tries), None)}
         if options:
             ratio = tries / plain, theirs.get(options["loss"])

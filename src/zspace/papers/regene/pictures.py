@@ -36,7 +36,7 @@ def passing(lab: Lab, of: Trained, labels: Sequence[int]) -> list[int]:
     Raises:
         InputError: there is no such class.
     """
-    kept = [label for label in labels if trials_of(lab, of, PROBES, label)]
+    kept = [label for label in labels if trials_of(lab, of, PROBES, label)[1]]
     if not kept:
         raise InputError(f"the judges pass too little of every class: {lab.more['notes'][-1]}")
     return kept

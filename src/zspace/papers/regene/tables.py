@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from zspace.errors import InputError
 from zspace.evaluation.measurement import Measurement, generated, reconstructed
 from zspace.features.weights import find_weights
 from zspace.generation import maps
@@ -25,6 +24,7 @@ from zspace.papers.regene.trained import (
     subject_of,
     trained,
 )
+from zspace.samplers.convex import TooFewError
 
 
 def table1(lab: Lab) -> list[Entry]:
@@ -60,7 +60,8 @@ def table2(lab: Lab) -> list[Entry]:
     """Table 2: the trials until 500 combinations of 2 have passed each of the two judges.
 
     The first judges latents and the second images; the second's thresholds are the mean confidences
-    on the validation images.
+    on the validation images. If a class is given up, all of its candidates are counted, a note says
+    so, and the number is a lower bound.
     """
     of = trained(lab)
     n = lab.settings["per_class"]
@@ -68,10 +69,10 @@ def table2(lab: Lab) -> list[Entry]:
     entries = both(of, "ReGene")
     totals = dict.fromkeys(of.convex.judges, 0.0)
     for label, name in enumerate(of.images.classes):
-        trials = trials_of(lab, of, n, label)
+        trials, _ = trials_of(lab, of, n, label)
         for column, judge in enumerate(of.convex.judges):
-            totals[judge] += trials.get(judge, math.nan)
-            ours = Figure(trials.get(judge, math.nan), math.nan)
+            totals[judge] += trials[judge]
+            ours = Figure(trials[judge], math.nan)
             paper = theirs[label][column] if theirs else None
             entries.append(
                 Entry(
@@ -113,18 +114,21 @@ PROBES = 12
 """The number of combinations that are drawn to see whether the judges pass enough of a class."""
 
 
-def trials_of(lab: Lab, of: Trained, n: int, label: int, name: str = "") -> Mapping[str, int]:
-    """The number of trials by judge for n combinations of a class.
+def trials_of(
+    lab: Lab, of: Trained, n: int, label: int, name: str = ""
+) -> tuple[Mapping[str, int], bool]:
+    """The number of trials by judge for n combinations of a class, and whether as many passed.
 
-    If too few candidates pass, it is empty, and a note is made, which begins with the name.
+    If too few candidates pass a judge, its number is that of all candidates, a lower bound, and a
+    note is made, which begins with the name.
     """
     generator = torch.Generator(of.convex.codes.device).manual_seed(label)
     try:
-        return of.convex.combined(n, label, generator=generator).trials
-    except InputError as error:
+        return of.convex.combined(n, label, generator=generator).trials, True
+    except TooFewError as error:
         note = f"{name}: {error}" if name else str(error)
         lab.more.setdefault("notes", []).append(note)
-        return {}
+        return error.trials, False
 
 
 def table3(lab: Lab) -> list[Entry]:
@@ -206,7 +210,7 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
     """
     of = trained(lab, seed=seed)
     sampler = of.patient
-    passed = all(trials_of(lab, of, PROBES, label) for label in range(len(of.images.classes)))
+    passed = all(trials_of(lab, of, PROBES, label)[1] for label in range(len(of.images.classes)))
     if not passed:
         sampler.with_judges({})
     drawn = "generated" if passed else "generated, unjudged"
