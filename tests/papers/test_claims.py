@@ -137,6 +137,16 @@ def test_the_head_states_the_rule() -> None:
     assert "no single step goes" in text
 
 
+def test_a_result_has_an_optional_part_of_names_in_all_of_them_or_in_none() -> None:
+    test = {"rule": "lowest", "of": ["a{, unjudged}", "b"]}
+    test |= {"experiment": "gen/table1", "measure": "distance"}
+    plain = stored(entry("a", 1, 0.1), entry("b", 2, 0.1))
+    marked = stored(entry("a, unjudged", 3, 0.1), entry("b", 4, 0.1), data="digits")
+    found = answers(test, [plain, marked])
+    assert [of for _, of, _ in found] == [["a", "b"], ["a, unjudged", "b"]]
+    assert [[v.value for v in values] for _, _, values in found] == [[1, 2], [3, 4]]
+
+
 def test_a_letter_stands_for_any_text() -> None:
     def result(*names: str, **more: Any) -> dict[str, Any]:
         return stored(*(entry(name, v, 0.1) for v, name in enumerate(names)), **more)

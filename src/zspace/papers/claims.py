@@ -171,16 +171,23 @@ def answers(test: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> li
         if not asked or data in found:
             continue
         known = _by_name(table)
-        each: list[Answer] = []
-        for of in _bound(test["of"], [what for what, _ in known]):
-            wanted = zip(of, measures(test), strict=True)
-            values = [known.get(name, Value(math.nan)) for name in wanted]
-            if not any(math.isnan(v.value) for v in values):
-                each.append(Answer(table, of, values))
-        if each:
-            found[data] = each
+        for names in dict.fromkeys(
+            tuple(OPTIONAL.sub(kept, name) for name in test["of"]) for kept in ("", r"\1")
+        ):
+            each: list[Answer] = []
+            for of in _bound(names, [what for what, _ in known]):
+                wanted = zip(of, measures(test), strict=True)
+                values = [known.get(name, Value(math.nan)) for name in wanted]
+                if not any(math.isnan(v.value) for v in values):
+                    each.append(Answer(table, of, values))
+            if each:
+                found[data] = each
+                break
     return [answer for each in found.values() for answer in each]
 
+
+OPTIONAL = re.compile(r"\{(, [a-z ]+)\}")
+"""A part of the names of a test's entries that a result has in all of them, or in none."""
 
 VARIABLE = re.compile(r"\{(\d*)[a-z]\}")
 """A letter that stands for any text in the names of a test, or for so many times a number."""
