@@ -171,18 +171,14 @@ def answers(test: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> li
         if not asked or data in found:
             continue
         known = _by_name(table)
-        for names in dict.fromkeys(
-            tuple(OPTIONAL.sub(kept, name) for name in test["of"]) for kept in ("", r"\1")
-        ):
-            each: list[Answer] = []
-            for of in _bound(names, [what for what, _ in known]):
-                wanted = zip(of, measures(test), strict=True)
-                values = [known.get(name, Value(math.nan)) for name in wanted]
-                if not any(math.isnan(v.value) for v in values):
-                    each.append(Answer(table, of, values))
-            if each:
-                found[data] = each
-                break
+        each: list[Answer] = []
+        for of in _bound(test["of"], [what for what, _ in known]):
+            wanted = zip(of, measures(test), strict=True)
+            values = [known.get(name, Value(math.nan)) for name in wanted]
+            if not any(math.isnan(v.value) for v in values):
+                each.append(Answer(table, of, values))
+        if each:
+            found[data] = each
     return [answer for each in found.values() for answer in each]
 
 
@@ -193,8 +189,14 @@ VARIABLE = re.compile(r"\{(\d*)[a-z]\}")
 """A letter that stands for any text in the names of a test, or for so many times a number."""
 
 
-def _bound(of: Sequence[str], known: Iterable[str]) -> list[list[str]]:
-    """The names of a test's entries, with each text for which its letter can stand."""
+def _bound(of: Sequence[str], known: Sequence[str]) -> list[list[str]]:
+    """The names of a test's entries, with each text for which its letter can stand.
+
+    An optional part is left out of all of them, and put into all of them.
+    """
+    if any(OPTIONAL.search(name) for name in of):
+        without, having = ([OPTIONAL.sub(kept, name) for name in of] for kept in ("", r"\1"))
+        return [*_bound(without, known), *_bound(having, known)]
     pattern = next((name for name in of if re.search(r"\{[a-z]\}", name)), None)
     if pattern is None:
         return [list(of)]

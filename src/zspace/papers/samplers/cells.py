@@ -121,12 +121,15 @@ def measured(held: Measurement, blurred: Tensor, subject: Subject) -> dict[str, 
     }
 
 
-def density(sampler: Sampler | None, z: Tensor) -> dict[str, Figure]:
-    """The mean log density of codes (N, D) by a sampler, by column of the table, if it has one."""
+def density(
+    lab: Lab, held: Measurement, sampler: Sampler | None, device: torch.device
+) -> dict[str, Figure]:
+    """The mean log density of test codes by a sampler, by column of the table, if it has one."""
     if not isinstance(sampler, Density):
         return {}
+    test = held.means[: lab.settings["densities"]].to(device)
     with torch.no_grad():
-        return {DENSITY: metrics.mean_figure(sampler.log_density(z))}
+        return {DENSITY: metrics.mean_figure(sampler.log_density(test))}
 
 
 def cell(
@@ -177,6 +180,5 @@ def cell(
     made = Subject(name, GENERATION, decoded(held.model, drawn), labels=labels)
     row = measured(held, blurred, made)
     if name not in FOUND:
-        test = held.means[: lab.settings["densities"]].to(z.device)
-        row |= density(sampler, test) | {"fit, s": Figure(fitted, math.nan)}
+        row |= density(lab, held, sampler, z.device) | {"fit, s": Figure(fitted, math.nan)}
     return row | {"drawing, s": Figure(seconds, math.nan)}

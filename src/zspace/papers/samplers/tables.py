@@ -73,10 +73,8 @@ def samplers(lab: Lab) -> list[Entry]:
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
             if name == OWN:
-                test = held.means[: lab.settings["densities"]].to(z.device)
-                found[name] |= cells.of(
-                    f"{decoder}: {name}'s density", partial(density, held.model.prior, test)
-                )
+                once = partial(density, lab, held, held.model.prior, z.device)
+                found[name] |= cells.of(f"{decoder}: {name}'s density", once)
         # for scale: the figures of a perfect sampler of this decoder, and of the data themselves
         others = replace(reconstructed(held, held.others.x), name="training codes")
         for subject in (again, others, held.others):
@@ -89,8 +87,7 @@ def samplers(lab: Lab) -> list[Entry]:
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
             "what there is one of, also the own prior's density, the error of the measurement. "
-            "Samplers that know labels draw "
-            "codes of the test images' labels."
+            "Samplers that know labels draw codes of the test images' labels."
         ]
         rows = [[name, *(str(f.get(c, "")) for c in COLUMNS)] for name, f in found.items()]
         lines.append(Table([decoder, *COLUMNS], rows, notes=notes).markdown())
