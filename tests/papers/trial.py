@@ -53,6 +53,16 @@ OWN: dict[str, dict[str, Any]] = {
 SHEETS = " ".join(
     f"{what}-{of}" for what in ("reconstructions", "samples") for of in ("AAE", "GEN", "VAE")
 )
+_SAMPLERS = [
+    "normal",
+    "mixture-10",
+    "mixture-100",
+    "kde",
+    "two-stage",
+    "spline-flow",
+    "flow-matching",
+    "pushforward",
+]
 EXPECTED: dict[str, tuple[int, int, str]] = {
     "flexae/fig2": (18, 3, "fig2"),
     "flexae/fig3": (10, 5, "fig3"),
@@ -126,8 +136,21 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "lsrgan/stability": (17, 2, ""),
     "lsrgan/imagenet": (6, 2, "fig1-beta-1 fig1-beta-20 fig2 fig9-renderer fig9-vae"),
     "all/systems": (16, 8, "systems"),
-    "all/samplers": (162, 2, ""),
-    "all/colour-samplers": (43, 1, ""),
+    "all/samplers": (
+        162,
+        2,
+        " ".join(
+            sorted(
+                [f"ae-{name}" for name in _SAMPLERS]
+                + [f"flexae-sr-{name}" for name in ("own-prior", *_SAMPLERS)]
+            )
+        ),
+    ),
+    "all/colour-samplers": (
+        43,
+        1,
+        "flexae-sr-convex-combinations flexae-sr-medium2 flexae-sr-normal flexae-sr-own-prior",
+    ),
     "all/conditional": (32, 2, "conditional"),
     "all/steps": (9, 1, ""),
     "all/densities": (13, 1, ""),

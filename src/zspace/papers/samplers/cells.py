@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Density, Sampler, decoded
+from zspace.display import plots
 from zspace.evaluation.measurement import (
     GENERATION,
     RECONSTRUCTION,
@@ -46,6 +48,8 @@ OWN = "own prior"
 TUNED = "Medium2"
 FOUND = OWN, TUNED
 """Samplers that are there before the cells are measured: of them, codes alone are drawn anew."""
+SHOWN, COLUMNS_SHOWN = 64, 16
+"""The number of images on the sheet of a sampler, and of its columns."""
 BLURRED = "Frechet to reconstructions"
 DENSITY = "log p of test codes"
 COLUMNS = (
@@ -141,6 +145,7 @@ def cell(
     name: str,
     seed: int,
     precision: Precision,
+    picture: Path,
 ) -> dict[str, Figure]:
     """The figures of a sampler that is fitted to codes, drawn from and measured.
 
@@ -153,6 +158,7 @@ def cell(
         name: a key of `KINDS`, `OWN` or `TUNED`.
         seed: the seed of fitting and drawing.
         precision: the precision of training by iterations.
+        picture: the file of a sheet of the first images, which is drawn for seed 0.
 
     Returns the figures by column of the table; the density of `OWN`, which no seed changes, is left
     out.
@@ -179,6 +185,8 @@ def cell(
     seconds = time.monotonic() - began
     made = Subject(name, GENERATION, decoded(held.model, drawn), labels=labels)
     row = measured(held, blurred, made)
+    if seed == 0:
+        plots.save_sheet(picture, made.x[:SHOWN], COLUMNS_SHOWN)
     if name not in FOUND:
         row |= density(lab, held, sampler, z.device) | {"fit, s": Figure(fitted, math.nan)}
     return row | {"drawing, s": Figure(seconds, math.nan)}

@@ -157,12 +157,14 @@ EXPERIMENTS = (
                     "seeds": {"latent-flow": 3, "FlexAE-SR": 3},
                     "samplers": [*_COMPARED, "convex combinations", TUNED],
                     "tuning": {"trials": 60, "samples": 50},
+                    "n": 2000,
                     "precision": "bf16",
                     "densities": 200,
                     "options": {"two-stage": {"hidden": 256}, "spline flow": {"iterations": 3000}},
                 },
                 "32 pixels; the zoo's model as it is, and 20 minutes of FlexAE-SR on a core; three "
-                "fits of each sampler, 60 trials for Medium2; densities of 200 test codes",
+                "fits of each sampler, 60 trials for Medium2; 2,000 test images; densities of 200 "
+                "test codes",
                 "3 hours on a core",
             ),
         },

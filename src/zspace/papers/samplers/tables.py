@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -46,7 +47,10 @@ OF_CLASS = "Frechet of a class"
 
 
 def samplers(lab: Lab) -> list[Entry]:
-    """Fit every sampler on every decoder with several seeds, draw codes, and measure the images."""
+    """Fit every sampler on every decoder with several seeds, draw codes, and measure the images.
+
+    Of the first seed's images a sheet is drawn.
+    """
     cells = Cells(lab.out / "cells.json")
     entries: list[Entry] = []
     lines: list[str] = []
@@ -64,10 +68,11 @@ def samplers(lab: Lab) -> list[Entry]:
         if TUNED in lab.settings["samplers"]:
             tune(held.run.folder, "medium2", **lab.settings["tuning"], **where(lab))
         for name in [*own, *lab.settings["samplers"]]:
+            sheet = lab.picture(re.sub(r"\W+", "-", f"{decoder} {name}".lower()))
             each = [
                 cells.of(
                     f"{decoder}: {name}, {k}{how}",
-                    partial(cell, lab, held, blurred, z, y, name, k, precision),
+                    partial(cell, lab, held, blurred, z, y, name, k, precision, sheet),
                 )
                 for k in range(seeds)
             ]
