@@ -27,6 +27,13 @@ def test_a_name_is_no_formula(tmp_path: Path, name: str) -> None:
             assert len(opened.convert("L").getcolors() or ()) > 1, picture
 
 
+@pytest.mark.parametrize("length", [1, 30, 90])
+def test_the_names_of_strips_are_drawn_in_full(tmp_path: Path, length: int) -> None:
+    plots.save_strips(tmp_path / "x.png", {"N" * length: torch.rand(4, 1, 8, 8)})
+    drawn = np.asarray(Image.open(tmp_path / "x.png").convert("L"))
+    assert drawn[:, 0].min() == 255
+
+
 def test_a_name_in_dollars_is_drawn_letter_for_letter(tmp_path: Path) -> None:
     def drawn(title: str, math: bool) -> np.ndarray:
         fig, axes = plots.figure(1, 1)

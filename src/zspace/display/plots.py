@@ -47,11 +47,17 @@ def entry(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-def save_figure(path: Path, fig: Any) -> None:
+def save_figure(path: Path, fig: Any, bounds: str | None = None) -> None:
     """Write a matplotlib figure to a file, atomically; the same figure gives the same bytes.
 
     Names are drawn as they are: a "$" in one begins no formula, and a character that the font lacks
     is drawn as a box.
+
+    Args:
+        path: the file.
+        fig: the figure.
+        bounds: "tight" for a picture of all that is drawn, however far it reaches; None for one of
+            the figure's size.
     """
     from matplotlib.text import Text
 
@@ -64,7 +70,7 @@ def save_figure(path: Path, fig: Any) -> None:
     with atomic(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         # no date or version, which would change the bytes
-        fig.savefig(partial, dpi=110, metadata={"Software": None})
+        fig.savefig(partial, dpi=110, metadata={"Software": None}, bbox_inches=bounds)
 
 
 def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
@@ -75,7 +81,7 @@ def save_strips(path: Path, strips: Mapping[str, Tensor]) -> None:
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])
-    save_figure(path, fig)
+    save_figure(path, fig, "tight")
 
 
 MOST_SIDE = 36.0
