@@ -163,8 +163,9 @@ EXPERIMENTS = (
                     "options": {"two-stage": {"hidden": 256}, "spline flow": {"iterations": 3000}},
                 },
                 "32 pixels; the zoo's model as it is, and 20 minutes of FlexAE-SR on a core; three "
-                "fits of each sampler, 60 trials for Medium2; 2,000 test images; densities of 200 "
-                "test codes",
+                "fits of each sampler, 60 trials for Medium2; flow matching takes maps for "
+                "vectors, since of maps it is the own prior of latent-flow; 2,000 test images; "
+                "densities of 200 test codes",
                 "3 hours on a core",
             ),
         },
