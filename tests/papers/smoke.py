@@ -11,7 +11,7 @@ from typing import Any
 from tests.conftest import Cli
 from zspace import papers
 from zspace.papers.base import Experiment
-from zspace.papers.claims import OPTIONAL, measures, read_claims
+from zspace.papers.claims import forms, measures, read_claims
 
 
 def reproduced(cli: Cli, name: str, out: Path, data: str = "--data=digits") -> None:
@@ -37,8 +37,7 @@ def claims_name_what_it_measures(experiment: Experiment, out: Path) -> None:
         for test in claim.tests:
             if test["experiment"] == experiment.name:
                 for of in zip(test["of"], measures(test), strict=True):
-                    forms = {OPTIONAL.sub(kept, of[0]) for kept in ("", r"\1")}
-                    meant = {(shape(what, known), shape(of[1], known)) for what in forms}
+                    meant = {tuple(shape(part, known) for part in form) for form in forms(of)}
                     assert meant & made, f"{experiment.name} makes no {of}: {sorted(made)}"
 
 

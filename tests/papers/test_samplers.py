@@ -20,6 +20,14 @@ def test_an_experiment_runs_at_smoke(cli: Cli, tmp_path: Path) -> None:
     reproduced(cli, "all/steps", tmp_path / "o")
 
 
+def test_nothing_is_left_of_a_comparison_without_its_data(cli: Cli, tmp_path: Path) -> None:
+    name, there, out = "all/colour-samplers", tmp_path / "nowhere", tmp_path / "o"
+    options = ("--scale=small", "--data=celeba", "--data-dir", there, "--out", out)
+    status, _, err = cli("reproduce", name, *options, "--quiet", "--device=cpu")
+    assert (status, f"--data-dir {there} is no folder" in err) == (2, True)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) -> None:
     cells = Cells(tmp_path / "cells.json")
     calls: list[int] = []

@@ -53,16 +53,23 @@ OWN: dict[str, dict[str, Any]] = {
 SHEETS = " ".join(
     f"{what}-{of}" for what in ("reconstructions", "samples") for of in ("AAE", "GEN", "VAE")
 )
-_SAMPLERS = [
-    "normal",
+_SAMPLERS = (
+    "flow-matching",
+    "kde",
     "mixture-10",
     "mixture-100",
-    "kde",
-    "two-stage",
-    "spline-flow",
-    "flow-matching",
+    "normal",
+    "own-prior",
     "pushforward",
-]
+    "spline-flow",
+    "two-stage",
+)
+SAMPLED = " ".join(
+    f"{of}-{by}"
+    for of in ("ae", "flexae-sr")
+    for by in _SAMPLERS
+    if (of, by) != ("ae", "own-prior")
+)
 EXPECTED: dict[str, tuple[int, int, str]] = {
     "flexae/fig2": (18, 3, "fig2"),
     "flexae/fig3": (10, 5, "fig3"),
@@ -136,16 +143,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "lsrgan/stability": (17, 2, ""),
     "lsrgan/imagenet": (6, 2, "fig1-beta-1 fig1-beta-20 fig2 fig9-renderer fig9-vae"),
     "all/systems": (16, 8, "systems"),
-    "all/samplers": (
-        162,
-        2,
-        " ".join(
-            sorted(
-                [f"ae-{name}" for name in _SAMPLERS]
-                + [f"flexae-sr-{name}" for name in ("own-prior", *_SAMPLERS)]
-            )
-        ),
-    ),
+    "all/samplers": (162, 2, SAMPLED),
     "all/colour-samplers": (
         43,
         1,

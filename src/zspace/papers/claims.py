@@ -189,14 +189,18 @@ VARIABLE = re.compile(r"\{(\d*)[a-z]\}")
 """A letter that stands for any text in the names of a test, or for so many times a number."""
 
 
+def forms(of: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of a test's entries without their optional parts, and with them."""
+    return [OPTIONAL.sub("", name) for name in of], [OPTIONAL.sub(r"\1", name) for name in of]
+
+
 def _bound(of: Sequence[str], known: Sequence[str]) -> list[list[str]]:
     """The names of a test's entries, with each text for which its letter can stand.
 
     An optional part is left out of all of them, and put into all of them.
     """
     if any(OPTIONAL.search(name) for name in of):
-        without, having = ([OPTIONAL.sub(kept, name) for name in of] for kept in ("", r"\1"))
-        return [*_bound(without, known), *_bound(having, known)]
+        return [bound for names in forms(of) for bound in _bound(names, known)]
     pattern = next((name for name in of if re.search(r"\{[a-z]\}", name)), None)
     if pattern is None:
         return [list(of)]

@@ -48,8 +48,8 @@ OWN = "own prior"
 TUNED = "Medium2"
 FOUND = OWN, TUNED
 """Samplers that are there before the cells are measured: of them, codes alone are drawn anew."""
-SHOWN, COLUMNS_SHOWN = 64, 16
-"""The number of images on the sheet of a sampler, and of its columns."""
+SHOWN = 64
+"""The number of images on the sheet of a sampler."""
 BLURRED = "Frechet to reconstructions"
 DENSITY = "log p of test codes"
 COLUMNS = (
@@ -74,18 +74,22 @@ CONDITIONAL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
 def trained(lab: Lab, decoder: str) -> Measurement:
     """The measurement of one of the decoders in an experiment's settings, of the zoo or trained."""
     options = dict(lab.settings["decoders"][decoder])
-    if "zoo" in options:
-        name = options["zoo"][lab.data]
-        folder = (lab.shelf or lab.out / "runs") / f"zoo-{name}"
-        # a copy, since a sampler that is tuned is stored beside its model
-        shutil.copytree(Run(f"zoo:{name}").folder, folder, dirs_exist_ok=True)
-        run = Run(folder)
-        lab.runs += [folder.name] * (folder.name not in lab.runs)
+    name = options["zoo"][lab.data] if "zoo" in options else None
+    if name is not None:
+        run = Run(f"zoo:{name}")
     else:
         options |= told_by(lab)
         run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
     features, n = lab.settings.get("features"), lab.settings.get("n")
-    return lab.measured(run, features, n=n, data_dir=lab.data_dir)
+    held = lab.measured(run, features, n=n, data_dir=lab.data_dir)
+    if name is not None:
+        # a copy, since a sampler that is tuned is stored beside its model; made when the data are
+        # read, so that nothing is left where they are missing
+        folder = (lab.shelf or lab.out / "runs") / f"zoo-{name}"
+        shutil.copytree(run.folder, folder, dirs_exist_ok=True)
+        held = replace(held, run=Run(folder))
+        lab.runs += [folder.name] * (folder.name not in lab.runs)
+    return held
 
 
 def told_by(lab: Lab) -> dict[str, str]:
@@ -186,7 +190,7 @@ def cell(
     made = Subject(name, GENERATION, decoded(held.model, drawn), labels=labels)
     row = measured(held, blurred, made)
     if seed == 0:
-        plots.save_sheet(picture, made.x[:SHOWN], COLUMNS_SHOWN)
+        plots.save_sheet(picture, made.x[:SHOWN])
     if name not in FOUND:
         row |= density(lab, held, sampler, z.device) | {"fit, s": Figure(fitted, math.nan)}
     return row | {"drawing, s": Figure(seconds, math.nan)}
