@@ -27,7 +27,9 @@ def test_the_list_names_every_experiment(cli: Cli) -> None:
         said = ran[table["experiment"]]
         assert table["scale"] in said
         assert table["data"] is None or papers.TITLES[table["data"]] in said
-    assert ran["lsrgan/table2"] == "small, on the digits and Fashion-MNIST"
+    assert ran["lsrgan/table2"] == "small, on Fashion-MNIST and the digits"
+    assert ran["categorical/fig1"] == "small, on MNIST, Fashion-MNIST and CIFAR-10"
+    assert ran["all/colour-samplers"] == "small, on CelebA"
     assert ran["flexae/fig2"] == "paper"
     with pytest.raises(InputError, match="unknown experiment"):
         papers.find("flexae")

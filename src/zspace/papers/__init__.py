@@ -6,6 +6,8 @@ cores, with its reductions stated) and `paper` (the paper's settings, for a GPU)
 
 from __future__ import annotations
 
+from itertools import starmap
+
 from zspace.errors import unknown
 from zspace.papers import categorical, colour, judges, systems
 from zspace.papers.base import Experiment, reproduce
@@ -14,6 +16,7 @@ from zspace.papers.gen import experiments as gen
 from zspace.papers.lsrgan import experiments as lsrgan
 from zspace.papers.regene import experiments as regene
 from zspace.papers.samplers import experiments as samplers
+from zspace.recipes.catalogue import listed
 
 EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
@@ -33,24 +36,23 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-_PICTURES = {
-    **dict.fromkeys(
-        (
-            "flexae/fig4",
-            "flexae/fig6",
-            "flexae/fig10",
-            "regene/fig13",
-            "regene/collage",
-            "all/conditional",
-        ),
-        "small, on MNIST",
+_ON_PAGES = {
+    "mnist": (
+        "flexae/fig4 flexae/fig6 flexae/fig10 regene/fig12 regene/fig13 regene/collage "
+        "all/samplers all/conditional"
     ),
-    "all/samplers": "small, on MNIST and Fashion-MNIST",
-    **dict.fromkeys(
-        ("lsrgan/fig1", "lsrgan/fig2", "lsrgan/fig3", "lsrgan/fig9"), "small, on Fashion-MNIST"
+    "fashion-mnist": (
+        "lsrgan/fig1 lsrgan/fig2 lsrgan/fig3 lsrgan/fig9 categorical/fig1 all/samplers"
+    ),
+    "cifar10": (
+        "flexae/fig8 flexae/fig16 flexae/fig17 regene/fig8 lsrgan/fig3 lsrgan/fig9 categorical/fig1"
+    ),
+    "celeba": (
+        "flexae/fig9 flexae/fig11 flexae/fig12 flexae/fig13 flexae/fig18 flexae/fig19 gen/fig2 "
+        "all/colour-samplers"
     ),
 }
-"""Experiments run beyond scale smoke, of which docs/results has pictures or pages alone."""
+"""By data set, what was run at scale small and has pictures or pages in docs/results alone."""
 
 
 def ran() -> dict[str, str]:
@@ -61,20 +63,17 @@ def ran() -> dict[str, str]:
     """
     from zspace.papers.claims import read_results
 
-    on: dict[str, dict[str, list[str]]] = {}
-    for table in read_results():
-        data: str | None = table["data"]
-        own = on.setdefault(table["experiment"], {}).setdefault(table["scale"], [])
-        title = "" if data is None else TITLES.get(data, data)
-        if title and title not in own:
-            own.append(title)
-    found = {
-        name: "; ".join(
-            f"{scale}, on {' and '.join(data)}" if data else scale for scale, data in scales.items()
-        )
-        for name, scales in on.items()
-    }
-    return {**_PICTURES, **found}
+    stored = [(table["experiment"], table["scale"], table["data"]) for table in read_results()]
+    shown = [(name, "small", data) for data, names in _ON_PAGES.items() for name in names.split()]
+    on: dict[str, dict[str, set[str]]] = {}
+    for name, scale, data in [*stored, *shown]:
+        on.setdefault(name, {}).setdefault(scale, set()).update([data] if data else [])
+
+    def said(scale: str, data: set[str]) -> str:
+        titles = [title for name, title in TITLES.items() if name in data]
+        return f"{scale}, on {listed(titles, 'and')}" if titles else scale
+
+    return {name: "; ".join(starmap(said, scales.items())) for name, scales in on.items()}
 
 
 TITLES = {

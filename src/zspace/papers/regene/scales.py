@@ -85,7 +85,7 @@ CONDITIONAL = {
 """The options of the models that are compared with ReGene in Figure 6 and Tables 3 and 4."""
 FLEXAE = (
     "other models have FlexAE's networks and their recipes' defaults, with 100,000 iterations at "
-    "scale paper and 4,000 of 64 images, 16 channels and 256 units at small; one training of each"
+    "scale paper and 4,000 of 64 images, 16 channels and 256 units at small, one training of each"
 )
 
 
