@@ -36,7 +36,8 @@ from zspace.cli import cli
 from zspace.core import Batches, Density, Method, as_progress
 from zspace.data.images import Images, Part
 from zspace.features import classifier
-from zspace.generation.fit import draw_codes, fit_sampler, read_sampler
+from zspace.generation.drawing import draw_codes
+from zspace.generation.fit import fit_sampler, read_sampler
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, catalogue, find
 from zspace.samplers import FlowMatching

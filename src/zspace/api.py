@@ -20,6 +20,7 @@ from zspace.display import pictures
 from zspace.errors import InputError, encodable
 from zspace.execution import affordable, carry_out, facts_of, seconds_of, seconds_per_iteration
 from zspace.functional.augmentation import TRANSFORM
+from zspace.of_codes import check_codes
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
@@ -273,11 +274,14 @@ def run_images(run: Run, data: Data | None = None, *, data_dir: str | None = Non
         data_dir: the folder in which the run's data are now.
 
     Raises:
-        InputError: it can't be read, or its samples have another shape or other classes now.
+        InputError: it can't be read, or its samples have another shape or other classes now, or
+            are other codes.
     """
     there = run if data_dir is None else Run(run.folder, config=moved(run.config, data_dir))
     images = _images(there, data)
     run.facts.check(facts_of(images), run.folder)
+    if data is None:
+        check_codes(run, images)
     return images
 
 

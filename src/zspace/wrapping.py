@@ -24,7 +24,6 @@ from zspace.nets.graph import Description, Graph
 from zspace.nets.onnx import Onnx
 from zspace.nets.tracing import traced
 from zspace.options import checked, options_of
-from zspace.storage.cache import fingerprint
 from zspace.storage.config import Facts
 from zspace.storage.files import read_json, write_tensors, write_text
 from zspace.storage.run import Run
@@ -58,7 +57,7 @@ class _File(msgspec.Struct, frozen=True, tag="onnx"):
     bounded: bool = False
 
 
-class _Networks(msgspec.Struct, frozen=True):
+class Networks(msgspec.Struct, frozen=True):
     """The networks of a run whose model was trained elsewhere, as `FILE` has them.
 
     Those of codes alone have the codes' checksum.
@@ -132,16 +131,16 @@ def wrap(
     networks = module_of(encoder, "encoder", trust), module_of(decoder, "decoder", trust)
     images = images_of(data, settings)
     said = as_progress(progress)
-    model = _joined(*networks, taken, given, latent, images, said)
+    model = joined(*networks, taken, given, latent, images, said)
     if out is not None:
         config = {"recipe": RECIPE, "data": source, **settings}
-        _store(model, images, config, Path(out), overwrite, said)
+        store(model, images, config, Path(out), overwrite, said)
     for note in images.notes:  # at last, so that a refusal stands alone
         said.say(note)
     return model
 
 
-def _store(
+def store(
     model: Wrapped | WrappedVAE,
     images: Images,
     config: dict[str, Any],
@@ -167,7 +166,7 @@ def _store(
         if not isinstance(part.net, Onnx):
             setattr(model, name, traced(part, example, f"the {name}"))
     model.cpu()
-    described = _Networks(
+    described = Networks(
         model.latent_dim,
         isinstance(model, WrappedVAE),
         _description(model.encoder),
@@ -184,48 +183,6 @@ def _store(
         pictures.draw(run, model, images)
 
 
-def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
-    """The run of codes alone, whose model leaves them as they are.
-
-    It is made if it is not there, or if the file's codes have changed since it was.
-
-    Four fifths of the codes are for samplers; the others are test data, unless the file has some.
-
-    Args:
-        data: a file of codes (N, D), .npy or .npz, and their labels if it has any.
-        out: the folder of the run.
-        progress: told what the user should know about the codes.
-
-    Raises:
-        InputError: the file holds no codes, or the folder something else.
-    """
-    settings = checked(options_of(DataOptions), {"validation": 0.0}, "option")
-    images = images_of(data, settings)
-    if images.is_image:
-        raise InputError(
-            f"{data} holds images: codes are (N, D) ('zspace train' trains a model on images)"
-        )
-    config = {"recipe": RECIPE, "data": str(data), **settings}
-    checksum = fingerprint(images.train.x, images.train.y, images.test.x, images.test.y)
-    there = (out / "config.yaml").is_file()
-    if there:
-        held = Run(out).config
-        if (held.get("recipe"), held.get("data")) != (RECIPE, str(data)):
-            raise InputError(
-                f"{out} is a run of something else: choose another --out ('zspace fit-sampler "
-                f"{out} --sampler NAME' fits a sampler to its codes)"
-            )
-        if read_json(out / FILE, _Networks).codes == checksum:
-            return out
-        progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
-    Run.check_new(out, overwrite=there)
-    for note in images.notes:
-        progress.say(note)
-    model = _joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
-    _store(model, images, config, out, there, progress, checksum)
-    return out
-
-
 def stored_model(run: Run, facts: Facts) -> LatentModel:
     """The untrained model of a run that `wrap` has stored, for the weights of its file.
 
@@ -237,7 +194,7 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
         InputError: the description of its networks is missing or wrong.
     """
     path = run.folder / FILE
-    networks = read_json(path, _Networks)
+    networks = read_json(path, Networks)
     try:
         encoder, decoder = _network(networks.encoder), _network(networks.decoder)
         code = (networks.latent_dim,)
@@ -285,7 +242,7 @@ def _some(images: Images, place: torch.device) -> Tensor:
     return as_float(images.train.x[:LOOKED_AT].to(place))
 
 
-def _joined(
+def joined(
     encoder: nn.Module,
     decoder: nn.Module,
     taken: Scale,

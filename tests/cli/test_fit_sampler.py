@@ -221,3 +221,27 @@ def test_training_on_codes_is_told(tmp_path: Path, cli: Cli) -> None:
     train = ["train", "ae", f"--data={path}.npy", f"--out={tmp_path / 'r'}", "--iterations=1"]
     _, _, err = cli(*train, "--hidden=8", "--device=cpu")
     assert "if they are codes, 'zspace fit-sampler" in err
+
+
+def test_codes_that_have_changed_are_not_measured_as_those_of_before(
+    tmp_path: Path, cli: Cli, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, run = codes_file(tmp_path), tmp_path / "run"
+    quick = ["--quiet", "--device=cpu"]
+    monkeypatch.chdir(tmp_path)
+    fit = ["fit-sampler", "codes.npz", f"--out={run}", "--sampler=normal"]
+    assert cli(*fit, *quick)[0] == 0
+    assert cli("fit-sampler", f"{path}.npz", f"--out={run}", "--sampler=simple", *quick)[0] == 0
+    evaluate = ["evaluate", run, "--metrics=fid", *quick]
+    compare = ["compare", run, "--columns=fid", *quick]
+    for command in (evaluate, compare):
+        status, _, err = cli(*command)
+        assert status == 0, err
+    held = dict(np.load(f"{path}.npz"))
+    np.savez(f"{path}.npz", **{**held, "codes": held["codes"] * 3 + 20})
+    for command in (evaluate, compare):
+        message = refused(*command)
+        assert "codes.npz has changed" in message
+        assert "'zspace fit-sampler codes.npz --sampler NAME' makes the run anew" in message
+    assert cli(*fit, *quick)[0] == 0
+    assert cli(*evaluate)[0] == 0

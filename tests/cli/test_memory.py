@@ -17,7 +17,7 @@ from zspace.core import LatentModel, Variational
 from zspace.data import load as load_data
 from zspace.functional import as_float, blockwise
 from zspace.functional.sheets import sheet, to_uint8
-from zspace.generation import fit as drawing
+from zspace.generation import drawing
 
 ROWS = 2_000, 402_000
 """The smaller and the larger number of images or codes."""

@@ -180,3 +180,14 @@ def test_faults_and_notes_of_every_seed_are_kept() -> None:
     (merged,) = over_seeds(seeds)
     assert merged["rows"][0]["faults"] == ["support"]
     assert merged["notes"] == ["biased", "left out"]
+
+
+def test_runs_of_several_seeds_must_be_measured_alike() -> None:
+    pair = [evaluation("a", 10), evaluation("b", 30, n=10)]
+    with pytest.raises(InputError, match="was measured on n = 100, runs/b on n = 10"):
+        over_seeds(pair)
+
+
+def test_nothing_is_best_where_errors_are_unknown() -> None:
+    pair = [evaluation("a", 30), evaluation("b", 10, error=math.nan)]
+    assert [row[1] for row in compare(pair)[0].rows] == ["30.0 ± 1.0", "10"]

@@ -34,7 +34,9 @@ from zspace.evaluation.measurement import (
 )
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float
+from zspace.generation.fit import fit_sampler
 from zspace.methods.regene import ReGene
+from zspace.of_codes import run_of_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -278,3 +280,41 @@ def test_what_python_gives_wrongly_is_refused(runs: dict[str, Path]) -> None:
     found = zspace.evaluate(run, metrics="mse,mae", progress=lambda *a: told.append(a), **options)
     assert found["rows"][0]["figures"].keys() == {"mse", "mae"}
     assert told
+
+
+def test_a_class_that_a_sampler_has_not_learned_is_left_out(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    random = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    z = (4 * np.eye(3)[y] + random.normal(size=(300, 3))).astype(np.float32)
+    few = np.flatnonzero(y < 2)[:140]
+    np.savez(tmp_path / "c.npz", x_train=z[few], y_train=y[few], x_test=z, y_test=y)
+    run = run_of_codes(tmp_path / "c.npz", tmp_path / "c")
+    fit_sampler(run, "simple")
+    made = generated(measure_run(run, device="cpu"), "simple")
+    assert made.labels is not None
+    assert made.labels.unique().tolist() == [0, 1]
+    # five codes have ten combinations of two, a tenth of what is wanted: what nobody asked for may
+    # fail
+    few = np.r_[few, np.flatnonzero(y == 2)[:5]]
+    np.savez(tmp_path / "d.npz", x_train=z[few], y_train=y[few], x_test=z, y_test=y)
+    run = run_of_codes(tmp_path / "d.npz", tmp_path / "d")
+    fit_sampler(run, "convex")
+    fit_sampler(run, "normal")
+    result = evaluate(run, metrics=["fid"], device="cpu")
+    assert "the sampler convex is left out: " in " ".join(result["notes"])
+    assert "normal" in [row["subject"] for row in result["rows"]]
+    assert "combin" in refused("evaluate", run, "--metrics=fid", "--samplers=convex", *QUICK)
+
+
+def test_a_sampler_of_other_data_is_told_of(tmp_path: Path) -> None:
+    x = random_images(300, 8, 8)
+    np.savez(tmp_path / "s.npz", x=x)
+    run = tmp_path / "r"
+    zspace.train("ae", tmp_path / "s.npz", out=run, iterations=2, device="cpu", **SMALL)
+    fit_sampler(run, "normal")
+    assert not any("other training data" in n for n in evaluate(run, device="cpu")["notes"])
+    np.savez(tmp_path / "s.npz", x=255 - x)
+    notes = evaluate(run, metrics=["fid"], device="cpu")["notes"]
+    assert any("the sampler normal was fitted to other training data" in note for note in notes)

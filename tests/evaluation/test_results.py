@@ -80,3 +80,27 @@ def test_a_few_figures_join_those_that_are_there(run: Path, cli: Cli) -> None:
     # of another seed: no part of the same measurement
     assert cli("evaluate", run, "--metrics=mse", "--seed=1", *options)[0] == 0
     assert current_evaluation(run) is None
+
+
+def test_figures_of_an_earlier_fit_of_a_sampler_are_gone(run: Path, cli: Cli) -> None:
+    def fit(components: int) -> None:
+        fitted = ["fit-sampler", run, "--sampler=mixture", f"--components={components}"]
+        assert cli(*fitted, *QUICK)[0] == 0
+
+    def figures() -> dict[str, set[str]]:
+        held = read_evaluation(run)
+        assert held is not None
+        return {row["subject"]: {*row["figures"]} for row in held["rows"]}
+
+    options = ["--n=60", "--features=pixels", *QUICK]
+    fit(3)
+    assert cli("evaluate", run, "--metrics=fid", *options)[0] == 0
+    fit(3)  # the same once more
+    assert cli("evaluate", run, "--metrics=code-fid", *options)[0] == 0
+    assert {"fid", "code-fid"} <= figures()["mixture"]
+    assert current_evaluation(run, metrics=["fid"]) is not None
+    fit(2)
+    assert current_evaluation(run, metrics=["fid"]) is None
+    assert cli("evaluate", run, "--metrics=code-fid", *options)[0] == 0
+    assert figures()["mixture"] == {"code-fid"}
+    assert {"fid", "code-fid"} <= figures()["prior"]  # the model's own has no fit

@@ -143,3 +143,19 @@ def test_images_that_are_not_square_are_not_turned(
     assert "are 10x8" in said
     assert "holds vectors" in refused("classifier", "--data=mog2", "--task=rotation")
     assert "--task must be one of labels, rotation" in refused("classifier", "--task=turns")
+
+
+def test_images_whose_label_is_unknown_teach_nothing(cache: Path) -> None:
+    x = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8)
+    y = torch.arange(60) % 2
+    some = torch.where(torch.arange(60) % 3 == 0, -1, y)
+    part, known = Part(x, some), Part(x[some >= 0], y[some >= 0])
+    found = [
+        neutral_classifier(
+            Images("x", each, each, each, ("0", "1")), arch="cnn", iterations=3, device="cpu"
+        )
+        for each in (part, known)
+    ]
+    assert found[0].accuracy == found[1].accuracy
+    with pytest.raises(InputError, match="has no labels"):
+        neutral_classifier(Images("x", part, part, Part(x, some * 0 - 1), ("0", "1")))

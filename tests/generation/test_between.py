@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import Cli, seeded
+from zspace.errors import InputError
 from zspace.functional import great_circle
 from zspace.generation.between import codes_between
 from zspace.recipes import catalogue
@@ -101,3 +102,10 @@ def test_the_command(
     )
     assert "not both" in refused(*command, "--data=digits", f"--out={out}")
     assert "unknown sampler" in refused("interpolate", run, "--sampler=priorr", f"--out={out}")
+
+
+def test_a_label_that_was_never_learned() -> None:
+    y = torch.tensor([0, 2]).repeat(20)
+    sampler = FlowMatching(2, iterations=2, batch_size=8).fit(torch.randn(40, 2), y)
+    with pytest.raises(InputError, match="class 1 has no training image"):
+        codes_between(sampler, 2, 3, 1, seeded())

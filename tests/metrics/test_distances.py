@@ -225,3 +225,46 @@ def test_arrays_are_measured_like_tensors(measure: Callable[[Any, Any], Any]) ->
 def test_sets_of_unequal_size_have_no_pairing() -> None:
     with pytest.raises(InputError, match="of equal size"):
         metrics.wasserstein_distance(torch.zeros(3, 1), torch.zeros(4, 1))
+
+
+def test_the_limit_of_whole_numbers_is_that_of_the_same_numbers() -> None:
+    random = torch.Generator().manual_seed(0)
+    x, y = (torch.randint(0, 9, (400, 3), generator=random) for _ in range(2))
+    y = y.sort(0).values  # as data are, which often come class by class
+    assert metrics.frechet_limit(x, y) == metrics.frechet_limit(x.double(), y.double())
+
+
+def test_frechet_of_numbers_whose_squares_are_too_large() -> None:
+    x = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for rows in (x, x[:3]):
+        with pytest.raises(InputError, match="the first set holds numbers that are too large"):
+            metrics.frechet_distance(rows * 1e155, x)
+
+
+def test_a_small_frechet_distance_has_its_digits() -> None:
+    random = torch.Generator().manual_seed(0)
+    scales = torch.logspace(-4, 2, 40, dtype=torch.float64)
+    x = torch.randn(500, 40, dtype=torch.float64, generator=random) * scales
+    # of a set that is a little wider: (s - 1)^2 times the sum of the variances
+    wider = 1.0001
+    mean, variance = x.mean(0), x.var(0).sum()
+    expected = float((wider - 1) ** 2 * (variance + mean.square().sum()))
+    assert metrics.frechet_distance(x, wider * x) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "measure, message",
+    [
+        (lambda x: metrics.inception_score(x, splits=0), "a split or more, not 0"),
+        (lambda x: metrics.kernel_inception_distance(x, x, size=1), "not 100 of 1"),
+        (lambda x: metrics.kernel_inception_distance(x, x, subsets=0), "not 0 of 1000"),
+        (lambda x: metrics.differential_entropy(x, bandwidth=0.0), "above 0 and finite, not 0.0"),
+        (
+            lambda x: metrics.linear_probe(x, torch.arange(9), x, torch.arange(40)),
+            "40 codes can't be held",
+        ),
+    ],
+)
+def test_options_that_make_no_sense(measure: Callable[[Tensor], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        measure(torch.randn(40, 3, generator=torch.Generator().manual_seed(0)))

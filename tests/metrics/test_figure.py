@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from tests.metrics.shared import normal
 from zspace import metrics
@@ -54,3 +55,10 @@ def test_errors_of_the_frechet_distance_are_those_of_repeated_draws() -> None:
 )
 def test_how_figures_read(figure: Figure, text: str) -> None:
     assert str(figure) == text
+
+
+def test_paired_sets_are_of_one_size() -> None:
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    frechet = metrics.frechet_distance
+    with pytest.raises(InputError, match="paired sets must be of one size, not 60 and 50"):
+        jackknife(frechet, x, x[:50], paired=True, groups=5)

@@ -99,3 +99,13 @@ def test_a_linear_probe_of_separable_codes() -> None:
     assert float(chance) < 0.6
     with pytest.raises(InputError, match="two classes or more"):
         metrics.linear_probe(z, torch.zeros(300), test, torch.zeros(90))
+
+
+def test_a_probe_leaves_out_what_has_no_label() -> None:
+    random = torch.Generator().manual_seed(0)
+    y = torch.arange(90) % 3
+    z = torch.nn.functional.one_hot(y).double() * 4 + torch.randn(90, 3, generator=random)
+    known = (y < 2).nonzero()[:, 0]
+    some = torch.where(y < 2, y, -1)
+    expected = metrics.linear_probe(z[known], y[known], z[known], y[known])
+    assert torch.equal(metrics.linear_probe(z, some, z, some), expected)

@@ -208,3 +208,14 @@ def test_the_zoos_judge_stands_in_for_a_classifier(
     monkeypatch.setattr(base, "measure_run", lambda _run, *, features, **_: features)
     run = SimpleNamespace(folder=tmp_path, facts=SimpleNamespace(shape=shape))
     assert Lab(tmp_path, {}, data).measured(run, asked) == taken  # pyright: ignore[reportArgumentType]
+
+
+def test_two_can_not_be_at_work_in_one_folder(tmp_path: Path) -> None:
+    def run(lab: Lab) -> list[Entry]:
+        with pytest.raises(InputError, match=r"in use by process \d+: .* choose another --out"):
+            reproduce(experiment, "smoke", tmp_path / "out")
+        return []
+
+    experiment = Experiment("a/b", "", {"smoke": Scale({}, "", "")}, run)
+    reproduce(experiment, "smoke", tmp_path / "out", quiet=True)
+    assert (tmp_path / "out" / "table.json").exists()

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from zspace.metrics.figure import quantile
-from zspace.papers.rules import RULES, Value, difference
+from zspace.papers.rules import RULES, Value, combined, difference
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,10 @@ def test_the_error_of_a_margin(
     known = {"a": Value(10, 1), "b": Value(5, 1), "B": Value(5, 1), "c": Value(1, 1)}
     entries = [known[v] if isinstance(v, str) else Value(*v) for v in values]
     assert RULES[rule][0](entries, {"within": 0.5}) == pytest.approx([expected], rel=1e-4)
+
+
+def test_rounding_is_no_difference() -> None:
+    wider = RULES["wider"][0]
+    assert wider([Value(0.3), Value(0.2), Value(0.2), Value(0.1)], {}) == [0.0]
+    assert wider([Value(0.31), Value(0.2), Value(0.2), Value(0.1)], {}) == [math.inf]
+    assert combined((1.0, Value(-math.inf)), (-1.0, Value(0.0))).value == -math.inf

@@ -112,3 +112,11 @@ def test_noise_in_many_blocks_is_that_of_one(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(tensors, "HELD", held)
         drawn.append(sampler.sample(100, generator=torch.Generator().manual_seed(1)))
     torch.testing.assert_close(drawn[1], drawn[0], rtol=0, atol=0)
+
+
+def test_more_labels_than_were_asked_for() -> None:
+    z, y = torch.randn(30, 2), torch.arange(30) % 3
+    with pytest.raises(InputError, match="--classes 2: the data have a label 2"):
+        Simple(classes=2).fit(z, y)
+    sampler = Simple().fit(z, y)
+    assert sampler.fit(z[:20], y[:20] % 2).labels == 2  # what an earlier fit has found is no limit

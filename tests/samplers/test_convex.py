@@ -265,3 +265,9 @@ def test_unknown_labels_are_left_out_and_sources_kept() -> None:
     assert torch.equal(convex.codes, z[convex.rows])
     drawn = convex.sample(30, generator=torch.Generator().manual_seed(0))
     assert drawn.shape == (30, 3)
+
+
+def test_only_classes_of_enough_codes_are_learned() -> None:
+    z, y = torch.randn(7, 2), torch.tensor([0, 0, 0, 1, 2, 2, -1])
+    assert Convex(combine=2).fit(z, y).learned() == [0, 2]
+    assert Convex(combine=3).fit(z, y).learned() == [0]

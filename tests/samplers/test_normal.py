@@ -8,8 +8,9 @@ import torch
 from scipy.stats import multivariate_normal
 
 from tests.samplers.shared import clouds
+from zspace.core import Density
 from zspace.functional import tensors
-from zspace.samplers import Normal
+from zspace.samplers import Mixture, Normal
 from zspace.samplers.normal import moments
 
 
@@ -32,3 +33,13 @@ def test_codes_that_agree_have_the_same_width_whatever_they_are() -> None:
     for value in (0.0, 0.1, 1.0, 1e6):
         normal = Normal(3).fit(torch.full((700, 3), value))
         torch.testing.assert_close(normal.factor, 1e-9 * torch.eye(3), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("sampler", [Normal(), Mixture(components=1), Mixture(components=3)])
+def test_a_narrow_dimension_stays_narrow(sampler: Density) -> None:
+    random = np.random.default_rng(0)
+    z = np.c_[random.normal(0, 1000, 4000), random.normal(5, 0.01, 4000), np.full(4000, 3.0)]
+    drawn = sampler.fit(z).sample(4000, seed=0)
+    assert drawn.std(0)[:2] == pytest.approx([1000, 0.01], rel=0.1)
+    assert drawn.mean(0) == pytest.approx([0, 5, 3], abs=60)
+    assert np.isfinite(sampler.log_prob(z)).all()

@@ -67,7 +67,8 @@ def bandwidth(dim: int, samples: int, trials: int, route: str, seed: int, quiet:
             seed=seed,
             progress=follow.about("trials"),
         )
-        least = least_samples(dim, progress=follow.about("the number of samples for h below 1"))
+        below = follow.about("the number of samples for h below 1")
+        least = least_samples(dim, seed=seed, progress=below)
     found = every[~every.isnan()]
     if len(found):
         spread = f" ± {float(found.std()):.4f}" if len(found) > 1 else ""

@@ -114,8 +114,9 @@ def sample(
 
     from zspace.data.images import class_numbers
     from zspace.generation.combine import shares
+    from zspace.generation.drawing import code_blocks
     from zspace.generation.files import named
-    from zspace.generation.fit import check_sampler, code_blocks
+    from zspace.generation.fit import check_sampler
     from zspace.options import comma_names
     from zspace.recipes.catalogue import OWN, check_label, usual
     from zspace.storage.published import usual_sampler
@@ -163,7 +164,7 @@ def sample(
             run,
             model,
             n,
-            numbers,
+            None if every else numbers,
             generations,
             origin or "latents",
             generator,
@@ -238,8 +239,12 @@ def _combine(
     convex = convex_of(run, model, options, data_dir=data_dir)
     if out is not None:
         n = shown(out, n, quiet=quiet)
-    wanted = range(len(classes)) if labels is None else labels
-    counts = dict(zip(wanted, shares(n, len(wanted)), strict=True))
+    wanted = convex.learned() if labels is None else labels
+    if not wanted:
+        raise InputError(f"no class has {convex.combine} images to combine (--combine)")
+    counts = dict.fromkeys(wanted, 0)
+    for own, count in zip(wanted, shares(n, len(wanted)), strict=True):
+        counts[own] += count  # a label may be given twice
     trials: dict[tuple[int, int], Mapping[str, int]] = {}
 
     def blocks() -> Iterator[Block]:
@@ -369,7 +374,7 @@ def fit_sampler(
         raise InputError("--out belongs to a file of codes, .npy or .npz, in place of a run")
     with progress(quiet) as follow:
         if file:
-            from zspace.wrapping import run_of_codes
+            from zspace.of_codes import run_of_codes
 
             run = run_of_codes(run, out or run.with_suffix(""), follow)
         fitting.fit_sampler(

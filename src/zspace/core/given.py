@@ -48,9 +48,13 @@ def as_codes(z: Any) -> Tensor:
     """Codes (N, D) as a dense tensor of floating-point numbers, single ones of an array."""
     if not isinstance(z, Tensor):
         try:
+            z = np.asarray(z)
+            if z.dtype.kind not in "biuf":
+                raise TypeError(f"of type {z.dtype}, not real")
             z = torch.from_numpy(np.require(z, np.float32, ["C", "W"]))
         except (TypeError, ValueError) as error:
-            raise InputError(f"codes must be numbers (N, D), not {shown(z)} ({error})") from None
+            what = f"{shown(z)} ({error})"
+            raise InputError(f"codes must be numbers (N, D), not {what}") from None
     if z.layout != torch.strided or z.is_complex():
         raise InputError(f"codes must be a dense tensor of real numbers, not {z.layout}, {z.dtype}")
     if z.ndim != 2:

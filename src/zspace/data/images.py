@@ -43,6 +43,12 @@ class Part:
         assert self.y is not None
         return torch.bincount(self.y[self.y >= 0], minlength=classes)
 
+    def known(self) -> Part:
+        """The samples whose label is known: those of label -1 are left out."""
+        if self.y is None or bool((self.y >= 0).all()):
+            return self
+        return self.take((self.y >= 0).nonzero()[:, 0])
+
     def take(self, rows: Tensor) -> Part:
         """The samples at some indices (M,); a result larger than `IN_MEMORY` is memory-mapped."""
         nbytes = self.x[:1].nbytes * len(rows)

@@ -148,8 +148,8 @@ def compare(
     """Tables of generated images, reconstructions and codes, with a row for each run and sampler.
 
     Each column holds one figure by one set of features. The best value is bold if all others differ
-    from it by more than twice the standard error of the difference; if not, "=" marks it and those
-    that do not, and nothing is bold.
+    from it by more than chance makes (95%); if not, "=" marks it and those that do not, and nothing
+    is bold. Nothing is marked in a column where the error of a figure is unknown.
 
     Args:
         evaluations: the results of `evaluate` for each run.
@@ -162,6 +162,20 @@ def compare(
     """
     if not evaluations:
         raise InputError("there is no run to compare")
+    check_alike(evaluations)
+    known = {name for e in evaluations for row in e["rows"] for name in row["figures"]}
+    if columns is not None and [*columns] == [ALL]:
+        columns = [name for name in FIGURES if name in known]
+    for name in (*(columns or ()), *([sort] if sort else [])):
+        if name not in known:
+            raise unknown("figure", name, known)
+    kinds = GENERATION, RECONSTRUCTION, CODES
+    tables = [_table(evaluations, kind, sort, columns) for kind in kinds]
+    return [table for table in tables if table is not None]
+
+
+def check_alike(evaluations: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse evaluations of different test images, or of different numbers of images."""
     first = evaluations[0]
     for other in evaluations[1:]:
         if other["test"] != first["test"]:
@@ -179,15 +193,6 @@ def compare(
                 f"{first['run']} and {other['run']} were measured on different test images (seeds "
                 f"{first['seed']} and {other['seed']}): evaluate both with the same --seed and --n"
             )
-    known = {name for e in evaluations for row in e["rows"] for name in row["figures"]}
-    if columns is not None and [*columns] == [ALL]:
-        columns = [name for name in FIGURES if name in known]
-    for name in (*(columns or ()), *([sort] if sort else [])):
-        if name not in known:
-            raise unknown("figure", name, known)
-    kinds = GENERATION, RECONSTRUCTION, CODES
-    tables = [_table(evaluations, kind, sort, columns) for kind in kinds]
-    return [table for table in tables if table is not None]
 
 
 def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -202,8 +207,9 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         evaluations: the results of `evaluate` for each run.
 
     Raises:
-        InputError: no two runs differ by their seeds alone.
+        InputError: no two runs differ by their seeds alone, or they were not measured alike.
     """
+    check_alike(evaluations)
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for e in evaluations:
         groups.setdefault((e["configuration"], e["features_identity"]), []).append(e)
@@ -380,7 +386,8 @@ def _marks(figures: Sequence[Figure | None], freedoms: Sequence[float], name: st
     direction = better(name)
     finite = {i: f for i, f in enumerate(figures) if f is not None and math.isfinite(f.value)}
     level: list[int] = []
-    if direction and len(finite) > 1:
+    known = all(math.isfinite(f.error) for f in finite.values())
+    if direction and known and len(finite) > 1:
         pick = max if direction == "higher" else min
         best = pick(finite, key=lambda i: finite[i].value)
         level = [i for i in finite if tied(finite[i], finite[best], (freedoms[i], freedoms[best]))]

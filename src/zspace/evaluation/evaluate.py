@@ -36,7 +36,7 @@ from zspace.evaluation.measurement import (
     reconstructed,
 )
 from zspace.evaluation.metrics import DEFAULT, METRICS
-from zspace.generation.fit import check_sampler, weights_fingerprint
+from zspace.generation.fit import Fitted, check_sampler, fitted_sampler, weights_fingerprint
 from zspace.options import comma_names
 from zspace.storage.cache import fingerprint, key
 from zspace.storage.config import comparable
@@ -119,15 +119,25 @@ def measure(
             f"the features {measurement.extractor.name} are the same for all test samples: they "
             "tell nothing apart"
         )
+    failures = [] if samplers is not None else lost_samplers(measurement.run)
+    drawn: list[Subject] = []
+    for name in chosen:
+        try:
+            drawn.append(generated(measurement, name))
+        except InputError as error:
+            if samplers is not None:
+                raise
+            failures.append(f"the sampler {name} is left out: {error}")
+    fits = {each.name: fitted_sampler(measurement.run.folder, each.name) for each in drawn}
+    failures += _of_other_data(measurement, fits)
     subjects = [
         reconstructed(measurement),
-        *(generated(measurement, name) for name in chosen),
+        *drawn,
         measurement.others,
         measurement.reference,
         Subject("codes", CODES, measurement.test[:0]),
     ]
     rows: list[dict[str, Any]] = []
-    failures = [] if samplers is not None else lost_samplers(measurement.run)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", zspace.metrics.BiasWarning)
         for subject in subjects:
@@ -142,6 +152,8 @@ def measure(
                     "n": n,
                     "figures": figures,
                 }
+                if subject.kind == GENERATION and fits[subject.name].checksum:
+                    row["sampler"] = fits[subject.name].checksum
                 if subject.kind == GENERATION and diagnosed:
                     row["faults"] = [f.name for f in diagnose(measurement, subject) if f.fault]
                 rows.append(row)
@@ -175,6 +187,21 @@ def measure(
         "seconds": round(time.monotonic() - began, 1),
         "versions": versions(),
     }
+
+
+def _of_other_data(measurement: Measurement, fits: Mapping[str, Fitted]) -> list[str]:
+    """What is to be told of samplers that were fitted to other data than there are now."""
+    known = {name: fit.data for name, fit in fits.items() if fit.data}
+    if not known:
+        return []
+    train, run = measurement.images.train, measurement.run.folder
+    now = fingerprint(train.x, train.y)
+    return [
+        f"the sampler {name} was fitted to other training data than there are now: 'zspace "
+        f"fit-sampler {run} --sampler {name}' fits it anew"
+        for name, data in known.items()
+        if data != now
+    ]
 
 
 def versions() -> dict[str, str]:

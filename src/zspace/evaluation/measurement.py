@@ -28,7 +28,8 @@ from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor, neutral_name
 from zspace.functional import stream
-from zspace.generation.fit import draw_codes, read_sampler, refit_sampler
+from zspace.generation.drawing import draw_codes
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.nets.classifiers import SMALLEST
 from zspace.options import check_seed
 from zspace.recipes import catalogue
@@ -352,8 +353,6 @@ def generated(
 ) -> Subject:
     """The images decoded from a sampler's codes, as a subject.
 
-    A sampler that knows labels draws codes of the test images' labels, as far as they are known.
-
     Args:
         measurement: the measurement.
         name: the name of the subject and, unless a sampler is given, of the run's sampler.
@@ -373,7 +372,8 @@ def drawn_codes(
 ) -> tuple[Tensor, Tensor | None]:
     """Codes (n, D) of a sampler on the model's device, and their labels (n,) if it knows labels.
 
-    A sampler that knows labels draws codes of the test images' labels, as far as they are known.
+    A sampler that knows labels draws codes of the test images' labels, as far as they are known
+    and it has learned them.
 
     Args:
         measurement: the measurement.
@@ -386,9 +386,12 @@ def drawn_codes(
     """
     device = next(measurement.model.parameters()).device
     seeded = torch.Generator(device).manual_seed(stream(measurement.seed, 12))
-    if not sampler.labels or measurement.labels is None or not len(measurement.known):
+    labels = torch.empty(0, dtype=torch.int64)
+    if sampler.labels and measurement.labels is not None:
+        labels = measurement.labels[measurement.known]
+        labels = labels[torch.isin(labels, torch.tensor(sampler.learned()))]
+    if not len(labels):
         return draw_codes(sampler, name, n, None, seeded), None
-    labels = measurement.labels[measurement.known]
     labels = labels[torch.arange(n) % len(labels)]
     z = torch.empty(n, measurement.model.latent_dim, device=device)
     for label in labels.unique().tolist():

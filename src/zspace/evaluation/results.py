@@ -12,10 +12,13 @@ from typing_extensions import TypedDict
 
 from zspace import api
 from zspace.errors import InputError
+from zspace.evaluation.measurement import GENERATION
 from zspace.evaluation.metrics import METRICS
-from zspace.generation.fit import weights_fingerprint
+from zspace.generation.fit import fitted_sampler, weights_fingerprint
+from zspace.of_codes import check_codes
 from zspace.storage.files import Count, read_json, write_text
 from zspace.storage.published import run_folder
+from zspace.storage.run import Run
 
 
 class StoredFigure(TypedDict):
@@ -28,11 +31,15 @@ class StoredFigure(TypedDict):
 
 
 class StoredRow(TypedDict):
-    """A subject of a stored evaluation, with its figures by name."""
+    """A subject of a stored evaluation, with its figures by name.
+
+    `sampler` is the checksum of the run's file of the sampler that generated images are of.
+    """
 
     subject: str
     kind: str
     n: Count
+    sampler: NotRequired[str]
     figures: dict[str, StoredFigure]
     faults: NotRequired[list[str]]
 
@@ -86,9 +93,17 @@ def write_evaluation(run: str | Path, evaluation: Mapping[str, Any]) -> Path:
         except InputError:
             held = None  # a damaged file is replaced
         if held is not None and _alike(held, evaluation):
+            held = {**held, "rows": [row for row in held["rows"] if _of_now(run, row)]}
             evaluation = _joined(held, evaluation)
     write_text(path, json.dumps(evaluation, indent=1) + "\n")
     return path
+
+
+def _of_now(run: str | Path, row: Mapping[str, Any]) -> bool:
+    """Whether the sampler that a row is of is the one that the run has now."""
+    if row["kind"] != GENERATION:
+        return True
+    return row.get("sampler", "") == fitted_sampler(run, row["subject"]).checksum
 
 
 def _alike(held: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -135,7 +150,7 @@ def current_evaluation(
     checkpoint: str = "last",
     metrics: Sequence[str] | None = None,
 ) -> dict[str, Any] | None:
-    """The evaluation that a run stores, if it is complete and belongs to the present weights.
+    """The evaluation that a run stores, if it is complete and of its present weights and samplers.
 
     Args:
         run: the run.
@@ -145,10 +160,14 @@ def current_evaluation(
 
     Returns the evaluation, or None if there is none like that.
     Raises:
-        InputError: the file is damaged, or the run can't be loaded.
+        InputError: the file is damaged, the run can't be loaded, or it is of codes that have
+            changed since.
     """
     evaluation = read_evaluation(run)
     if evaluation is None:
+        return None
+    check_codes(Run(run))
+    if not all(_of_now(run, row) for row in evaluation["rows"]):
         return None
     held = {name for row in evaluation["rows"] for name in row["figures"]}
     wanted = {name for metric in metrics or () for name in METRICS[metric].names}

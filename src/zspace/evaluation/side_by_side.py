@@ -15,7 +15,8 @@ from zspace.errors import InputError
 from zspace.evaluation.compare import labels
 from zspace.evaluation.measurement import GENERATION
 from zspace.functional import as_float
-from zspace.generation.fit import draw_codes, read_sampler, refit_sampler
+from zspace.generation.drawing import draw_codes
+from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.storage.run import Run
 
 SHOWN = 12

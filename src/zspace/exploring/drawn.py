@@ -9,7 +9,8 @@ from zspace.core import LatentModel, Progress, Sampler, decoded
 from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import InputError
-from zspace.generation.fit import draw_codes, read_sampler
+from zspace.generation.drawing import draw_codes
+from zspace.generation.fit import read_sampler
 from zspace.storage.published import usual_sampler
 from zspace.storage.run import Run
 

@@ -38,7 +38,7 @@ from zspace.exploring.requests import (
 )
 from zspace.exploring.space import Space
 from zspace.functional import as_float, great_circle
-from zspace.generation.fit import draw_codes
+from zspace.generation.drawing import draw_codes
 
 
 class Show(Request):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,7 +123,7 @@ def neutral_classifier(
 
     Args:
         images: the whole data set: the training part is used for training, the test part for the
-            accuracy.
+            accuracy. Images whose label is unknown, -1, are left out.
         task, arch, iterations, augment, seed: options, as their annotations say.
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of the training, and messages.
@@ -133,6 +133,8 @@ def neutral_classifier(
             two classes, or a class without training images; or the images are not square.
     """
     outputs = _outputs(images, task)
+    if task == "labels":
+        images = replace(images, train=images.train.known(), test=images.test.known())
     x, y = images.train.x, images.train.y
     total = iterations or ITERATIONS[arch]
     if iterations is None and arch not in BY_SGD:
@@ -170,7 +172,7 @@ def _outputs(images: Images, task: Task) -> int:
             )
         return TURNS
     y = images.train.y
-    if y is None or images.test.y is None:
+    if y is None or images.test.y is None or not len(images.test.known()):
         raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
     if not images.is_image:
         raise InputError(f"{images.name} holds vectors: the classifiers take images")

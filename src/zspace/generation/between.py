@@ -8,6 +8,7 @@ from torch import Tensor
 from zspace.core import Sampler
 from zspace.errors import InputError
 from zspace.functional import great_circle
+from zspace.samplers.normal import learned_label
 
 
 @torch.no_grad()
@@ -29,7 +30,7 @@ def codes_between(
 
     Returns (n, steps, D).
     Raises:
-        InputError: the sampler does not know the label.
+        InputError: the sampler does not know the label, or its class has no training images.
     """
     if label is not None and not sampler.labels:
         raise InputError("this sampler knows no labels: leave out --label")
@@ -41,6 +42,5 @@ def codes_between(
     a, b = (torch.randn(n, sampler.noise_dim, generator=generator, device=where) for _ in range(2))
     y = None
     if label is not None:
-        sampler.name_of(label)  # refuses an unknown label
-        y = torch.full((n * steps,), label, device=where)
+        y = torch.full((n * steps,), learned_label(sampler, label), device=where)
     return sampler.of_noise(great_circle(a, b, steps).flatten(0, 1), y).unflatten(0, (n, steps))

@@ -8,14 +8,11 @@ Reading never fits, and fitting reads only the options of an earlier fit:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import Any, NamedTuple
 
 from zspace import api
 from zspace.core import (
@@ -29,8 +26,9 @@ from zspace.core import (
     codes,
 )
 from zspace.data import Images
+from zspace.data.images import Part
 from zspace.errors import CheckpointError, InputError
-from zspace.functional.tensors import BLOCK, DRAWN, own_random
+from zspace.functional.tensors import own_random
 from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
@@ -183,55 +181,39 @@ def refit_sampler(
     return held.make(chosen, precision, images, progress)
 
 
-@torch.no_grad()
-def draw_codes(
-    sampler: Sampler, name: str, n: int, label: int | None, generator: torch.Generator
-) -> Tensor:
-    """n codes (n, D) of a sampler, which are checked.
-
-    Args:
-        sampler: the sampler.
-        name: its name, for messages.
-        n: the number of codes.
-        label: the label that they are to have; None leaves it open.
-        generator: on the sampler's device.
-
-    Raises:
-        InputError: another package's sampler fails, or the codes are NaN or infinite.
-    """
-    with catalogue.whose_fault(name):
-        z = sampler.draw(n, label, generator=generator)
-    if not bool(torch.isfinite(z).all()):
-        raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
-    return z
-
-
-def code_blocks(
-    sampler: Sampler, name: str, n: int, label: int | None, generator: torch.Generator
-) -> Iterator[Tensor]:
-    """Codes of a sampler in blocks for a decoder, (256, D) each but the last.
-
-    They are drawn 65,536 (`DRAWN`) at a time: up to that number they are those of `draw_codes`.
-
-    Args:
-        sampler, name, n, label, generator: what `draw_codes` takes.
-
-    Raises:
-        InputError: what `draw_codes` raises, be it after some blocks.
-    """
-    for start in range(0, n, DRAWN):
-        count = min(DRAWN, n - start)
-        yield from draw_codes(sampler, name, count, label, generator).split(BLOCK)
-
-
 def keep_sampler(
-    run: Run, name: str, options: Mapping[str, Any], model: LatentModel, fitted: Sampler
+    run: Run,
+    name: str,
+    options: Mapping[str, Any],
+    model: LatentModel,
+    train: Part,
+    fitted: Sampler,
 ) -> Sampler:
-    """Store a sampler, fitted to the model's codes, in the run by its name and with its options.
+    """Store a sampler, fitted to the codes of a training part, in the run with its options.
 
     Returns the sampler, on the model's device.
     """
-    return _Fit(run, name, model).keep(options, fitted)
+    return _Fit(run, name, model).keep(options, fitted, fingerprint(train.x, train.y))
+
+
+class Fitted(NamedTuple):
+    """A sampler that a run stores, as its file states it: the checksums of it and of its data."""
+
+    checksum: str = ""
+    data: str = ""
+
+
+def fitted_sampler(run: str | Path, name: str) -> Fitted:
+    """Which sampler of a name a run stores; empty checksums if it stores none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = run_folder(run) / "samplers" / f"{name}.safetensors"
+    if not path.is_file():
+        return Fitted()
+    with open_tensors(path, catalogue.Header) as stored:
+        return Fitted(stored.checksum, stored.header.data)
 
 
 def weights_fingerprint(model: LatentModel) -> str:
@@ -289,16 +271,16 @@ class _Fit:
         if self.file.is_dir():
             raise InputError(f"{self.file} is a folder: move it away")
         train = (images or api.run_images(self.run, data_dir=self.data_dir)).train
-        z = codes(self.model, train.x).cpu()
+        z, data = codes(self.model, train.x).cpu(), fingerprint(train.x, train.y)
         if isinstance(fitted, Learned):
             fitted.to(next(self.model.parameters()).device)
             whose = {"sampler": self.name, "precision": precision, "model": self.mark}
-            config = {**chosen, **whose, "data": fingerprint(train.x, train.y)}
+            config = {**chosen, **whose, "data": data}
             self._learn(fitted, fitted.batches(z, train.y), config, progress)
         else:
             with catalogue.whose_fault(self.name):
                 fitted.fit(z, train.y, progress=progress)
-        return self.keep(chosen, fitted)
+        return self.keep(chosen, fitted, data)
 
     def _learn(
         self, fitted: Learned[Any], batches: Batches, config: Mapping[str, Any], progress: Progress
@@ -356,12 +338,12 @@ class _Fit:
             except CheckpointError as error:
                 raise InputError(f"{error} ({again})") from error
 
-    def keep(self, options: Mapping[str, Any], fitted: Sampler) -> Sampler:
-        """Store a fitted sampler with its options in the run."""
+    def keep(self, options: Mapping[str, Any], fitted: Sampler, data: str) -> Sampler:
+        """Store a sampler with its options in the run, and the checksum of the data it is of."""
         options = {**options, **fitted.found}
         self._check_storable(options, fitted)
-        whose = {"sampler": self.name, "dim": self.model.latent_dim}
-        catalogue.save(fitted, self.file, {**whose, "options": options, "model": self.mark})
+        whose = {"sampler": self.name, "dim": self.model.latent_dim, "options": options}
+        catalogue.save(fitted, self.file, {**whose, "model": self.mark, "data": data})
         return self.placed(fitted)
 
     def _check_storable(self, options: Mapping[str, Any], fitted: Sampler) -> None:

@@ -28,6 +28,9 @@ ADVISED = 5
 For the 2048 Inception features that is 10,240 samples, where 10,000 are customary.
 """
 
+CLOSE = 1e-6
+"""The share of its terms below which a distance of covariances is computed at full precision."""
+
 LEAST_IN_LIMIT = 0.1
 """The smallest subset that FID_inf is extrapolated from, as a share of the samples."""
 
@@ -108,7 +111,9 @@ def frechet_limit(
         InputError: what `frechet_distance` and `jackknife` raise.
     """
     check_shapes(x, y)
-    keyed = torch.cat([y.cpu(), _keys(y, seed).to(y.dtype)], 1)
+    y = real(y).cpu()
+    y = y if y.is_floating_point() else y.double()
+    keyed = torch.cat([y, _keys(y, seed).to(y.dtype)], 1)
 
     def limit(x: Tensor, keyed: Tensor) -> float:
         return _limit(x, keyed[:, :-POINTS], keyed[:, -POINTS:])
@@ -159,6 +164,7 @@ Moments = tuple[Array, Array]
 """A mean (D,) and a factor L (D, R) of the covariance L L^T."""
 
 
+@np.errstate(over="ignore")
 def _moments(x: Tensor, which: str) -> Moments:
     # NumPy throughout: it does half the work for the product of a matrix with itself, and
     # PyTorch's threads, which wait busily after every call, would occupy the cores
@@ -176,12 +182,15 @@ def _moments(x: Tensor, which: str) -> Moments:
     if not np.isfinite(offset).all():
         raise InputError(f"the {which} set holds NaN or infinite values")
     mean = near + offset
+    factor: Array = (stored - mean).T / math.sqrt(n - 1) if n <= dim else squares
+    if not np.isfinite(np.square(factor).sum()):
+        raise InputError(f"the {which} set holds numbers that are too large: scale them down")
     if n <= dim:
-        return mean, (stored - mean).T / math.sqrt(n - 1)
+        return mean, factor
     squares -= np.outer(offset, n * offset)
     squares /= n - 1
     try:
-        factor: Array = np.linalg.cholesky(squares)
+        factor = np.linalg.cholesky(squares)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(squares)
         factor = vectors * np.sqrt(values.clip(min=0))
@@ -191,9 +200,9 @@ def _moments(x: Tensor, which: str) -> Moments:
 def _between(a: Moments, b: Moments) -> float:
     (m_a, l_a), (m_b, l_b) = a, b
     product = l_a.T @ l_b
-    if min(product.shape) < len(m_a):
-        root = np.linalg.svd(product, compute_uv=False).sum()
-    else:  # the singular values' squares are a symmetric matrix's eigenvalues: several times faster
+    traces = np.square(l_a).sum() + np.square(l_b).sum()
+    if min(product.shape) == len(m_a):
+        # the singular values' squares are a symmetric matrix's eigenvalues: several times faster
         squares = eigh(
             product @ product.T,
             eigvals_only=True,
@@ -201,9 +210,11 @@ def _between(a: Moments, b: Moments) -> float:
             overwrite_a=True,
             check_finite=False,
         )
-        root = np.sqrt(squares.clip(min=0)).sum()
-    traces = np.square(l_a).sum() + np.square(l_b).sum()
-    return max(0.0, float(np.square(m_a - m_b).sum() + traces - 2 * root))
+        apart = traces - 2 * np.sqrt(squares.clip(min=0)).sum()
+        if apart > CLOSE * traces:
+            return float(np.square(m_a - m_b).sum() + apart)
+    apart = traces - 2 * np.linalg.svd(product, compute_uv=False).sum()
+    return max(0.0, float(np.square(m_a - m_b).sum() + apart))
 
 
 @of_arrays
@@ -220,11 +231,14 @@ def kernel_inception_distance(
 
     Returns the mean and the standard deviation over subsets, as torchmetrics computes them.
     Raises:
-        InputError: wrong shapes, fewer than 2 samples, NaN or infinite values.
+        InputError: wrong shapes, fewer than 2 samples, NaN or infinite values, no subset or
+            subsets of fewer than 2 samples.
 
     Reference: Binkowski et al. (2018), Demystifying MMD GANs.
     """
     check_pair(reference, generated)
+    if subsets < 1 or size < 2:
+        raise InputError(f"KID needs subsets of 2 samples or more, not {subsets} of {size}")
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(size, len(reference), len(generated))

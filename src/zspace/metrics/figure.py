@@ -131,7 +131,8 @@ def jackknife(
 
     Returns the measure of the whole sets, with its error.
     Raises:
-        InputError: fewer than 2 groups, or a set of fewer than 2 samples per group.
+        InputError: fewer than 2 groups, a set of fewer than 2 samples per group, or paired sets of
+            different sizes.
 
     Reference: Kott (2001), The delete-a-group jackknife; Efron and Tibshirani (1993), chapter 11.
     """
@@ -139,6 +140,9 @@ def jackknife(
         raise InputError(
             f"a jackknife of {groups} groups needs 2 groups and twice as many samples or more"
         )
+    if paired and len({len(x) for x in sets}) > 1:
+        sizes = " and ".join(str(len(x)) for x in sets)
+        raise InputError(f"paired sets must be of one size, not {sizes}")
     value = measure(*sets)
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(len(x), generator=generator) for x in sets]

@@ -131,12 +131,14 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 0) -> tuple
 
     Returns the mean and the standard deviation over the splits; a score is from 1 to K.
     Raises:
-        InputError: fewer than 2 samples per split, NaN or infinite logits.
+        InputError: no split, fewer than 2 samples per split, NaN or infinite logits.
 
     Reference: Salimans et al. (2016), section 4.
     """
     from torchmetrics.image.inception import InceptionScore
 
+    if splits < 1:
+        raise InputError(f"an Inception Score needs a split or more, not {splits}")
     if logits.ndim != 2 or len(logits) < 2 * splits:
         raise InputError(
             f"an Inception Score over {splits} splits needs {2 * splits} logits (N, K) or more, "

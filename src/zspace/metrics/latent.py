@@ -40,14 +40,17 @@ def differential_entropy(
     The error comes from a jackknife of 10 groups at the same h, each reduced set whitened by
     itself; it is NaN for fewer than 20 codes.
     Raises:
-        InputError: wrong shapes, NaN or infinite values, or codes that can't be whitened.
+        InputError: wrong shapes, NaN or infinite values, codes that can't be whitened, or a
+            bandwidth that is not above 0.
 
     Reference: Saha et al., GEN, supplement, Eq. 4 and 5.
     """
     z = _codes(z)
+    if bandwidth is not None and not 0 < bandwidth < math.inf:
+        raise InputError(f"a bandwidth must be above 0 and finite, not {bandwidth}")
 
     prepared = whitened if whiten else _codes
-    h = bandwidth or likeliest_bandwidth(prepared(z))
+    h = likeliest_bandwidth(prepared(z)) if bandwidth is None else bandwidth
 
     def entropy(z: Tensor) -> float:
         return kernel_entropy(prepared(z), h)
@@ -165,16 +168,20 @@ def linear_probe(z: Tensor, y: Tensor, test_z: Tensor, test_y: Tensor) -> Tensor
     The classifier is scikit-learn's logistic regression with C = 1, fitted to codes that are
     standardised by their own means and deviations. The mean of the result is the probe's accuracy.
 
+    Codes whose label is unknown, -1, are left out.
+
     Args:
         z, y: the codes (N, D) and labels (N,) to fit to.
         test_z, test_y: the codes (M, D) and labels (M,) to judge by.
 
     Raises:
-        InputError: wrong shapes, NaN or infinite values, or fewer than two classes in y.
+        InputError: wrong shapes, NaN or infinite values, not as many labels as codes, or fewer than
+            two classes in y.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    (z, y), (test_z, test_y) = _labelled(z, y), _labelled(test_z, test_y)
     check_pair(z, test_z)
     if len(y.unique()) < 2:
         raise InputError("a linear probe needs two classes or more")
@@ -186,6 +193,14 @@ def linear_probe(z: Tensor, y: Tensor, test_z: Tensor, test_y: Tensor) -> Tensor
         model.fit(((z - mean) / deviation).numpy(), y.cpu().numpy())
     predicted = torch.from_numpy(model.predict(((test_z - mean) / deviation).numpy()))
     return (predicted == test_y.cpu()).float()
+
+
+def _labelled(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The codes whose label is known, and their labels, on the CPU."""
+    if len(z) != len(y):
+        raise InputError(f"{len(z)} codes can't be held against {len(y)} labels")
+    known = y.cpu() >= 0
+    return z.cpu()[known], y.cpu()[known]
 
 
 def _codes(z: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from zspace.papers.entries import COLUMNS, Entry
 from zspace.recipes import find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header, read_json, write_text
+from zspace.storage.lock import locked
 from zspace.storage.published import PREFIX, judges
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, make_fabric, settled
@@ -267,8 +268,9 @@ def reproduce(
     Returns the table.
     Raises:
         InputError: the scale is unknown, the experiment does not take the data or the protocol or
-            can't leave something out, the folder holds something else, or files are missing; a
-            folder in which nothing has come about by then is removed.
+            can't leave something out, the folder holds something else or is in use by another
+            process, or files are missing; a folder in which nothing has come about by then is
+            removed.
     """
     if scale not in experiment.scales:
         raise unknown("scale", scale, experiment.scales)
@@ -304,43 +306,36 @@ def reproduce(
     # the folders that are made here, the innermost first
     new = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
     write_text(mark, json.dumps(marked) + "\n")
-    began = time.monotonic()
-    lab = Lab(
-        out,
-        chosen.settings,
-        data or next(iter(experiment.data), None),
-        data_dir,
-        device,
-        quiet,
-        shelf,
-        protocol=protocol,
-    )
-    try:
-        entries = experiment.run(lab)
-    except InputError as error:
-        if begun:
-            _forget(mark, new)
-        if isinstance(error, MissingFiles) and "digits" in experiment.data:
-            raise MissingFiles(f"{error}; --data digits needs no files") from None
-        raise
-    seconds = round(time.monotonic() - began, 1)
-    table = _table(experiment, scale, chosen, entries, lab, seconds)
-    write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
-    stored = {
-        **whose,
-        "about": experiment.about,
-        "data": lab.data,
-        "reductions": chosen.reductions,
-        "choices": chosen.choices,
-        "settings": dict(chosen.settings),
-        "entries": [entry.as_json() for entry in entries],
-        "runs": lab.runs,
-        "in_float32": lab.in_float32,
-        "seconds": seconds,
-        "versions": versions(),
-        **lab.more,
-    }
-    write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
+    with locked(out, "choose another --out"):
+        began = time.monotonic()
+        of = data or next(iter(experiment.data), None)
+        lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=protocol)
+        try:
+            entries = experiment.run(lab)
+        except InputError as error:
+            if begun:
+                _forget(mark, new)
+            if isinstance(error, MissingFiles) and "digits" in experiment.data:
+                raise MissingFiles(f"{error}; --data digits needs no files") from None
+            raise
+        seconds = round(time.monotonic() - began, 1)
+        table = _table(experiment, scale, chosen, entries, lab, seconds)
+        write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
+        stored = {
+            **whose,
+            "about": experiment.about,
+            "data": lab.data,
+            "reductions": chosen.reductions,
+            "choices": chosen.choices,
+            "settings": dict(chosen.settings),
+            "entries": [entry.as_json() for entry in entries],
+            "runs": lab.runs,
+            "in_float32": lab.in_float32,
+            "seconds": seconds,
+            "versions": versions(),
+            **lab.more,
+        }
+        write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
     return table
 
 

@@ -122,7 +122,7 @@ class Entry:
         """The entry as table.json stores it."""
         difference, reason = self.difference()
         ours = self.ours.as_json()
-        each = [None if math.isnan(value) else value for value in self.each]
+        each = [value if math.isfinite(value) else None for value in self.each]
         return {
             **vars(self),
             "ours": ours,

@@ -43,7 +43,10 @@ def combined(*terms: tuple[float, Value]) -> Value:
     for factor, entry in terms:
         factors[id(entry)] = factors.get(id(entry), 0.0) + factor
     each = {id(entry): entry for _, entry in terms}.values()
-    total = sum(factor * entry.value for factor, entry in terms)
+    parts = [factor * entry.value for factor, entry in terms]
+    total = sum(parts)
+    if abs(total) < 1e-12 * max(map(abs, parts)):
+        total = 0.0  # what is left of rounding
     errors = [factors[id(entry)] * entry.error for entry in each]
     error, freedom = error_of_sum(errors, [entry.freedom for entry in each])
     return Value(total, error, None, freedom)

@@ -23,6 +23,11 @@ def all_training(images: Images) -> Part:
     return images.train
 
 
+def known_training(images: Images) -> Part:
+    """The training samples whose label is known, for stages that learn from labels."""
+    return images.train.known()
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage of a training: a method, and how it is trained.

@@ -229,6 +229,7 @@ class Header:
         dim: D, the size of a code.
         options: its options.
         model: the checksum of the weights whose codes it was fitted to.
+        data: the checksum of the training data whose codes they are; empty if it is unknown.
         package: the package that it comes from; None for zspace's own.
         names: the names of its labels, where no run has them.
         arrays: whether it was fitted to a NumPy array.
@@ -238,6 +239,7 @@ class Header:
     dim: Annotated[int, msgspec.Meta(gt=0, lt=1 << 20)]
     options: dict[str, Plain]
     model: str = ""
+    data: str = ""
     package: Name | None = None
     names: list[str] = field(default_factory=list[str])
     arrays: bool = False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from zspace.errors import InputError
 from zspace.methods.cvae import CVAE
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, one_stage, plain_networks, with_labels
+from zspace.recipes.base import Facts, Plan, known_training, one_stage, plain_networks, with_labels
 from zspace.samplers.labelled import Labelled
 
 
@@ -43,4 +43,4 @@ def cvae(
         beta=beta,
         rate=learning_rate,
     )
-    return one_stage(model, iterations, batch_size)
+    return one_stage(model, iterations, batch_size, data=known_training)

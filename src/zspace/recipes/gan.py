@@ -11,7 +11,15 @@ from zspace.methods.gan import GAN, Adversary
 from zspace.nets.spectral import spectrally_normalised
 from zspace.options import About
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, Stage, plain_networks, with_labels
+from zspace.recipes.base import (
+    Facts,
+    Plan,
+    Stage,
+    all_training,
+    known_training,
+    plain_networks,
+    with_labels,
+)
 from zspace.samplers.labelled import Labelled
 
 BETAS: dict[Adversary, tuple[float, float]] = {
@@ -69,7 +77,8 @@ def gan(
         betas=BETAS[adversary],
     )
     found = {"critic_steps": steps, "learning_rate": pace}
-    return Plan(model, (Stage(model, iterations, batch_size),), found)
+    data = known_training if classes else all_training
+    return Plan(model, (Stage(model, iterations, batch_size, data=data),), found)
 
 
 dcgan = partial(gan, adversary="logistic")

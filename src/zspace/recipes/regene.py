@@ -20,7 +20,7 @@ from zspace.nets.classifiers import densenet
 from zspace.nets.regene import ReGeneNets
 from zspace.nets.vgg import FirstConvolution
 from zspace.options import About
-from zspace.recipes.base import Facts, Plan, Stage, check_left
+from zspace.recipes.base import Facts, Plan, Stage, check_left, known_training
 from zspace.training import Rate
 
 
@@ -243,7 +243,7 @@ def regene(
     return Plan(
         model,
         (
-            Stage(classifier, first, first_batch, rate=paper.rate(per_epoch)),
+            Stage(classifier, first, first_batch, rate=paper.rate(per_epoch), data=known_training),
             Stage(model, total - first, second_batch, rate=model.rate, data=latents),
         ),
         found={

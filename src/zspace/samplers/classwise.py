@@ -78,13 +78,16 @@ class Classwise(Sampler, ABC):
         """Fit the means and deviations to codes (N, D) by their labels (N,); -1 is an unknown one.
 
         Raises:
-            InputError: there are no labels, or `theta` has another number of rows than classes.
+            InputError: there are no labels, one is not below `classes`, or `theta` has another
+                number of rows than classes.
         """
         check_codes(z)
         if y is None or not bool((y >= 0).any()):
             raise InputError("these samplers are of the codes of a class: the data have no labels")
         y = y.to(z.device)
-        self.counts = torch.bincount(y[y >= 0], minlength=len(self.counts))
+        if self.classes and int(y.max()) >= self.classes:
+            raise InputError(f"--classes {self.classes}: the data have a label {int(y.max())}")
+        self.counts = torch.bincount(y[y >= 0], minlength=self.classes)
         if len(self.theta) not in (1, len(self.counts)):
             raise InputError(
                 f"theta has {len(self.theta)} rows, the data have {len(self.counts)} classes: give "

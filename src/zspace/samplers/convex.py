@@ -176,6 +176,9 @@ class Convex(Sampler):
     def labels(self) -> int:
         return max(len(self.names), int(self.owners.max()) + 1 if len(self.owners) else 0)
 
+    def learned(self) -> list[int]:
+        return (torch.bincount(self.owners) >= self.combine).nonzero()[:, 0].tolist()
+
     def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Store the codes (N, D) of images whose labels (N,) are known; -1 stands for unknown."""
         check_codes(z)

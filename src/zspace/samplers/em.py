@@ -140,19 +140,21 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     Raises:
         InputError: the codes have wrong shapes or values.
     """
-    mean, _, scale = scaled_moments(z)
-    scale = scale.sqrt()
+    mean, _, scales = scaled_moments(z)
+    scale = scales.sqrt()
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
     rows = rows_at_once(numbers + components, ROWS)
 
     def scaled(z: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-        """The codes about their mean and in units of their deviation, where little cancels."""
+        """The codes about their mean and in units of their deviations, where little cancels."""
         return (((block - mean) / scale).to(dtype) for block in z.split(rows))
 
     generator = torch.Generator().manual_seed(stream(seed, 41))
     some = z[torch.randperm(len(z), generator=generator)[:STARTING].to(z.device)]
-    labels = _clusters(torch.cat([*scaled(some, torch.float32)]), components, seed)
+    # distances between codes are those of the codes as they are
+    overall = (scale / scales.mean().sqrt()).float()
+    labels = _clusters(torch.cat([*scaled(some, torch.float32)]) * overall, components, seed)
     sums = mean.new_zeros(components, numbers)
     for block, own in zip(scaled(some, torch.float64), labels.split(rows), strict=True):
         sums.index_add_(0, own, statistics(block).T)
@@ -172,11 +174,12 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
             dtype, known = torch.float64, []  # for the same round, and for all that follow
             continue
         found, done = after, done + 1
-        progress(done, ROUNDS, {"log p": log_p - dim * float(scale.log())})
+        progress(done, ROUNDS, {"log p": log_p - float(scale.log().sum())})
         if abs(log_p - before) < TOLERANCE:
             break
         before = log_p
-    return Components(found.weights, mean + scale * found.means, scale.square() * found.covariances)
+    covariances = scale[:, None] * scale * found.covariances
+    return Components(found.weights, mean + scale * found.means, covariances)
 
 
 def _clusters(z: Tensor, count: int, seed: int) -> Tensor:

@@ -14,7 +14,7 @@ from zspace.core import Batches, Density, Method, Progress, Sampler
 from zspace.functional import stream
 from zspace.functional.tensors import own_random
 from zspace.options import About
-from zspace.samplers.normal import RIDGE, check_codes, scale_of
+from zspace.samplers.normal import RIDGE, check_codes, scales_of
 from zspace.training import Precision, fit, make_fabric
 
 FitIterations = Annotated[int, About("training iterations of the sampler", least=1)]
@@ -86,7 +86,7 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         self.mean.copy_(mean)
         variance = z.double().var(0, correction=0)
         # a dimension in which all codes agree keeps a small deviation
-        self.deviation.copy_((variance + RIDGE * scale_of(variance.mean(), mean)).sqrt())
+        self.deviation.copy_((variance + RIDGE * scales_of(variance, mean)).sqrt())
         return (z.to(self.mean) - self.mean) / self.deviation, y
 
     def batches(self, z: Tensor, y: Tensor | None = None) -> Batches:

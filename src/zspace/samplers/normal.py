@@ -72,15 +72,14 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: the codes have wrong shapes or values.
     """
-    mean, covariance, scale = scaled_moments(z)
-    ridge = RIDGE * scale * torch.eye(len(mean), dtype=mean.dtype, device=z.device)
-    return mean, covariance + ridge
+    mean, covariance, scales = scaled_moments(z)
+    return mean, covariance + (RIDGE * scales).diag()
 
 
 def scaled_moments(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean (D,), the covariance (D, D) as it is, and the scale of codes, in float64.
+    """The mean (D,), the covariance (D, D) as it is, and the scales (D,) of codes, in float64.
 
-    The scale is what `scale_of` gives; Raises are those of `moments`.
+    The scales are what `scales_of` gives; Raises are those of `moments`.
     """
     check_codes(z)
     blocks = z.split(rows_at_once(z.shape[1]))
@@ -91,15 +90,18 @@ def scaled_moments(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     for block in blocks:
         centred = block.double() - mean
         covariance += centred.T @ centred / len(z)
-    return mean, covariance, scale_of(covariance.diagonal().mean(), mean)
+    return mean, covariance, scales_of(covariance.diagonal(), mean)
 
 
-def scale_of(variance: Tensor, mean: Tensor) -> Tensor:
-    """The mean variance of codes, a scalar, to which a ridge is relative.
+def scales_of(variance: Tensor, mean: Tensor) -> Tensor:
+    """The variances (D,) to which a ridge is relative, so that a narrow dimension stays narrow.
 
-    It is 1e-12 for codes that agree but for the rounding of their mean (D,) in double precision.
+    They are the codes' own. A dimension in which all codes agree, but for the rounding of their
+    mean (D,) in double precision, has the mean over all dimensions; or 1e-12, if all are such.
     """
-    return torch.where(variance > (1e-14 * mean.abs().max()) ** 2, variance, 1e-12)
+    varies = variance > (1e-14 * mean) ** 2
+    general = torch.where(varies.any(), variance.mean(), 1e-12)
+    return torch.where(varies, variance, general)
 
 
 def normal_cdf(x: Tensor) -> Tensor:

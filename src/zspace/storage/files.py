@@ -274,6 +274,11 @@ class Opened(Generic[T]):
     _file: Any
     _sealed: _Sealed
 
+    @property
+    def checksum(self) -> str:
+        """The checksum of header and tensors, as the file states it."""
+        return self._sealed.checksum
+
     def tensors(self, like: torch.nn.Module | None = None) -> dict[str, Tensor]:
         """The tensors by name, on the CPU.
 

@@ -25,7 +25,8 @@ from zspace.errors import InputError, unknown
 from zspace.evaluation.evaluate import evaluate
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
 from zspace.evaluation.results import current_evaluation
-from zspace.generation.fit import draw_codes, read_sampler, weights_fingerprint
+from zspace.generation.drawing import draw_codes
+from zspace.generation.fit import read_sampler, weights_fingerprint
 from zspace.storage import published
 from zspace.storage.entries import Entry, Shown
 from zspace.storage.files import atomic, load_state, read_tensors, write_text

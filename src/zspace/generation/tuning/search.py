@@ -209,7 +209,7 @@ def tune(
         else {"theta": as_text(theta for theta, _ in rows)}
     )
     fitted = make(name, model.latent_dim, options).fit(z, images.train.y)
-    keep_sampler(existing, name, options, model, fitted)
+    keep_sampler(existing, name, options, model, images.train, fitted)
     cosine, right, mean_cosine = _generated(objective(FRESH, 22), space, [row for _, row in best])
     tuned = Tuned(
         name,

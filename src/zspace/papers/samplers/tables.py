@@ -19,7 +19,7 @@ from zspace.core import codes
 from zspace.display import plots
 from zspace.display.tables import Table
 from zspace.evaluation.evaluate import METRICS
-from zspace.evaluation.measurement import Measurement, Subject, generated, reconstructed
+from zspace.evaluation.measurement import GENERATION, Measurement, Subject, generated, reconstructed
 from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
@@ -81,7 +81,7 @@ def samplers(lab: Lab) -> list[Entry]:
                 once = partial(density, lab, held, held.model.prior, z.device)
                 found[name] |= cells.of(f"{decoder}: {name}'s density", once)
         # for scale: the figures of a perfect sampler of this decoder, and of the data themselves
-        others = replace(reconstructed(held, held.others.x), name="training codes")
+        others = Subject("training codes", GENERATION, reconstructed(held, held.others.x).x)
         for subject in (again, others, held.others):
             found[f"({subject.name})"] = cells.of(
                 f"{decoder}: {subject.name}", partial(measured, held, blurred, subject)
