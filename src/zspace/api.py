@@ -20,7 +20,6 @@ from zspace.display import pictures
 from zspace.errors import InputError, encodable
 from zspace.execution import affordable, carry_out, facts_of, seconds_of, seconds_per_iteration
 from zspace.functional.augmentation import TRANSFORM
-from zspace.of_codes import check_codes
 from zspace.options import About, Option, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
@@ -28,7 +27,7 @@ from zspace.storage.published import check_unfinished, run_folder
 from zspace.storage.reading import Claims
 from zspace.storage.run import Header, Run
 from zspace.training import Precision, find_device
-from zspace.wrapping import RECIPE, stored_model
+from zspace.wrapping import RECIPE, check_codes, stored_model
 
 
 def train(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import torch
@@ -19,11 +19,23 @@ from zspace.errors import InputError, cut
 from zspace.execution import facts_of
 from zspace.functional import as_float
 from zspace.methods.wrapped import Wrapped, WrappedVAE
-from zspace.nets.adapters import Coded, Decoded, Network, Scale, module_of, scale_of, whole_model
+from zspace.nets.adapters import (
+    Coded,
+    Decoded,
+    Network,
+    OnnxFile,
+    Scale,
+    description_of,
+    module_of,
+    network_of,
+    scale_of,
+    whole_model,
+)
 from zspace.nets.graph import Description, Graph
 from zspace.nets.onnx import Onnx
 from zspace.nets.tracing import traced
 from zspace.options import checked, options_of
+from zspace.storage.cache import fingerprint
 from zspace.storage.config import Facts
 from zspace.storage.files import read_json, write_tensors, write_text
 from zspace.storage.run import Run
@@ -41,22 +53,6 @@ BEYOND = 0.1
 """How far pixels in [0, 1] may lie outside on average, where they are cut off."""
 
 
-class _File(msgspec.Struct, frozen=True, tag="onnx"):
-    """An ONNX file among a run's weights, and what stands around it.
-
-    Attributes:
-        size: the size of the file in bytes.
-        scale: the values that it takes or gives.
-        shape: the shape of a code as a decoder takes it; empty for an encoder.
-        bounded: whether a decoder gives pixels.
-    """
-
-    size: Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)]
-    scale: Scale
-    shape: tuple[int, ...] = ()
-    bounded: bool = False
-
-
 class Networks(msgspec.Struct, frozen=True):
     """The networks of a run whose model was trained elsewhere, as `FILE` has them.
 
@@ -65,8 +61,8 @@ class Networks(msgspec.Struct, frozen=True):
 
     latent_dim: int
     variational: bool
-    encoder: Description | _File
-    decoder: Description | _File
+    encoder: Description | OnnxFile
+    decoder: Description | OnnxFile
     code_shape: tuple[int, ...] = ()
     codes: str = ""
 
@@ -169,8 +165,8 @@ def store(
     described = Networks(
         model.latent_dim,
         isinstance(model, WrappedVAE),
-        _description(model.encoder),
-        _description(model.decoder),
+        description_of(model.encoder),
+        description_of(model.decoder),
         model.code_shape or (),
         codes,
     )
@@ -181,6 +177,73 @@ def store(
         write_text(run.folder / FILE, msgspec.json.encode(described).decode())
         write_tensors(run.model_file, model.state_dict(), run.header(0))
         pictures.draw(run, model, images)
+
+
+def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
+    """The run of codes alone, whose model leaves them as they are.
+
+    It is made if it is not there, or if the file's codes have changed since it was. Four fifths of
+    the codes are for samplers; the others are test data, unless the file has some.
+
+    Args:
+        data: a file of codes (N, D), .npy or .npz, and their labels if it has any.
+        out: the folder of the run.
+        progress: told what the user should know about the codes.
+
+    Raises:
+        InputError: the file holds no codes, or the folder something else.
+    """
+    settings = checked(options_of(DataOptions), {"validation": 0.0}, "option")
+    images = images_of(data, settings)
+    if images.is_image:
+        raise InputError(
+            f"{data} holds images: codes are (N, D) ('zspace train' trains a model on images)"
+        )
+    config = {"recipe": RECIPE, "data": str(data), **settings}
+    checksum = _checksum(images)
+    there = (out / "config.yaml").is_file()
+    if there:
+        held = Run(out).config
+        named = held["data"] if held.get("recipe") == RECIPE else None
+        if not isinstance(named, str) or Path(named).resolve() != data.resolve():
+            raise InputError(
+                f"{out} is a run of something else: choose another --out ('zspace fit-sampler "
+                f"{out} --sampler NAME' fits a sampler to its codes)"
+            )
+        if read_json(out / FILE, Networks).codes == checksum:
+            return out
+        progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
+    Run.check_new(out, overwrite=there)
+    for note in images.notes:
+        progress.say(note)
+    model = joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
+    store(model, images, config, out, there, progress, checksum)
+    return out
+
+
+def check_codes(run: Run, images: Images | None = None) -> None:
+    """Check that the codes that a run was made of are still those of its file, if it is there.
+
+    Args:
+        run: the run; one that is not of codes alone passes.
+        images: its data, if they have been read already.
+
+    Raises:
+        InputError: the codes have changed.
+    """
+    path = run.folder / FILE
+    if run.config.get("recipe") != RECIPE or not path.is_file():
+        return
+    known, source = read_json(path, Networks).codes, str(run.config["data"])
+    if not known or (images is None and not Path(source).is_file()):
+        return
+    if _checksum(images or images_of(source, run.config)) != known:
+        again = f"'zspace fit-sampler {source} --sampler NAME' makes the run anew"
+        raise InputError(f"{source} has changed since {run.folder} was made of its codes: {again}")
+
+
+def _checksum(images: Images) -> str:
+    return fingerprint(images.train.x, images.train.y, images.test.x, images.test.y)
 
 
 def stored_model(run: Run, facts: Facts) -> LatentModel:
@@ -196,7 +259,7 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
     path = run.folder / FILE
     networks = read_json(path, Networks)
     try:
-        encoder, decoder = _network(networks.encoder), _network(networks.decoder)
+        encoder, decoder = network_of(networks.encoder), network_of(networks.decoder)
         code = (networks.latent_dim,)
         if isinstance(encoder, Graph):
             _check_shapes(
@@ -215,26 +278,6 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
 def _check_shapes(name: str, found: list[tuple[int, ...]], wanted: list[tuple[int, ...]]) -> None:
     if found != wanted:
         raise InputError(f"its {name} gives {found} for a sample, where {wanted} is expected")
-
-
-def _network(described: Description | _File) -> nn.Module:
-    if isinstance(described, Description):
-        return Graph(described)
-    net = Onnx(described.size)
-    if not described.shape:
-        return Coded(net, described.scale)
-    return Decoded(net, described.scale, described.shape, described.bounded)
-
-
-def _description(network: nn.Module) -> Description | _File:
-    if isinstance(network, Graph):
-        return network.description
-    assert isinstance(network, Coded | Decoded)
-    assert isinstance(network.net, Onnx)
-    size = network.net.file.numel()
-    if isinstance(network, Coded):
-        return _File(size, network.scale)
-    return _File(size, network.scale, network.shape, network.bounded)
 
 
 def _some(images: Images, place: torch.device) -> Tensor:

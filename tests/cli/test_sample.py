@@ -397,21 +397,3 @@ def test_several_classes_share_the_images(
     assert "holds one array" in refused(*command, "--label=7,1", f"--out={tmp_path / 'x.npy'}")
     assert "unknown class 'eleven'" in refused(*command, "--label=7,eleven", f"--out={out}")
     assert "commas between" in refused(*command, "--label=7,", f"--out={out}")
-
-
-def test_convex_combinations_of_the_classes_that_there_are(tmp_path: Path, cli: Cli) -> None:
-    y = np.r_[np.arange(60) % 2, 2]
-    z = np.random.default_rng(0).normal(size=(61, 3)).astype(np.float32)
-    np.savez(tmp_path / "c.npz", x_train=z, y_train=y, x_test=z[:30], y_test=y[:30])
-    quick = ["--quiet", "--device=cpu"]
-    run = tmp_path / "c"
-    fit = ("fit-sampler", tmp_path / "c.npz", f"--out={run}", "--sampler=convex")
-    assert cli(*fit, *quick)[0] == 0
-    out = tmp_path / "x.npz"
-    for label, expected in ((None, {0: 5, 1: 4}), ("all", {0: 5, 1: 4}), ("0,1,0", {0: 6, 1: 3})):
-        more = [] if label is None else [f"--label={label}"]
-        sample = ("sample", run, "--sampler=convex", "--n=9", f"--out={out}", *more)
-        status, _, err = cli(*sample, *quick)
-        assert status == 0, err
-        found = np.load(out)["labels"]
-        assert {k: int((found == k).sum()) for k in (0, 1, 2) if k in found} == expected

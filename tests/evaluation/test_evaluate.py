@@ -36,7 +36,7 @@ from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float
 from zspace.generation.fit import fit_sampler
 from zspace.methods.regene import ReGene
-from zspace.of_codes import run_of_codes
+from zspace.wrapping import run_of_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 

@@ -69,8 +69,8 @@ def compare(
 ) -> None:
     """Compare several runs and their samplers in a table.
 
-    Runs without an evaluation of their present weights with the given features and n are evaluated
-    first, by the chosen figures alone if every run has these.
+    Runs without an evaluation of their present weights and samplers with the given features and n
+    are evaluated first, by the chosen figures alone if every run has these.
     """
     from zspace.display.tables import check_table_file, framed, write_tables
     from zspace.evaluation.compare import ALL, check_data, metrics_of, tidy

@@ -374,7 +374,7 @@ def fit_sampler(
         raise InputError("--out belongs to a file of codes, .npy or .npz, in place of a run")
     with progress(quiet) as follow:
         if file:
-            from zspace.of_codes import run_of_codes
+            from zspace.wrapping import run_of_codes
 
             run = run_of_codes(run, out or run.with_suffix(""), follow)
         fitting.fit_sampler(

@@ -15,10 +15,10 @@ from zspace.errors import InputError
 from zspace.evaluation.measurement import GENERATION
 from zspace.evaluation.metrics import METRICS
 from zspace.generation.fit import fitted_sampler, weights_fingerprint
-from zspace.of_codes import check_codes
 from zspace.storage.files import Count, read_json, write_text
 from zspace.storage.published import run_folder
 from zspace.storage.run import Run
+from zspace.wrapping import check_codes
 
 
 class StoredFigure(TypedDict):

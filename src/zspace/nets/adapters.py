@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from zspace.errors import InputError, cut, shown
+from zspace.nets.graph import Description, Graph
 from zspace.nets.onnx import Onnx
 from zspace.nets.tracing import graph_of
 
@@ -333,3 +334,41 @@ def of_function(name: str, trust: bool) -> tuple[Any, Any]:
     finally:
         sys.path.remove("")
     return made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+
+
+class OnnxFile(msgspec.Struct, frozen=True, tag="onnx"):
+    """An ONNX file among a run's weights, and what stands around it.
+
+    Attributes:
+        size: the size of the file in bytes.
+        scale: the values that it takes or gives.
+        shape: the shape of a code as a decoder takes it; empty for an encoder.
+        bounded: whether a decoder gives pixels.
+    """
+
+    size: Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)]
+    scale: Scale
+    shape: tuple[int, ...] = ()
+    bounded: bool = False
+
+
+def network_of(described: Description | OnnxFile) -> nn.Module:
+    """The network without its weights that `description_of` has described."""
+    if isinstance(described, Description):
+        return Graph(described)
+    net = Onnx(described.size)
+    if not described.shape:
+        return Coded(net, described.scale)
+    return Decoded(net, described.scale, described.shape, described.bounded)
+
+
+def description_of(network: nn.Module) -> Description | OnnxFile:
+    """What a network that was stored is made from again, but for its weights."""
+    if isinstance(network, Graph):
+        return network.description
+    assert isinstance(network, Coded | Decoded)
+    assert isinstance(network.net, Onnx)
+    size = network.net.file.numel()
+    if isinstance(network, Coded):
+        return OnnxFile(size, network.scale)
+    return OnnxFile(size, network.scale, network.shape, network.bounded)
