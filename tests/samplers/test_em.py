@@ -115,6 +115,23 @@ def test_narrow_components_are_fitted_in_double_precision() -> None:
     assert log_p == pytest.approx(expected, abs=0.02)
 
 
+def test_products_of_codes_are_those_of_their_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round and a whole fit, as they are for many dimensions."""
+    start, z = apart(4, 3), clouds().double()
+    log_p, after = one_round([statistics(z)], start, len(z))
+    blocks = z.split(100)
+    log_p_again, again = one_round(blocks, start, len(z), many=True)
+    assert log_p_again == pytest.approx(log_p, rel=1e-12)
+    for name in ("weights", "means", "covariances"):
+        torch.testing.assert_close(getattr(again, name), getattr(after, name))
+    whole = fitted(clouds(), 3)
+    monkeypatch.setattr(em, "MANY", 1)
+    parts = fitted(clouds(), 3)
+    torch.testing.assert_close(parts.weights, whole.weights, rtol=1e-4, atol=0)
+    torch.testing.assert_close(parts.means, whole.means, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(parts.covariances, whole.covariances, rtol=1e-3, atol=1e-4)
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics that are kept, and those of small blocks that are made anew in each round."""
     whole = fitted(clouds(), 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,12 @@ SINGLE = 1e5
 """The largest squared code in units of the least variance of a component that float32 can take.
 
 There, the log densities of single codes are exact to 0.01 nats, their mean to far less.
+"""
+
+MANY = 64
+"""The number of dimensions from which products of codes are faster than sums of their statistics.
+
+Of 27,000 codes in 256 dimensions a round with 10 components takes a third of the time.
 """
 
 VANISHED = 1e-6
@@ -81,6 +87,26 @@ class Components:
         squares = precisions[:, i, j] * torch.where(i == j, -0.5, -1.0)
         return torch.cat([squares, linear, constant[:, None]], 1)
 
+    def log_densities(self) -> Callable[[Tensor], Tensor]:
+        """The function that gives log(w_k N(z; mean_k, covariance_k)), (K, B), of codes (B, D).
+
+        Its products are in the codes' type.
+        """
+        dim = self.means.shape[1]
+        factors = torch.linalg.cholesky(self.covariances)
+        unit = torch.eye(dim).to(factors).expand_as(factors)
+        whitening = torch.linalg.solve_triangular(factors, unit, upper=False)
+        centres = (whitening @ self.means[:, :, None])[:, :, 0]
+        constant = self.weights.log() - factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant -= 0.5 * dim * math.log(2 * math.pi)
+
+        def of(z: Tensor) -> Tensor:
+            each = zip(whitening.to(z), centres.to(z), strict=True)
+            squares = [(z @ white.T - centre).square().sum(1) for white, centre in each]
+            return constant.to(z)[:, None] - 0.5 * torch.stack(squares)
+
+        return of
+
     def wide(self, spread: float) -> bool:
         """Whether float32 can take codes of up to a given squared length (see `SINGLE`)."""
         least = float(torch.linalg.eigvalsh(self.covariances)[:, 0].min())
@@ -98,28 +124,42 @@ def statistics(z: Tensor) -> Tensor:
     return torch.cat([*products, columns, columns.new_ones(1, len(z))])
 
 
+def summed(shares: Tensor, z: Tensor) -> Tensor:
+    """The sums (K, F) of the `statistics` of codes (B, D), each by its shares (K, B)."""
+    i, j = torch.triu_indices(z.shape[1], z.shape[1], device=z.device)
+    products = torch.stack([(own[:, None] * z).T @ z for own in shares])[:, i, j]
+    return torch.cat([products, shares @ z, shares.sum(1, keepdim=True)], 1)
+
+
 def one_round(
-    known: Iterable[Tensor], components: Components, count: int
+    blocks: Iterable[Tensor], components: Components, count: int, *, many: bool = False
 ) -> tuple[float, Components]:
-    """One round of expectation-maximisation: two matrix products for each block of codes.
+    """One round of expectation-maximisation.
 
     Args:
-        known: the `statistics` (F, B) of each block, whose type is that of the products; their sums
-            over blocks are in float64.
+        blocks: the `statistics` (F, B) of each block of codes, of which a round takes two matrix
+            products; or, if there are `many` dimensions, the codes (B, D) themselves, of which it
+            takes two for each component. Products are in the blocks' type, their sums over blocks
+            in float64.
         components: the components so far.
         count: N, the number of all codes.
+        many: whether the blocks are codes.
 
     Returns the mean log density of the codes in nats by the components so far, and the likeliest
     components for the codes' shares in these.
     """
-    coefficients = components.coefficients()
-    sums, total = torch.zeros_like(coefficients), coefficients.new_zeros(())
-    for block in known:
-        shares = coefficients.to(block) @ block
+    if many:
+        log_p, add = components.log_densities(), summed
+    else:
+        coefficients = components.coefficients()
+        log_p, add = (lambda s: coefficients.to(s) @ s), (lambda shares, s: shares @ s.T)
+    sums = total = torch.zeros((), dtype=torch.float64, device=components.means.device)
+    for block in blocks:
+        shares = log_p(block)
         top = shares.amax(0)
         whole = shares.sub_(top).exp_().sum(0)
-        total += (top + whole.log()).double().sum()
-        sums += shares.div_(whole) @ block.T
+        total = total + (top + whole.log()).double().sum()
+        sums = sums + add(shares.div_(whole), block).double()
     return float(total) / count, Components.of_sums(sums, components.means.shape[1])
 
 
@@ -144,7 +184,8 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     scale = scales.sqrt()
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
-    rows = rows_at_once(numbers + components, ROWS)
+    many = dim >= MANY
+    rows = rows_at_once((dim if many else numbers) + components, ROWS)
 
     def scaled(z: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
         """The codes about their mean and in units of their deviations, where little cancels."""
@@ -157,7 +198,10 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     labels = _clusters(torch.cat([*scaled(some, torch.float32)]) * overall, components, seed)
     sums = mean.new_zeros(components, numbers)
     for block, own in zip(scaled(some, torch.float64), labels.split(rows), strict=True):
-        sums.index_add_(0, own, statistics(block).T)
+        if many:
+            sums += summed(torch.nn.functional.one_hot(own, components).T.double(), block)
+        else:
+            sums.index_add_(0, own, statistics(block).T)
     found = Components.of_sums(sums, dim)
     spread = max(float(block.square().sum(1).max()) for block in scaled(z, torch.float32))
     dtype = torch.float32 if found.wide(spread) else torch.float64
@@ -165,11 +209,11 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     before, done = -math.inf, 0
     while done < ROUNDS:
         # the statistics are kept if they fit into the memory, or made anew in each round
-        blocks = known or map(statistics, scaled(z, dtype))
+        blocks = known or (scaled(z, dtype) if many else map(statistics, scaled(z, dtype)))
         if numbers * len(z) <= HELD:
             blocks = known = [*blocks]
         with exact(z):
-            log_p, after = one_round(blocks, found, len(z))
+            log_p, after = one_round(blocks, found, len(z), many=many)
         if dtype == torch.float32 and not after.wide(spread):
             dtype, known = torch.float64, []  # for the same round, and for all that follow
             continue
