@@ -36,7 +36,7 @@ There, the log densities of single codes are exact to 0.01 nats, their mean to f
 MANY = 64
 """The number of dimensions from which products of codes are faster than sums of their statistics.
 
-Of 27,000 codes in 256 dimensions a round with 10 components takes a third of the time.
+Of 27,000 codes in 256 dimensions a round with 10 components takes a fifth of the time.
 """
 
 VANISHED = 1e-6
