@@ -182,6 +182,9 @@ def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
         "--quiet",
         *QUICK,
     ]
+    imported = processes.Process(target=int)
+    imported.start()
+    imported.join()
     began = time.monotonic()
     whole = processes.Process(target=main, args=([*train, f"--out={tmp_path / 'whole'}"],))
     whole.start()
