@@ -53,7 +53,7 @@ BEYOND = 0.1
 """How far pixels in [0, 1] may lie outside on average, where they are cut off."""
 
 
-class Networks(msgspec.Struct, frozen=True):
+class _Networks(msgspec.Struct, frozen=True):
     """The networks of a run whose model was trained elsewhere, as `FILE` has them.
 
     Those of codes alone have the codes' checksum.
@@ -127,16 +127,16 @@ def wrap(
     networks = module_of(encoder, "encoder", trust), module_of(decoder, "decoder", trust)
     images = images_of(data, settings)
     said = as_progress(progress)
-    model = joined(*networks, taken, given, latent, images, said)
+    model = _joined(*networks, taken, given, latent, images, said)
     if out is not None:
         config = {"recipe": RECIPE, "data": source, **settings}
-        store(model, images, config, Path(out), overwrite, said)
+        _store(model, images, config, Path(out), overwrite, said)
     for note in images.notes:  # at last, so that a refusal stands alone
         said.say(note)
     return model
 
 
-def store(
+def _store(
     model: Wrapped | WrappedVAE,
     images: Images,
     config: dict[str, Any],
@@ -162,7 +162,7 @@ def store(
         if not isinstance(part.net, Onnx):
             setattr(model, name, traced(part, example, f"the {name}"))
     model.cpu()
-    described = Networks(
+    described = _Networks(
         model.latent_dim,
         isinstance(model, WrappedVAE),
         description_of(model.encoder),
@@ -210,14 +210,14 @@ def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
                 f"{out} is a run of something else: choose another --out ('zspace fit-sampler "
                 f"{out} --sampler NAME' fits a sampler to its codes)"
             )
-        if read_json(out / FILE, Networks).codes == checksum:
+        if read_json(out / FILE, _Networks).codes == checksum:
             return out
         progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
     Run.check_new(out, overwrite=there)
     for note in images.notes:
         progress.say(note)
-    model = joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
-    store(model, images, config, out, there, progress, checksum)
+    model = _joined(nn.Identity(), nn.Identity(), Scale(), Scale(), None, images, progress)
+    _store(model, images, config, out, there, progress, checksum)
     return out
 
 
@@ -234,7 +234,7 @@ def check_codes(run: Run, images: Images | None = None) -> None:
     path = run.folder / FILE
     if run.config.get("recipe") != RECIPE or not path.is_file():
         return
-    known, source = read_json(path, Networks).codes, str(run.config["data"])
+    known, source = read_json(path, _Networks).codes, str(run.config["data"])
     if not known or (images is None and not Path(source).is_file()):
         return
     if _checksum(images or images_of(source, run.config)) != known:
@@ -257,7 +257,7 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
         InputError: the description of its networks is missing or wrong.
     """
     path = run.folder / FILE
-    networks = read_json(path, Networks)
+    networks = read_json(path, _Networks)
     try:
         encoder, decoder = network_of(networks.encoder), network_of(networks.decoder)
         code = (networks.latent_dim,)
@@ -285,7 +285,7 @@ def _some(images: Images, place: torch.device) -> Tensor:
     return as_float(images.train.x[:LOOKED_AT].to(place))
 
 
-def joined(
+def _joined(
     encoder: nn.Module,
     decoder: nn.Module,
     taken: Scale,

@@ -87,8 +87,7 @@ def benefit(
         raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
     if not bool((test.y >= 0).any()):
         raise InputError(f"no test image of {images.name} has a label: nothing can be checked")
-    known = (train.y >= 0).nonzero()[:, 0]
-    train = train.take(known)
+    train = train.known()
     count = len(images.classes)
     confusion: dict[str, list[list[list[int]]]] = {}
     for name, part in ((WITHOUT, train), (WITH, join([train, generated]))):

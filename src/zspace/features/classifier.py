@@ -172,7 +172,7 @@ def _outputs(images: Images, task: Task) -> int:
             )
         return TURNS
     y = images.train.y
-    if y is None or images.test.y is None or not len(images.test.known()):
+    if y is None or images.test.y is None or not bool((images.test.y >= 0).any()):
         raise InputError(f"{images.name} has no labels: no classifier can be trained on it")
     if not images.is_image:
         raise InputError(f"{images.name} holds vectors: the classifiers take images")

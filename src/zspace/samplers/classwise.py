@@ -13,7 +13,7 @@ from zspace.errors import InputError
 from zspace.functional import blockwise
 from zspace.functional.tensors import rows_at_once
 from zspace.options import About
-from zspace.samplers.normal import check_codes, learned_label
+from zspace.samplers.normal import check_codes, highest_label, learned_label
 
 Classes = Annotated[
     int | None, About("number of labels (unset: as many as the data have)", least=1, most=1e5)
@@ -85,8 +85,7 @@ class Classwise(Sampler, ABC):
         if y is None or not bool((y >= 0).any()):
             raise InputError("these samplers are of the codes of a class: the data have no labels")
         y = y.to(z.device)
-        if self.classes and int(y.max()) >= self.classes:
-            raise InputError(f"--classes {self.classes}: the data have a label {int(y.max())}")
+        highest_label(y, self.classes)
         self.counts = torch.bincount(y[y >= 0], minlength=self.classes)
         if len(self.theta) not in (1, len(self.counts)):
             raise InputError(

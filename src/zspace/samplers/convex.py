@@ -177,7 +177,11 @@ class Convex(Sampler):
         return max(len(self.names), int(self.owners.max()) + 1 if len(self.owners) else 0)
 
     def learned(self) -> list[int]:
-        return (torch.bincount(self.owners) >= self.combine).nonzero()[:, 0].tolist()
+        return self._enough().nonzero()[:, 0].tolist()
+
+    def _enough(self) -> Tensor:
+        """Whether each label has codes enough to combine, (L,)."""
+        return torch.bincount(self.owners) >= self.combine
 
     def fit_to(self, z: Tensor, y: Tensor | None, progress: Progress) -> None:
         """Store the codes (N, D) of images whose labels (N,) are known; -1 stands for unknown."""
@@ -230,7 +234,7 @@ class Convex(Sampler):
         if label is not None:
             return self.combined(n, label, generator=generator).codes
         device = self.codes.device
-        enough = (torch.bincount(self.owners) >= self.combine)[self.owners].nonzero()[:, 0]
+        enough = self._enough()[self.owners].nonzero()[:, 0]
         if not len(enough):
             raise InputError(f"no class has {self.combine} images to combine (--combine)")
         chosen = torch.randint(len(enough), (n,), generator=generator, device=device)

@@ -77,11 +77,10 @@ class Components:
     def coefficients(self) -> Tensor:
         """The coefficients (K, F) of log(w_k N(z; mean_k, covariance_k)) in `statistics` of z."""
         dim = self.means.shape[1]
-        factors = torch.linalg.cholesky(self.covariances)
+        factors, peaks = self._factors()
         precisions = torch.cholesky_inverse(factors)
         linear = (precisions @ self.means[:, :, None])[:, :, 0]
-        constant = self.weights.log() - factors.diagonal(dim1=1, dim2=2).log().sum(1)
-        constant -= 0.5 * ((linear * self.means).sum(1) + dim * math.log(2 * math.pi))
+        constant = peaks - 0.5 * (linear * self.means).sum(1)
         i, j = torch.triu_indices(dim, dim, device=precisions.device)
         # x_i x_j stands for x_j x_i, too
         squares = precisions[:, i, j] * torch.where(i == j, -0.5, -1.0)
@@ -92,20 +91,24 @@ class Components:
 
         Its products are in the codes' type.
         """
-        dim = self.means.shape[1]
-        factors = torch.linalg.cholesky(self.covariances)
-        unit = torch.eye(dim).to(factors).expand_as(factors)
+        factors, peaks = self._factors()
+        unit = torch.eye(self.means.shape[1]).to(factors).expand_as(factors)
         whitening = torch.linalg.solve_triangular(factors, unit, upper=False)
         centres = (whitening @ self.means[:, :, None])[:, :, 0]
-        constant = self.weights.log() - factors.diagonal(dim1=1, dim2=2).log().sum(1)
-        constant -= 0.5 * dim * math.log(2 * math.pi)
 
         def of(z: Tensor) -> Tensor:
             each = zip(whitening.to(z), centres.to(z), strict=True)
             squares = [(z @ white.T - centre).square().sum(1) for white, centre in each]
-            return constant.to(z)[:, None] - 0.5 * torch.stack(squares)
+            return peaks.to(z)[:, None] - 0.5 * torch.stack(squares)
 
         return of
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """The covariances' Cholesky factors (K, D, D), and each log(w_k N) at its mean, (K,)."""
+        factors = torch.linalg.cholesky(self.covariances)
+        volumes = factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
+        return factors, self.weights.log() - volumes - constant
 
     def wide(self, spread: float) -> bool:
         """Whether float32 can take codes of up to a given squared length (see `SINGLE`)."""
@@ -185,7 +188,8 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     dim = z.shape[1]
     numbers = dim * (dim + 1) // 2 + dim + 1
     many = dim >= MANY
-    rows = rows_at_once((dim if many else numbers) + components, ROWS)
+    held = dim if many else numbers
+    rows = rows_at_once(held + components, ROWS)
 
     def scaled(z: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
         """The codes about their mean and in units of their deviations, where little cancels."""
@@ -208,9 +212,9 @@ def fitted(z: Tensor, components: int, *, seed: int = 0, progress: Progress = SI
     known: list[Tensor] = []
     before, done = -math.inf, 0
     while done < ROUNDS:
-        # the statistics are kept if they fit into the memory, or made anew in each round
+        # what a round takes is kept if it fits into the memory, or made anew
         blocks = known or (scaled(z, dtype) if many else map(statistics, scaled(z, dtype)))
-        if numbers * len(z) <= HELD:
+        if held * len(z) <= HELD:
             blocks = known = [*blocks]
         with exact(z):
             log_p, after = one_round(blocks, found, len(z), many=many)

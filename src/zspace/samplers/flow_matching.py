@@ -21,7 +21,7 @@ from zspace.nets.velocity import MapVelocity, Velocity, VelocityField
 from zspace.options import About
 from zspace.samplers.continuous_flow import ContinuousFlow
 from zspace.samplers.learned import FitBatch, FitSeed, LearnedDensity, seeded
-from zspace.samplers.normal import learned_label
+from zspace.samplers.normal import highest_label, learned_label
 from zspace.training import adam, half_cosine
 
 LATEST = 0.999
@@ -221,10 +221,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         Raises:
             InputError: a label is not below `classes`.
         """
-        highest = -1 if y is None or not len(y) else int(y.max())
-        if self.classes and not 0 <= highest < self.classes:
-            have = f"a label {highest}" if highest >= 0 else "no labels"
-            raise InputError(f"--classes {self.classes}: the data have {have}")
+        highest = highest_label(y, self.classes)
         if self.classes is None:
             known = highest + 1 if highest > 0 else 0
             self.found = {"classes": known}

@@ -131,6 +131,19 @@ def no_labels(label: int | None) -> None:
         raise InputError("this sampler knows no labels: leave out --label")
 
 
+def highest_label(y: Tensor | None, classes: int | None) -> int:
+    """The highest of labels (N,), -1 if none is known, after a check against the option `classes`.
+
+    Raises:
+        InputError: the option is set, and no label is known, or one is not below it.
+    """
+    highest = -1 if y is None or not len(y) else int(y.max())
+    if classes and not 0 <= highest < classes:
+        have = f"a label {highest}" if highest >= 0 else "no labels"
+        raise InputError(f"--classes {classes}: the data have {have}")
+    return highest
+
+
 def learned_label(sampler: Sampler, label: int) -> int:
     """The label itself, after a check that its class has training images.
 
