@@ -159,3 +159,13 @@ def test_every_table_of_results_says_by_which_protocol(page: Path) -> None:
         assert not re.search(r"^\|", opening, re.MULTILINE)
         tables = [s for s in sections if re.search(r"^\|", s, re.MULTILINE)]
         assert [s.splitlines()[0] for s in tables if not PROTOCOL.search(s)] == []
+
+
+def test_every_stored_table_names_its_command() -> None:
+    pages = [page.read_text("utf-8") for page in (ROOT / "docs" / "results").rglob("*.md")]
+    tables = [text for text in pages if "This call took" in text]
+    assert len(tables) > 50
+    for text in tables:
+        experiment = re.match(r"# (\S+), \w+\n", text)
+        assert experiment is not None, text[:40]
+        assert f"Made by `zspace reproduce {experiment[1]} " in text, experiment[1]

@@ -79,6 +79,7 @@ def test_an_experiment_runs_and_does_so_again_without_training(
     if name not in UNNAMED:
         claims_name_what_it_measures(experiment, out)
     table = (out / "table.md").read_text()
+    assert f"Made by `zspace reproduce {name} --scale trial" in table
     assert all(f"| {row} |" in table for row in ROWS.get(name, ()))
     if name in ("flexae/fig2", "flexae/fig3"):
         assert "the paper prints no number" in table
