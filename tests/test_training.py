@@ -182,7 +182,7 @@ def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
         "--quiet",
         *QUICK,
     ]
-    imported = processes.Process(target=int)
+    imported = processes.Process(target=int)  # what others wait for, once, is not timed
     imported.start()
     imported.join()
     began = time.monotonic()

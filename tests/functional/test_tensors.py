@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from zspace.functional import as_float, blockwise, convex
-from zspace.functional.tensors import exact, own_random
+from zspace.functional.tensors import all_finite, exact, own_random
 from zspace.samplers import KDE
 
 
@@ -65,3 +66,17 @@ def test_precisions_are_as_before_whichever_way_they_were_set(chosen: tuple[str,
     finally:
         for part, precision in zip(newer(), before, strict=True):
             part.fp32_precision = precision
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_one_number_that_is_not_finite_is_found_wherever_it_stands(dtype: torch.dtype) -> None:
+    x = torch.linspace(-1, 1, 300 * 7).reshape(300, 7).to(dtype)
+    assert all_finite(x)
+    assert all_finite(x[:0])
+    assert all_finite(torch.ones(3, dtype=torch.uint8))
+    for number in (math.nan, math.inf, -math.inf):
+        for row in (0, 123, 299):
+            y = x.clone()
+            y[row, 4] = number
+            assert not all_finite(y)
+            assert not all_finite(y.T)

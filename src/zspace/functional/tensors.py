@@ -153,6 +153,14 @@ def check_floats(x: Tensor) -> Tensor:
     return x
 
 
+def all_finite(x: Tensor) -> bool:
+    """Whether no number of a tensor of real numbers is NaN or infinite, found without a copy of it.
+
+    Such a number is the least or the greatest; `isfinite(x)` would hold as much again as x.
+    """
+    return not x.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(x))).all())
+
+
 def check_finite(x: Tensor, what: str) -> Tensor:
     """x itself, after a check that none of its numbers is NaN or infinite.
 
@@ -163,7 +171,7 @@ def check_finite(x: Tensor, what: str) -> Tensor:
     Raises:
         InputError: a number is NaN or infinite.
     """
-    if not bool(torch.isfinite(x).all()):
+    if not all_finite(x):
         raise InputError(
             f"the model's {what} hold NaN or infinite numbers, for which its weights or its data "
             "are to blame: choose another checkpoint, or train it anew"

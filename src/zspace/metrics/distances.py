@@ -15,7 +15,7 @@ from scipy.stats import wasserstein_distance as scipy_wasserstein_distance
 from torch import Tensor, nn
 
 from zspace.errors import InputError
-from zspace.functional.tensors import own_random, rows_at_once
+from zspace.functional.tensors import all_finite, own_random, rows_at_once
 from zspace.metrics.arrays import of_arrays
 from zspace.metrics.figure import Figure, jackknife
 
@@ -352,7 +352,7 @@ def check_pair(x: Tensor, y: Tensor, least: int = 2) -> None:
     """
     check_shapes(x, y, least)
     for name, z in (("first", x), ("second", y)):
-        if not all(bool(torch.isfinite(block).all()) for block in z.split(BLOCK)):
+        if not all_finite(z):
             raise InputError(f"the {name} set holds NaN or infinite values")
 
 

@@ -319,8 +319,8 @@ def reproduce(
                 raise MissingFiles(f"{error}; --data digits needs no files") from None
             raise
         seconds = round(time.monotonic() - began, 1)
-        made = command({**whose, "data": of}, data_dir is not None)
-        table = _table(experiment, f"Scale {scale}: {chosen.about()}.", made, entries, lab, seconds)
+        notes = _notes(experiment, chosen, whose, lab, seconds)
+        table = Table(COLUMNS, [entry.row() for entry in entries], notes=notes)
         write_text(out / "table.md", f"# {experiment.name}, {scale}\n\n{table.markdown()}")
         stored = {
             **whose,
@@ -373,28 +373,26 @@ def _forget(mark: Path, new: Sequence[Path]) -> None:
         folder.rmdir()
 
 
-def command(whose: Mapping[str, Any], has_folder: bool) -> str:
-    """The command that makes a result, from what table.json says of it: scale, data, protocol."""
-    given = {name: whose.get(name) for name in ("scale", "data")}
-    given |= {"data-dir": "DIR" if has_folder else None, "protocol": whose.get("protocol")}
-    given |= dict.fromkeys(whose.get("without", ()), "0")
+def _command(whose: Mapping[str, Any], lab: Lab) -> str:
+    """The command that makes a result: `whose` is what marks its folder, in experiment.json."""
+    given = {"scale": whose["scale"], "data": lab.data, "data-dir": lab.data_dir and "DIR"}
+    given |= {"protocol": lab.protocol, **dict.fromkeys(whose.get("without", ()), "0")}
     given |= {"features": ",".join(whose.get("features", ()))}
     options = [f"--{name} {value}" for name, value in given.items() if value]
     return " ".join(["zspace reproduce", whose["experiment"], *options])
 
 
-def _table(
-    experiment: Experiment, scale: str, made: str, entries: list[Entry], lab: Lab, seconds: float
-) -> Table:
+def _notes(
+    experiment: Experiment, chosen: Scale, whose: Mapping[str, Any], lab: Lab, seconds: float
+) -> list[str]:
     slower = ", ".join(lab.in_float32)
     notes = [
         experiment.about,
-        scale,
+        f"Scale {whose['scale']}: {chosen.about()}.",
         f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}." if lab.protocol else "",
         f"Trained in float32, where bf16 was asked for and slower: {slower}." if slower else "",
-        f"Made by `{made}`.",
+        f"Made by `{_command(whose, lab)}`.",
         f"This call took {seconds:g} s; finished runs are reused.",
         *lab.more.get("notes", []),
     ]
-    rows = [entry.row() for entry in entries]
-    return Table(COLUMNS, rows, notes=[note for note in notes if note])
+    return [note for note in notes if note]

@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal
 
 from zspace.core import Density, Progress, Sampler
 from zspace.errors import InputError
-from zspace.functional.tensors import rows_at_once
+from zspace.functional.tensors import all_finite, rows_at_once
 
 RIDGE = 1e-6
 """The share of its mean added to a covariance's diagonal, since codes may span a subspace."""
@@ -117,7 +117,7 @@ def check_codes(z: Tensor) -> None:
     """
     if z.ndim != 2 or len(z) < 2:
         raise InputError(f"codes must be (N, D) with N at least 2, not {tuple(z.shape)}")
-    if not all(bool(torch.isfinite(block).all()) for block in z.split(rows_at_once(z.shape[1]))):
+    if not all_finite(z):
         raise InputError("the codes hold NaN or infinite numbers: no sampler can be fitted to them")
 
 
