@@ -30,6 +30,21 @@ def test_a_flow_is_a_density_and_draws_what_it_says() -> None:
     assert float(z.prod(1).mean()) == pytest.approx(float(second), abs=0.1)
 
 
+@pytest.mark.parametrize("dim", [1, 2, 7])
+def test_a_draw_inverts_the_map_of_the_density_as_zuko_does(dim: int) -> None:
+    torch.manual_seed(0)
+    flow = Flow(dim, transforms=3, hidden=16).double()
+    for p in flow.parameters():
+        p.data += 0.3 * torch.randn(p.shape, generator=seeded(p.numel()))
+    noise = 2 * torch.randn(300, dim, generator=seeded()).double()
+    with torch.no_grad():
+        z = flow.of_noise(noise)
+        theirs = flow.flow().transform
+        torch.testing.assert_close(z, theirs.inv(noise), atol=1e-9, rtol=0)
+        torch.testing.assert_close(theirs(z), noise, atol=1e-6, rtol=0)
+    assert not torch.allclose(z, noise, atol=0.1)
+
+
 def test_a_spline_flow_integrates_to_one() -> None:
     z, _ = two_clouds()
     flow = catalogue.make("flow", 2, {"iterations": 200, "hidden": 32}).fit(z)
