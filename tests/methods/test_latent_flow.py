@@ -92,7 +92,12 @@ def test_the_adversarial_loss_begins_later_and_may_be_left_out() -> None:
     assert "fooling" in next(iter(model().objectives(batches(step=3))))[1]
     assert model().repeats(batches(2)) != model().repeats(batches(3))
     without = model(adversarial=0.0, perceptual=0.0)
-    assert set(next(iter(without.objectives(batches(step=9))))[1]) == {"pixels", "kl"}
+    # nothing is spent on a discriminator that no loss would use
+    ((name, terms),) = without.objectives(batches(step=9))
+    assert {name} == without.optimizers().keys() == {"autoencoder"}
+    assert set(terms) == {"pixels", "kl"}
+    for weights in ({"adversarial": 0.0}, {"perceptual": 0.0}):
+        assert "discriminator" in model(**weights).optimizers()
 
 
 def test_the_flow_learns_the_standardised_codes_of_both_sides() -> None:

@@ -53,7 +53,7 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
         iterations: the iterations of the first stage.
         beta: the weight of the KL divergence.
         perceptual: p.
-        adversarial: w.
+        adversarial: w. Without p and w there is no discriminator to be trained.
         alone: the share of the first stage in which w is 0.
         mirror: whether mirrored images are images of the same kind.
         rate: the learning rate of both Adams.
@@ -91,10 +91,11 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
 
     def optimizers(self) -> dict[str, Optimizer]:
         ours = [*self.encoder.parameters(), *self.decoder.parameters()]
-        return {
-            "autoencoder": adam(ours, self.rate, BETAS),
-            "discriminator": adam(self.discriminator.parameters(), self.rate, BETAS),
-        }
+        players: dict[str, Optimizer] = {"autoencoder": adam(ours, self.rate, BETAS)}
+        if self.perceptual or self.adversarial:
+            its = self.discriminator.parameters()
+            players["discriminator"] = adam(its, self.rate, BETAS)
+        return players
 
     def repeats(self, batches: Batches) -> Hashable:
         return batches.step >= self.begins
@@ -107,13 +108,17 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
         rebuilt = self.decode(reparametrised(mean, log_variance, batches.normal(self.latent_dim)))
         size = x[0].numel()
         terms = {"pixels": size * absolute_error(rebuilt, x)}
+        kl = self.beta * normal_kl(mean, log_variance)
+        if not self.perceptual and not self.adversarial:
+            yield "autoencoder", {**terms, "kl": kl}
+            return
         # the discriminator's own update goes on from these, since the autoencoder's leaves it alone
         real, seen = self.discriminator.features(x), self.discriminator.features(rebuilt)
         if self.perceptual:
             fixed = [layer.detach() for layer in real]
             terms["perceptual"] = size * self.perceptual * apart(seen, fixed)
         error = sum(terms.values(), torch.zeros((), device=x.device))
-        terms["kl"] = self.beta * normal_kl(mean, log_variance)
+        terms["kl"] = kl
         if self.adversarial and batches.step >= self.begins:
             fooling = real_loss(full_precision(self.discriminator.judged(seen)))
             terms["fooling"] = self.adversarial * self._balance(error, fooling) * fooling
