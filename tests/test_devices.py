@@ -211,6 +211,21 @@ def test_every_recipe(
         assert isinstance(sampler.sample(2), OnCuda)
 
 
+def test_a_transform_sees_the_images(cuda: torch.device) -> None:
+    """With labels, which lie on the device, where the images of a transform do not."""
+    seen: list[torch.Tensor] = []
+
+    def noted(image: torch.Tensor) -> torch.Tensor:
+        seen.append(image)
+        return 1 - image
+
+    for device in ("cpu", "cuda"):
+        zspace.train("ae", "digits", iterations=2, device=device, transform=noted, **small("ae"))
+    cpu, near = torch.stack(seen).chunk(2)
+    assert torch.equal(cpu, near)
+    assert cpu.shape[1:] == (1, 8, 8)
+
+
 @pytest.mark.parametrize("name", quickly(SAMPLERS, ("mixture", "convex", "flow-matching")))
 @pytest.mark.parametrize("where", ["cpu", "cuda"])
 def test_every_sampler(

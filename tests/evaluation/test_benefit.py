@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -25,7 +26,10 @@ from zspace.evaluation.benefit import (
     confused,
     figures,
 )
+from zspace.features import classifier
+from zspace.features.classifier import Neutral
 from zspace.generation.combine import missing
+from zspace.nets.classifiers import cnn
 
 
 def counted(confusion: list[list[int]]) -> Benefit:
@@ -35,7 +39,7 @@ def counted(confusion: list[list[int]]) -> Benefit:
         "added": [0, 3, 0],
         "tested": [4, 4, 2],
         "seeds": [0, 1],
-        "iterations": None,
+        "iterations": 30,
         "test": "t",
         "confusion": {WITHOUT: [confusion, confusion], WITH: [confusion, confusion]},
     }
@@ -85,6 +89,24 @@ def test_data_that_no_classifier_can_learn() -> None:
     plain = Part(digits.train.x, None)
     with pytest.raises(InputError, match="no labels"):
         benefit(Images("x", plain, plain, plain), digits.train)
+
+
+def test_both_trainings_have_as_many_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int | None]] = []
+
+    def noted(images: Images, *, iterations: int | None, **_: object) -> Neutral:
+        asked.append((len(images.train), iterations))
+        return Neutral(cnn(images.shape, 10).eval(), "cnn", "none", 0.0)
+
+    monkeypatch.setattr("zspace.evaluation.benefit.neutral_classifier", noted)
+    monkeypatch.setitem(classifier.ITERATIONS, "cnn", 2000)  # tests have fewer
+    digits = load("digits")
+    few, more = (digits.train.take(torch.arange(*ends)) for ends in ((0, 300), (300, 900)))
+    images = dataclasses.replace(digits, train=few)
+    # 200 passes through 900 images in batches of 128, not through 300 for those alone
+    assert benefit(images, more, seeds=[0])["iterations"] == 1600
+    assert benefit(images, more, seeds=[0], iterations=30)["iterations"] == 30
+    assert asked == [(300, 1600), (900, 1600), (300, 30), (900, 30)]
 
 
 @pytest.fixture(scope="module")

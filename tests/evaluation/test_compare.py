@@ -30,7 +30,8 @@ def evaluation(name: str, fid: float, error: float = 1.0, **change: Any) -> dict
         "seed": 0,
         "features": "inception",
         "features_identity": "aaaaaaaa",
-        "model": "m",
+        "model": f"weights of {name}",
+        "checkpoint": "last",
         "notes": [],
         "versions": {},
         "rows": [{"subject": "prior", "kind": "generation", "figures": {"fid": figure}}],
@@ -65,6 +66,10 @@ def test_the_mean_over_seeds() -> None:
     ]
     with pytest.raises(InputError, match="differ by their seeds alone"):
         over_seeds([runs[0], other])
+    with pytest.raises(InputError, match="runs/a and runs/copy have the same weights"):
+        over_seeds([*runs, {**runs[0], "run": "runs/copy"}])
+    with pytest.raises(InputError, match="differ by their seeds alone"):
+        over_seeds([runs[0], {**runs[1], "checkpoint": "100"}])
 
 
 @pytest.mark.parametrize(("apart", "marked"), [(2.7, False), (2.9, True)])

@@ -13,6 +13,7 @@ import torch
 
 from tests.browser import opened
 from tests.conftest import Cli, Refused
+from zspace.evaluation import report
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -85,6 +86,16 @@ def test_pca_maps_and_planes() -> None:
     assert latent_map(z, "pca").shape == (60, 2)
     np.testing.assert_allclose(latent_map(z[:, :2]), z[:, :2], rtol=1e-6)
     assert latent_map(z[:, :1]).shape == (60, 2)
+
+
+def test_points_of_an_unknown_label_are_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    monkeypatch.setattr(report.plots, "entry", lambda name: named.append(name) or name)
+    labels = torch.tensor([0, 1, -1, -1])
+    report._map(tmp_path / "map.png", np.zeros((4, 2)), labels, ["cat", "dog"])
+    assert named == ["unknown", "cat", "dog"]
 
 
 class Program(torch.nn.Module):

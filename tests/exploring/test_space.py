@@ -8,11 +8,12 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL, Told, seeded
+from tests.conftest import SMALL, Told, seeded, small
 from zspace.core import codes, decoded
 from zspace.errors import InputError
 from zspace.exploring.space import Axes, Space, check_alike
-from zspace.samplers import Convex
+from zspace.recipes import catalogue
+from zspace.samplers import Convex, Normal
 from zspace.storage.run import Run
 
 
@@ -125,3 +126,23 @@ def test_a_model_of_the_zoo_needs_no_data(tmp_path: Path) -> None:
     x = decoded(space.trained, prior.draw(13, 0, generator=seeded()))  # those of class 0
     found = torch.cat([space.images.test.x[:2], space.images.train.x[:11]])
     assert torch.equal(sums(found), sums(x))
+
+
+def test_a_sampler_of_maps_is_fitted_to_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**small("latent-flow"), "iterations": 2}
+    zspace.train("latent-flow", "digits", out=tmp_path / "run", **options)
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def make(name: str, dim: int, options: dict[str, str]) -> Normal:
+        asked.append((name, options))
+        return Normal(dim)
+
+    space = Space.of_run(tmp_path / "run")
+    shape = ",".join(map(str, space.trained.code_shape or ()))
+    monkeypatch.setattr(catalogue, "make", make)
+    for name, expected in (("flow-matching", {"code_shape": shape}), ("flow", {}), ("kde", {})):
+        space._found(name)
+        assert asked[-1] == (name, expected)
+    assert shape.count(",") == 2

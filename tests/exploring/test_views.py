@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from zspace.exploring.requests import Source
 from zspace.exploring.space import Space
 from zspace.exploring.work import Steps
 from zspace.functional import as_float, great_circle
+from zspace.samplers import FlowMatching
 
 
 def images(told: dict[str, Any]) -> np.ndarray:
@@ -63,6 +65,20 @@ def test_shown_images_come_with_codes_and_reconstructions(spaces: dict[str, Spac
     assert np.array_equal(images(told["sprite"]), decoded(space.trained, z)[:, 0].numpy())
     with pytest.raises(InputError, match="none of number"):
         views.Show([10**6]).answer(space)
+
+
+def test_a_temperature_near_1_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of codes nine tenths of which are of one class, drawn without a label."""
+    monkeypatch.setattr(views, "pictured", lambda space, z, decoder: z)
+    y = (torch.arange(200) % 10 > 0).long()
+    z = torch.randn(200, 2) + 8 * y[:, None]
+    flow = FlowMatching(iterations=20, width=8).fit(z, y)
+
+    def drawn(temperature: float) -> Any:
+        space: Any = SimpleNamespace(sampler=lambda _: flow, device=torch.device("cpu"))
+        return views.Draw("any", n=500, seed=3, temperature=temperature).answer(space)
+
+    torch.testing.assert_close(drawn(1.0), drawn(1 - 1e-6), rtol=1e-3, atol=1e-3)
 
 
 def test_draws_follow_from_the_seed_and_the_temperature(spaces: dict[str, Space]) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import torch
 
 import zspace
 from zspace.core import codes
+from zspace.data.images import Part
+from zspace.errors import InputError
 from zspace.functional import as_float
-from zspace.generation.combine import Generation, augmented, convex_of, generate
+from zspace.generation.combine import (
+    Generation,
+    augmented,
+    convex_of,
+    generate,
+    labelled,
+    write_labelled,
+)
 from zspace.methods.regene import ReGene
 
 
@@ -50,3 +60,11 @@ def test_augmented_images_pass_the_judges(runs: dict[str, Path]) -> None:
     confident = p[torch.arange(80), made.y]
     # images are rounded to 256 levels after they were judged
     assert bool((confident > model.thresholds[made.y] - 0.05).all())
+
+
+def test_images_of_an_unknown_label_have_no_folder(tmp_path: Path) -> None:
+    part = Part(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, -1, -1]))
+    with pytest.raises(InputError, match="2 of these images have no known label"):
+        write_labelled(tmp_path / "folder", labelled([part]), ["cat", "dog"])
+    assert not (tmp_path / "folder").exists()
+    write_labelled(tmp_path / "all.npz", labelled([part]), ["cat", "dog"])

@@ -31,6 +31,17 @@ def model(**options: Any) -> LatentFlow:
     return plan.model
 
 
+def test_every_network_begins_by_the_seed() -> None:
+    first, second = (
+        zspace.train("latent-flow", pictures(), seed=s, iterations=2, **small("latent-flow"))
+        for s in (1, 2)
+    )
+    assert isinstance(first, LatentFlow)
+    assert isinstance(second, LatentFlow)
+    ours, theirs = (m.prior.velocity.enter.weight for m in (first, second))
+    assert not torch.equal(ours.sign(), theirs.sign())  # two iterations do not turn them
+
+
 def pictures(n: int = 64) -> Images:
     x = torch.randint(0, 256, (n, 1, 8, 8), generator=torch.Generator().manual_seed(1))
     part = Part(x.to(torch.uint8), torch.arange(n) % 2)

@@ -36,6 +36,12 @@ def test_rae_by_its_formula(regulariser: str) -> None:
         torch.testing.assert_close(terms[name], value)
 
 
+def test_a_penalty_of_weight_0_is_not_computed() -> None:
+    model = RAE(nn.Linear(5, 2), nn.Linear(2, 5), 2, regulariser="gradient-penalty", weight=0)
+    ((_, terms),) = steps(model, vectors())
+    assert terms.keys() == {"reconstruction", "codes"}
+
+
 def test_spectral_norm_bounds_the_decoders_layers() -> None:
     options = {**small("rae"), "iterations": 30, "regulariser": "spectral-norm"}
     model = zspace.train("rae", "digits", device="cpu", **options)

@@ -101,6 +101,9 @@ def test_wasserstein_against_scipy_in_one_dimension() -> None:
 def test_wasserstein_of_a_translation_is_its_length() -> None:
     x, shift = normal(100, 4), torch.tensor([3.0, 0, 4.0, 0])
     assert metrics.wasserstein_distance(x, x + shift) == pytest.approx(5, rel=1e-6)
+    far = x.double() + 1e6
+    assert metrics.wasserstein_distance(far, far) == 0
+    assert metrics.wasserstein_distance(far, far + 1e-3) == pytest.approx(2e-3, rel=1e-6)
     # a random direction sees |u . shift| of it: for D = 4 its mean is 4 / (3 pi) of the length
     sliced = metrics.sliced_wasserstein_distance(x, x + shift, projections=2000)
     assert sliced == pytest.approx(5 * 4 / (3 * math.pi), rel=0.05)

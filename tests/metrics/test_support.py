@@ -13,7 +13,14 @@ from sklearn.neighbors import NearestNeighbors
 from tests.metrics.shared import modes, normal
 from zspace import metrics
 from zspace.errors import InputError
-from zspace.metrics.support import f_scores, precision_recall_curve, precision_recall_figures
+from zspace.metrics.support import (
+    cluster_labels,
+    density_coverage_figures,
+    f_scores,
+    improved_precision_recall_figures,
+    precision_recall_curve,
+    precision_recall_figures,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -119,6 +126,47 @@ def test_support_of_dropped_and_added_modes() -> None:
     assert float(precise.mean()) < 0.52
     _, covered = metrics.density_coverage(data, modes([0, 1], 400, 1))
     assert 0.35 < float(covered.mean()) < 0.52
+
+
+@pytest.mark.parametrize("dim, shift", [(8, 0.3), (32, 0.1)])
+def test_errors_of_support_are_those_of_drawing_both_sets_again(dim: int, shift: float) -> None:
+    drawn = []
+    for seed in range(30):
+        x, y = normal(300, dim, seed).float(), 1.1 * normal(300, dim, 50 + seed).float() + shift
+        drawn.append([*improved_precision_recall_figures(x, y), *density_coverage_figures(x, y)])
+        if seed == 0:
+            of_each = *metrics.improved_precision_recall(x, y), *metrics.density_coverage(x, y)
+            assert [f.value for f in drawn[0]] == pytest.approx([float(v.mean()) for v in of_each])
+    for own in zip(*drawn, strict=True):
+        error = np.sqrt(np.mean([f.error**2 for f in own]))
+        assert 0.7 < error / np.std([f.value for f in own], ddof=1) < 2.2
+
+
+def test_what_is_lost_without_each_sample_by_brute_force() -> None:
+    x, y = normal(40, 2), 1.5 * normal(30, 2, 1)
+    radii = NearestNeighbors().fit(x.numpy()).kneighbors(n_neighbors=5)[0][:, -1]
+    inside = np.linalg.norm(y[:, None].numpy() - x[None].numpy(), axis=2) <= radii
+    density, coverage = density_coverage_figures(x, y)
+    less = np.array([inside[:, np.arange(40) != i].sum() / 5 / 30 for i in range(40)])
+    own = np.var(inside.sum(1) / 5, ddof=1) / 30
+    assert density.error == pytest.approx(math.sqrt(own + np.var(less) * 40))
+    less = np.array([inside[np.arange(30) != j].any(0).mean() for j in range(30)])
+    own = np.var(inside.any(0), ddof=1) / 40
+    assert coverage.error == pytest.approx(math.sqrt(own + np.var(less) * 30))
+    radii = NearestNeighbors().fit(x.numpy()).kneighbors(n_neighbors=3)[0][:, -1]
+    inside = np.linalg.norm(y[:, None].numpy() - x[None].numpy(), axis=2) <= radii
+    less = np.array([inside[:, np.arange(40) != i].any(1).mean() for i in range(40)])
+    own = np.var(inside.any(1), ddof=1) / 30
+    precision, _ = improved_precision_recall_figures(x, y)
+    assert precision.error == pytest.approx(math.sqrt(own + np.var(less) * 40))
+
+
+def test_nearby_seeds_share_no_clustering() -> None:
+    x, y = normal(60, 3), normal(60, 3, 1)
+    first, second = (cluster_labels(x, y, clusters=5, runs=3, seed=s) for s in (0, 1))
+    for run in range(3):
+        for other in range(3):
+            assert not np.array_equal(first[:, run], second[:, other])
 
 
 def test_errors_of_prd_are_those_of_repeated_draws() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import zspace
 from tests.conftest import SMALL
 from zspace import api
 from zspace.methods.gen import GEN
+from zspace.recipes.gen import ring
 
 
 def test_what_was_found_stands_in_the_configuration(tmp_path: Path) -> None:
@@ -20,6 +22,16 @@ def test_what_was_found_stands_in_the_configuration(tmp_path: Path) -> None:
     assert config["bandwidth"] == model.bandwidth
     assert config["centres"] == len(model.centres) == 647
     assert config["latent_dim"] == 3
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_neighbours_on_the_ring_have_their_distance(dim: int) -> None:
+    assert torch.equal(ring(1, dim, 6.0).means, torch.zeros(1, dim))
+    for components in (2, 3, 10):
+        means = ring(components, dim, 6.0).means
+        torch.testing.assert_close(
+            (means[1:] - means[:-1]).norm(dim=1), torch.full((components - 1,), 6.0)
+        )
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ PASSES = 10
     "--iterations",
     type=int,
     metavar="N",
-    help="iterations of each training for --check  [default: 2000]",
+    help="iterations of each training for --check  [default: 2000, or 200 passes through the "
+    "larger set if these are fewer]",
 )
 @click.option(
     "--out",

@@ -133,7 +133,9 @@ class Batches:
         if self._reader is None:
             found = self._read(self._mine(self._rows()))
             if self.transform is not None:
-                found[0] = self._transformed(found[0], self.transform)
+                # behind the rows' numbers, which are there if labels lie on the device
+                place = 0 if self.y is None or self.y.device.type == "cpu" else 1
+                found[place] = self._transformed(found[place], self.transform)
             self.drawn += 1
             return found
         self._ahead = self._ahead or self._fetch(self._reader)

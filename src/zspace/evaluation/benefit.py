@@ -17,7 +17,7 @@ from zspace.data.images import Images, Part, join
 from zspace.display import plots
 from zspace.display.tables import Table
 from zspace.errors import InputError
-from zspace.features.classifier import neutral_classifier
+from zspace.features.classifier import default_iterations, neutral_classifier
 from zspace.functional import of_stored
 from zspace.metrics import Figure
 from zspace.storage.cache import fingerprint
@@ -39,7 +39,7 @@ class Benefit(TypedDict):
         real, added, tested: the numbers of real training images, of generated ones and of test
             images of each class.
         seeds: the seeds of the trainings.
-        iterations: the iterations of each; None is the default.
+        iterations: the iterations of each.
         test: a checksum of the test images and their labels.
         confusion: for "without" and "with", the counts of test images by true and by predicted
             class, (seeds, K, K).
@@ -50,7 +50,7 @@ class Benefit(TypedDict):
     added: list[int]
     tested: list[int]
     seeds: list[int]
-    iterations: int | None
+    iterations: int
     test: str
     confusion: dict[str, list[list[list[int]]]]
 
@@ -74,7 +74,8 @@ def benefit(
         images: the real images with their labels; the test part is what both are tested on.
         generated: the generated images with their labels.
         seeds: the seeds, with a training of each kind for each.
-        iterations: the iterations of a training; None is the default.
+        iterations: the iterations of a training; None is the classifier's default for as many
+            images as the larger set has.
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of the trainings.
 
@@ -88,15 +89,17 @@ def benefit(
     if not bool((test.y >= 0).any()):
         raise InputError(f"no test image of {images.name} has a label: nothing can be checked")
     train = train.known()
+    both = join([train, generated])
+    total = iterations or default_iterations(len(both))
     count = len(images.classes)
     confusion: dict[str, list[list[list[int]]]] = {}
-    for name, part in ((WITHOUT, train), (WITH, join([train, generated]))):
+    for name, part in ((WITHOUT, train), (WITH, both)):
         own = replace(images, name=f"{images.name} {name} generated images", train=part)
         confusion[name] = []
         for seed in seeds:
             told = progress.about(f"{name} generated images, seed {seed}")
             found = neutral_classifier(
-                own, iterations=iterations, seed=seed, device=device, progress=told
+                own, iterations=total, seed=seed, device=device, progress=told
             )
             logits = of_stored(found.net, test.x, find_device(device))
             confusion[name].append(confused(test.y, logits.argmax(1).cpu(), count).tolist())
@@ -106,7 +109,7 @@ def benefit(
         "added": generated.counts(count).tolist(),
         "tested": test.counts(count).tolist(),
         "seeds": list(seeds),
-        "iterations": iterations,
+        "iterations": total,
         "test": fingerprint(test.x, test.y),
         "confusion": confusion,
     }
@@ -171,7 +174,8 @@ def benefit_table(found: Benefit) -> Table:
         )
     seeds = len(found["seeds"])
     notes = [
-        f"the same classifier, seeds and iterations, and the same held-out real images; {seeds} "
+        f"the same classifier, seeds and {found['iterations']:,} iterations, and the same held-out "
+        f"real images; {seeds} "
         f"training{'s' if seeds > 1 else ''} of each; ± is the deviation over them and, of the "
         "difference of pairs with one seed, its standard error. What few test images would vary by "
         "is not in it."

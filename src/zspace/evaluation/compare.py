@@ -207,12 +207,21 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         evaluations: the results of `evaluate` for each run.
 
     Raises:
-        InputError: no two runs differ by their seeds alone, or they were not measured alike.
+        InputError: no two runs differ by their seeds alone, two have the same weights, or they were
+            not measured alike.
     """
     check_alike(evaluations)
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for e in evaluations:
-        groups.setdefault((e["configuration"], e["features_identity"]), []).append(e)
+        alike = e["configuration"], e["features_identity"], e["checkpoint"]
+        group = groups.setdefault(alike, [])
+        for other in group:
+            if other["model"] == e["model"]:
+                raise InputError(
+                    f"{other['run']} and {e['run']} have the same weights, as one training has: "
+                    "--over-seeds takes trainings of different seeds"
+                )
+        group.append(e)
     if all(len(group) == 1 for group in groups.values()):
         raise InputError("no two of these runs differ by their seeds alone: leave out --over-seeds")
     merged: list[dict[str, Any]] = []

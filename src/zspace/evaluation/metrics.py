@@ -28,7 +28,11 @@ from zspace.evaluation.measurement import (
 )
 from zspace.functional import blockwise
 from zspace.metrics import Figure, jackknife, mean_figure
-from zspace.metrics.support import precision_recall_figures
+from zspace.metrics.support import (
+    density_coverage_figures,
+    improved_precision_recall_figures,
+    precision_recall_figures,
+)
 
 MOST_CODES = 4000
 """The largest number of codes for kernel densities, whose cost is quadratic."""
@@ -74,6 +78,7 @@ LOGITS = frozenset({"images", "logits"})
 EVERY = RECONSTRUCTION, GENERATION, DATA
 JACKKNIFE = f"jackknife, {GROUPS} groups ({FEWER} in more than {WIDE} dimensions)"
 MEAN = "standard error of the mean over samples"
+BOTH = MEAN + ", and jackknife over the set that they are held against, its balls being fixed"
 FIXED = MEAN + ", the set that they are held against being fixed"
 
 
@@ -122,14 +127,14 @@ def _prd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
 
 def _precision_recall(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     x, y = measurement.features(measurement.reference), measurement.features(subject)
-    precise, recalled = metrics.improved_precision_recall(x, y)
-    return {"precision": mean_figure(precise), "recall": mean_figure(recalled)}
+    precision, recall = improved_precision_recall_figures(x, y)
+    return {"precision": precision, "recall": recall}
 
 
 def _density_coverage(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     x, y = measurement.features(measurement.reference), measurement.features(subject)
-    density, covered = metrics.density_coverage(x, y)
-    return {"density": mean_figure(density), "coverage": mean_figure(covered)}
+    density, coverage = density_coverage_figures(x, y)
+    return {"density": density, "coverage": coverage}
 
 
 def _pms(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -190,7 +195,8 @@ def _code_jsd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
 
 
 def _entropy(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    return {"": metrics.differential_entropy(measurement.means[:MOST_CODES])}
+    z = measurement.means[:MOST_CODES]
+    return {"": metrics.differential_entropy(z, seed=measurement.seed)}
 
 
 def _active(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -219,7 +225,8 @@ def _cosine(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
         return sum(by_class) / max(1, len(by_class))
 
     z, labels = measurement.means[measurement.known], measurement.labels[measurement.known]
-    return {"": jackknife(cosine, z, labels, groups=min(GROUPS, len(z) // 2), paired=True)}
+    groups, seed = min(GROUPS, len(z) // 2), measurement.seed
+    return {"": jackknife(cosine, z, labels, groups=groups, paired=True, seed=seed)}
 
 
 METRICS: dict[str, Metric] = {
@@ -304,7 +311,7 @@ METRICS: dict[str, Metric] = {
         "+precision +recall",
         (GENERATION, DATA),
         _precision_recall,
-        FIXED,
+        BOTH,
         by_features=True,
     ),
     "dc": Metric(
@@ -312,7 +319,7 @@ METRICS: dict[str, Metric] = {
         "+density +coverage",
         (GENERATION, DATA),
         _density_coverage,
-        FIXED,
+        BOTH,
         by_features=True,
     ),
     "pms": Metric(

@@ -149,7 +149,8 @@ def _map(
     else:
         from matplotlib import colormaps
 
-        names = [classes[k] if k < len(classes) else str(k) for k in labels.unique().tolist()]
+        known = dict(enumerate(classes)) | {-1: "unknown"}
+        names = [known.get(k, str(k)) for k in labels.unique().tolist()]
         colours = colormaps["tab10" if len(names) <= 10 else "nipy_spectral"]
         for i, (label, name) in enumerate(zip(labels.unique().tolist(), names, strict=True)):
             own = points[(labels == label).numpy()]

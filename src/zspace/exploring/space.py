@@ -30,6 +30,7 @@ from zspace.errors import InputError, unknown
 from zspace.exploring.drawn import DRAWN, images_or_drawn
 from zspace.functional.tensors import BLOCK
 from zspace.generation.fit import read_sampler
+from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex
 from zspace.storage.published import usual_sampler
@@ -293,7 +294,9 @@ class Space:
         if held is not None:
             return held
         shape = self.trained.code_shape
-        options = {"code_shape": ",".join(map(str, shape))} if shape and name == "flow" else {}
+        options: dict[str, str] = {}
+        if shape and "code_shape" in options_of(catalogue.find(name)):
+            options["code_shape"] = ",".join(map(str, shape))
         made = catalogue.make(name, self.trained.latent_dim, options)
         z = self.codes()
         with catalogue.whose_fault(name):

@@ -108,11 +108,7 @@ class Draw(Request):
                 z = mean + t * (z - mean)
         else:
             noise = torch.randn(self.n, sampler.noise_dim, generator=random, device=random.device)
-            y = None
-            if sampler.labels:
-                known = torch.tensor(sampler.learned() if label is None else [label])
-                drawn = torch.randint(len(known), (self.n,), generator=random, device=random.device)
-                y = known.to(drawn)[drawn]
+            y = None if label is None else torch.full((self.n,), label, device=random.device)
             z = sampler.of_noise(t * noise, y)
         return pictured(space, z, self.decoder)
 

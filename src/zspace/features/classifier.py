@@ -136,9 +136,7 @@ def neutral_classifier(
     if task == "labels":
         images = replace(images, train=images.train.known(), test=images.test.known())
     x, y = images.train.x, images.train.y
-    total = iterations or ITERATIONS[arch]
-    if iterations is None and arch not in BY_SGD:
-        total = min(total, PASSES * math.ceil(len(x) / BATCH))
+    total = iterations or default_iterations(len(x), arch)
     how: Augment = augment or ("crop-flip" if arch in BY_SGD else "none")
     config: dict[str, Any] = {
         "recipe": "classifier",
@@ -157,6 +155,12 @@ def neutral_classifier(
     waits = "another process trains the classifier of these data: waiting for it"
     with alone(folder, lambda: progress.say(waits)):
         return _held(folder, config, images, outputs, device, progress)
+
+
+def default_iterations(images: int, arch: Arch = "cnn") -> int:
+    """The iterations of a training on a number of images unless others are chosen."""
+    most = ITERATIONS[arch]
+    return most if arch in BY_SGD else min(most, PASSES * math.ceil(images / BATCH))
 
 
 def _outputs(images: Images, task: Task) -> int:

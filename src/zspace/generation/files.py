@@ -91,6 +91,11 @@ def write_folder(
                 if x is None:
                     continue
                 known = [] if y is None or not folders else y.tolist()
+                if min(known, default=0) < 0:
+                    raise InputError(
+                        f"{known.count(-1)} of these images have no known label, and so no folder: "
+                        "write an .npz file"
+                    )
                 owners = [folders[k] for k in known] or [""] * len(x)
                 for image, owner in zip(to_uint8(x), owners, strict=True):
                     path = root / owner / f"{written[ending]:06d}.png"

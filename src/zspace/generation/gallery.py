@@ -182,8 +182,8 @@ def overlay(of: Gallery, labels: Sequence[int], combine: Sequence[int] = (2, 3, 
 def family(of: Gallery, labels: Sequence[int], count: int = 8) -> Sheet:
     """A sheet of generated images, their siblings and their children (Figure 14).
 
-    Each class has three rows: a first generation (framed), a second one combined from its latents
-    (siblings), and a second one combined from its images, encoded again (children). The second
+    Each class has three rows: a first generation, a second one combined from its latents (siblings,
+    framed), and a second one combined from its images, encoded again (children). The second
     generations combine four times as many images of the first as are shown.
 
     Args:

@@ -113,13 +113,15 @@ class LatentFlow(DiagonalPosterior[FlowMatching]):
             yield "autoencoder", {**terms, "kl": kl}
             return
         # the discriminator's own update goes on from these, since the autoencoder's leaves it alone
-        real, seen = self.discriminator.features(x), self.discriminator.features(rebuilt)
+        real = self.discriminator.features(x)
+        fools = self.adversarial and batches.step >= self.begins
+        seen = self.discriminator.features(rebuilt) if self.perceptual or fools else []
         if self.perceptual:
             fixed = [layer.detach() for layer in real]
             terms["perceptual"] = size * self.perceptual * apart(seen, fixed)
         error = sum(terms.values(), torch.zeros((), device=x.device))
         terms["kl"] = kl
-        if self.adversarial and batches.step >= self.begins:
+        if fools:
             fooling = real_loss(full_precision(self.discriminator.judged(seen)))
             terms["fooling"] = self.adversarial * self._balance(error, fooling) * fooling
         yield "autoencoder", terms

@@ -72,7 +72,7 @@ class RAE(LatentModel):
         if self.regulariser == "l2":
             squares = [p.square().sum() for p in self.decoder.parameters()]
             terms["weights"] = self.weight * torch.stack(squares).sum()
-        elif self.regulariser == "gradient-penalty":
+        elif self.regulariser == "gradient-penalty" and self.weight:
             # batch norm's running statistics give each image's own Jacobian, as in later decoding
             direction = batches.normal(*rebuilt.shape[1:])
             apart = in_eval_mode(self.decoder, z)

@@ -272,7 +272,8 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     check_pair(x, y)
     if len(x) != len(y):
         raise InputError(f"the sets must be of equal size, not {len(x)} and {len(y)}")
-    cost = torch.cdist(x.detach().cpu().double(), y.detach().cpu().double())
+    a, b = x.detach().cpu().double(), y.detach().cpu().double()
+    cost = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")  # products cancel far off
     rows, columns = linear_sum_assignment(cost.numpy())
     return float(cost[rows, columns].mean())
 

@@ -23,7 +23,7 @@ ACTIVE = 0.01
 
 @of_arrays
 def differential_entropy(
-    z: Tensor, *, whiten: bool = True, bandwidth: float | None = None
+    z: Tensor, *, whiten: bool = True, bandwidth: float | None = None, seed: int = 0
 ) -> Figure:
     """The kernel estimate of the codes' differential entropy in nats, with its standard error.
 
@@ -36,6 +36,7 @@ def differential_entropy(
         z: codes (m, D), m at least 2. The cost is m^2 distances for each of some 15 bandwidths.
         whiten: whether to centre and whiten the codes first.
         bandwidth: h, above 0; None takes the bandwidth of the largest likelihood.
+        seed: the seed of the jackknife's groups.
 
     The error comes from a jackknife of 10 groups at the same h, each reduced set whitened by
     itself; it is NaN for fewer than 20 codes.
@@ -57,7 +58,7 @@ def differential_entropy(
 
     if len(z) < 20:
         return Figure(entropy(z), math.nan)
-    return jackknife(entropy, z, groups=10)
+    return jackknife(entropy, z, groups=10, seed=seed)
 
 
 @of_arrays

@@ -156,7 +156,8 @@ def default_architecture(facts: Facts) -> Literal["conv", "fc"]:
 def ring(components: int, dim: int, separation: float, *, labelled: bool = False) -> Mixture:
     """A mixture of unit Gaussians of equal weight on a circle in the first two dimensions.
 
-    Their means are evenly spaced on the circle, or on a line in one dimension.
+    Their means are evenly spaced on the circle, or on a line in one dimension; that of a single one
+    is 0.
 
     Args:
         components: the number of Gaussians.
@@ -169,7 +170,7 @@ def ring(components: int, dim: int, separation: float, *, labelled: bool = False
         means[:, 0] = separation * (torch.arange(components) - (components - 1) / 2)
     else:
         angle = torch.arange(components) * (2 * math.pi / components)
-        radius = separation / (2 * math.sin(math.pi / components))
+        radius = separation / (2 * math.sin(math.pi / components)) if components > 1 else 0.0
         means[:, 0], means[:, 1] = radius * angle.cos(), radius * angle.sin()
     weights, covariances = torch.ones(components), torch.eye(dim).expand(components, dim, dim)
     return Mixture.of(weights, means, covariances, labelled=labelled)

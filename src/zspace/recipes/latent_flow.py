@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
+
 from zspace.methods.latent_flow import LatentFlow
 from zspace.nets.maps import MapNets
 from zspace.options import About
@@ -88,6 +90,7 @@ def latent_flow(
         learning_rate=flow_learning_rate,
         pairing="random",
         classes=labels if labels > 1 else 0,
+        seed=int(torch.randint(1 << 52, ())),
     )
     model = LatentFlow(
         nets.encoder(2 * dim),

@@ -95,7 +95,7 @@ class ContinuousFlow(Density):
         """The codes u_1 (N, D) for noise u_0 (N, D) and labels (N,), a single one (1,), or None."""
 
         def v(u: Tensor, t: Tensor) -> Tensor:
-            if y is None:
+            if y is None or self.guidance == 0:
                 return self.velocity(u, t)
             towards = self.velocity(u, t, y)
             if self.guidance == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.samplers.shared import classes
+from zspace.data.images import Images, Part
+from zspace.generation.tuning import objective as objectives
 from zspace.generation.tuning.objective import Objective
 from zspace.samplers import Simple
 
@@ -39,6 +42,42 @@ def objective(least: float | None = None, samples: int = 60) -> Objective:
 
     model: Any = Blobs()
     return Objective(model, Simple(2).fit(z, y), judge, noise, least)
+
+
+class Same(Blobs):
+    """An autoencoder that changes nothing."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return z.reshape(-1, 1, 1, 1)
+
+
+def test_a_classifier_is_judged_on_all_classes_and_known_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # sorted by class, as folders are read, with as many images of no known label in the end
+    y = torch.tensor([0] * 300 + [1] * 300 + [-1] * 600)
+    part = Part((255 * (y == 1)).to(torch.uint8).reshape(-1, 1, 1, 1), y)
+    images = Images("sorted", part, part, part, ("dark", "bright"))
+    monkeypatch.setattr(objectives, "SEEN", 200)
+
+    class Judge(nn.Module):
+        def __init__(self, bright: float) -> None:
+            super().__init__()
+            self.bright = bright
+
+        def forward(self, x: Tensor) -> Tensor:
+            light = self.bright * x.flatten(1)
+            return torch.cat([0.5 - light, light - 0.5], 1)
+
+    model: Any = Same()
+    for bright, expected in ((1.0, 1.0), (0.0, 0.5)):  # right; and all is dark to it
+        found: Any = SimpleNamespace(net=Judge(bright))
+        monkeypatch.setattr(objectives, "neutral_classifier", lambda *_, found=found, **__: found)
+        _, accuracy = objectives.reconstruction_classifier(model, images, device="cpu")
+        assert accuracy.value == pytest.approx(expected, abs=0.15 * (bright == 0))
 
 
 def test_objective_is_the_papers() -> None:

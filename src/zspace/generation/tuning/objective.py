@@ -141,11 +141,14 @@ def reconstruction_classifier(
         test=Part(reconstructions(model, images.test.x), images.test.y),
     )
     judge = neutral_classifier(rebuilt, arch="dropout-cnn", device=device, progress=progress)
-    x, y = rebuilt.train.x[:SEEN], rebuilt.train.y
-    assert y is not None
+    known = rebuilt.train.known()
+    # at random, since data are often sorted by class
+    order = torch.randperm(len(known), generator=torch.Generator().manual_seed(0))
+    held = known.take(order[:SEEN])
+    assert held.y is not None
     where = next(model.parameters()).device
-    logits = of_stored(judge.net.to(where), x, where)
-    return judge, mean_figure(accuracy(logits, y[:SEEN]))
+    logits = of_stored(judge.net.to(where), held.x, where)
+    return judge, mean_figure(accuracy(logits, held.y))
 
 
 def below_bar(learned: Figure) -> str | None:
