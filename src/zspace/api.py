@@ -51,7 +51,9 @@ def train(
         int | None, About("number of CPU threads (unset: PyTorch's choice)", least=1, most=256)
     ] = None,
     log_every: Annotated[int, About("iterations between lines of log.jsonl", least=1)] = 10,
-    checkpoint_every: Annotated[int, About("iterations between checkpoints", least=1)] = 1000,
+    checkpoint_every: Annotated[
+        int, About("iterations between checkpoints, a tenth of them all at most", least=1)
+    ] = 1000,
     keep: Annotated[int, About("number of latest checkpoints to keep (0: all)", least=0)] = 2,
     tensorboard: Annotated[bool, About("also write events for TensorBoard")] = False,
     augment: Annotated[
@@ -304,7 +306,7 @@ def _kept(folder: Path) -> Images:
     if images is None:
         raise InputError(
             f"{folder} was trained on data that Python gave, and keeps none: give them again "
-            "(data=, or --data FILE)"
+            "(data= in Python, or --data FILE for commands that have it)"
         )
     return images
 

@@ -37,6 +37,17 @@ np.savez(sys.argv[2], images=images, **given)
 """
 
 
+def test_the_sampler_is_that_of_sample_unless_one_is_named(cli: Cli, run: Path) -> None:
+    refused, _, err = cli("export", str(run))
+    assert refused == 2
+    assert "has no prior of its own" in err
+    fit_sampler(run, "normal")
+    status, out, err = cli("export", str(run))
+    assert status == 0, err
+    assert out.startswith(f"{run / 'normal.onnx'}, by normal: noise (N, ")
+    (run / "normal.onnx").unlink()
+
+
 @pytest.mark.parametrize("name", ["prior", "normal", "mixture", "kde", "simple", *LEARNED])
 def test_an_exported_generator_draws_without_torch(
     name: str, run: Path, cli: Cli, tmp_path: Path
@@ -49,7 +60,7 @@ def test_an_exported_generator_draws_without_torch(
         "export", str(folder), "--sampler", name, "--format", "onnx", "--out", str(path)
     )
     assert status == 0, err
-    assert out.startswith(f"{path}: noise (N, ")
+    assert out.startswith(f"{path}, by {name}: noise (N, ")
     program = [sys.executable, "-c", NO_TORCH, str(path), str(tmp_path / "x.npz")]
     subprocess.run(program, check=True, capture_output=True)
     made = np.load(tmp_path / "x.npz")

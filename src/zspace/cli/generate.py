@@ -287,11 +287,10 @@ class ExportCommand(DrawingCommand):
 @RUN
 @click.option(
     "--sampler",
-    default="prior",
-    show_default=True,
     metavar="NAME",
     help="sampler of the codes: prior (the model's own), target (GEN's), or one that is fitted to "
-    "the training codes: {names}",
+    "the training codes: {names}  [default: prior, the run's only one, or the usual one of a model "
+    "of the zoo]",
     cls=NamedOption,
     listing=known.samplers_with("exportable"),
 )
@@ -306,7 +305,7 @@ class ExportCommand(DrawingCommand):
 @QUIET
 def export(
     run: Path,
-    sampler: str,
+    sampler: str | None,
     form: str,
     out: Path | None,
     decoder: str | None,
@@ -323,12 +322,17 @@ def export(
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
     from zspace.generation.fit import check_sampler
-    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, which
+    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, usual, which
     from zspace.samplers import LearnedFlow
+    from zspace.storage.published import usual_sampler
     from zspace.storage.run import Run
 
     if form != "onnx":
         raise unknown("format", form, ["onnx"])
+    loaded = None
+    if sampler is None:
+        loaded, _ = load(run, checkpoint, "cpu", quiet)
+        sampler = usual_sampler(run) or usual(loaded, list(Run(run).samplers()))
     check_sampler(run, sampler)
     options = checked_drawing(sampler, options)
     if options.get("solver") == "adaptive":
@@ -346,7 +350,7 @@ def export(
             f"alone: choose --sampler {others}"
         )
     packages()  # before a sampler is fitted, which takes longer
-    model, _ = load(run, checkpoint, "cpu", quiet)
+    model = loaded or load(run, checkpoint, "cpu", quiet)[0]
     decoding = with_decoder(model, decoder)
     drawn = sampler_of_run(run, sampler, model, quiet)
     if isinstance(drawn, LearnedFlow) and model.latent_dim > PASSES and not quiet:
@@ -363,4 +367,4 @@ def export(
         names = ", ".join(f"{i} = {name}" for i, name in made.labels.items() if name != str(i))
         inputs += f", label (N,) of {min(made.labels)} to {max(made.labels)}"
         inputs += f" ({names})" if names else ""
-    tell(f"{out}: {inputs}; images within {made.difference:.1e} of PyTorch's", quiet)
+    tell(f"{out}, by {sampler}: {inputs}; images within {made.difference:.1e} of PyTorch's", quiet)

@@ -42,7 +42,7 @@ from zspace.options import comma_names
 )
 @click.option(
     "--protocol",
-    metavar="defaults|tuned|equal-time",
+    metavar="defaults|tuned|equal-time|budget",
     help="how a comparison chooses its systems' settings; --list shows which of these an "
     "experiment has at each scale (FlexAE's scale paper has defaults alone)  [default: the "
     "scale's first]",

@@ -24,7 +24,11 @@ class DataOptions:
     ] = None
     image_size: Annotated[
         int | None,
-        About("height and width to scale images to (unset: their own)", least=1, most=4096),
+        About(
+            "height and width to scale images to (unset: their own, for CelebA 64)",
+            least=1,
+            most=4096,
+        ),
     ] = None
     channels: Annotated[
         Literal[1, 3] | None,

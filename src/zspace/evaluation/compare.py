@@ -35,18 +35,8 @@ LOOKS = "looks wrong"
 """The column of what a diagnosis finds."""
 
 TIDY = (
-    "table",
-    "run",
-    "subject",
-    "figure",
-    "features",
-    "value",
-    "error",
-    "better",
-    "n",
-    "data",
-    "seed",
-    "looks wrong",
+    *("table", "run", "subject", "figure", "features", "value", "error", "better"),
+    *("n", "data", "seed", LOOKS),
 )
 """The columns of `tidy`."""
 

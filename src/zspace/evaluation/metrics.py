@@ -27,12 +27,7 @@ from zspace.evaluation.measurement import (
     choose_rows,
 )
 from zspace.functional import blockwise
-from zspace.metrics import Figure, jackknife, mean_figure
-from zspace.metrics.support import (
-    density_coverage_figures,
-    improved_precision_recall_figures,
-    precision_recall_figures,
-)
+from zspace.metrics import Figure, jackknife, mean_figure, support
 
 MOST_CODES = 4000
 """The largest number of codes for kernel densities, whose cost is quadratic."""
@@ -121,20 +116,16 @@ def _inception_score(measurement: Measurement, subject: Subject) -> dict[str, Fi
 
 def _prd(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     x, y = measurement.features(measurement.reference), measurement.features(subject)
-    f8, f18 = precision_recall_figures(x, y, seed=measurement.seed)
+    f8, f18 = support.precision_recall_figures(x, y, seed=measurement.seed)
     return {"f8": f8, "f1/8": f18}
 
 
-def _precision_recall(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    x, y = measurement.features(measurement.reference), measurement.features(subject)
-    precision, recall = improved_precision_recall_figures(x, y)
-    return {"precision": precision, "recall": recall}
+def _support(names: str, figures: Callable[[Tensor, Tensor], tuple[Figure, Figure]]) -> Measure:
+    def measure(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
+        x, y = measurement.features(measurement.reference), measurement.features(subject)
+        return dict(zip(names.split(), figures(x, y), strict=True))
 
-
-def _density_coverage(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
-    x, y = measurement.features(measurement.reference), measurement.features(subject)
-    density, coverage = density_coverage_figures(x, y)
-    return {"density": density, "coverage": coverage}
+    return measure
 
 
 def _pms(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
@@ -310,7 +301,7 @@ METRICS: dict[str, Metric] = {
         "improved precision and recall",
         "+precision +recall",
         (GENERATION, DATA),
-        _precision_recall,
+        _support("precision recall", support.improved_precision_recall_figures),
         BOTH,
         by_features=True,
     ),
@@ -318,7 +309,7 @@ METRICS: dict[str, Metric] = {
         "density and coverage",
         "+density +coverage",
         (GENERATION, DATA),
-        _density_coverage,
+        _support("density coverage", support.density_coverage_figures),
         BOTH,
         by_features=True,
     ),

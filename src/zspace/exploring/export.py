@@ -53,7 +53,7 @@ def write_page(spaces: Sequence[Space], out: Path, progress: Progress = SILENT) 
     check_alike(list(spaces))
     kept: dict[str, Any] = {}
     for number, space in enumerate(spaces):
-        _keep(kept, number, space, progress)
+        _keep(kept, number, space, progress.about("answers for the page"))
     facts = [space.described() for space in spaces]
     kept["runs"] = {
         "runs": facts,

@@ -104,8 +104,8 @@ def neutral_classifier(
     augment: Annotated[
         Augment | None,
         About(
-            "random changes of training images (unset: none; resnet56 and silu-resnet crop-flip; "
-            "digits: take crop)"
+            "random changes of training images (unset: none, but crop-flip for resnet56 and "
+            "silu-resnet, in whose place crop suits digits, which must not be mirrored)"
         ),
     ] = None,
     seed: Annotated[
