@@ -11,7 +11,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -43,6 +43,7 @@ class About:
         least, most: the range's bounds if they belong to it; None if there is no such bound.
         above, below: the range's bounds if they do not belong to it; None if there is no such
             bound.
+        of: the values of other options, by name, with which alone it has an effect.
     """
 
     text: str
@@ -50,6 +51,9 @@ class About:
     above: float | None = None
     most: float | None = None
     below: float | None = None
+    of: Mapping[str, tuple[Any, ...]] = field(
+        default_factory=dict[str, tuple[Any, ...]], hash=False
+    )
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,35 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
             choices, words = (), listed
         options[name] = Option(name, kind, choices, optional, parameter.default, about, words)
     return options
+
+
+def check_used(options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
+    """Refuse options that other options leave without an effect, unless they have their defaults.
+
+    Args:
+        options: the options by name.
+        values: the values of all options; one that is unset leaves none without an effect.
+
+    Raises:
+        InputError: an option has no effect; the message names the one that it belongs to.
+    """
+    for name, option in options.items():
+        for other, allowed in option.about.of.items():
+            if other not in options or values[name] == option.default:
+                continue
+            if values[other] is not None and values[other] not in allowed:
+                raise InputError(
+                    f"{_given(options[name], values[name])} has no effect with "
+                    f"{_given(options[other], values[other])}: it belongs to "
+                    f"{' or '.join(_given(options[other], value) for value in allowed)}"
+                )
+
+
+def _given(option: Option, value: Any) -> str:
+    """An option with its value as on the command line."""
+    if option.kind is bool:
+        return option.flag if value else f"--no-{option.flag[2:]}"
+    return f"{option.flag} {value}"
 
 
 def checked(

@@ -54,7 +54,7 @@ def test_what_can_not_be_rendered(
         "--quiet",
     )
     assert "is the run that this one begins with" in message
-    assert "--hidden is not for --arch resnet" in refused(
+    assert "--hidden 5 has no effect with --arch resnet" in refused(
         "train", "vae", "--arch=resnet", "--hidden=5", "--out", tmp_path / "x"
     )
     assert "images, not vectors" in train("--data=mog2")

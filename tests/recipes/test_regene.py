@@ -13,7 +13,6 @@ import zspace
 from tests.conftest import random_images, small
 from tests.recipes.regene import TEN, regene
 from zspace.data import load
-from zspace.errors import InputError
 from zspace.methods.ae import AE
 from zspace.methods.regene import ReGene
 from zspace.recipes import Facts, find
@@ -197,8 +196,6 @@ def test_an_autoencoder_of_regenes_networks_has_the_decoders_rates() -> None:
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-4])
     longer = find("ae")(facts, **{**options, **plan.found, "iterations": 600})  # type: ignore[call-arg]
     assert longer.stages[0].rate(250) == pytest.approx(0.1)
-    with pytest.raises(InputError, match="belongs to --arch regene"):
-        find("ae")(facts, schedule_iterations=3)  # type: ignore[call-arg]
 
 
 def test_the_decoder_can_be_trained_on_other_images(

@@ -133,7 +133,7 @@ def _lines(value: Any, start: str) -> str:
     if not isinstance(value, dict):
         return json.dumps(value)
     if "kind" in value:
-        about = {key: part for key, part in value["about"].items() if part is not None}
+        about = {key: part for key, part in value["about"].items() if part not in (None, {})}
         return json.dumps({**value, "about": about})
     inner = start + " "
     each = (f"{inner}{json.dumps(key)}: {_lines(part, inner)}" for key, part in value.items())

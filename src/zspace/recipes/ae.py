@@ -42,13 +42,18 @@ def ae(
         About(
             "channels of the first convolutions of ReGene's decoder (unset: four times the width)",
             least=1,
+            of={"arch": ("regene",)},
         ),
     ] = None,
     hidden: shared.Hidden = None,
     learning_rate: shared.LearningRate = 2e-4,
     schedule_iterations: Annotated[
         int | None,
-        About("iterations over which the learning rate of regene changes (unset: all)", least=1),
+        About(
+            "iterations over which the learning rate of regene changes (unset: all)",
+            least=1,
+            of={"arch": ("regene",)},
+        ),
     ] = None,
 ) -> Plan:
     """A plain autoencoder with the FlexAE paper's encoder and decoder, GEN's or ReGene's.
@@ -68,8 +73,6 @@ def ae(
         phases = laid_phases(SCHEDULES[schedule_for(facts.shape)].phases, laid)
         schedule = partial(rate_at, phases)
         found["schedule_iterations"] = laid
-    elif schedule_iterations is not None:
-        raise InputError("--schedule-iterations belongs to --arch regene")
     else:
         nets = networks(facts, arch, latent_dim, width, hidden)
     model = AE(nets.encoder(), nets.decoder(), nets.latent_dim, loss=loss, rate=learning_rate)

@@ -158,15 +158,13 @@ def networks(
         arch: "conv" for FlexAE's, "fc" for GEN's fully connected ones, "resnet" for LSR-GAN's.
         latent_dim: the size of a code; None means 128 for "resnet", else as in `flexae_nets`.
         width: the channels of the first convolution or block.
-        hidden: the units of the fully connected layers; None for "resnet".
+        hidden: the units of the fully connected layers, which "resnet" has not.
 
     Raises:
-        InputError: the networks do not suit the data, or `hidden` is given for "resnet".
+        InputError: the networks do not suit the data.
     """
     if arch != "resnet":
         return plain_networks(facts, arch, latent_dim, width, hidden)
-    if hidden is not None:
-        raise InputError("--hidden is not for --arch resnet, whose units --width gives")
     return LSRGANNets(facts.shape, latent_dim or 128, width)
 
 

@@ -39,11 +39,17 @@ def flexae(
     hidden: shared.Hidden = None,
     last_activation: Annotated[
         Literal["elu", "relu"],
-        About("activation of the decoder's last block: the paper's, or the authors' code's"),
+        About(
+            "activation of the decoder's last block: the paper's, or the authors' code's",
+            of={"arch": ("conv",)},
+        ),
     ] = "elu",
     last_kernel: Annotated[
         Literal[4, 3],
-        About("side of the decoder's last kernel: the paper's, or the authors' code's"),
+        About(
+            "side of the decoder's last kernel: the paper's, or the authors' code's",
+            of={"arch": ("conv",)},
+        ),
     ] = 4,
     ae_rate: Annotated[
         float, About("Adam's learning rate for the reconstruction", above=0)
@@ -52,13 +58,22 @@ def flexae(
         float, About("Adam's learning rate for the critic of codes", above=0)
     ] = RATES["critic"],
     regulariser_rate: Annotated[
-        float, About("Adam's learning rate for the critic of images", above=0)
+        float,
+        About("Adam's learning rate for the critic of images", above=0, of={"smoothing": (True,)}),
     ] = RATES["regulariser"],
     ae_reg_rate: Annotated[
-        float, About("Adam's learning rate for smoothing the autoencoder", above=0)
+        float,
+        About(
+            "Adam's learning rate for smoothing the autoencoder", above=0, of={"smoothing": (True,)}
+        ),
     ] = RATES["ae_reg"],
     generator_rate: Annotated[
-        float, About("Adam's learning rate for the generator (2e-4 in the authors' code)", above=0)
+        float,
+        About(
+            "Adam's learning rate for the generator (2e-4 in the authors' code)",
+            above=0,
+            of={"prior": ("learned",)},
+        ),
     ] = RATES["generator"],
     encoder_rate: Annotated[
         float, About("Adam's learning rate for moving codes towards the prior", above=0)

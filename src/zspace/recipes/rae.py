@@ -24,7 +24,14 @@ def rae(
     beta: Annotated[
         float, About("beta; half of it is the weight of the codes' squared norm", least=0)
     ] = 1e-4,
-    weight: Annotated[float, About("weight lambda of the regulariser", least=0)] = 1e-7,
+    weight: Annotated[
+        float,
+        About(
+            "weight lambda of the regulariser",
+            least=0,
+            of={"regulariser": ("l2", "gradient-penalty")},
+        ),
+    ] = 1e-7,
     arch: shared.PlainArchitecture = "conv",
     width: shared.Width = 64,
     hidden: shared.Hidden = None,

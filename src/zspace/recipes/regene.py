@@ -116,7 +116,11 @@ def regene(
     ] = None,
     loss: Annotated[ClassLoss, About("loss of the classifier")] = "cross-entropy",
     loss_of: Annotated[
-        LossOf, About("what a loss other than the cross-entropy is of: the softmax, or the logits")
+        LossOf,
+        About(
+            "what a loss other than the cross-entropy is of: the softmax, or the logits",
+            of={"loss": ("hinge", "cosine", "mse")},
+        ),
     ] = "softmax",
     decoder_data: Annotated[
         str | None,
@@ -145,7 +149,9 @@ def regene(
         Literal["regene", "densenet"],
         About("encoder: the paper's convolutions, or a DenseNet (Figure 5)"),
     ] = "regene",
-    depth: Annotated[int, About("number of layers of the DenseNet", least=10)] = 100,
+    depth: Annotated[
+        int, About("number of layers of the DenseNet", least=10, of={"encoder": ("densenet",)})
+    ] = 100,
     blocks: Annotated[
         int | None,
         About(
@@ -155,7 +161,12 @@ def regene(
         ),
     ] = None,
     convolutions: Annotated[
-        int, About("number of convolutions in each block between the first and the last", least=1)
+        int,
+        About(
+            "number of convolutions in each block between the first and the last",
+            least=1,
+            of={"encoder": ("regene",)},
+        ),
     ] = 1,
     width: Annotated[int, About("channels of the encoder", least=1)] = 128,
     decoder_width: Annotated[

@@ -17,13 +17,19 @@ LatentDim = Annotated[
     ),
 ]
 Width = Annotated[
-    int, About("channels of the first convolution; the second has twice as many", least=1)
+    int,
+    About(
+        "channels of the first convolution; the second has twice as many",
+        least=1,
+        of={"arch": ("conv", "resnet", "regene")},
+    ),
 ]
 Hidden = Annotated[
     int | None,
     About(
         "units of a fully connected layer (unset: conv 1024 for images, 128 for vectors; fc 512)",
         least=1,
+        of={"arch": ("conv", "fc")},
     ),
 ]
 VAELikelihood = Annotated[
@@ -43,9 +49,16 @@ PlainArchitecture = Annotated[
     Literal["conv", "fc"], About("networks: the FlexAE paper's, or GEN's fully connected ones")
 ]
 LearningRate = Annotated[float, About("learning rate of Adam", above=0)]
+MIXTURE = {"prior": ("mixture",), "target": ("mixture",)}
+"""What the options of a mixture belong to, a prior or a target."""
 Components = Annotated[
     int | None,
-    About("number of Gaussians in the mixture (unset: one per class, or 10)", least=2, most=1000),
+    About(
+        "number of Gaussians in the mixture (unset: one per class, or 10)",
+        least=2,
+        most=1000,
+        of=MIXTURE,
+    ),
 ]
 Separation = Annotated[
     float,
@@ -53,5 +66,6 @@ Separation = Annotated[
         "distance between neighbours on the mixture's ring, in units of their deviation",
         above=0,
         most=1000,
+        of=MIXTURE,
     ),
 ]

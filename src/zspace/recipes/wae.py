@@ -6,7 +6,6 @@ from functools import partial
 from typing import Annotated, Literal
 
 from zspace.core import Sampler
-from zspace.errors import InputError
 from zspace.methods.wae import WAE
 from zspace.options import About
 from zspace.recipes import shared
@@ -38,15 +37,14 @@ def wae(
         float, About("learning rate of Adam for encoder and decoder", above=0)
     ] = 1e-3,
     discriminator_rate: Annotated[
-        float, About("learning rate of Adam for the discriminator", above=0)
+        float,
+        About("learning rate of Adam for the discriminator", above=0, of={"penalty": ("gan",)}),
     ] = 5e-4,
 ) -> Plan:
     """A Wasserstein autoencoder with an MMD and FlexAE's networks (Tolstikhin et al., 2018)."""
     nets = plain_networks(facts, arch, latent_dim, width, hidden)
     dim = nets.latent_dim
     law: Sampler = Normal(dim)
-    if components is not None and prior == "normal":
-        raise InputError(f"--components {components} belongs to --prior mixture")
     if prior == "mixture":
         law = ring(components or len(facts.classes) or 10, dim, separation)
     model = WAE(
