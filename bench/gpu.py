@@ -127,9 +127,14 @@ def random_images(n: int, side: int) -> Images:
 
 
 def known_to(function: Callable[..., object], options: dict[str, Any]) -> dict[str, Any]:
-    """Those of some options that a recipe or a sampler has."""
+    """Those of some options that a recipe or a sampler has, and that have an effect by default."""
     known = options_of(function)
-    return {k: v for k, v in options.items() if k in known}
+
+    def used(name: str) -> bool:
+        others = known[name].about.of.items()
+        return all(o not in known or known[o].default in (None, *allowed) for o, allowed in others)
+
+    return {k: v for k, v in options.items() if k in known and used(k)}
 
 
 def check(what: str, x: Tensor, device: torch.device) -> None:
