@@ -28,7 +28,7 @@ def test_arrays_in_memory(tmp_path: Path) -> None:
     assert model.sample(3).shape == (3, 1, 12, 12)
     resumed = zspace.resume(tmp_path / "run", iterations=6)
     (tmp_path / "run" / "data.safetensors").unlink()
-    with pytest.raises(InputError, match=r"keeps none: give them again .data=, or --data FILE"):
+    with pytest.raises(InputError, match=r"keeps none: give them again .data= in Python"):
         zspace.resume(tmp_path / "run", iterations=8)
     resumed = zspace.resume(tmp_path / "run", iterations=8, data=x)
     whole = zspace.train("vae", torch.from_numpy(x), iterations=8, device="cpu", **SMALL)
