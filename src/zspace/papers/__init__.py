@@ -49,7 +49,7 @@ _ON_PAGES = {
     ),
     "celeba": (
         "flexae/fig9 flexae/fig11 flexae/fig12 flexae/fig13 flexae/fig18 flexae/fig19 gen/fig2 "
-        "all/colour-samplers"
+        "regene/fig9 regene/collage all/colour-samplers"
     ),
 }
 """By data set, what was run at scale small and has pictures or pages in docs/results alone."""
