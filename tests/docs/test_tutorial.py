@@ -50,6 +50,6 @@ def test_the_tutorial_does_what_it_says(
             exec(compile(content, TUTORIAL.name, "exec"), names)
         else:
             printed = {masked(line) for line in re.split(r"[\r\n]", said)}
-            shown = {masked(line) for line in content.splitlines()}
+            shown = {masked(line) for line in content.splitlines() if line != "…"}
             assert shown <= printed, (sorted(shown - printed), sorted(printed))
     assert len(blocks()) >= 10
