@@ -38,7 +38,7 @@ from zspace.data.images import Images, Part
 from zspace.features import classifier
 from zspace.generation.drawing import draw_codes
 from zspace.generation.fit import fit_sampler, read_sampler
-from zspace.options import options_of
+from zspace.options import idle_by, options_of
 from zspace.recipes import RECIPES, Facts, catalogue, find
 from zspace.samplers import FlowMatching
 from zspace.storage.files import open_tensors
@@ -129,12 +129,8 @@ def random_images(n: int, side: int) -> Images:
 def known_to(function: Callable[..., object], options: dict[str, Any]) -> dict[str, Any]:
     """Those of some options that a recipe or a sampler has, and that have an effect by default."""
     known = options_of(function)
-
-    def used(name: str) -> bool:
-        others = known[name].about.of.items()
-        return all(o not in known or known[o].default in (None, *allowed) for o, allowed in others)
-
-    return {k: v for k, v in options.items() if k in known and used(k)}
+    usual = {name: option.default for name, option in known.items()}
+    return {k: v for k, v in options.items() if k in known and idle_by(known[k], usual) is None}
 
 
 def check(what: str, x: Tensor, device: torch.device) -> None:

@@ -123,6 +123,9 @@ def test_a_training_refuses_options_without_an_effect() -> None:
     words = "--width 9 has no effect with --arch fc: it belongs to --arch conv or "
     with pytest.raises(InputError, match=words):
         zspace.train("vae", "digits", arch="fc", width=9, iterations=1)
+    words = "--width 9 has no effect with --arch fc: it belongs to --arch conv$"  # it has no other
+    with pytest.raises(InputError, match=words):
+        zspace.train("rae", "digits", arch="fc", width=9, iterations=1)
     words = "--regulariser-rate 0.5 has no effect with --no-smoothing: it belongs to --smoothing"
     with pytest.raises(InputError, match=words):
         zspace.train("flexae", "digits", regulariser_rate=0.5, iterations=1, **small("flexae"))

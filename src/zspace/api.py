@@ -20,7 +20,7 @@ from zspace.display import pictures
 from zspace.errors import InputError, encodable
 from zspace.execution import affordable, carry_out, facts_of, seconds_of, seconds_per_iteration
 from zspace.functional.augmentation import TRANSFORM
-from zspace.options import About, Option, checked, options_of
+from zspace.options import About, Option, check_used, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.files import load_state, read_header
 from zspace.storage.published import check_unfinished, run_folder
@@ -107,7 +107,9 @@ def train(
     """
     here = locals()
     given = {name: here[name] for name in options_of(train)} | options
-    settings = checked(run_options(recipe), given, f"option of {recipe}")
+    known = run_options(recipe)
+    settings = checked(known, given, f"option of {recipe}")
+    check_used(known, settings)
     check_options(data, settings)
     seconds = None if budget is None else seconds_of(budget)
     if seconds is not None and "iterations" in options:

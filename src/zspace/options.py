@@ -216,15 +216,26 @@ def check_used(options: Mapping[str, Option], values: Mapping[str, Any]) -> None
         InputError: an option has no effect; the message names the one that it belongs to.
     """
     for name, option in options.items():
-        for other, allowed in option.about.of.items():
-            if other not in options or values[name] == option.default:
-                continue
-            if values[other] is not None and values[other] not in allowed:
-                raise InputError(
-                    f"{_given(options[name], values[name])} has no effect with "
-                    f"{_given(options[other], values[other])}: it belongs to "
-                    f"{' or '.join(_given(options[other], value) for value in allowed)}"
-                )
+        other = idle_by(option, values)
+        if other is not None and values[name] != option.default:
+            setting = options[other]
+            known = [v for v in option.about.of[other] if v in (setting.choices or (v,))]
+            raise InputError(
+                f"{_given(option, values[name])} has no effect with "
+                f"{_given(setting, values[other])}: it belongs to "
+                f"{' or '.join(_given(setting, value) for value in known)}"
+            )
+
+
+def idle_by(option: Option, values: Mapping[str, Any]) -> str | None:
+    """The name of an option whose value leaves another one without an effect; None if none does.
+
+    Args:
+        option: the other one.
+        values: the values of options; one that is unset leaves none without an effect.
+    """
+    each = option.about.of.items()
+    return next((o for o, allowed in each if values.get(o) not in (None, *allowed)), None)
 
 
 def _given(option: Option, value: Any) -> str:

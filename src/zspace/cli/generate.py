@@ -321,10 +321,9 @@ def export(
     """
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
-    from zspace.generation.fit import check_sampler
-    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, usual, which
+    from zspace.generation.fit import check_sampler, usual_of
+    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, which
     from zspace.samplers import LearnedFlow
-    from zspace.storage.published import usual_sampler
     from zspace.storage.run import Run
 
     if form != "onnx":
@@ -332,7 +331,7 @@ def export(
     loaded = None
     if sampler is None:
         loaded, _ = load(run, checkpoint, "cpu", quiet)
-        sampler = usual_sampler(run) or usual(loaded, list(Run(run).samplers()))
+        sampler = usual_of(run, loaded)
     check_sampler(run, sampler)
     options = checked_drawing(sampler, options)
     if options.get("solver") == "adaptive":

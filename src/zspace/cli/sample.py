@@ -116,17 +116,16 @@ def sample(
     from zspace.generation.combine import shares
     from zspace.generation.drawing import code_blocks
     from zspace.generation.files import named
-    from zspace.generation.fit import check_sampler
+    from zspace.generation.fit import check_sampler, usual_of
     from zspace.options import comma_names
-    from zspace.recipes.catalogue import OWN, check_label, usual
-    from zspace.storage.published import usual_sampler
+    from zspace.recipes.catalogue import OWN, check_label
     from zspace.storage.run import Run
 
     positive("n", n)
     loaded = None
     if sampler is None:
         loaded = load(run, checkpoint, device, quiet)
-        sampler = usual_sampler(run) or usual(loaded[0], list(Run(run).samplers()))
+        sampler = usual_of(run, loaded[0])
     check_sampler(run, sampler)
     check_label(sampler, label)
     if out is not None:

@@ -175,10 +175,9 @@ def benefit_table(found: Benefit) -> Table:
     seeds = len(found["seeds"])
     notes = [
         f"the same classifier, seeds and {found['iterations']:,} iterations, and the same held-out "
-        f"real images; {seeds} "
-        f"training{'s' if seeds > 1 else ''} of each; ± is the deviation over them and, of the "
-        "difference of pairs with one seed, its standard error. What few test images would vary by "
-        "is not in it."
+        f"real images; {seeds} training{'s' if seeds > 1 else ''} of each; ± is the deviation over "
+        "them and, of the difference of pairs with one seed, its standard error. What few test "
+        "images would vary by is not in it."
     ]
     header = ["", "real", "added", "tested", WITHOUT, WITH, "difference"]
     return Table(header, lines, "Does it help?", notes)

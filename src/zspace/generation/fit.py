@@ -35,7 +35,7 @@ from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
 from zspace.storage.config import comparable
 from zspace.storage.files import check_inside, open_tensors, read_header
-from zspace.storage.published import run_folder
+from zspace.storage.published import run_folder, usual_sampler
 from zspace.storage.run import Run
 from zspace.training import Precision, fit, make_fabric, settled
 
@@ -94,6 +94,14 @@ def check_sampler(run: str | Path, name: str) -> None:
     if name not in (*catalogue.OWN, *catalogue.names()) and held.is_file():
         catalogue.check_installed(held)
     catalogue.check_drawn(name)
+
+
+def usual_of(run: str | Path, model: LatentModel) -> str:
+    """The name of the sampler to draw a run's model from, if none is named.
+
+    It is the usual one of a model of the zoo, and of any other run what `catalogue.usual` says.
+    """
+    return usual_sampler(run) or catalogue.usual(model, list(Run(run).samplers()))
 
 
 def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | None:
