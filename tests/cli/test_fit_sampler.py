@@ -74,23 +74,15 @@ def test_samples_of_a_label_and_bad_options(run: Path, cli: Cli, tmp_path: Path)
     fit_sampler(run, "flow-matching", BRIEF)
     out = str(tmp_path / "x.png")
     sample = ["sample", str(run), "--n", "4", "--out", out]
-    status, _, err = cli(
-        *sample,
-        "--sampler",
-        "flow-matching",
-        "--label",
-        "7",
-        "--guidance",
-        "2",
-        "--steps",
-        "3",
-        "--solver",
-        "adaptive",
-    )
-    assert status == 0, err
+    matching = ["--sampler", "flow-matching", "--label", "7", "--guidance", "2"]
+    for solving in (["--steps", "3"], ["--solver", "adaptive"]):
+        status, _, err = cli(*sample, *matching, *solving)
+        assert status == 0, err
+    adaptive = "--steps 3 has no effect with --solver adaptive: it belongs to --solver heun"
     for given, message in (
         (["--sampler", "flow-matching", "--label", "x"], "x"),
         (["--sampler", "flow-matching", "--steps", "0"], "--steps must be at least 1"),
+        ([*matching, "--steps", "3", "--solver", "adaptive"], adaptive),
         (["--sampler", "flow-matching", "--solver", "euler"], "--solver must be one of heun"),
         (["--sampler", "flow-matching", "--combine", "2"], "--combine belongs to --sampler convex"),
         (["--sampler", "normal", "--steps", "3"], "--steps belongs to --sampler flow-matching"),
@@ -107,7 +99,10 @@ def test_samples_of_a_label_and_bad_options(run: Path, cli: Cli, tmp_path: Path)
         (["flow-matching", "--pairing", "best"], "--pairing must be one of mean, random, ot"),
         (["flow-matching", "--noise", "1"], "--noise must be below 1"),
         (["flow-matching", "--classes", "3"], "--classes 3: the data have a label 9"),
+        (["flow-matching", "--solver", "adaptive", "--steps", "3"], adaptive),
         (["flow", "--precision", "16"], "precision"),
+        (["normal", "--precision", "bf16"], "--precision bf16 has no effect on the sampler normal"),
+        (["convex", "--concentration", "2"], "it belongs to --weights dirichlet"),
         (["two-stage", "--steps", "3"], "--steps"),
     ):
         status, _, err = cli(*fitted, *given)

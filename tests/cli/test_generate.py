@@ -96,6 +96,12 @@ def test_convex_combinations_of_the_classes_that_there_are(tmp_path: Path, cli: 
     fit = ("fit-sampler", tmp_path / "c.npz", f"--out={run}", "--sampler=convex")
     assert cli(*fit, *quick)[0] == 0
     out = tmp_path / "x.npz"
+    spread = ("sample", run, "--sampler=convex", "--n=9", f"--out={out}", "--concentration=0.2")
+    status, _, err = cli(*spread, *quick)
+    assert (status, out.exists()) == (2, False)
+    message = "--concentration 0.2 has no effect with --weights uniform: it belongs to --weights"
+    assert f"{message} dirichlet" in err
+    assert cli(*spread, "--weights=dirichlet", *quick)[0] == 0
     for label, expected in ((None, {0: 5, 1: 4}), ("all", {0: 5, 1: 4}), ("0,1,0", {0: 6, 1: 3})):
         more = [] if label is None else [f"--label={label}"]
         sample = ("sample", run, "--sampler=convex", "--n=9", f"--out={out}", *more)

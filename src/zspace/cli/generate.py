@@ -322,7 +322,7 @@ def export(
     from zspace.generation.export import export as write_generator
     from zspace.generation.export import packages
     from zspace.generation.fit import check_sampler, usual_of
-    from zspace.recipes.catalogue import OWN, drawing_options, find, listed, which
+    from zspace.recipes.catalogue import OWN, check_drawing, drawing_options, find, listed, which
     from zspace.samplers import LearnedFlow
     from zspace.storage.run import Run
 
@@ -359,6 +359,7 @@ def export(
         )
     if "solver" in drawing_options(sampler):
         options["solver"] = "heun"
+    check_drawing(drawn, options)
     classes = Run(run).facts.classes
     made = write_generator(decoding, drawn.changed(**options), out, classes=classes)
     inputs = f"noise (N, {made.noise_dim})"

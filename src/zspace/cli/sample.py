@@ -118,7 +118,7 @@ def sample(
     from zspace.generation.files import named
     from zspace.generation.fit import check_sampler, usual_of
     from zspace.options import comma_names
-    from zspace.recipes.catalogue import OWN, check_label
+    from zspace.recipes.catalogue import OWN, check_drawing, check_label
     from zspace.storage.run import Run
 
     positive("n", n)
@@ -174,7 +174,9 @@ def sample(
             quiet,
         )
         return
-    drawn = sampler_of_run(run, sampler, model, quiet, data_dir).changed(**options)
+    drawn = sampler_of_run(run, sampler, model, quiet, data_dir)
+    check_drawing(drawn, options)
+    drawn = drawn.changed(**options)
     assert out is not None
     decode = torch.no_grad()(decoding.decode)
     if every and numbers and drawn.labels:

@@ -18,6 +18,7 @@ from zspace.data.images import Images, Part, join
 from zspace.functional.tensors import BLOCK
 from zspace.generation.files import DATA, IMAGES, LABELS, Block, write_folder, write_npz
 from zspace.generation.fit import read_sampler, refit_sampler
+from zspace.recipes.catalogue import check_drawing
 from zspace.samplers import Convex
 from zspace.samplers.convex import Combined, ExhaustedError, joined
 
@@ -236,9 +237,10 @@ def convex_of(
         data_dir: the folder in which the run's data are now.
 
     Raises:
-        InputError: an option is not allowed, or the data have no labels.
+        InputError: an option is not allowed or has no effect, or the data have no labels.
     """
     held = read_sampler(run, "convex", model)
     fitted = held or refit_sampler(run, "convex", model, images=images, data_dir=data_dir)
     assert isinstance(fitted, Convex)
+    check_drawing(fitted, options)
     return fitted.changed(**options)

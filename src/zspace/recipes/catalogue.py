@@ -18,7 +18,7 @@ import msgspec
 from zspace.core import Density, LatentModel, Sampler
 from zspace.errors import InputError, cut, unknown
 from zspace.methods.two_stage import TwoStageSampler
-from zspace.options import Option, checked, options_of
+from zspace.options import Option, check_used, checked, options_of
 from zspace.plugins import SAMPLERS as GROUP
 from zspace.plugins import entries, load_plugin, package_of, source_of
 from zspace.samplers import (
@@ -176,6 +176,19 @@ def drawing_options(name: str, model: LatentModel | None = None) -> dict[str, Op
     own = None if model is None else model.samplers().get(name)
     kind = find(name) if name not in OWN else Sampler if own is None else type(own)
     return {n: o for n, o in options_of(kind).items() if n in kind.drawing}
+
+
+def check_drawing(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Refuse options for drawing that others, given or the sampler's, leave without an effect.
+
+    Raises:
+        InputError: a given option has no effect.
+    """
+    known = options_of(type(sampler))
+    usual = {name: option.default for name, option in known.items()}
+    # a conditional option of the sampler's own was not asked for now
+    own = {n: v for n, v in sampler.options.items() if n in known and not known[n].about.of}
+    check_used(known, {**usual, **own, **given})
 
 
 def check_label(name: str, label: object) -> None:

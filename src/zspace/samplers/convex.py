@@ -126,7 +126,13 @@ class Convex(Sampler):
             ),
         ] = "uniform",
         concentration: Annotated[
-            float, About("parameter of the Dirichlet distribution of weights", above=0, most=1e6)
+            float,
+            About(
+                "parameter of the Dirichlet distribution of weights",
+                above=0,
+                most=1e6,
+                of={"weights": ("dirichlet",)},
+            ),
         ] = 1.0,
         most_trials: Annotated[
             int, About("candidates for each wanted code before drawing is given up", least=1)

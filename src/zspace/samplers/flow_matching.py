@@ -135,7 +135,10 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         steps: Annotated[
             int | None,
             About(
-                "number of steps of Heun's method (unset: 8, or 24 for maps)", least=1, most=100_000
+                "number of steps of Heun's method (unset: 8, or 24 for maps)",
+                least=1,
+                most=100_000,
+                of={"solver": ("heun",)},
             ),
         ] = None,
         solver: Annotated[Solver, About("solver of the differential equation")] = "heun",
