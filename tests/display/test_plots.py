@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,3 +69,28 @@ def test_of_many_losses_the_first_are_drawn(
     plots.losses(tmp_path / "many.png", [line])
     plots.losses(tmp_path / "few.png", [dict([*line.items()][:3])])
     assert (tmp_path / "many.png").read_bytes() == (tmp_path / "few.png").read_bytes()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7, 13])
+def test_plots_of_losses_do_not_lie_over_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "save_figure", lambda _, fig: figures.append(fig))
+    sizes = [1e-9, 1e9, 1, -1e-4, 123_456, -1]
+    log = [
+        {
+            "iteration": i,
+            **{f"regulariser.loss{k}": 5e3 * (k % 2) + i * sizes[k % 6] for k in range(count)},
+        }
+        for i in (1.0, 1e6, 2e6)
+    ]
+    plots.losses(tmp_path / "x.png", log)
+    (fig,) = figures
+    fig.canvas.draw()
+    boxes = [axis.get_tightbbox() for axis in fig.axes if axis.axison]
+    assert len(boxes) == count
+    for i, box in enumerate(boxes):
+        assert fig.bbox.x0 <= box.x0 < box.x1 <= fig.bbox.x1
+        assert fig.bbox.y0 <= box.y0 < box.y1 <= fig.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])

@@ -60,6 +60,8 @@ def test_an_experiment_runs_and_does_so_again_without_training(
     )
     few = {"train_size": 80} if folder else {}
     monkeypatch.setattr(execution, "MEASURED", 0.02)
+    # those of a trained run are tested with the recipes, and cost more than these trainings
+    monkeypatch.setattr(execution.pictures, "draw", lambda *_, **__: None)
     monkeypatch.setitem(papers.EXPERIMENTS, name, trial_of(experiment, **few))
     command = ["reproduce", name, "--scale=trial", "--quiet", "--device=cpu"]
     command += [] if data is None else [f"--data={data}"]

@@ -131,7 +131,12 @@ def losses(path: Path, log: Sequence[Mapping[str, float]]) -> None:
     names = [n for n in dict.fromkeys(n for line in log for n in line) if n != "iteration"]
     names = names[:MOST_LOSSES]
     columns = min(3, max(1, len(names)))
-    fig, axes = figure(columns, max(1, math.ceil(len(names) / columns)), (4, 2.6))
+    rows = max(1, math.ceil(len(names) / columns))
+    fig, axes = figure(columns, rows, (4, 2.6))
+    # margins of fixed inches: a layout by what is drawn would draw all of it twice
+    fig.set_layout_engine(None)
+    side, above = 4 * columns, 2.6 * rows
+    fig.subplots_adjust(0.6 / side, 0.45 / above, 1 - 0.1 / side, 1 - 0.3 / above, 0.2, 0.42)
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     steps = [line["iteration"] for line in log]

@@ -182,9 +182,12 @@ def _strip(held: Measurement, name: str) -> Tensor:
         return generated(held, name, SHOWN).x
     device = next(held.model.parameters()).device
     seeded = torch.Generator(device).manual_seed(held.seed)
-    labels = [i % sampler.labels for i in range(SHOWN)]
+    labels = torch.arange(SHOWN) % sampler.labels
+    z = torch.empty(SHOWN, sampler.dim, device=device)
     with torch.no_grad():
-        z = torch.cat([sampler.draw(1, label, generator=seeded) for label in labels])
+        for label in labels.unique().tolist():
+            own = labels == label
+            z[own] = sampler.draw(int(own.sum()), label, generator=seeded)
     return decoded(held.model, z)
 
 
