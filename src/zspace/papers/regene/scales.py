@@ -220,6 +220,6 @@ def faces(
         f"256, 1,000 + {decoder:,} iterations of 32 images in bfloat16 in place of 50 epochs of "
         f"256 and 700 of 128{less}",
         "cost": cost,
-        "paper_cost": "for each training 58 hours on a GPU at 64 pixels, by the paper's seconds "
+        "paper_cost": "for each training 59 hours on a GPU at 64 pixels, by the paper's seconds "
         "per epoch",
     }
