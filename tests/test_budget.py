@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,13 @@ def test_a_budget_and_a_number_are_refused_together(tmp_path: Path, cli: Cli) ->
     assert status == 2
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "r").exists()
+
+
+def test_what_comes_every_few_iterations_counts() -> None:
+    """A median would leave it out."""
+    times = iter([0.0, 5.0, *(5 + k * 0.1 + 0.9 * (k // 10) for k in range(1, 21))])
+    clock = execution._Clock(lambda: next(times))
+    for done in range(22):
+        with suppress(StopIteration):
+            clock(done)
+    assert clock.cost() == pytest.approx(0.19)

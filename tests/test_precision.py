@@ -16,8 +16,9 @@ from tests.conftest import SMALL, Cli, Told, small_run
 from tests.test_training import launch
 from zspace.core import LatentModel
 from zspace.generation.fit import fit_sampler
-from zspace.papers.base import Experiment, Lab, Scale, reproduce
+from zspace.papers.base import Experiment, Scale, reproduce
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.storage.run import Run
 from zspace.training import devices, make_fabric, settled, slowdown_of_bf16
 

@@ -49,6 +49,18 @@ class MissingFiles(InputError):
     """The files of a data set are missing. The message says which, and how to get them."""
 
 
+class BusyError(InputError):
+    """Another process uses what is needed, which may be free later. The message names it."""
+
+
+class ModelError(InputError):
+    """A model came out such that it can't be measured, though all input was good.
+
+    Its training diverged, what it computes is NaN or infinite, or too little that can be drawn from
+    it is what was asked for.
+    """
+
+
 class CheckpointError(InputError):
     """A checkpoint can't be resumed: it is damaged, or of another configuration or other data."""
 

@@ -15,9 +15,10 @@ from zspace import papers
 from zspace.errors import InputError
 from zspace.features import weights
 from zspace.metrics import Figure
-from zspace.papers import base
-from zspace.papers.base import Experiment, Lab, Scale, reproduce
+from zspace.papers import lab as lab_module
+from zspace.papers.base import Experiment, Scale, reproduce
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
+from zspace.papers.lab import Lab
 
 
 @pytest.mark.usefixtures("small_sets")
@@ -205,8 +206,9 @@ def test_the_zoos_judge_stands_in_for_a_classifier(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base, "measure_run", lambda _run, *, features, **_: features)
-    run = SimpleNamespace(folder=tmp_path, facts=SimpleNamespace(shape=shape))
+    monkeypatch.setattr(lab_module, "measure_run", lambda _run, *, features, **_: features)
+    facts = SimpleNamespace(shape=shape)
+    run = SimpleNamespace(folder=tmp_path, facts=facts, config={"data": data})
     assert Lab(tmp_path, {}, data).measured(run, asked) == taken  # pyright: ignore[reportArgumentType]
 
 

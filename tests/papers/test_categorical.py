@@ -12,8 +12,8 @@ from zspace import papers
 from zspace.generation.tuning import search
 from zspace.generation.tuning.lines import on_grid, space_of
 from zspace.papers import categorical
-from zspace.papers.base import Lab
 from zspace.papers.entries import published
+from zspace.papers.lab import Lab
 
 NAMES = [name for name in papers.EXPERIMENTS if name.startswith("categorical/")]
 
@@ -36,9 +36,9 @@ def test_fig1_asks_for_the_bar_on_training_reconstructions(tmp_path: Path) -> No
         entry = entries[f"accuracy on reconstructed {part} images"]
         assert entry.data == f"digits {part.removesuffix('ing')}"
     trained = entries["accuracy on reconstructed training images"].ours
-    assert any(f"training images, {trained}, is below 0.97" in note for note in lab.more["notes"])
+    assert any(f"training images, {trained}, is below 0.97" in note for note in lab.notes)
     assert entries["accuracy at mean cosine 0.9"].n == 10 * 10
-    assert not any("paper's curves" in note for note in lab.more["notes"])  # they are of D = 20
+    assert not any("paper's curves" in note for note in lab.notes)  # they are of D = 20
 
 
 def test_where_the_curves_are_as_high_as_the_papers() -> None:
@@ -71,7 +71,7 @@ def test_table4_has_a_row_for_the_lexicographic_prefix(
     leading, last = map(float, lab.more["options"][what]["theta"].split(","))
     assert leading == 0
     assert 0 <= last <= 0.3
-    assert any("first 4 points at D = 2" in note for note in lab.more["notes"])
+    assert any("first 4 points at D = 2" in note for note in lab.notes)
 
 
 def test_every_scale_states_its_choices() -> None:

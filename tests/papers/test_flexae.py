@@ -15,10 +15,10 @@ from tests.papers.smoke import reproduced
 from zspace import api, papers
 from zspace.errors import InputError
 from zspace.metrics import Figure
-from zspace.papers.base import Lab
 from zspace.papers.flexae import tables
 from zspace.papers.flexae import trained as flexae
 from zspace.papers.flexae.trained import trained
+from zspace.papers.lab import Lab
 from zspace.recipes import find
 from zspace.recipes.base import Facts
 

@@ -19,11 +19,11 @@ from zspace.data.given import images_of
 from zspace.functional import as_float
 from zspace.methods.flexae import RATES, FlexAE
 from zspace.methods.wae import WAE
-from zspace.papers.base import Lab
 from zspace.papers.flexae import pictures, synthetic
 from zspace.papers.flexae.pictures import direction
 from zspace.papers.flexae.synthetic import CURVES, SPACES
 from zspace.papers.flexae.trained import measured_by, trained
+from zspace.papers.lab import Lab
 from zspace.recipes import find
 from zspace.recipes.base import Facts
 from zspace.samplers import Normal

@@ -12,9 +12,11 @@ from tests.conftest import Cli
 from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
-from zspace.papers.base import Lab
+from zspace.data import load
 from zspace.papers.entries import published
+from zspace.papers.gen import entropy
 from zspace.papers.gen.images import table3
+from zspace.papers.lab import Lab
 from zspace.samplers import Mixture
 
 
@@ -146,3 +148,16 @@ def test_ranks_are_those_of_scipy() -> None:
     x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
     found: Any = spearmanr(x, x + y)
     assert correlation(ranks(x), ranks(x + y)).value == pytest.approx(found.statistic)
+
+
+def test_table2_measures_test_images_at_random(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path
+) -> None:
+    """The first of MNIST's test images are not like the others."""
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(entropy, "error_variance", lambda model, x: seen.append(x) or 0.0)
+    lab = Lab(tmp_path, {"iterations": 1}, "mnist", str(real_data / "mnist"), "cpu", quiet=True)
+    entropy.cell(lab, "VAE", 200, 0)
+    test = load("mnist", str(real_data / "mnist")).test.x
+    assert len(seen[1]) == 200
+    assert not seen[1].equal(test[:200])

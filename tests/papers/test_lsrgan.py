@@ -16,10 +16,12 @@ from zspace import papers
 from zspace.data.images import Part
 from zspace.evaluation.measurement import measure_run
 from zspace.functional import as_float
+from zspace.functional.tensors import stream
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import Figure
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
+from zspace.papers.lab import Lab
+from zspace.papers.lsrgan import trained
 from zspace.papers.lsrgan.figures import told
 from zspace.papers.lsrgan.trained import (
     BETAS,
@@ -49,7 +51,7 @@ def test_measurements_against_plain_numbers(rendered_runs: Path, tmp_path: Path)
     error = (drawn - raw).square().flatten(1).sum(1).mean()
     assert measured["mean squared error"] == pytest.approx(float(error), rel=1e-5)
     x = as_float(held.test[:20])
-    images = (2 * held.model.imagine(x, 10) - 1).numpy()
+    images = (2 * held.model.imagine(x, 10, seed=stream(0, 0)) - 1).numpy()
     variance = images.var(1, ddof=1).sum((1, 2, 3)).mean()
     assert variance_of(of, "LSR-GAN", 20).value == pytest.approx(float(variance), rel=1e-5)
     assert measured["variance"] == pytest.approx(float(variance), rel=1e-5)
@@ -169,3 +171,19 @@ NAMES = [name for name in papers.EXPERIMENTS if name.startswith("lsrgan/")]
 @pytest.mark.slow
 def test_an_experiment_runs_at_smoke(cli: Cli, tmp_path: Path) -> None:
     reproduced(cli, "lsrgan/fig2", tmp_path / "o")
+
+
+def test_the_variance_is_of_noise_of_its_own_for_each_image(
+    rendered_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for every block of 64 is an error that the mean over all images keeps."""
+    held = measure_run(rendered_runs / "lsrgan", features="pixels", device="cpu")
+    assert isinstance(held.model, LSRGAN)
+    of = Trained(Run(rendered_runs / "lsrgan"), held.model, held)
+    alike = as_float(held.test[:1]).expand(128, -1, -1, -1)
+    monkeypatch.setattr(Trained, "test", lambda *_: alike)
+    parts: list[torch.Tensor] = []
+    monkeypatch.setattr(trained, "mean_figure", lambda x: parts.append(x) or Figure(0.0, 0.0))
+    variance_of(of, "LSR-GAN", 128)
+    first, second = parts[0].split(64)
+    assert not torch.isclose(first, second).any()

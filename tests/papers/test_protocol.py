@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Cli
-from zspace import execution
-from zspace.errors import InputError
-from zspace.papers import base, protocol
-from zspace.papers.base import Lab
+from zspace import api, execution
+from zspace.errors import BusyError, InputError, ModelError
+from zspace.papers import lab as lab_module
+from zspace.papers import protocol
+from zspace.papers.lab import Lab
 from zspace.papers.protocol import System, Tried, best, grid, lasting, settled
 
 TINY = {"iterations": 4, "arch": "fc", "hidden": 8, "latent_dim": 2, "batch_size": 8}
@@ -53,7 +56,7 @@ def test_settings_are_chosen_on_the_validation_part_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts: list[str] = []
-    measure_run = base.measure_run
+    measure_run = lab_module.measure_run
 
     def recorded(run: Path, **options: Any) -> Any:
         held = measure_run(run, **options)
@@ -68,7 +71,7 @@ def test_settings_are_chosen_on_the_validation_part_alone(
 
         return choose_rows(len(held.images.validation), len(held.test), held.seed)
 
-    monkeypatch.setattr(base, "measure_run", recorded)
+    monkeypatch.setattr(lab_module, "measure_run", recorded)
     lab = lab_of(tmp_path, "tuned")
     options = settled(lab, "AE", AE, TINY)
     assert parts == ["validation", "validation"]
@@ -88,10 +91,51 @@ def test_defaults_choose_nothing(tmp_path: Path) -> None:
 
 def test_a_point_that_fails_is_kept_with_its_reason(tmp_path: Path) -> None:
     lab = lab_of(tmp_path, "tuned")
-    system = System("ae", "normal", grid=grid(learning_rate=(1e-3, -1.0)))
+    system = System("ae", "normal", grid=grid(learning_rate=(1e-3, 1e30)))
     assert settled(lab, "AE", system, TINY)["learning_rate"] == 1e-3
     tried = json.loads((tmp_path / "protocol.json").read_text())["AE"]["tried"]
-    assert "learning-rate" in tried[1]["failed"] or "learning_rate" in tried[1]["failed"]
+    assert "the run stopped there" in tried[1]["failed"]
+    with pytest.raises(InputError, match="--learning-rate must be"):  # nobody's training
+        settled(lab, "other", replace(system, grid=grid(learning_rate=(1e-3, -1.0))), TINY)
+
+
+def test_a_point_that_another_process_trains_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a setting would be passed over that may be the best."""
+    alone = settled(lab_of(tmp_path / "alone", "tuned"), "AE", AE, TINY)
+    waited: list[float] = []
+    train = api.train
+
+    @wraps(train)
+    def slow(*args: Any, **options: Any) -> Any:
+        if not waited:
+            raise BusyError("it is in use by process 1")
+        return train(*args, **options)
+
+    monkeypatch.setattr(api, "train", slow)
+    monkeypatch.setattr(lab_module.time, "sleep", waited.append)
+    assert settled(lab_of(tmp_path / "two", "tuned"), "AE", AE, TINY) == alone
+    assert waited == [lab_module.WAIT]
+    tried = json.loads((tmp_path / "two" / "protocol.json").read_text())["AE"]["tried"]
+    assert not any("failed" in point for point in tried)
+
+
+def test_what_can_not_be_drawn_from_is_chosen_by_what_it_rebuilds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(held: Any, **options: Any) -> Any:
+        if options["samplers"]:
+            raise ModelError("too few pass")
+        return measure(held, **options)
+
+    measure = protocol.measure
+    monkeypatch.setattr(protocol, "measure", drawn)
+    chosen = settled(lab_of(tmp_path, "tuned"), "AE", AE, TINY)
+    tried = json.loads((tmp_path / "protocol.json").read_text())["AE"]["tried"]
+    assert all(point["failed"] == "too few pass" for point in tried)
+    nearest = min(tried, key=lambda point: point["reconstructed"])
+    assert chosen["learning_rate"] == nearest["point"]["learning_rate"]
 
 
 def test_equal_time_gives_the_iterations_that_fit_into_it(
@@ -100,8 +144,12 @@ def test_equal_time_gives_the_iterations_that_fit_into_it(
     monkeypatch.setattr(protocol, "seconds_per_iteration", lambda *_: 0.005)
     options = settled(lab_of(tmp_path, "equal-time"), "AE", AE, TINY)
     assert options["iterations"] == 10
-    kept = json.loads((tmp_path / "protocol.json").read_text())["AE"]
-    assert kept["seconds per iteration"] == 0.005
+    path = tmp_path / "protocol.json"
+    kept = json.loads(path.read_text())
+    assert kept["AE"]["seconds per iteration"] == 0.005
+    path.write_text(json.dumps({"AE": {**kept["AE"], "device": "cuda"}}))
+    with pytest.raises(InputError, match="has times of cuda, and this call computes on cpu"):
+        settled(lab_of(tmp_path, "equal-time"), "AE", AE, TINY)
 
 
 def test_a_short_training_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

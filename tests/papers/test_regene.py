@@ -23,8 +23,8 @@ from zspace.generation import gallery
 from zspace.generation.combine import convex_of
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
+from zspace.papers.lab import Lab
 from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
 from zspace.papers.regene.losses import LOSSES
@@ -308,7 +308,7 @@ def test_sheets_leave_out_classes_of_which_the_judges_pass_too_little(tmp_path: 
     convex.with_judges({"image space": lambda z, label: torch.full((len(z),), label != 1)})
     lab, of = Lab(tmp_path, {}), Trained(*[cast(Any, None)] * 3, convex)
     assert passing(lab, of, range(3)) == [0, 2]
-    (note,) = lab.more["notes"]
+    (note,) = lab.notes
     assert note.startswith("class 1: 12 combinations of 2 were wanted")
     with pytest.raises(InputError, match="the judges pass too little of every class: class 1: "):
         passing(lab, of, [1])
@@ -333,6 +333,4 @@ def test_where_judges_pass_too_little_distances_are_of_combinations_that_none_sa
         "reconstructed (test) vs generated, unjudged",
         "reconstructed (training) vs generated, unjudged",
     ]
-    assert any(
-        note.startswith("class 1: 12 combinations of 2 were wanted") for note in lab.more["notes"]
-    )
+    assert any(note.startswith("class 1: 12 combinations of 2 were wanted") for note in lab.notes)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zspace.errors import InputError
+from zspace.errors import InputError, ModelError
 
 BLOCK = 256
 """The number of images or codes that pass through a network at a time outside training."""
@@ -169,10 +169,10 @@ def check_finite(x: Tensor, what: str) -> Tensor:
         what: what it is, in the plural, for the message.
 
     Raises:
-        InputError: a number is NaN or infinite.
+        ModelError: a number is NaN or infinite.
     """
     if not all_finite(x):
-        raise InputError(
+        raise ModelError(
             f"the model's {what} hold NaN or infinite numbers, for which its weights or its data "
             "are to blame: choose another checkpoint, or train it anew"
         )

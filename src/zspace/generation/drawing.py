@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import Sampler
-from zspace.errors import InputError
+from zspace.errors import ModelError
 from zspace.functional.tensors import BLOCK, DRAWN, all_finite
 from zspace.recipes import catalogue
 
@@ -27,12 +27,13 @@ def draw_codes(
         generator: on the sampler's device.
 
     Raises:
-        InputError: another package's sampler fails, or the codes are NaN or infinite.
+        InputError: another package's sampler fails.
+        ModelError: the codes are NaN or infinite.
     """
     with catalogue.whose_fault(name):
         z = sampler.draw(n, label, generator=generator)
     if not all_finite(z):
-        raise InputError(f"the sampler {name} drew codes that are NaN or infinite")
+        raise ModelError(f"the sampler {name} drew codes that are NaN or infinite")
     return z
 
 

@@ -7,27 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from zspace import api
-from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError, MissingFiles, unknown
 from zspace.evaluation.evaluate import versions
-from zspace.evaluation.measurement import Measurement, measure_run
 from zspace.features.weights import WEIGHTS, checked_weights
-from zspace.options import checked, options_of
 from zspace.papers.entries import COLUMNS, Entry
-from zspace.recipes import find
+from zspace.papers.lab import Device, Lab
 from zspace.storage.cache import key
-from zspace.storage.files import read_header, read_json, write_text
+from zspace.storage.files import read_json, write_text
 from zspace.storage.lock import locked
-from zspace.storage.published import PREFIX, judges
-from zspace.storage.run import Header, Run
-from zspace.training import Precision, make_fabric, settled
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
 
 PROTOCOLS = {
     "defaults": "every system at the defaults of its recipe",
@@ -95,143 +85,6 @@ class Experiment:
     without: Mapping[str, Callable[[Scale], Scale]] = field(
         default_factory=dict[str, Callable[[Scale], Scale]]
     )
-
-
-CHECKPOINTS = ("checkpoint_every", "keep")
-"""Options of training that decide what is kept of it, and not what comes out."""
-
-
-@dataclass
-class Lab:
-    """The surroundings of an experiment: its folder, its settings, and trained models.
-
-    Attributes:
-        out: the folder for tables and pictures.
-        settings: the settings of the scale.
-        data: the named set; None if the experiment makes its own data.
-        data_dir: the folder that holds the set's files.
-        device: the device to compute on.
-        quiet: whether to show no progress.
-        shelf: the folder of trained runs, which several experiments may share; None means runs/ in
-            `out`.
-        more: further values to be stored in table.json, such as a curve.
-        runs: the names of the runs that the experiment used.
-        protocol: the way in which the settings of the systems are chosen; "" if none is.
-        in_float32: what was asked for in bf16 and trained in float32, which was faster.
-    """
-
-    out: Path
-    settings: Mapping[str, Any]
-    data: str | None = None
-    data_dir: str | None = None
-    device: Device = "auto"
-    quiet: bool = False
-    shelf: Path | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-    runs: list[str] = field(default_factory=list)
-    protocol: str = ""
-    in_float32: list[str] = field(default_factory=list)
-
-    def precision(self, asked: Precision, what: str) -> Precision:
-        """The precision for a training that leaves no run, where one is asked for.
-
-        Args:
-            asked: the precision that is asked for.
-            what: what is trained, for the table's notes.
-        """
-        with Display(quiet=self.quiet) as progress:
-            used = settled(asked, make_fabric(self.device), progress.say)
-        return self.used(asked, used, what)
-
-    def used(self, asked: Precision, used: Precision, what: str) -> Precision:
-        """The precision that was used, which the table's notes name if another was asked for."""
-        if used != asked and what not in self.in_float32:
-            self.in_float32.append(what)
-        return used
-
-    def trained(self, recipe: str, data: str, **options: Any) -> Run:
-        """The finished run of a configuration, which is read, resumed or trained.
-
-        Runs that differ only in how many checkpoints were kept are the same.
-
-        Args:
-            recipe: the recipe's name.
-            data: the data set, as `--data` takes it.
-            options: options of the recipe and of training.
-
-        Raises:
-            InputError: an option is not allowed, or the run's folder holds another training.
-        """
-        own = options_of(find(recipe))
-        rest = {name: value for name, value in options.items() if name not in own}
-        settings = {**rest, **checked(own, {k: v for k, v in options.items() if k in own})}
-        what = {k: v for k, v in settings.items() if k not in CHECKPOINTS}
-        name = f"{recipe}-{Path(data).stem}-{key([recipe, data, what])[:8]}"
-        folder = (self.shelf or self.out / "runs") / name
-        if folder.name not in self.runs:
-            self.runs.append(folder.name)
-        if folder.exists():
-            run = Run(folder)
-            if run.model_file.exists():
-                wanted = settings["iterations"] or run.config["iterations"]
-                if read_header(run.model_file, Header).iteration != wanted:
-                    raise InputError(f"{folder} is not what it was trained to be: remove it")
-                self._used_by(run, options)
-                return run
-            start = max(run.checkpoints(), default=0)
-            with Display(quiet=self.quiet, start=start) as progress:
-                api.resume(folder, progress=progress)
-        else:
-            with Display(quiet=self.quiet) as progress:
-                api.train(
-                    recipe,
-                    data,
-                    out=folder,
-                    progress=progress,
-                    device=self.device,
-                    data_dir=self.data_dir,
-                    **options,
-                )
-        run = Run(folder)
-        run.thin()
-        self._used_by(run, options)
-        return run
-
-    def _used_by(self, run: Run, options: Mapping[str, Any]) -> None:
-        self.used(options.get("precision", "32"), run.config["precision"], run.folder.name)
-
-    def measured(self, run: Run, features: str | None, **options: Any) -> Measurement:
-        """The measurement of a run by features, on the experiment's device.
-
-        Where the zoo has a judge for images of the run's data and size, it stands in for the
-        classifier that would have to be trained first.
-
-        Args:
-            run: the run.
-            features: the features; None takes those that `measure_run` would take.
-            options: further options of `measure_run`.
-        """
-        if features in (None, "classifier"):
-            features = next(
-                (
-                    PREFIX + name
-                    for name, judge in judges().items()
-                    if (judge.data, judge.facts.shape) == (self.data, run.facts.shape)
-                    and judge.task == "labels"
-                ),
-                features,
-            )
-        return measure_run(run.folder, features=features, device=self.device, **options)
-
-    def picture(self, name: str) -> Path:
-        """The file of a picture with a given name."""
-        return self.out / f"{name}.png"
-
-
-def known_to(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some settings for which a recipe, or training itself, has an option."""
-    known = api.run_options(recipe)
-    return {name: value for name, value in settings.items() if name in known}
 
 
 def reproduce(
@@ -305,8 +158,11 @@ def reproduce(
         raise InputError(f"--out {out} exists and holds no experiment")
     # the folders that are made here, the innermost first
     new = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
-    write_text(mark, json.dumps(marked) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
     with locked(out, "choose another --out"):
+        if mark.exists() and read_json(mark, dict[str, Any]) != marked:
+            raise InputError(f"another process has just begun another experiment in {out}")
+        write_text(mark, json.dumps(marked) + "\n")
         began = time.monotonic()
         of = data or next(iter(experiment.data), None)
         lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=protocol)
@@ -334,6 +190,7 @@ def reproduce(
             "in_float32": lab.in_float32,
             "seconds": seconds,
             "versions": versions(),
+            **({"notes": lab.notes} if lab.notes else {}),
             **lab.more,
         }
         write_text(out / "table.json", json.dumps(stored, indent=1) + "\n")
@@ -393,6 +250,6 @@ def _notes(
         f"Trained in float32, where bf16 was asked for and slower: {slower}." if slower else "",
         f"Made by `{_command(whose, lab)}`.",
         f"This call took {seconds:g} s; finished runs are reused.",
-        *lab.more.get("notes", []),
+        *lab.notes,
     ]
     return [note for note in notes if note]

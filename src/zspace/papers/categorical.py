@@ -12,14 +12,15 @@ import torch
 from zspace import api
 from zspace.display import plots
 from zspace.display.progress import Display
-from zspace.errors import InputError
+from zspace.errors import ModelError
 from zspace.generation.fit import read_sampler
 from zspace.generation.tuning.lines import STEPS
 from zspace.generation.tuning.objective import SEEN, Objective, below_bar
 from zspace.generation.tuning.search import FRESH, Tuned, tune
 from zspace.metrics import Figure
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry, part_of, published
+from zspace.papers.lab import Lab
 from zspace.samplers import Classwise
 from zspace.storage.run import Run
 
@@ -44,9 +45,8 @@ def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
             **options,
         )
     warning = below_bar(found.learned)
-    notes = lab.more.setdefault("notes", [])
-    if warning is not None and (note := f"{run.folder.name}: {warning}") not in notes:
-        notes.append(note)
+    if warning is not None:
+        lab.note(f"{run.folder.name}: {warning}")
     return found
 
 
@@ -93,7 +93,7 @@ def fig1(lab: Lab) -> list[Entry]:
             entries.append(Entry(what, measure, smallest, **by, n=n))
         lab.more[what] = found.curve
     if (lab.data, dim) == ("mnist", 20):
-        lab.more["notes"].append(agreement(reached))
+        lab.note(agreement(reached))
     axes[0, 0].set_xlabel("mean cosine of two images of a class")
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend()
@@ -171,7 +171,7 @@ def table4(lab: Lab) -> list[Entry]:
         ("mmd", small, "Medium1", ", lexicographic prefix", prefix),
         ("mmd", small, "Medium2", "", trials),
     ]
-    lab.more["notes"] = [NOTE.format(prefix=prefix["trials"], dim=small)]
+    lab.note(NOTE.format(prefix=prefix["trials"], dim=small))
     for least in (None, 0.995):
         for loss, dim, name, how, search in rows:
             if least is not None and how:
@@ -181,8 +181,8 @@ def table4(lab: Lab) -> list[Entry]:
             what = f"{row}{how}" if least is None else f"{row}, every class {least:g}"
             try:
                 found = _tuned(lab, run, name.lower(), min_accuracy=least, **search)
-            except InputError as error:
-                lab.more["notes"].append(f"{what}: {error}")
+            except ModelError as error:
+                lab.note(f"{what}: {error}")
                 continue
             thetas[what] = found.options
             theirs = published()["categorical/table4"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from typing_extensions import TypedDict
 
 from zspace.evaluation.compare import figure_of
 from zspace.metrics import Figure
+from zspace.papers.lab import Lab
 from zspace.storage.files import read_json, write_text
+
+T = TypeVar("T")
 
 
 class StoredNumber(TypedDict):
@@ -21,18 +24,52 @@ class StoredNumber(TypedDict):
     error: float | None
 
 
-class Cells:
-    """The cells that have been measured, kept in a file, so that a comparison can be resumed."""
+class Told(TypedDict):
+    """What measuring a cell told the table: notes, runs, and what was trained in float32."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.held = read_json(path, dict[str, dict[str, StoredNumber]]) if path.exists() else {}
+    notes: list[str]
+    runs: list[str]
+    in_float32: list[str]
+
+
+class Cells:
+    """The cells that an experiment has measured, kept in files, so that it can be resumed.
+
+    What it is told while it measures a cell is kept, too, so that a table that was made in several
+    calls says what it would say of one.
+
+    Args:
+        lab: the experiment's surroundings, whose folder gets cells.json and told.json.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.path, self.beside = lab.out / "cells.json", lab.out / "told.json"
+        self.held = _read(self.path, dict[str, dict[str, StoredNumber]])
+        self.told = _read(self.beside, dict[str, Told])
 
     def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
         """The figures of a cell, which are measured unless the file has them."""
+        lab = self.lab
         if key not in self.held:
-            self.held[key] = {
-                name: cast(StoredNumber, figure.as_json()) for name, figure in measure().items()
-            }
+            before = lab.notes, lab.runs, lab.in_float32
+            lab.notes, lab.runs, lab.in_float32 = [], [], []
+            try:
+                found = measure()
+                told = Told(notes=lab.notes, runs=lab.runs, in_float32=lab.in_float32)
+            finally:
+                lab.notes, lab.runs, lab.in_float32 = before
+            self.held[key] = {n: cast(StoredNumber, f.as_json()) for n, f in found.items()}
+            self.told[key] = told
+            write_text(self.beside, json.dumps(self.told, indent=1) + "\n")
             write_text(self.path, json.dumps(self.held, indent=1) + "\n")
+        if key in self.told:
+            told = self.told[key]
+            lab.note(*told["notes"])
+            lab.runs += [run for run in told["runs"] if run not in lab.runs]
+            lab.in_float32 += [w for w in told["in_float32"] if w not in lab.in_float32]
         return {name: figure_of(stored) for name, stored in self.held[key].items()}
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    return read_json(path, kind) if path.exists() else kind()

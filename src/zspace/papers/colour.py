@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.papers.protocol import System
 from zspace.papers.samplers.cells import told_by
 from zspace.papers.systems import Columns, side_by_side

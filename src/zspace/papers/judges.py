@@ -16,8 +16,9 @@ from zspace.evaluation.ladder import RULE, UNITS, Rung, by_ladder, climb, most_f
 from zspace.evaluation.measurement import MOST, choose_rows
 from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
 from zspace.features.extract import Extractor, find_extractor, neutral_name
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.storage.cache import fingerprint
 from zspace.storage.files import read_json, write_text
 
@@ -61,7 +62,7 @@ def judges(lab: Lab) -> list[Entry]:
         for name, rungs in found.items()
     }
     lab.more["verdicts"] = verdicts
-    lab.more["notes"] = [*_summary(verdicts), f"The rule: {RULE}."]
+    lab.note(*_summary(verdicts), f"The rule: {RULE}.")
     notes = [
         f"{images.name}: {count:,} test images, degraded, against {len(training):,} training ones.",
         f"The rule: {RULE}.",

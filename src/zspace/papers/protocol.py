@@ -11,16 +11,17 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
 from zspace import api
-from zspace.errors import InputError
+from zspace.errors import BusyError, InputError, ModelError
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
-from zspace.papers.base import Lab
+from zspace.papers.lab import Lab
 from zspace.storage.files import Plain, read_json, write_text
 from zspace.storage.run import Run
 from zspace.training import find_device
@@ -63,6 +64,7 @@ Kept = TypedDict(
     {
         "tried": NotRequired[list[Tried]],
         "chosen": NotRequired[dict[str, Plain]],
+        "device": NotRequired[str],
         "seconds per iteration": NotRequired[float],
     },
 )
@@ -107,12 +109,10 @@ def settled(
     kept = read_json(path, dict[str, Kept]) if path.exists() else {}
     own = kept.setdefault(name, {})
     if lab.protocol == "budget":
-        if "seconds per iteration" not in own:
-            own["seconds per iteration"] = seconds_per_iteration(lab, system, options, options)
-            write_text(path, json.dumps(kept, indent=1) + "\n")
+        seconds = timed(lab, own, partial(seconds_per_iteration, lab, system, options, options))
+        write_text(path, json.dumps(kept, indent=1) + "\n")
         lab.more.setdefault("protocol of each system", {})[name] = own
-        wanted = lab.settings["seconds"] / own["seconds per iteration"]
-        return {**options, **lasting(options, wanted)}
+        return {**options, **lasting(options, lab.settings["seconds"] / seconds)}
     if "chosen" not in own:
         own["tried"] = [
             tried(lab, system, {**options, **point}, point, prepare) for point in system.grid
@@ -123,10 +123,9 @@ def settled(
     if lab.protocol == "equal-time":
         # the finished training knows the iterations of its stages that options leave open
         config = lab.trained(system.recipe, str(lab.data), seed=0, **chosen).config
-        if "seconds per iteration" not in own:
-            own["seconds per iteration"] = seconds_per_iteration(lab, system, chosen, config)
-            write_text(path, json.dumps(kept, indent=1) + "\n")
-        chosen |= lasting(config, lab.settings["seconds"] / own["seconds per iteration"])
+        seconds = timed(lab, own, partial(seconds_per_iteration, lab, system, chosen, config))
+        write_text(path, json.dumps(kept, indent=1) + "\n")
+        chosen |= lasting(config, lab.settings["seconds"] / seconds)
     lab.more.setdefault("protocol of each system", {})[name] = own
     return chosen
 
@@ -136,39 +135,67 @@ def tried(
 ) -> Tried:
     """A point of the grid with its Frechet distances from the validation images, of one training.
 
-    A point that can't be measured, since its training diverged or nothing can be drawn from it, has
-    the reason instead.
+    A point whose training diverged has the reason instead, and one from which nothing can be drawn
+    beside the distance of its reconstructions.
     """
+    found: Tried = {"point": dict(point)}
     try:
         run = lab.trained(system.recipe, str(lab.data), seed=0, **options)
+    except ModelError as error:
+        return {**found, "failed": str(error)}
+    held = lab.measured(run, lab.settings.get("features"), part="validation")
+
+    def distance(kind: str, samplers: list[str]) -> float:
+        rows = measure(held, metrics=["fid"], samplers=samplers)["rows"]
+        return next(row["figures"]["fid"]["value"] for row in rows if row["kind"] == kind)
+
+    try:
+        found["reconstructed"] = distance(RECONSTRUCTION, [])
         prepare(run)
-        held = lab.measured(run, lab.settings.get("features"), part="validation")
-        measured = measure(held, metrics=["fid"], samplers=[system.sampler])
+        found["generated"] = distance(GENERATION, [system.sampler])
+    except BusyError:
+        raise
     except InputError as error:
-        return {"point": dict(point), "failed": str(error)}
-    by_kind = {row["kind"]: row["figures"]["fid"]["value"] for row in measured["rows"]}
-    return {
-        "point": dict(point),
-        "reconstructed": by_kind[RECONSTRUCTION],
-        "generated": by_kind[GENERATION],
-    }
+        found["failed"] = str(error)
+    return found
 
 
 def best(name: str, each: Sequence[Tried]) -> dict[str, Plain]:
     """The point whose reconstructed and generated images have the least sum of distances.
 
+    Where nothing can be drawn at any point, it is the one with the least distance of its
+    reconstructions.
+
     Raises:
-        InputError: no point could be measured.
+        ModelError: no point could be measured.
     """
-    measured = [t for t in each if "failed" not in t]
+    measured = [t for t in each if "reconstructed" in t]
     if not measured:
         why = each[0].get("failed")
-        raise InputError(f"{name} could be measured with none of its settings: {why}")
+        raise ModelError(f"{name} could be measured with none of its settings: {why}")
 
-    def total(point: Tried) -> float:
-        return point.get("reconstructed", math.inf) + point.get("generated", math.inf)
+    def total(point: Tried) -> tuple[bool, float]:
+        drawn = point.get("generated")
+        return drawn is None, point.get("reconstructed", math.inf) + (drawn or 0)
 
     return min(measured, key=total)["point"]
+
+
+def timed(lab: Lab, own: Kept, measure: Callable[[], float]) -> float:
+    """The seconds of an iteration that protocol.json keeps, measured unless it has them.
+
+    Raises:
+        InputError: they were measured on another kind of device, with which no time is equal.
+    """
+    device = find_device(lab.device).type
+    if own.setdefault("device", device) != device:
+        raise InputError(
+            f"{lab.out} has times of {own.get('device')}, and this call computes on {device}: "
+            f"take --device {own.get('device')}, or choose another --out"
+        )
+    if "seconds per iteration" not in own:
+        own["seconds per iteration"] = measure()
+    return own["seconds per iteration"]
 
 
 def lasting(config: Point, iterations: float) -> dict[str, Any]:

@@ -12,16 +12,18 @@ from torch import Tensor
 from zspace.core import decoded
 from zspace.display import plots
 from zspace.display.tables import Table
+from zspace.errors import ModelError
 from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, generated
+from zspace.evaluation.metrics import METRICS
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import PROTOCOLS, Experiment, Lab, Scale
+from zspace.papers.base import PROTOCOLS, Experiment, Scale
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds
+from zspace.papers.lab import Lab, check_fit
 from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, RATES, Point, System, grid, settled
-from zspace.samplers.convex import TooFewError
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
@@ -58,6 +60,9 @@ COLUMNS: Columns = {
     "Frechet, reconstructed": (RECONSTRUCTION, "fid"),
 }
 
+PRD = {"f8": "prd", "f1/8": "prd"}
+"""The metrics that have several figures, by the names of these."""
+
 SHOWN = 20
 """The number of samples that the picture shows of each system."""
 
@@ -83,12 +88,15 @@ def figures(
 ) -> dict[str, Figure]:
     """The figures of a system's run, by column; none of samples if its sampler can't draw any."""
     held = measured(lab, system, seed, options)
-    tuned(lab, system.sampler, held.run)
-    wanted = {"prd" if metric in ("f8", "f1/8") else metric for _, metric in columns.values()}
+    check_fit(held.run, system.sampler)
+    wanted = {PRD.get(metric, metric) for _, metric in columns.values()}
     try:
+        tuned(lab, system.sampler, held.run)
         table = measure(held, metrics=sorted(wanted), samplers=[system.sampler])
-    except TooFewError:
+    except ModelError as error:
+        lab.note(f"{held.run.folder.name} has no figures of samples: {error}")
         table = measure(held, metrics=sorted(wanted), samplers=[])
+    lab.note(*table["notes"])
     return {
         column: figure_of(row["figures"][metric])
         for row in table["rows"]
@@ -123,30 +131,39 @@ def side_by_side(
     entries: list[Entry] = []
     rows: list[list[str]] = []
     strips: dict[str, Tensor] = {}
-    seeds, cells = lab.settings["seeds"], Cells(lab.out / "cells.json")
+    seeds, cells = lab.settings["seeds"], Cells(lab)
     for title, (system, own) in compared.items():
         options = settled(lab, title, system, own, partial(tuned, lab, system.sampler))
+        held = measured(lab, system, 0, options)
+        judge = held.extractor.identity  # a judge that is trained anew is another one
         each = [
-            cells.of(f"{title}, {seed}", partial(figures, lab, system, seed, options, columns))
+            cells.of(
+                f"{title}, {seed}, {judge}", partial(figures, lab, system, seed, options, columns)
+            )
             for seed in range(seeds)
         ]
-        found = {c: over_seeds([row[c] for row in each]) for c in each[0]}
-        held = measured(lab, system, 0, options)
-        try:
+        rows_of = {c: [row[c] for row in each if c in row] for c in columns}
+        found = {c: over_seeds(values) for c, values in rows_of.items() if values}
+        if any(columns[c][0] == GENERATION for c in each[0]):
             strips[title] = _strip(held, system.sampler)
-        except TooFewError as error:
-            lab.more.setdefault("notes", []).append(f"No samples are shown of {title}: {error}")
-        if not any(columns[c][0] == GENERATION for c in found):
-            lab.more.setdefault("notes", []).append(
-                f"{title} has no figures of samples: too few combinations pass its judges"
-            )
+        else:
+            lab.note(f"No samples are shown of {title}: its first training gave none")
         rows.append([title, *chosen(held.run.config), *(str(found.get(c, "")) for c in columns)])
         by, data, n = held.extractor.name, f"{held.images.name} test", len(held.test)
         entries += [
-            Entry(title, c, f, "pixels" if c == "PMS" else by, data, n, repeats=seeds)
+            Entry(
+                title,
+                c,
+                f,
+                by if METRICS[PRD.get(columns[c][1], columns[c][1])].by_features else "pixels",
+                data,
+                n,
+                repeats=len(rows_of[c]),
+            )
             for c, f in found.items()
         ]
-    plots.save_strips(lab.picture(name), strips)
+    if strips:
+        plots.save_strips(lab.picture(name), strips)
     what = "deviation over trainings" if seeds > 1 else "error of the measurement"
     timed = f"; {lab.settings['seconds']:,} s each" if lab.protocol == "budget" else ""
     notes = [

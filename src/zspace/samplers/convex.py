@@ -14,13 +14,13 @@ from torch import Tensor
 
 from zspace.core import Judge, Progress, Sampler
 from zspace.core.given import MOST_CLASSES
-from zspace.errors import InputError
+from zspace.errors import InputError, ModelError
 from zspace.functional.tensors import BLOCK
 from zspace.options import About
 from zspace.samplers.normal import check_codes
 
 
-class TooFewError(InputError):
+class TooFewError(ModelError):
     """Fewer combinations of a class's codes than wanted passed the judges.
 
     Attributes:

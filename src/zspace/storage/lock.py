@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zspace.errors import InputError
+from zspace.errors import BusyError
 
 try:
     import fcntl
@@ -27,7 +27,7 @@ def locked(folder: Path, instead: str = "train in another folder") -> Generator[
         instead: what can be done in place of waiting, for the message.
 
     Raises:
-        InputError: another process holds the lock; the message names it.
+        BusyError: another process holds the lock; the message names it.
     """
     if fcntl is None:
         yield
@@ -37,13 +37,13 @@ def locked(folder: Path, instead: str = "train in another folder") -> Generator[
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
+            raise BusyError(
                 f"{folder} is in use by {_holder(handle)}: wait for it or stop it, or {instead}"
             ) from None
         except OSError:
             pass  # such as some network file systems
         if not folder.exists() or not os.path.samestat(folder.stat(), os.fstat(handle)):
-            raise InputError(f"{folder} was replaced by another process: try again")
+            raise BusyError(f"{folder} was replaced by another process: try again")
         yield
     finally:
         os.close(handle)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import Batches, Method
-from zspace.errors import CheckpointError, InputError, cut, shown, whole_number
+from zspace.errors import BusyError, CheckpointError, InputError, cut, shown, whole_number
 from zspace.options import present_name
 from zspace.storage import log
 from zspace.storage.config import Facts, comparable, dump_config, read_config
@@ -99,7 +99,8 @@ class Run:
             overwrite: whether to replace a run that is there.
 
         Raises:
-            InputError: the folder exists and may not be replaced, or another process trains it.
+            InputError: the folder exists and may not be replaced.
+            BusyError: another process trains it, or has just made it.
         """
         # links are resolved, since an existing folder is moved aside before it is removed
         folder = Path(folder).resolve()
@@ -121,8 +122,11 @@ class Run:
             else:
                 try:
                     fresh.rename(folder)
-                except OSError:  # another process was faster
-                    cls.check_new(folder, overwrite=False)
+                except OSError as error:  # another process was faster
+                    try:
+                        cls.check_new(folder, overwrite=False)
+                    except InputError as why:
+                        raise BusyError(str(why)) from error
                     raise
             yield cls(folder)
 
@@ -130,8 +134,8 @@ class Run:
         """A context in which this process alone trains the run.
 
         Raises:
-            InputError: another process trains it (the message names it), or a part of it lies
-                elsewhere.
+            BusyError: another process trains it; the message names it.
+            InputError: a part of it lies elsewhere.
         """
         check_inside(self.folder, "checkpoints", "tensorboard", "log.jsonl")
         return locked(self.folder)

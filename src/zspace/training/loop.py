@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zspace.core import SILENT, Batches, Method, Progress, Terms
-from zspace.errors import InputError
+from zspace.errors import ModelError
 from zspace.storage.optimizers import owned
 from zspace.storage.run import Run
 from zspace.training import graphs
@@ -146,8 +146,9 @@ def fit(
 
     Returns the trained method, in eval mode.
     Raises:
-        InputError: a loss or a weight became NaN or infinite (the message names it and the
-            iteration), or the run's checkpoint can't be used.
+        ModelError: a loss or a weight became NaN or infinite; the message names it and the
+            iteration.
+        InputError: the run's checkpoint can't be used.
     """
     fabric = fabric or make_fabric("cpu")
     optimizers = method.optimizers()
@@ -243,7 +244,7 @@ class _Losses:
 
 def _check_loss(iteration: int, key: str, value: float) -> None:
     if not math.isfinite(value):
-        raise InputError(
+        raise ModelError(
             f"the loss '{key}' became {value} at iteration {iteration + 1}: the run stopped there "
             "and its last checkpoint stays (a lower learning rate, or --precision 32, may help)"
         )
@@ -253,7 +254,7 @@ def _check_weights(method: Method, iteration: int) -> None:
     """Refuse a state that is not finite: even a finite loss can leave an infinite weight."""
     for name, value in method.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise InputError(
+            raise ModelError(
                 f"{name} became NaN or infinite by iteration {iteration}: the run stopped there "
                 "and its last checkpoint stays (a lower learning rate may help)"
             )

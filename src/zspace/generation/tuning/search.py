@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import SILENT, Progress, codes
-from zspace.errors import InputError, unknown
+from zspace.errors import InputError, ModelError, unknown
 from zspace.features.classifier import Neutral
 from zspace.functional import stream
 from zspace.generation.fit import keep_sampler, weights_fingerprint
@@ -198,7 +198,7 @@ def tune(
     if min_accuracy is not None and short:
         names = ", ".join(images.classes[y] for y in short[0])
         more = "" if trials == space.size else ", or try more --trials"
-        raise InputError(
+        raise ModelError(
             f"none of {len(known)} candidates has accuracy {min_accuracy:g} for every class "
             f"({names}): lower --min-accuracy{more}"
         )
@@ -247,7 +247,7 @@ def _search(
             values = [_best(known, g)[0] for g in range(len(space.groups))]
             progress(min(len(known), trials), trials, {"objective": sum(values) / len(values)})
         if len(known) >= trials:
-            return known
+            return known[:trials]  # an earlier search may have tried more
         for line in range(trials):  # each line has at least one candidate
             if line not in places:
                 places[line] = _Place(start(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
 from zspace.papers.flexae.pictures import (
     attribute_grid,
@@ -17,6 +17,7 @@ from zspace.papers.flexae.pictures import (
 )
 from zspace.papers.flexae.tables import table1, table2, table3, table4
 from zspace.papers.flexae.trained import ATTRIBUTES, DATA, SYSTEMS
+from zspace.papers.lab import Lab
 
 _SMOKE: dict[str, Any] = {
     "options": {

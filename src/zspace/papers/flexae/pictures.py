@@ -18,9 +18,9 @@ from zspace.evaluation.measurement import GENERATION, Measurement, Subject
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float, blockwise
 from zspace.metrics import mean_figure
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, part_of
 from zspace.papers.flexae.trained import ATTRIBUTES, error, measured_by, seeded, shown, trained
+from zspace.papers.lab import Lab
 from zspace.papers.ways import ways
 from zspace.storage.run import Run
 

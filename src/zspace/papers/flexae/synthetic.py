@@ -22,8 +22,9 @@ from zspace.display import plots
 from zspace.functional import blockwise
 from zspace.methods.flexae import RATES
 from zspace.metrics import Figure, frechet_distance, jackknife, wasserstein_distance
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.storage.run import Run
 
 Systems = dict[str, tuple[str, dict[str, Any]]]

@@ -7,7 +7,6 @@ from typing import Any
 from zspace.core import codes
 from zspace.evaluation.measurement import generated
 from zspace.metrics import Figure, mean_figure, memorisation_score
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_seeds, published
 from zspace.papers.flexae.trained import (
     COLOUR,
@@ -23,6 +22,7 @@ from zspace.papers.flexae.trained import (
     source_of,
     trained,
 )
+from zspace.papers.lab import Lab
 from zspace.samplers import KDE
 
 PUBLISHED = {
@@ -53,7 +53,7 @@ def table1(lab: Lab) -> list[Entry]:
             if column is not None and what in PUBLISHED:
                 theirs = numbers[system][column][PUBLISHED[what]]
             entries.append(Entry(system, what, value, **about, **as_published(lab, theirs)))
-    lab.more.setdefault("notes", []).append(
+    lab.note(
         "The authors stretch each generated image to the whole range of values before they measure "
         "it; here images are measured as they are, and stretched ones beside them where it says so."
     )

@@ -24,9 +24,9 @@ from zspace.evaluation.measurement import (
 from zspace.evaluation.metrics import METRICS
 from zspace.functional import as_float, as_stored
 from zspace.metrics import BiasWarning, Figure
-from zspace.papers.base import Lab, known_to
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, over_seeds, part_of
+from zspace.papers.lab import Lab, check_fit, known_to
 from zspace.papers.protocol import FLEXAE, LIKELIHOOD, RATE, System, settled
 from zspace.storage.run import Run
 
@@ -114,8 +114,7 @@ def figures(
     Returns the figures by metric, of "reconstruction" and of each sampler.
     """
     measured = measure(held, metrics=metrics, samplers=samplers)
-    notes = lab.more.setdefault("notes", [])
-    notes += [note for note in measured["notes"] if note not in notes]
+    lab.note(*measured["notes"])
     return {
         row["kind"] if row["kind"] == RECONSTRUCTION else row["subject"]: {
             name: figure_of(stored) for name, stored in row["figures"].items()
@@ -182,13 +181,15 @@ def frechet(
     Raises:
         InputError: a run of the shelf does not have the checkpoints.
     """
-    cells = Cells(lab.out / "cells.json")
+    cells = Cells(lab)
     what = "".join(f", {option} = {value}" for option, value in more.items())
+    held = measured_by(lab, trained(lab, name, **more))
+    what += f", {held.extractor.identity}"  # a judge that is trained anew is another one
     each = [
         cells.of(f"{name}{what}, {seed}", partial(distances, lab, name, seed, more))
         for seed in range(seeds)
     ]
-    about = source_of(measured_by(lab, trained(lab, name, **more)), seeds)
+    about = source_of(held, seeds)
     return {k: over_seeds([row[k] for row in each]) for k in each[0]}, about
 
 
@@ -199,6 +200,8 @@ def distances(lab: Lab, name: str, seed: int, more: Mapping[str, Any]) -> dict[s
     fitted = {} if name == "VQ-VAE" or sampler == "mixture" else {MIXED: "mixture"}
     subjects = {RECONSTRUCTED: RECONSTRUCTION, GENERATED: sampler, **fitted}
     run = trained(lab, name, seed=seed, **more)
+    for other in (sampler, *fitted.values()):
+        check_fit(run, other)
     held = measured_by(lab, run)
     values = figures(lab, held, ["fid"], [sampler, *fitted.values()])
     found = {what: values[subject]["fid"] for what, subject in subjects.items()}

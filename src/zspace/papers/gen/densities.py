@@ -13,8 +13,8 @@ from torch import Tensor
 from zspace.display import plots
 from zspace.functional import kernel_jsd, stream
 from zspace.metrics import Figure, mean_figure
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, mean_and_deviation, published
+from zspace.papers.lab import Lab
 from zspace.samplers import Mixture, Normal
 from zspace.samplers.kde import optimal_bandwidths
 
@@ -47,7 +47,7 @@ def table1(lab: Lab) -> list[Entry]:
                 settled = each[~each.isnan()]
                 figure = mean_and_deviation(settled.tolist())
                 if len(settled) < trials:
-                    lab.more.setdefault("notes", []).append(
+                    lab.note(
                         f"{what}: the {route.replace('-', ' ')} was found in {len(settled)} of "
                         f"{trials} trials."
                     )

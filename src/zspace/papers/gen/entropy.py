@@ -12,12 +12,13 @@ from torch import Tensor
 from zspace import api
 from zspace.core import codes
 from zspace.display import plots
+from zspace.evaluation.measurement import choose_rows
 from zspace.evaluation.novelty import error_variance
 from zspace.functional import kernel_entropy, whitened
 from zspace.metrics import Figure
-from zspace.papers.base import Lab
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, published
+from zspace.papers.lab import Lab
 from zspace.samplers.kde import likeliest_bandwidth
 
 METHODS = ("AAE", "VAE", "GEN")
@@ -77,7 +78,7 @@ def _measured(lab: Lab, name: str, n: int, **options: Any) -> Measured:
             test images are measured.
         options: further options of the training.
     """
-    cells = Cells(lab.out / "cells.json")
+    cells = Cells(lab)
     what = "".join(f", {option} = {value:g}" for option, value in options.items())
     each = [
         cells.of(f"{name}, n = {n}{what}, {seed}", partial(cell, lab, name, n, seed, **options))
@@ -107,7 +108,7 @@ def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Fi
     model, images = api.load(run.folder, device=lab.device), api.run_images(run)
     found: dict[str, Figure] = {}
     for of, part in (("training", images.train), ("test", images.test)):
-        x = part.x[:n]
+        x = part.x[choose_rows(len(part), n, 0)]  # the first of a file may be easier
         h = entropy(whitened(codes(model, x).cpu()))
         found[f"{of}: {ENTROPY}"] = Figure(h, math.nan)
         found[f"{of}: {ERROR}"] = Figure(error_variance(model, x), math.nan)
@@ -163,10 +164,10 @@ def table2(lab: Lab) -> list[Entry]:
                 what = f"{name}, n = {n}, {{codes}}, rate {rate:g}"
                 found = _measured(lab, name, n, learning_rate=rate)
                 entries += _entries(lab, what, n, found, **published_of(name, n))
-    lab.more["notes"] = [
+    lab.note(
         "The paper does not say whether its codes are of training or of other images: both are "
         "compared with its number. At n = 1,000 its GEN equals samples of N(0, I)."
-    ]
+    )
     return entries
 
 

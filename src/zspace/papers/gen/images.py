@@ -22,10 +22,10 @@ from zspace.functional import as_float, blockwise
 from zspace.generation.maps import class_means
 from zspace.methods.gen import GEN
 from zspace.metrics import Figure, mean_figure, mean_squared_error
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings, part_of, published, told_apart
 from zspace.papers.gen.densities import correlation
 from zspace.papers.gen.entropy import METHODS
+from zspace.papers.lab import Lab
 from zspace.papers.ways import ways
 from zspace.samplers import Mixture
 from zspace.storage.run import Run
@@ -295,9 +295,9 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
             held = lab.measured(run, features)
             if name == "GEN" and features == where["features"][0]:
                 entries += _spread(held)
-            measured = measure(held, metrics=["fid"])
-            notes = lab.more.setdefault("notes", [])
-            notes += [note for note in measured["notes"] if note not in notes]
+            own = ["prior", "target"] if name == "GEN" else ["prior"]
+            measured = measure(held, metrics=["fid"], samplers=own)
+            lab.note(*measured["notes"])
             for row in measured["rows"]:
                 if row["kind"] != GENERATION:
                     continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.papers.lsrgan.figures import (
     cifar10,
     fig1,

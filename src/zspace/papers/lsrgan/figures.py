@@ -15,8 +15,8 @@ from zspace.errors import InputError
 from zspace.evaluation.measurement import generated, reconstructed
 from zspace.functional import stream
 from zspace.metrics import Figure, mean_figure, memorisation_score
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings
+from zspace.papers.lab import Lab
 from zspace.papers.lsrgan.trained import (
     DECODERS,
     RENDERING,
@@ -53,7 +53,7 @@ def table1(lab: Lab) -> list[Entry]:
     and channels of the squared difference, with pixels in [-1, 1]; the variance is the sum of the
     unbiased variances among 10 renderings of codes from one image's q(z | x).
     """
-    lab.more["notes"] = [UNITS]
+    lab.note(UNITS)
     entries = [untouched(trained(lab, beta=lab.settings["betas"][0]))]
     for beta in lab.settings["betas"]:
         of = _trainings(lab, {"beta": beta})
@@ -109,7 +109,7 @@ def table2(lab: Lab) -> list[Entry]:
     Its beta is 1 at scale paper. With lambda = 0, which the paper does not have, the renderer is a
     GAN without an encoder.
     """
-    lab.more["notes"] = [UNITS]
+    lab.note(UNITS)
     entries = [untouched(trained(lab))]
     for weight in lab.settings["weights"]:
         what, of = f"lambda = {weight:g}", _trainings(lab, {"weight": weight})

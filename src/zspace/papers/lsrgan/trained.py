@@ -14,6 +14,7 @@ from zspace import api
 from zspace.core import Variational, decoded
 from zspace.evaluation.measurement import RECONSTRUCTION, Measurement, Subject, generated
 from zspace.functional import as_float
+from zspace.functional.tensors import stream
 from zspace.methods.lsrgan import LSRGAN
 from zspace.metrics import (
     Figure,
@@ -26,8 +27,8 @@ from zspace.metrics import (
     mean_squared_error,
     sharpness,
 )
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, mean_and_deviation, part_of, published
+from zspace.papers.lab import Lab
 from zspace.storage.run import Run
 
 BETAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0)
@@ -203,7 +204,11 @@ def variance_of(of: Trained, name: str, n: int) -> Figure:
         n: the number of test images.
     """
     x, model = of.test(n), of.by(name)
-    each = [model.imagine(block, DRAWS).var(1).flatten(1).sum(1).cpu() for block in x.split(64)]
+    each = [
+        # noise of its own for each block: the same for all is an error that their mean keeps
+        model.imagine(block, DRAWS, seed=stream(0, i)).var(1).flatten(1).sum(1).cpu()
+        for i, block in enumerate(x.split(64))
+    ]
     return mean_figure(RANGE * torch.cat(each))
 
 

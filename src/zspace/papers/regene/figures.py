@@ -11,7 +11,6 @@ from zspace import api
 from zspace.core import codes
 from zspace.data.images import Part
 from zspace.display import plots
-from zspace.errors import InputError
 from zspace.evaluation.measurement import (
     DATA,
     RECONSTRUCTION,
@@ -27,8 +26,8 @@ from zspace.functional import as_float, as_stored, convex, of_stored
 from zspace.generation import gallery, maps
 from zspace.methods.classifier import Augment
 from zspace.metrics import Figure, accuracy, linear_probe, mean_figure
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings, published
+from zspace.papers.lab import Lab
 from zspace.papers.regene.trained import (
     ALIKE,
     Spaces,
@@ -44,6 +43,7 @@ from zspace.papers.regene.trained import (
 )
 from zspace.recipes.regene import SCHEDULES, schedule_for
 from zspace.samplers import Convex
+from zspace.samplers.convex import TooFewError
 
 RESNET = "classifier resnet56"
 """The neutral classifier by which the paper's accuracies are measured."""
@@ -158,7 +158,7 @@ def fig5(lab: Lab) -> list[Entry]:
         shown += [x] if not shown else []
         shown.append(of.model.reconstruct(x.to(of.convex.codes.device)).cpu())
         classes = of.images.classes
-    lab.more["notes"] = [f"The DenseNet has {lab.settings['depth']} layers."]
+    lab.note(f"The DenseNet has {lab.settings['depth']} layers.")
     maps.barcodes(lab.picture("fig5-barcodes"), spaces, classes)
     plots.save_sheet(lab.picture("fig5-reconstructions"), torch.cat(shown), 10)
     return entries
@@ -199,8 +199,8 @@ def _neutral(lab: Lab, seed: int) -> list[Entry]:
                 sampler.with_judges({})
             try:
                 made = generated(judge, f"combinations of {n}", sampler=sampler)
-            except InputError as error:
-                lab.more.setdefault("notes", []).append(str(error))
+            except TooFewError as error:
+                lab.note(str(error))
                 continue
             assert made.labels is not None
             right = mean_figure(accuracy(judge.features(made, "logits"), made.labels))
@@ -268,10 +268,15 @@ def crops(lab: Lab) -> list[Entry]:
     for crop, size in lab.settings["crops"]:
         of = trained(lab, crop=crop, image_size=size)
         held = judged(of, lab, lab.settings["features"])
-        made = generated(held, "generations", sampler=of.convex)
+        what = f"crop {crop}, {size} pixels"
+        try:
+            made = generated(held, "generations", sampler=of.convex)
+        except TooFewError as error:
+            lab.note(f"No distance of {what}: {error}")
+            continue
         entries.append(
             Entry(
-                f"crop {crop}, {size} pixels",
+                what,
                 "Frechet distance",
                 frechet(lab, held, held.reference, made),
                 held.extractor.name,

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from zspace.core import Batches
 from zspace.data import load
 from zspace.data.images import Part, join
-from zspace.errors import InputError
 from zspace.evaluation.measurement import generated
 from zspace.functional import of_stored
 from zspace.functional.tensors import own_random
@@ -22,9 +21,9 @@ from zspace.generation.combine import augmented, labelled, write_labelled
 from zspace.methods.classifier import Classifier
 from zspace.metrics import Figure, accuracy, mean_figure
 from zspace.nets.regene import ReGeneNets
-from zspace.papers.base import Lab
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, over_trainings, published
+from zspace.papers.lab import Lab
 from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import (
     Spaces,
@@ -36,6 +35,7 @@ from zspace.papers.regene.trained import (
     trained,
 )
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
+from zspace.samplers.convex import TooFewError
 from zspace.training import fit, make_fabric
 
 LOSSES: dict[str, dict[str, str]] = {
@@ -112,8 +112,8 @@ def _generations(lab: Lab, of: Trained, name: str, whose: str) -> list[Entry]:
     try:
         held = judged(of, lab, None)
         made = generated(held, "generations", sampler=of.convex)
-    except InputError as error:
-        lab.more.setdefault("notes", []).append(f"{whose}: {error}")
+    except TooFewError as error:
+        lab.note(f"{whose}: {error}")
         return []
     distance = frechet(lab, held, held.reference, made)
     right = own_accuracy(of.model, Part(made.x, made.labels))
@@ -140,7 +140,7 @@ def fig17(lab: Lab) -> list[Entry]:
     where = lab.settings
     data = str(lab.data)
     theirs = published()["regene/fig17"] if data == "cifar10" else {}
-    cells = Cells(lab.out / "cells.json")
+    cells = Cells(lab)
     entries: list[Entry] = []
     for per_class in where["per_class"]:
         results: dict[str, list[float]] = {}
@@ -208,9 +208,9 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
             [math.ceil(most * int(counts.max()))] * len(images.classes),
             generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
         )
-    except InputError as error:  # too few images could be generated
+    except TooFewError as error:
         note = f"{per_class} originals per class, seed {seed}: {error}"
-        lab.more.setdefault("notes", []).append(note)
+        lab.note(note)
         made = originals.take(torch.arange(0))
 
     def some(part: Part, shares: float) -> list[Part]:

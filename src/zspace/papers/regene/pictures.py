@@ -14,8 +14,8 @@ from zspace.evaluation.measurement import GENERATION, Subject, generated, recons
 from zspace.generation import gallery
 from zspace.generation.combine import generate
 from zspace.metrics import mean_figure, memorisation_score
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.papers.regene.tables import PROBES, trials_of
 from zspace.papers.regene.trained import Trained, both, frechet, judged, trained
 from zspace.papers.ways import ways
@@ -38,7 +38,7 @@ def passing(lab: Lab, of: Trained, labels: Sequence[int]) -> list[int]:
     """
     kept = [label for label in labels if trials_of(lab, of, PROBES, label)[1]]
     if not kept:
-        raise InputError(f"the judges pass too little of every class: {lab.more['notes'][-1]}")
+        raise InputError(f"the judges pass too little of every class: {lab.notes[-1]}")
     return kept
 
 
@@ -102,21 +102,22 @@ def fig14(lab: Lab) -> list[Entry]:
     """Figure 14: generations, and further ones combined from their latents or from their images.
 
     The entries are the Frechet distances from the test images of three generations, each with as
-    many images of a class as the test part has.
+    many images of a class as the test part has. Classes of which the judges pass too little are
+    left out, and notes say so.
     """
     of = trained(lab)
-    labels = range(len(of.images.classes))
+    labels = passing(lab, of, range(len(of.images.classes)))
     gallery.family(of.gallery(lab.device), labels).save(lab.picture("family"))
     held = judged(of, lab, None)
     assert held.labels is not None
-    counts = [(int(k), int((held.labels == k).sum())) for k in held.labels.unique()]
+    counts = [(label, int((held.labels == label).sum())) for label in labels]
     entries = both(of, "ReGene")
     device = of.convex.codes.device
     for origin in ("latents", "images"):
         families = [
             generate(
                 of.model,
-                of.convex,
+                of.patient,
                 n,
                 label,
                 generations=3,
@@ -203,7 +204,7 @@ def distances(lab: Lab, of: Trained) -> list[Entry]:
         try:
             x = find()
         except TooFewError as error:
-            lab.more.setdefault("notes", []).append(f"No distances of {what}: {error}")
+            lab.note(f"No distances of {what}: {error}")
             continue
         half = len(x) // 2
         data = of.training_data if what.endswith("training images") else of.data

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from zspace.papers.base import Experiment, Lab, Scale
+from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 
 SMOKE: dict[str, Any] = {
     "width": 16,

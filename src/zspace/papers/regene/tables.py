@@ -11,8 +11,8 @@ from zspace.evaluation.measurement import Measurement, generated, reconstructed
 from zspace.features.weights import find_weights
 from zspace.generation import maps
 from zspace.metrics import Figure, inception_score
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
+from zspace.papers.lab import Lab
 from zspace.papers.regene.trained import (
     COLUMNS,
     Spaces,
@@ -50,7 +50,7 @@ def table1(lab: Lab) -> list[Entry]:
             entries.append(sparse(of, what, spaces))
             classes = of.images.classes
     listed = ", ".join(f"{blocks} {size:,}" for blocks, size in sizes.items())
-    lab.more["notes"] = [f"Dimensions of the latents: {listed}."]
+    lab.note(f"Dimensions of the latents: {listed}.")
     maps.barcodes(lab.picture("fig4-barcodes"), spaces, classes)
     maps.tsne(lab.picture("fig4-tsne"), spaces, classes)
     return entries
@@ -127,7 +127,7 @@ def trials_of(
         return of.convex.combined(n, label, generator=generator).trials, True
     except TooFewError as error:
         note = f"{name}: {error}" if name else str(error)
-        lab.more.setdefault("notes", []).append(note)
+        lab.note(note)
         return error.trials, False
 
 
@@ -261,7 +261,7 @@ def table4(lab: Lab) -> list[Entry]:
     The paper's value for real images can only come from a classifier of the data set, its others
     from an Inception network. Of its other models, the CVAE is measured, with FlexAE's networks.
     """
-    lab.more.setdefault("notes", []).append(NO_CAPSULES)
+    lab.note(NO_CAPSULES)
     of = trained(lab)
     column = {"mnist": 0, "fashion-mnist": 1}.get(str(lab.data))
     table, spread = published()["regene/table4"], published()["regene/table4-sd"]
@@ -269,13 +269,14 @@ def table4(lab: Lab) -> list[Entry]:
     by = ["classifier", *(["inception"] if find_weights("inception") is not None else [])]
     for features in by:
         held = judged(of, lab, features)
-        made = generated(held, "generations", sampler=of.convex)
-        conditional = subject_of(lab, "cvae", held)
-        for what, subject, row in (
-            ("test images", held.reference, "Real Image"),
-            ("ReGene", made, "ReGene"),
-            ("CVAE", conditional, "CVAE"),
-        ):
+        found = [("test images", held.reference, "Real Image")]
+        try:
+            made = generated(held, "generations", sampler=of.convex)
+            found.append(("ReGene", made, "ReGene"))
+        except TooFewError as error:
+            lab.note(f"No score of ReGene: {error}")
+        found.append(("CVAE", subject_of(lab, "cvae", held), "CVAE"))
+        for what, subject, row in found:
             mean, deviation = inception_score(held.features(subject, "logits"))
             theirs = (None, None) if column is None else (table[row][column], spread[row][column])
             published_by = "a classifier of the data" if row == "Real Image" else "inception"

@@ -29,8 +29,8 @@ from zspace.metrics import (
     mean_absolute_error,
     mean_figure,
 )
-from zspace.papers.base import Lab, known_to
 from zspace.papers.entries import TRAINING, Entry, part_of
+from zspace.papers.lab import Lab, known_to
 from zspace.samplers import Convex
 from zspace.storage.run import Run
 
@@ -132,7 +132,10 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
-    combined = convex_of(run.folder, model, {"most_trials": lab.settings.get("most_trials", 100)})
+    # whatever a sampler that the run holds already was fitted with
+    drawing = {"combine": 2, "weights": "uniform", "concentration": 1.0}
+    drawing["most_trials"] = lab.settings.get("most_trials", 100)
+    combined = convex_of(run.folder, model, drawing)
     return Trained(run, model, api.run_images(run), combined)
 
 
@@ -222,8 +225,7 @@ def frechet(lab: Lab, held: Measurement, x: Subject, y: Subject) -> Figure:
         warnings.simplefilter("always", BiasWarning)
         features, paired = (held.features(x), held.features(y)), y.kind == RECONSTRUCTION
         distance = jackknife(frechet_distance, *features, groups=8, paired=paired)
-    notes = lab.more.setdefault("notes", [])
-    notes += {str(w.message) for w in caught if w.category is BiasWarning} - set(notes)
+    lab.note(*(str(w.message) for w in caught if w.category is BiasWarning))
     return distance
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import math
 import shutil
 import time
@@ -26,9 +27,10 @@ from zspace.evaluation.measurement import (
 from zspace.evaluation.metrics import METRICS
 from zspace.metrics import Figure
 from zspace.options import options_of
-from zspace.papers.base import Lab
+from zspace.papers.lab import Lab
 from zspace.recipes import catalogue
 from zspace.samplers import Learned
+from zspace.storage.files import atomic
 from zspace.storage.run import Run
 from zspace.training import Precision
 
@@ -52,6 +54,8 @@ SHOWN = 64
 """The number of images on the sheet of a sampler."""
 BLURRED = "Frechet to reconstructions"
 DENSITY = "log p of test codes"
+BY = {"PMS": "pixels", DENSITY: "codes", "fit, s": "time", "drawing, s": "time"}
+"""The columns that no features enter, and what they are of instead."""
 COLUMNS = (
     "Frechet",
     BLURRED,
@@ -86,7 +90,11 @@ def trained(lab: Lab, decoder: str) -> Measurement:
         # a copy, since a sampler that is tuned is stored beside its model; made when the data are
         # read, so that nothing is left where they are missing
         folder = (lab.shelf or lab.out / "runs") / f"zoo-{name}"
-        shutil.copytree(run.folder, folder, dirs_exist_ok=True)
+        for file in (file for file in run.folder.rglob("*") if file.is_file()):
+            copy = folder / file.relative_to(run.folder)
+            if not (copy.exists() and filecmp.cmp(file, copy, shallow=False)):
+                with atomic(copy) as partial:  # another process may be reading it
+                    shutil.copyfile(file, partial)
         held = replace(held, run=Run(folder))
         lab.runs += [folder.name] * (folder.name not in lab.runs)
     return held

@@ -10,8 +10,8 @@ from zspace import metrics
 from zspace.evaluation.novelty import novelty
 from zspace.generation.fit import fit_sampler
 from zspace.metrics import Figure
-from zspace.papers.base import Lab
 from zspace.papers.entries import Entry
+from zspace.papers.lab import Lab
 from zspace.samplers import FlowMatching, Mixture
 
 FRESH = 5000

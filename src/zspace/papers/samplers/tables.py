@@ -23,10 +23,11 @@ from zspace.evaluation.measurement import GENERATION, Measurement, Subject, gene
 from zspace.generation.fit import fit_sampler
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
-from zspace.papers.base import Lab
 from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, over_seeds
+from zspace.papers.lab import Lab
 from zspace.papers.samplers.cells import (
+    BY,
     COLUMNS,
     CONDITIONAL,
     DENSITY,
@@ -39,6 +40,7 @@ from zspace.papers.samplers.cells import (
     measured,
     trained,
 )
+from zspace.samplers.convex import TooFewError
 from zspace.storage.files import write_text
 from zspace.storage.run import Run
 
@@ -51,7 +53,7 @@ def samplers(lab: Lab) -> list[Entry]:
 
     Of the first seed's images a sheet is drawn.
     """
-    cells = Cells(lab.out / "cells.json")
+    cells = Cells(lab)
     entries: list[Entry] = []
     lines: list[str] = []
     asked = lab.settings["precision"]
@@ -60,6 +62,7 @@ def samplers(lab: Lab) -> list[Entry]:
     how = "" if precision == asked else ", in float32"
     for decoder, seeds in lab.settings["seeds"].items():
         held = trained(lab, decoder)
+        judge = held.extractor.identity  # one that is trained anew is another one
         z, y = codes(held.model, held.images.train.x), held.images.train.y
         again = reconstructed(held)
         blurred = held.features(again)
@@ -71,7 +74,7 @@ def samplers(lab: Lab) -> list[Entry]:
             sheet = lab.picture(re.sub(r"\W+", "-", f"{decoder} {name}".lower()))
             each = [
                 cells.of(
-                    f"{decoder}: {name}, {k}{how}",
+                    f"{decoder}: {name}, {k}{how}, {judge}",
                     partial(cell, lab, held, blurred, z, y, name, k, precision, sheet),
                 )
                 for k in range(seeds)
@@ -84,11 +87,12 @@ def samplers(lab: Lab) -> list[Entry]:
         others = Subject("training codes", GENERATION, reconstructed(held, held.others.x).x)
         for subject in (again, others, held.others):
             found[f"({subject.name})"] = cells.of(
-                f"{decoder}: {subject.name}", partial(measured, held, blurred, subject)
+                f"{decoder}: {subject.name}, {judge}", partial(measured, held, blurred, subject)
             )
         found["(test images)"] = {"PMS": METRICS["pms"].measure(held, held.reference)[""]}
         by, data, n = held.extractor.name, held.images.name, len(held.test)
-        entries += entries_of(decoder, found, seeds, by, data, n)
+        sizes = {DENSITY: min(lab.settings["densities"], n), "fit, s": len(z)}
+        entries += entries_of(decoder, found, seeds, by, data, n, sizes)
         notes = [
             f"{data}, features {by}, n = {n}; fits and draws: {seeds}. ± is their deviation; of "
             "what there is one of, also the own prior's density, the error of the measurement. "
@@ -101,9 +105,18 @@ def samplers(lab: Lab) -> list[Entry]:
 
 
 def entries_of(
-    decoder: str, found: Mapping[str, Mapping[str, Figure]], fits: int, by: str, data: str, n: int
+    decoder: str,
+    found: Mapping[str, Mapping[str, Figure]],
+    fits: int,
+    by: str,
+    data: str,
+    n: int,
+    sizes: Mapping[str, int],
 ) -> list[Entry]:
     """The entries of a decoder, whose ± is the deviation over the fits of a sampler.
+
+    The features and n are those of the Frechet distances; `BY` and `sizes` have the columns that
+    are of something else.
 
     What there is one of, a name in brackets or the own prior's density, has the error of the
     measurement.
@@ -117,9 +130,9 @@ def entries_of(
             f"{decoder}: {name}",
             column,
             figure,
-            by,
+            BY.get(column, by),
             data,
-            n,
+            sizes.get(column, n),
             repeats=1 if one(name, column) else fits,
             repeated="draw" if name in FOUND else "fit",
         )
@@ -147,15 +160,19 @@ def conditional(lab: Lab) -> list[Entry]:
         fit_flow(lab, run)
         for name, kind, drawing in CONDITIONAL:
             sampler = held.sampler(kind).changed(**drawing)
-            subject = generated(held, name, sampler=sampler)
-            figures = by_class(held, subject)
             what = f"{decoder}: {name}"
+            try:
+                subject = generated(held, name, sampler=sampler)
+            except TooFewError as error:
+                lab.note(f"No figures of {what}: {error}")
+                continue
+            figures = by_class(held, subject)
             rows.append([what, *(str(f) for f in figures.values())])
             by, data, n = held.extractor.name, held.images.name, len(held.test)
             assert held.labels is not None
             classes = len(held.labels[held.known].unique())
             for column, figure in figures.items():
-                entry = Entry(what, column, figure, by, data, n)
+                entry = Entry(what, column, figure, BY.get(column, by), data, n)
                 if column == OF_CLASS:  # whose ± is the deviation over them
                     entry = replace(entry, repeats=classes, repeated="class")
                 entries.append(entry)
@@ -209,7 +226,7 @@ def steps(lab: Lab) -> list[Entry]:
         found["drawing, s"] = Figure(min(seconds), math.nan)
         what = "adaptive" if count is None else f"steps {count}"
         by, data, n = held.extractor.name, held.images.name, len(held.test)
-        entries += [Entry(what, c, f, by, data, n) for c, f in found.items()]
+        entries += [Entry(what, c, f, BY.get(c, by), data, n) for c, f in found.items()]
     return entries
 
 
