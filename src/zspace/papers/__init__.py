@@ -45,11 +45,12 @@ _ON_PAGES = {
         "lsrgan/fig1 lsrgan/fig2 lsrgan/fig3 lsrgan/fig9 categorical/fig1 all/samplers"
     ),
     "cifar10": (
-        "flexae/fig8 flexae/fig16 flexae/fig17 regene/fig8 lsrgan/fig3 lsrgan/fig9 categorical/fig1"
+        "flexae/fig8 flexae/fig16 flexae/fig17 regene/fig8 regene/collage lsrgan/fig3 lsrgan/fig9 "
+        "categorical/fig1"
     ),
     "celeba": (
         "flexae/fig9 flexae/fig11 flexae/fig12 flexae/fig13 flexae/fig18 flexae/fig19 gen/fig2 "
-        "regene/fig9 regene/collage all/colour-samplers"
+        "regene/fig9 regene/fig10 regene/collage all/colour-samplers"
     ),
 }
 """By data set, what was run at scale small and has pictures or pages in docs/results alone."""
