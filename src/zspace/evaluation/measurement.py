@@ -28,7 +28,7 @@ from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor, neutral_name
 from zspace.functional import stream
-from zspace.generation.drawing import draw_codes
+from zspace.generation.drawing import draw_codes, draw_labelled
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.nets.classifiers import SMALLEST
 from zspace.options import check_seed
@@ -393,8 +393,4 @@ def drawn_codes(
     if not len(labels):
         return draw_codes(sampler, name, n, None, seeded), None
     labels = labels[torch.arange(n) % len(labels)]
-    z = torch.empty(n, measurement.model.latent_dim, device=device)
-    for label in labels.unique().tolist():
-        own = labels == label
-        z[own.to(device)] = draw_codes(sampler, name, int(own.sum()), label, seeded)
-    return z, labels
+    return draw_labelled(sampler, name, labels, seeded), labels

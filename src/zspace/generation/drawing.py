@@ -37,6 +37,26 @@ def draw_codes(
     return z
 
 
+def draw_labelled(
+    sampler: Sampler, name: str, labels: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Codes (n, D) of labels (n,), those of a label drawn together, from the smallest on.
+
+    Args:
+        sampler: a fitted sampler that knows the labels.
+        name: its name.
+        labels: the labels, on the CPU.
+        generator: on the sampler's device.
+
+    Raises:
+        InputError, ModelError: what `draw_codes` raises.
+    """
+    present, counts = labels.unique(return_counts=True)
+    pairs = zip(present.tolist(), counts.tolist(), strict=True)
+    z = torch.cat([draw_codes(sampler, name, n, label, generator) for label, n in pairs])
+    return z[labels.argsort(stable=True).argsort().to(z.device)]
+
+
 def code_blocks(
     sampler: Sampler, name: str, n: int, label: int | None, generator: torch.Generator
 ) -> Iterator[Tensor]:

@@ -151,17 +151,17 @@ def reproduce(
     whose |= {"without": list(without)} if without else {}
     whose |= {"features": list(features)} if features else {}
     marked = {**whose, "settings": key(chosen.settings)}
-    begun = not mark.exists()
-    if not begun and read_json(mark, dict[str, Any]) != marked:
-        raise InputError(f"{out} holds another experiment, or other settings: choose another --out")
-    if begun and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not mark.exists() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and holds no experiment")
     # the folders that are made here, the innermost first
     new = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, "choose another --out"):
-        if mark.exists() and read_json(mark, dict[str, Any]) != marked:
-            raise InputError(f"another process has just begun another experiment in {out}")
+        begun = not mark.exists()
+        if not begun and read_json(mark, dict[str, Any]) != marked:
+            raise InputError(
+                f"{out} holds another experiment, or other settings: choose another --out"
+            )
         write_text(mark, json.dumps(marked) + "\n")
         began = time.monotonic()
         of = data or next(iter(experiment.data), None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 from typing_extensions import TypedDict
 
@@ -13,8 +12,6 @@ from zspace.evaluation.compare import figure_of
 from zspace.metrics import Figure
 from zspace.papers.lab import Lab
 from zspace.storage.files import read_json, write_text
-
-T = TypeVar("T")
 
 
 class StoredNumber(TypedDict):
@@ -45,8 +42,9 @@ class Cells:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.path, self.beside = lab.out / "cells.json", lab.out / "told.json"
-        self.held = _read(self.path, dict[str, dict[str, StoredNumber]])
-        self.told = _read(self.beside, dict[str, Told])
+        cells, told = dict[str, dict[str, StoredNumber]], dict[str, Told]
+        self.held = read_json(self.path, cells) if self.path.exists() else {}
+        self.told = read_json(self.beside, told) if self.beside.exists() else {}
 
     def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
         """The figures of a cell, which are measured unless the file has them."""
@@ -69,7 +67,3 @@ class Cells:
             lab.runs += [run for run in told["runs"] if run not in lab.runs]
             lab.in_float32 += [w for w in told["in_float32"] if w not in lab.in_float32]
         return {name: figure_of(stored) for name, stored in self.held[key].items()}
-
-
-def _read(path: Path, kind: type[T]) -> T:
-    return read_json(path, kind) if path.exists() else kind()

@@ -14,10 +14,7 @@ from zspace.display.progress import Display
 from zspace.errors import BusyError, InputError
 from zspace.evaluation.measurement import Measurement, measure_run
 from zspace.options import checked, options_of
-from zspace.recipes import find
-from zspace.recipes.catalogue import OWN
-from zspace.recipes.catalogue import Header as SamplerHeader
-from zspace.recipes.catalogue import find as find_sampler
+from zspace.recipes import catalogue, find
 from zspace.storage.cache import key
 from zspace.storage.files import read_header
 from zspace.storage.published import PREFIX, judges
@@ -117,8 +114,9 @@ class Lab:
             try:
                 run = self._made(folder, recipe, data, settings["iterations"], options)
             except BusyError as error:
-                with Display(quiet=self.quiet or waiting) as progress:
-                    progress.say(f"this waits: {error}")
+                if not waiting:
+                    with Display(quiet=self.quiet) as progress:
+                        progress.say(f"this waits: {error}")
                 waiting = True
                 time.sleep(WAIT)
         self.used(options.get("precision", "32"), run.config["precision"], run.folder.name)
@@ -137,7 +135,10 @@ class Lab:
         Raises:
             BusyError: another process trains it.
         """
-        if not folder.exists():
+        # its data may have been moved since
+        data_dir = self._dir_of(data)
+        begun = Run(folder) if folder.exists() else None
+        if begun is None:
             with Display(quiet=self.quiet) as progress:
                 api.train(
                     recipe,
@@ -148,19 +149,23 @@ class Lab:
                     data_dir=self.data_dir,
                     **options,
                 )
-        run = Run(folder)
-        # its data may have been moved since
-        data_dir = self.data_dir if data == self.data else None
-        if not run.model_file.exists():
-            start = max(run.checkpoints(), default=0)
+        elif not begun.model_file.exists():
+            start = max(begun.checkpoints(), default=0)
             with Display(quiet=self.quiet, start=start) as progress:
                 api.resume(folder, data_dir=data_dir, progress=progress)
-        if read_header(run.model_file, Header).iteration != (
-            iterations or run.config["iterations"]
+        elif read_header(begun.model_file, Header).iteration != (
+            iterations or begun.config["iterations"]
         ):
             raise InputError(f"{folder} is not what it was trained to be: remove it")
+        else:
+            return Run(folder, config=moved(begun.config, data_dir), facts=begun.facts)
+        run = Run(folder)
         run.thin()
         return Run(folder, config=moved(run.config, data_dir), facts=run.facts)
+
+    def _dir_of(self, data: object) -> str | None:
+        """The folder of a data set's files, if it is the experiment's."""
+        return self.data_dir if data == self.data else None
 
     def measured(self, run: Run, features: str | None, **options: Any) -> Measurement:
         """The measurement of a run by features, on the experiment's device.
@@ -183,9 +188,8 @@ class Lab:
                 ),
                 features,
             )
-        data_dir = self.data_dir if run.config["data"] == self.data else None
-        options = {"data_dir": data_dir, "device": self.device, **options}
-        return measure_run(run.folder, features=features, **options)
+        where = {"data_dir": self._dir_of(run.config["data"]), "device": self.device}
+        return measure_run(run.folder, features=features, **where, **options)
 
     def picture(self, name: str) -> Path:
         """The file of a picture with a given name."""
@@ -202,9 +206,9 @@ def check_fit(run: Run, name: str) -> None:
         InputError: an option is not at its default.
     """
     path = run.folder / "samplers" / f"{name}.safetensors"
-    if name in OWN or not path.exists():
+    if name in catalogue.OWN or not path.exists():
         return
-    kind, stored = find_sampler(name), read_header(path, SamplerHeader).options
+    kind, stored = catalogue.find(name), read_header(path, catalogue.Header).options
     for option in options_of(kind).values():
         compared = option.default is not None or option.name in kind.drawing
         value = stored.get(option.name, option.default)

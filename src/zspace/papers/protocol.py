@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -145,18 +146,20 @@ def tried(
         return {**found, "failed": str(error)}
     held = lab.measured(run, lab.settings.get("features"), part="validation")
 
-    def distance(kind: str, samplers: list[str]) -> float:
+    def distances(samplers: list[str]) -> dict[str, float]:
         rows = measure(held, metrics=["fid"], samplers=samplers)["rows"]
-        return next(row["figures"]["fid"]["value"] for row in rows if row["kind"] == kind)
+        return {row["kind"]: row["figures"]["fid"]["value"] for row in rows}
 
     try:
-        found["reconstructed"] = distance(RECONSTRUCTION, [])
         prepare(run)
-        found["generated"] = distance(GENERATION, [system.sampler])
+        drawn = distances([system.sampler])
+        found["reconstructed"], found["generated"] = drawn[RECONSTRUCTION], drawn[GENERATION]
     except BusyError:
         raise
     except InputError as error:
         found["failed"] = str(error)
+        with suppress(InputError):
+            found["reconstructed"] = distances([])[RECONSTRUCTION]
     return found
 
 

@@ -17,6 +17,7 @@ from zspace.evaluation.compare import figure_of
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION, Measurement, generated
 from zspace.evaluation.metrics import METRICS
+from zspace.generation.drawing import draw_labelled
 from zspace.generation.tuning.search import tune
 from zspace.metrics import Figure
 from zspace.papers.base import PROTOCOLS, Experiment, Scale
@@ -199,12 +200,8 @@ def _strip(held: Measurement, name: str) -> Tensor:
         return generated(held, name, SHOWN).x
     device = next(held.model.parameters()).device
     seeded = torch.Generator(device).manual_seed(held.seed)
-    labels = torch.arange(SHOWN) % sampler.labels
-    z = torch.empty(SHOWN, sampler.dim, device=device)
     with torch.no_grad():
-        for label in labels.unique().tolist():
-            own = labels == label
-            z[own] = sampler.draw(int(own.sum()), label, generator=seeded)
+        z = draw_labelled(sampler, name, torch.arange(SHOWN) % sampler.labels, seeded)
     return decoded(held.model, z)
 
 

@@ -133,8 +133,8 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, ReGene)
     # whatever a sampler that the run holds already was fitted with
-    drawing = {"combine": 2, "weights": "uniform", "concentration": 1.0}
-    drawing["most_trials"] = lab.settings.get("most_trials", 100)
+    most = lab.settings.get("most_trials", 100)
+    drawing = {"combine": 2, "weights": "uniform", "most_trials": most}
     combined = convex_of(run.folder, model, drawing)
     return Trained(run, model, api.run_images(run), combined)
 

@@ -85,7 +85,7 @@ def trained(lab: Lab, decoder: str) -> Measurement:
         options |= told_by(lab)
         run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, **options)
     features, n = lab.settings.get("features"), lab.settings.get("n")
-    held = lab.measured(run, features, n=n, data_dir=lab.data_dir)
+    held = lab.measured(run, features, n=n)
     if name is not None:
         # a copy, since a sampler that is tuned is stored beside its model; made when the data are
         # read, so that nothing is left where they are missing
