@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from zspace.errors import InputError, shown
 from zspace.functional.augmentation import Augmentation
 from zspace.functional.tensors import own_random
 from zspace.recipes import Facts, Plan, Stage, plan_of
+from zspace.storage.cache import fingerprint
 from zspace.storage.files import check_numbers, load_state, write_tensors
 from zspace.storage.run import Run
 from zspace.training import fit, leave, make_fabric, settled
@@ -102,7 +103,7 @@ def carry_out(
             fabric.barrier()
         if out is not None:
             folder = out.folder if isinstance(out, Run) else out
-            run = Run(folder, config=config, facts=facts)
+            run = Run(folder, config=config, facts=identified(facts, images))
         follow = Staged(progress, messages, plan.iterations) if fabric.is_global_zero else SILENT
         for before, stage in left:
             if stage is not left[0][1]:
@@ -342,6 +343,11 @@ def facts_of(images: Images) -> Facts:
     x = images.train.x
     bounded = images.is_image or max(float(x.max()), -float(x.min())) <= 1
     return Facts(images.shape, images.classes, bounded, len(images.train))
+
+
+def identified(facts: Facts, images: Images) -> Facts:
+    """The facts about a data set with the checksum of its training samples and their labels."""
+    return replace(facts, checksum=fingerprint(images.train.x, images.train.y))
 
 
 def _near(x: Tensor, device: torch.device) -> Tensor:

@@ -78,14 +78,32 @@ def test_a_report_measures_the_test_images_that_are_there(tmp_path: Path, cli: C
     first = (run / "evaluation.json").read_text()
     assert cli(*report)[0] == 0
     assert (run / "evaluation.json").read_text() == first
-    for path in (tmp_path / "f").rglob("*.png"):
-        with Image.open(path) as image:
-            negative = 255 - np.asarray(image)
-        Image.fromarray(negative).save(path)
+    negatives(tmp_path / "f")
     assert cli(*report)[0] == 0
     again = read_evaluation(run)
     assert again is not None
     assert again["test"] != json.loads(first)["test"]
+
+
+def negatives(folder: Path) -> None:
+    for path in folder.rglob("*.png"):
+        with Image.open(path) as image:
+            negative = 255 - np.asarray(image)
+        Image.fromarray(negative).save(path)
+
+
+def test_a_training_does_not_go_on_with_other_images(
+    cli: Cli, refused: Refused, tmp_path: Path
+) -> None:
+    run = trained(tmp_path)
+    negatives(tmp_path / "f")
+    before = sorted(run.rglob("*"))
+    message = refused("resume", run, "--iterations=4")
+    assert f"the data are not those that {run}" in message
+    assert "the checksum of the training samples is" in message
+    assert sorted(run.rglob("*")) == before
+    negatives(tmp_path / "f")  # as they were
+    assert cli("resume", run, "--iterations=4")[0] == 0
 
 
 def test_more_images_of_the_same_classes_are_used(cli: Cli, tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from tests.conftest import Cli, Refused
+from tests.conftest import Cli, Refused, random_images
 from tests.papers.trial import trial_of
 from zspace import papers
 from zspace.errors import InputError
 from zspace.features import weights
 from zspace.metrics import Figure
-from zspace.papers import lab as lab_module
 from zspace.papers.base import Experiment, Scale, reproduce
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
 from zspace.papers.lab import Lab
@@ -199,17 +199,22 @@ def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
     ],
 )
 def test_the_zoos_judge_stands_in_for_a_classifier(
-    data: str,
-    shape: tuple[int, ...],
-    asked: str | None,
-    taken: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: str, shape: tuple[int, ...], asked: str | None, taken: str | None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(lab_module, "measure_run", lambda _run, *, features, **_: features)
-    facts = SimpleNamespace(shape=shape)
-    run = SimpleNamespace(folder=tmp_path, facts=facts, config={"data": data})
-    assert Lab(tmp_path, {}, data).measured(run, asked) == taken  # pyright: ignore[reportArgumentType]
+    run = SimpleNamespace(facts=SimpleNamespace(shape=shape))
+    assert Lab(tmp_path, {}, data).features_for(run, asked) == taken  # pyright: ignore[reportArgumentType]
+
+
+def test_a_run_of_other_data_of_the_same_name_is_not_measured(tmp_path: Path) -> None:
+    lab, path = Lab(tmp_path / "out", {}, device="cpu", quiet=True), tmp_path / "set.npz"
+    options = {"iterations": 1, "batch_size": 8, "width": 2, "hidden": 4, "latent_dim": 2}
+    np.savez(path, images=random_images(200, 8, 8))
+    run = lab.trained("ae", str(path), **options)
+    lab.measured(run, "pixels")
+    np.savez(path, images=random_images(200, 8, 8, seed=1))
+    assert lab.trained("ae", str(path), **options).folder == run.folder
+    with pytest.raises(InputError, match="the checksum of the training samples is"):
+        lab.measured(run, "pixels")
 
 
 def test_two_can_not_be_at_work_in_one_folder(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ MOST: dict[str, Any] = {
 
 OWN: dict[str, dict[str, Any]] = {
     "gen/table1": {"dims": (2,), "samples": (250, 500)},
+    "gen/dimensions": {"samples": (250,)},
     "gen/fig3": {"labelled": 100, "options": {"centres": 200, "hidden": 16}},
     "all/samplers": {"seeds": {"AE": 1, "FlexAE-SR": 1}},
     "all/densities": {
@@ -94,6 +95,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "flexae/fig18": (1, 1, "neighbours"),
     "flexae/fig19": (1, 1, "neighbours"),
     "gen/table1": (7, 0, "table1"),
+    "gen/dimensions": (1, 0, "dimensions"),
     "gen/fig1": (2, 0, "fig1"),
     "gen/table2": (25, 6, ""),
     "gen/lambda": (41, 10, "lambda"),

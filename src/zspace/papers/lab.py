@@ -13,6 +13,7 @@ from zspace.data.given import moved
 from zspace.display.progress import Display
 from zspace.errors import BusyError, InputError
 from zspace.evaluation.measurement import Measurement, measure_run
+from zspace.execution import facts_of, identified
 from zspace.options import checked, options_of
 from zspace.recipes import catalogue, find
 from zspace.storage.cache import key
@@ -170,26 +171,38 @@ class Lab:
     def measured(self, run: Run, features: str | None, **options: Any) -> Measurement:
         """The measurement of a run by features, on the experiment's device.
 
-        Where the zoo has a judge for images of the run's data and size, it stands in for the
-        classifier that would have to be trained first.
-
         Args:
             run: the run.
-            features: the features; None takes those that `measure_run` would take.
+            features: the features that `features_for` is asked for.
             options: further options of `measure_run`.
+
+        Raises:
+            InputError: the run was trained on other images of the same name.
         """
-        if features in (None, "classifier"):
-            features = next(
-                (
-                    PREFIX + name
-                    for name, judge in judges().items()
-                    if (judge.data, judge.facts.shape) == (self.data, run.facts.shape)
-                    and judge.task == "labels"
-                ),
-                features,
-            )
+        features = self.features_for(run, features)
         where = {"data_dir": self._dir_of(run.config["data"]), "device": self.device}
-        return measure_run(run.folder, features=features, **where, **options)
+        held = measure_run(run.folder, features=features, **where, **options)
+        now = identified(facts_of(held.images), held.images)
+        run.facts.check(now, run.folder, exactly=True)
+        return held
+
+    def features_for(self, run: Run, asked: str | None) -> str | None:
+        """The features by which a run is measured; None means those that `measure_run` would take.
+
+        Where the zoo has a judge for images of the run's data and size, it stands in for the
+        classifier that would have to be trained first.
+        """
+        if asked not in (None, "classifier"):
+            return asked
+        alike = self.data, run.facts.shape
+        return next(
+            (
+                PREFIX + name
+                for name, judge in judges().items()
+                if (judge.data, judge.facts.shape) == alike and judge.task == "labels"
+            ),
+            asked,
+        )
 
     def picture(self, name: str) -> Path:
         """The file of a picture with a given name."""

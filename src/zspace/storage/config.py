@@ -31,12 +31,14 @@ class Facts:
         classes: the names of the labels, made printable; empty without labels.
         bounded: whether all values lie in [-1, 1], as those of images do.
         train_images: the number of training samples; 0 if it is unknown.
+        checksum: the checksum of the training samples and their labels; "" if it is unknown.
     """
 
     shape: tuple[Annotated[int, msgspec.Meta(gt=0, lt=1 << 24)], ...]
     classes: tuple[str, ...] = ()
     bounded: bool = True
     train_images: Count = 0
+    checksum: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,16}$")] = ""
 
     def __post_init__(self) -> None:
         # a received header may hold any name
@@ -55,8 +57,8 @@ class Facts:
         Args:
             now: the facts about the data.
             where: what was trained on the data of these facts, for the message.
-            exactly: whether all facts must agree. Otherwise the shape must, and the names of the
-                classes, unless the data have none or had none.
+            exactly: whether all facts that are known must agree. Otherwise the shape must, and the
+                names of the classes, unless the data have none or had none.
 
         Raises:
             InputError: the data are others; the message has the first difference.
@@ -68,6 +70,8 @@ class Facts:
         if exactly:
             pairs["the number of training samples"] = now.train_images, self.train_images
             pairs["whether all values lie in [-1, 1]"] = now.bounded, self.bounded
+            if now.checksum and self.checksum:
+                pairs["the checksum of the training samples"] = now.checksum, self.checksum
         for what, (new, old) in pairs.items():
             if new != old:
                 raise InputError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from zspace.papers.base import Experiment, Scale
-from zspace.papers.gen.densities import FRESH, SAMPLES, fig1, table1
+from zspace.papers.gen.densities import FRESH, SAMPLES, dimensions, fig1, table1
 from zspace.papers.gen.entropy import TABLE2, table2, weights
 from zspace.papers.gen.images import fig3, fig4, interpolations, sheets, table3
 
@@ -101,6 +101,24 @@ EXPERIMENTS = (
             "as many samples in z' and z'' as centres",
         ),
         table1,
+    ),
+    Experiment(
+        "gen/dimensions",
+        "GEN, section 6: the bandwidth of Table 1 in 50 dimensions and more.",
+        _scales(
+            {"dims": (50,), "samples": (250,), "trials": 2},
+            {"dims": (50, 60, 80), "samples": (2000, 8000, 32_000), "trials": 3},
+            {"dims": (50, 60, 80), "samples": (2000, 8000, 32_000, 128_000), "trials": 10},
+            (
+                "1 cell of the grid, 2 trials in place of 10",
+                "m up to 32,000, 3 trials in place of 10",
+                "",
+            ),
+            ("seconds", "20 minutes on a core", "7 hours on a core"),
+            "the paper measures nothing above 40 dimensions; as many samples in z' and z'' as "
+            "centres, but at most 10,000",
+        ),
+        dimensions,
     ),
     Experiment(
         "gen/fig1",
