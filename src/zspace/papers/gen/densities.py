@@ -101,7 +101,9 @@ def _bandwidths(lab: Lab, routes: tuple[Route, ...], picture: Path) -> list[Entr
     axes[0, 0].set_xticks(samples, samples)
     axes[0, 0].minorticks_off()
     axes[0, 0].set_xlabel("samples m")
-    axes[0, 0].set_title("h_opt: ours (dots) and the paper's (crosses)", fontsize=9)
+    known = any(entry.published is not None for entry in entries)
+    beside = ": ours (dots) and the paper's (crosses)" if known else ""
+    axes[0, 0].set_title(f"h_opt{beside}", fontsize=9)
     axes[0, 0].legend(fontsize=8)
     plots.save_figure(picture, fig)
     return entries
