@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,24 @@ def test_the_limit_s_error_is_of_the_samples() -> None:
     true = float(torch.tensor([f.value for f in figures]).std())
     told = float(torch.tensor([f.error for f in figures]).mean())
     assert 0.7 * true < told < 1.7 * true
+
+
+def test_the_limit_says_where_it_is_none() -> None:
+    x, y = normal(4000, 32), 1.2 * normal(3200, 32, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert metrics.frechet_distance(x, y, limit=True) == pytest.approx(1.28, rel=0.15)
+    for measure in (partial(metrics.frechet_distance, limit=True), metrics.frechet_limit):
+        with pytest.warns(BiasWarning, match="320 samples in 32 dimensions .* 640 samples"):
+            measure(x, y[:320])
+
+
+def test_the_limit_of_as_few_as_it_takes() -> None:
+    figure = metrics.frechet_limit(normal(40, 1), normal(20, 1, 1), groups=10)
+    assert math.isfinite(figure.value)
+    assert figure.error > 0
+    with pytest.raises(InputError, match="20 generated samples or more, not 19"):
+        metrics.frechet_limit(normal(40, 1), normal(19, 1, 1), groups=9)
 
 
 def test_the_parts_of_an_inception_score_are_equal() -> None:

@@ -67,6 +67,14 @@ def test_no_figure_of_sorted_data_differs_for_being_sorted() -> None:
     assert abs(metrics.jensen_shannon_divergence(x, y).value) < 0.03
 
 
+def test_an_entropy_of_few_codes_of_many_dimensions_has_no_error() -> None:
+    """Nine tenths of them can't be whitened."""
+    found = metrics.differential_entropy(normal(100, 92))
+    assert math.isfinite(found.value)
+    assert math.isnan(found.error)
+    assert metrics.differential_entropy(normal(100, 50)).error > 0
+
+
 def test_codes_that_repeat_one_another_have_no_bandwidth() -> None:
     z = normal(40, 3).repeat(5, 1)
     with pytest.raises(InputError, match="repeat one another"):

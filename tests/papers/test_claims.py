@@ -134,7 +134,7 @@ def test_the_head_states_the_rule() -> None:
     assert f"a level of {LEVEL:.0%}" in text
     needed = quantile(math.inf), quantile(4), quantile(2)
     assert "{:.2f} where the errors are of measurements, {:.1f} to {:.1f}".format(*needed) in text
-    assert "no single step goes" in text
+    assert "no two of its figures" in text
 
 
 def test_a_result_has_an_optional_part_of_names_in_all_of_them_or_in_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,23 @@ def test_correlation_against_scipy() -> None:
     x, y = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
     found: Any = pearsonr(x, x + y)
     assert correlation(x, x + y).value == pytest.approx(found.statistic)
+
+
+def test_the_error_of_a_trend_is_of_its_trials() -> None:
+    """A curve is no noise, however noisy its levels are."""
+    from zspace.papers.gen.densities import trend
+
+    levels, generator = tuple(range(7)), torch.Generator().manual_seed(0)
+    curve = torch.tensor(levels)[:, None] ** 2 / 36
+    for noise in (0.05, 1.0):
+        found = [
+            trend(levels, curve + noise * torch.randn(7, 4, generator=generator))
+            for _ in range(200)
+        ]
+        values, errors = torch.tensor(found).T
+        assert float(errors.square().mean().sqrt()) == pytest.approx(float(values.std()), rel=0.25)
+    assert trend(levels, curve).value == pytest.approx(0.961, abs=1e-3)
+    assert math.isnan(trend(levels, curve).error)
 
 
 @pytest.mark.usefixtures("small_sets")

@@ -120,6 +120,13 @@ def test_only_the_roots_of_the_papers_variances_fall_as_active_dimensions_do() -
         assert entry.ours.error == pytest.approx(entry.ours.value * math.hypot(0.1 / 4, 1 / 50))
         assert entry.published is not None
         roots.append(entry.published)
+    several = [
+        replace(e, repeats=2, each=each)
+        for e, each in zip(row, ((3.0, 5.0), (40.0, 60.0)), strict=True)
+    ]
+    both = told(several, 1.0, 100)
+    assert both.each == pytest.approx((7.5, 25 / 3))
+    assert both.ours == pytest.approx((7.91667, 0.58926), rel=1e-4)
     assert max(raw) == raw[-1] == pytest.approx(91, abs=0.5)
     assert all(a > b for a, b in pairwise(roots))
     assert [roots[0], roots[-1]] == pytest.approx([31, 9.6], abs=0.1)

@@ -63,3 +63,17 @@ def test_rounding_is_no_difference() -> None:
     assert wider([Value(0.3), Value(0.2), Value(0.2), Value(0.1)], {}) == [0.0]
     assert wider([Value(0.31), Value(0.2), Value(0.2), Value(0.1)], {}) == [math.inf]
     assert combined((1.0, Value(-math.inf)), (-1.0, Value(0.0))).value == -math.inf
+
+
+def test_a_chain_is_undone_by_any_two_of_its_figures_and_not_by_one_small_step() -> None:
+    rises = RULES["rises"][0]
+
+    def score_of(*values: float) -> float:
+        (found,) = rises([Value(v, 1) for v in values], {})
+        return found
+
+    assert score_of(0, 2, 4, 6, 8) == pytest.approx(8 / (1.96 * 2**0.5), rel=1e-3)
+    # a step of 3 errors, 2.1 of the difference: one of ten pairs has that by chance
+    assert score_of(0, 4, 7, 4, 10) > 1
+    # two small steps that make one large one
+    assert score_of(0, 8, 5.5, 3, 8) < -1

@@ -103,7 +103,8 @@ def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     n = min(len(x), len(y))
     size = min(1000, n // 2)  # subsets that hold all samples would not differ
     mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=measurement.seed)
-    # subsets of the same n samples vary by s^2 / size (1 - size / n), and all n by s^2 / n
+    # subsets of the same n samples vary by s^2 / size (1 - size / n), and all n by s^2 / n; between
+    # equal distributions by s^2 / size^2, of which this makes up to three times too much
     return {"": Figure(mean, deviation * math.sqrt(size / (n - size)))}
 
 
@@ -277,7 +278,7 @@ METRICS: dict[str, Metric] = {
         "-kid",
         EVERY,
         _kid,
-        "deviation over subsets, times sqrt(subset / (n - subset))",
+        "at most the deviation over subsets, times sqrt(subset / (n - subset))",
         by_features=True,
     ),
     "is": Metric(

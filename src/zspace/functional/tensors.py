@@ -24,7 +24,10 @@ DRAWN = 256 * BLOCK
 
 
 def stream(*numbers: int) -> int:
-    """A seed for one of several independent random streams, derived from whole numbers >= 0."""
+    """A seed for one of several independent random streams, derived from whole numbers >= 0.
+
+    Numbers below 2^32 and as many of them tell streams apart; (5) and (5, 0) are the same.
+    """
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 

@@ -31,6 +31,9 @@ For the 2048 Inception features that is 10,240 samples, where 10,000 are customa
 CLOSE = 1e-6
 """The share of its terms below which a distance of covariances is computed at full precision."""
 
+STRAIGHT = 20
+"""The number of generated samples per dimension below which FID_inf gives a `BiasWarning`."""
+
 LEAST_IN_LIMIT = 0.1
 """The smallest subset that FID_inf is extrapolated from, as a share of the samples."""
 
@@ -58,8 +61,11 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
 
     The estimate from N samples is too large, by about a constant over N; below 5 samples per
     dimension a `BiasWarning` says so. The limit FID_inf is the intercept of a straight line fitted
-    to the distances of subsets of y from all of x as a function of 1/N: it removes the bias due to
-    the size of y, not that due to the size of x.
+    to the distances of subsets of y from all of x as a function of 1/N: it removes most of the bias
+    due to the size of y, and none of that due to the size of x. Small subsets bend the line: of a
+    distance of 1.28 between N(0, I) and N(0, 1.44 I) in 32 dimensions it makes 1.26 from 50 samples
+    per dimension, 1.17 from 20 and 0.64 from 10 (the plain distance: 1.50, 1.85 and 2.42). Below 20
+    a `BiasWarning` says so.
 
     Args:
         x, y: (N, D) and (M, D), N and M above 1, of any float type. The computation is in float64
@@ -85,11 +91,12 @@ def frechet_distance(x: Tensor, y: Tensor, *, limit: bool = False, seed: int = 0
         if fewest < ADVISED * dim:
             warnings.warn(
                 f"the Frechet distance of {fewest} samples in {dim} dimensions is biased upwards: "
-                f"{ADVISED * dim} samples or more are advised, or fid-inf",
+                f"{ADVISED * dim} samples or more are advised",
                 BiasWarning,
                 stacklevel=2,
             )
         return _between(_moments(x, "first"), _moments(y, "second"))
+    _check_limit(y)
     return _limit(x, y, _keys(y, seed))
 
 
@@ -111,6 +118,7 @@ def frechet_limit(
         InputError: what `frechet_distance` and `jackknife` raise.
     """
     check_shapes(x, y)
+    _check_limit(y)
     y = real(y).cpu()
     y = y if y.is_floating_point() else y.double()
     keyed = torch.cat([y, _keys(y, seed).to(y.dtype)], 1)
@@ -126,10 +134,21 @@ def _keys(y: Tensor, seed: int) -> Tensor:
     return torch.rand(len(y), POINTS, generator=torch.Generator().manual_seed(seed))
 
 
-def _limit(x: Tensor, y: Tensor, keys: Tensor) -> float:
-    n = len(y)
+def _check_limit(y: Tensor) -> None:
+    n, dim = y.shape
     if n < 20:
         raise InputError(f"fid-inf needs 20 generated samples or more, not {n}")
+    if n < STRAIGHT * dim:
+        warnings.warn(
+            f"FID_inf of {n} samples in {dim} dimensions is extrapolated from too small subsets: "
+            f"{STRAIGHT * dim} samples or more are advised",
+            BiasWarning,
+            stacklevel=3,
+        )
+
+
+def _limit(x: Tensor, y: Tensor, keys: Tensor) -> float:
+    n = len(y)
     inverse = np.linspace(1 / n, 1 / (LEAST_IN_LIMIT * n), POINTS)
     reference = _moments(x, "first")
     chosen = (keys[:, j].argsort()[: round(1 / i)] for j, i in enumerate(inverse))
@@ -319,7 +338,7 @@ def sliced_wasserstein_distance(
     Args:
         x, y: (N, D) and (M, D), N and M above 1.
         projections: the number of directions, uniform on the sphere. With 200, another choice of
-            directions changes the result by some 2%.
+            directions changes the result by 3 to 5%.
         seed: the seed of the directions.
 
     Returns the distance, at least 0, in the unit of the vectors.

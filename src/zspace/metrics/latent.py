@@ -39,7 +39,7 @@ def differential_entropy(
         seed: the seed of the jackknife's groups.
 
     The error comes from a jackknife of 10 groups at the same h, each reduced set whitened by
-    itself; it is NaN for fewer than 20 codes.
+    itself; it is NaN for fewer than 20 codes, or too few to whiten nine tenths of them.
     Raises:
         InputError: wrong shapes, NaN or infinite values, codes that can't be whitened, or a
             bandwidth that is not above 0.
@@ -56,7 +56,7 @@ def differential_entropy(
     def entropy(z: Tensor) -> float:
         return kernel_entropy(prepared(z), h)
 
-    if len(z) < 20:
+    if len(z) < 20 or (whiten and len(z) * 9 // 10 <= z.shape[1]):
         return Figure(entropy(z), math.nan)
     return jackknife(entropy, z, groups=10, seed=seed)
 

@@ -364,10 +364,13 @@ by `zspace reproduce --claims` from the results that the package holds: no verdi
   degrees of freedom: 1.96 where the errors are of measurements, 2.8 to 4.3 where both figures are
   means of three trainings. "≈" and a published number have a stated tolerance, and what holds is
   inside it by as much.
-- A chain of "<" or ">" holds if its last figure differs so from its first, and no single step goes
-  the other way by as much; its other steps may be level. It is contradicted if the ends or a step
-  are. Of figures that are said to **differ**, the highest and the lowest are compared, and must be
-  farther apart, since of so many some are apart by chance (Bonferroni).
+- A chain of "<" or ">" holds if its last figure differs so from its first, and no two of its
+  figures differ in the other direction by more than chance makes; its steps may be level. It is
+  contradicted if the ends or two of its figures are. Of figures that are said to **differ**, the
+  highest and the lowest are compared. Where two are picked of many, they must be farther apart,
+  since some are apart by chance (Bonferroni).
+- Errors are taken for independent. Figures of the same test images share some of theirs, so that a
+  difference of theirs may be called undecided where it is none.
 - A claim **comes out** if all its comparisons hold, **in part** if some do (how many, of how many,
   stands behind it), and **does not come out** if none does. It is **not tested** if no stored
   result has the figures.

@@ -61,7 +61,8 @@ class Components:
     def of_sums(cls, sums: Tensor, dim: int) -> Components:
         """The likeliest components, given the sums (K, F) of `statistics` over each one's codes.
 
-        Components that have lost all codes are left out.
+        Components that have lost all codes are left out. None is narrower than 0.001 of the codes'
+        deviation in a dimension.
         """
         sums = sums[sums[:, -1] > VANISHED]
         counts = sums[:, -1]

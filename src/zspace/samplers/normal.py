@@ -13,7 +13,7 @@ from zspace.errors import InputError
 from zspace.functional.tensors import all_finite, rows_at_once
 
 RIDGE = 1e-6
-"""The share of its mean added to a covariance's diagonal, since codes may span a subspace."""
+"""The share of each variance that is added to it, since codes may span a subspace."""
 
 
 class Normal(Density):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -197,15 +198,14 @@ def fig1(lab: Lab) -> list[Entry]:
                     values["KDE"][-1].append(float(jsd))
                     values["NN"][-1].append(adversary_jsd(x, y, fresh_x, fresh_y, trial))
             for name, jsds in values.items():
-                s = torch.tensor(SEPARATIONS).repeat_interleave(trials)
                 entries.append(
                     Entry(
                         f"l = {dim}, m = {m}: {name}",
                         "correlation of JSD with s",
-                        correlation(s, torch.tensor(jsds).flatten()),
+                        trend(SEPARATIONS, torch.tensor(jsds)),
                         "samples",
                         "whitened mixture against N(0, I)",
-                        len(s),
+                        len(SEPARATIONS) * trials,
                     )
                 )
             curves[f"{dim}, {m}"] = values
@@ -216,8 +216,43 @@ def fig1(lab: Lab) -> list[Entry]:
 
 def correlation(x: Tensor, y: Tensor) -> Figure:
     """Pearson's correlation r of pairs, with its large-sample error (1 - r^2) / sqrt(N - 1)."""
-    r = float(torch.corrcoef(torch.stack([x.double(), y.double()]))[0, 1])
+    r = _pearson(x, y)
     return Figure(r, (1 - r**2) / math.sqrt(len(x) - 1))
+
+
+def _pearson(x: Tensor, y: Tensor, weights: Tensor | None = None) -> float:
+    moments = torch.cov(torch.stack([x.double(), y.double()]), aweights=weights)
+    return float(moments[0, 1] / moments.diagonal().prod().sqrt())
+
+
+def trend(levels: Sequence[float], values: Tensor) -> Figure:
+    """Pearson's correlation r of values with chosen levels, and its error over the trials.
+
+    The levels are the same whenever the trials are repeated. So the error is that of the jackknife
+    which leaves out one trial of one level after the other, whose other trials then weigh as much
+    as all had; r_kt is what is left:
+
+        sqrt(sum_k (T - 1) / T sum_t (r_kt - mean_t r_kt)^2)
+
+    The large-sample error of random pairs would count a curve as noise.
+
+    Args:
+        levels: the K levels.
+        values: (K, T), T trials at each level; the error is NaN for T = 1.
+    """
+    count, trials = values.shape
+    x, y = torch.tensor(levels).repeat_interleave(trials), values.flatten()
+    if trials < 2:
+        return Figure(_pearson(x, y), math.nan)
+    left = torch.zeros(count, trials, dtype=torch.float64)
+    for k in range(count):
+        for t in range(trials):
+            weights = torch.ones(count, trials, dtype=torch.float64)
+            weights[k] = trials / (trials - 1)
+            weights[k, t] = 0
+            left[k, t] = _pearson(x, y, weights.flatten())
+    variance = (trials - 1) / trials * (left - left.mean(1, keepdim=True)).square().sum()
+    return Figure(_pearson(x, y), float(variance.sqrt()))
 
 
 def _draw_curves(path: Path, curves: dict[str, Any]) -> None:

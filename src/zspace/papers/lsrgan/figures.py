@@ -15,7 +15,7 @@ from zspace.errors import InputError
 from zspace.evaluation.measurement import generated, reconstructed
 from zspace.functional import stream
 from zspace.metrics import Figure, mean_figure, memorisation_score
-from zspace.papers.entries import Entry, over_trainings
+from zspace.papers.entries import Entry, mean_and_deviation, over_trainings
 from zspace.papers.lab import Lab
 from zspace.papers.lsrgan.trained import (
     DECODERS,
@@ -80,11 +80,16 @@ def told(row: Sequence[Entry], beta: float, pixels: int) -> Entry:
 
     by = {e.measure: e for e in row}
     variance, error = by["variance"], by["mean squared error"]
+    each = tuple(
+        of(Figure(v, math.nan), Figure(e, math.nan)).value
+        for v, e in zip(variance.each, error.each, strict=True)
+    )
     entry = replace(
         variance,
         measure="variance x pixels / (beta x error)",
-        ours=of(variance.ours, error.ours),
+        ours=mean_and_deviation([*each]) if len(each) > 1 else of(variance.ours, error.ours),
         by="the two numbers",
+        each=each,
     )
     squared, theirs = (printed("table1", f"{key} VAE", beta) for key in ("variance", "mse"))
     return beside(entry, squared and theirs and of(root(squared), theirs))
