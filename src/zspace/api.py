@@ -17,11 +17,19 @@ from zspace.data.given import Data, check_apart, check_options, check_there, ima
 from zspace.data.images import Part, join
 from zspace.data.sets import read_part
 from zspace.display import pictures
-from zspace.errors import InputError, encodable
-from zspace.execution import affordable, carry_out, facts_of, seconds_of, seconds_per_iteration
+from zspace.errors import InputError
+from zspace.execution import (
+    affordable,
+    carry_out,
+    facts_of,
+    identified,
+    seconds_of,
+    seconds_per_iteration,
+)
 from zspace.functional.augmentation import TRANSFORM
 from zspace.options import About, Option, check_used, checked, options_of
 from zspace.recipes import find, plan_of
+from zspace.storage.config import check_texts
 from zspace.storage.files import load_state, read_header
 from zspace.storage.published import check_unfinished, run_folder
 from zspace.storage.reading import Claims
@@ -128,9 +136,7 @@ def train(
         )
         images = replace(images, notes=(*images.notes, note))
     config = {"recipe": recipe, "data": source, **settings}
-    for text in config.values():
-        if isinstance(text, str) and encodable(text) != text:
-            raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
+    check_texts(config)
     if out is not None:
         Run.check_new(Path(out), overwrite=overwrite)
     said = as_progress(progress)
@@ -183,7 +189,7 @@ def resume(
     existing = Run(run, config=config)
     images = _images(Run(run, config=moved(config, data_dir)), data)
     if existing.model_file.exists() and iterations in (None, done):
-        existing.facts.check(facts_of(images), run)
+        existing.facts.check(identified(facts_of(images), images), run, exactly=True)
         progress.say(f"{run} is finished; --iterations N trains it further")
         model = load(run)
         pictures.draw(existing, model, images, missing=True)

@@ -359,17 +359,20 @@ def _near(x: Tensor, device: torch.device) -> Tensor:
 
 
 def _initialise(model: LatentModel, run: str) -> list[str]:
-    """Load another run's weights wherever name and shape agree; returns messages about them."""
+    """Load another run's weights where name, shape and type agree; returns messages about them."""
     other = Run(run)
     path = other.weights_file()
-    theirs = other.weights(path, model)
-    check_numbers(theirs, path)
     ours = model.state_dict()
+    alike = {
+        k: v
+        for k, v in other.weights(path, model).items()
+        if k in ours and (ours[k].shape, ours[k].dtype) == (v.shape, v.dtype)
+    }
+    check_numbers(alike, path)
     # weights of zeros were left out of a packed model, and nothing could be learned from them
-    learned = {k: v for k, v in theirs.items() if v.ndim < 2 or bool(v.any())}
-    taken = {k: v for k, v in learned.items() if k in ours and ours[k].shape == v.shape}
+    taken = {k: v for k, v in alike.items() if v.ndim < 2 or bool(v.any())}
     if not taken:
-        raise InputError(f"--init-from {run}: no weight agrees in name and shape")
+        raise InputError(f"--init-from {run}: no weight agrees in name, shape and type")
     model.load_state_dict({**ours, **taken})
     left = [k for k in ours if k not in taken]
     said = [f"init-from {run}: {len(taken)} of {len(ours)} tensors taken"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -147,12 +149,7 @@ def _store(
 ) -> None:
     """Store a model as a run: its networks become graphs of their operators, on the CPU.
 
-    Args:
-        model, images, config, out, overwrite, progress: the run's.
-        codes: the checksum of the codes that are all that it is of.
-
-    Raises:
-        InputError: a network can't be stored.
+    If it is of codes alone, their checksum is given.
     """
     x = _some(images, model.place.device)
     with torch.no_grad():
@@ -170,13 +167,15 @@ def _store(
         model.code_shape or (),
         codes,
     )
-    with Run.create(out, config, overwrite=overwrite):
+    with Run.create(out, config, overwrite=overwrite), ExitStack() as unless_made:
+        unless_made.callback(shutil.rmtree, out, ignore_errors=True)
         run = Run(out, config=config, facts=facts_of(images))
         if config["data"] is None:
             keep(images, out, progress)
         write_text(run.folder / FILE, msgspec.json.encode(described).decode())
         write_tensors(run.model_file, model.state_dict(), run.header(0))
         pictures.draw(run, model, images)
+        unless_made.pop_all()
 
 
 def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
@@ -210,9 +209,11 @@ def run_of_codes(data: Path, out: Path, progress: Progress = SILENT) -> Path:
                 f"{out} is a run of something else: choose another --out ('zspace fit-sampler "
                 f"{out} --sampler NAME' fits a sampler to its codes)"
             )
-        if read_json(out / FILE, _Networks).codes == checksum:
+        whole = (out / FILE).is_file() and Run(out).model_file.is_file()  # a full disk, a kill
+        if whole and read_json(out / FILE, _Networks).codes == checksum:
             return out
-        progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
+        if whole:
+            progress.say(f"{data} has changed: {out}, with its samplers, is made anew")
     Run.check_new(out, overwrite=there)
     for note in images.notes:
         progress.say(note)
@@ -262,9 +263,8 @@ def stored_model(run: Run, facts: Facts) -> LatentModel:
         encoder, decoder = network_of(networks.encoder), network_of(networks.decoder)
         code = (networks.latent_dim,)
         if isinstance(encoder, Graph):
-            _check_shapes(
-                "encoder", encoder.check(facts.shape), [code] * (1 + networks.variational)
-            )
+            given = [code] * (1 + networks.variational)
+            _check_shapes("encoder", encoder.check(facts.shape), given)
         if isinstance(decoder, Graph):
             _check_shapes("decoder", decoder.check(code), [facts.shape])
     except InputError as error:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL, Refused
+from tests.conftest import SMALL, Cli, Refused
 from zspace.storage.files import read_tensors, write_tensors
 
 COMMANDS = {
@@ -87,6 +87,28 @@ def test_a_training_begins_with_no_such_weights(
     given = ["--init-from", run, "--out", tmp_path / "out", "--iterations=2", *options]
     assert words in refused("train", "flexae-sr", *given)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64, torch.int8])
+def test_weights_of_other_types_are_not_taken(
+    kind: torch.dtype, cli: Cli, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "r"
+    shutil.copytree(runs["flexae-sr"], run)
+    tensors, header = read_tensors(run / "model.safetensors", dict)
+    some = [name for name, value in tensors.items() if value.is_floating_point()][:2]
+    some += [name for name in tensors if name.endswith("running_var")][:1]
+    write_tensors(
+        run / "model.safetensors",
+        {name: value.to(kind) if name in some else value for name, value in tensors.items()},
+        header,
+    )
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    given = ["--init-from", run, "--out", tmp_path / "out", "--iterations=2", *options]
+    status, _, err = cli("train", "flexae-sr", *given)
+    assert status == 0, err
+    assert "not taken: " in err
+    assert "Warning" not in err
 
 
 def test_vectors_that_overflow_are_reported(refused: Refused, tmp_path: Path) -> None:

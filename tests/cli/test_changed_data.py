@@ -102,6 +102,7 @@ def test_a_training_does_not_go_on_with_other_images(
     assert f"the data are not those that {run}" in message
     assert "the checksum of the training samples is" in message
     assert sorted(run.rglob("*")) == before
+    assert "the checksum of the training samples is" in refused("resume", run)  # it is finished
     negatives(tmp_path / "f")  # as they were
     assert cli("resume", run, "--iterations=4")[0] == 0
 

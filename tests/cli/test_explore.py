@@ -64,6 +64,9 @@ def test_bad_input_is_told_in_a_line(
     assert "an empty one" in refused("explore", runs["vae"], "--export", tmp_path / "page", *QUIET)
     assert [p.name for p in (tmp_path / "page").iterdir()] == ["own.txt"]
     assert "new folder" in refused("explore", runs["vae"], "--export", tmp_path / "a.html", *QUIET)
+    served = ["--export", tmp_path / "new", "--port=80", *QUIET]
+    assert "leave them out with --export" in refused("explore", runs["vae"], *served)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_missing_package_is_told_before_a_run_is_read(

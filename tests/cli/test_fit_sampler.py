@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import Cli, small_run
+from tests.conftest import Cli, Refused, small_run
 from tests.samplers.shared import BRIEF, LEARNED
 from zspace.core import Density
 from zspace.generation.fit import fit_sampler, read_sampler
@@ -209,6 +209,39 @@ def test_codes_alone(tmp_path: Path, cli: Cli, refused: Callable[..., str]) -> N
     assert "holds images: codes are (N, D)" in refused(*images)
     assert not (tmp_path / "images").exists()
     assert "no such folder or file" in refused("fit-sampler", "no.npy", "--sampler=normal")
+
+
+def test_what_is_refused_leaves_the_run_of_codes_as_it_was(
+    tmp_path: Path, refused: Refused
+) -> None:
+    path, run = codes_file(tmp_path), tmp_path / "run"
+    fit = ["fit-sampler", f"{path}.npz", f"--out={run}", "--quiet"]
+    wrong = {
+        "--components must be at least 1": ["--sampler=mixture", "--components=0"],
+        "--device must be one of": ["--sampler=normal", "--device=nonsense"],
+        "theta": ["--sampler=medium2"],
+    }
+    for words, options in wrong.items():
+        assert words in refused(*fit, *options)
+        assert not run.exists()
+    zspace.wrapping.run_of_codes(Path(f"{path}.npz"), run)
+    fit_sampler(run, "normal")
+    np.savez(f"{path}.npz", codes=np.load(f"{path}.npz")["codes"] + 1)
+    assert "--components must be" in refused(*fit, "--sampler=mixture", "--components=0")
+    assert (run / "samplers" / "normal.safetensors").exists()
+
+
+@pytest.mark.parametrize("lost", ["networks.json", "model.safetensors"])
+def test_a_run_of_codes_that_was_cut_short_is_made_anew(
+    lost: str, tmp_path: Path, cli: Cli
+) -> None:
+    path, run = codes_file(tmp_path), tmp_path / "run"
+    fit = ["fit-sampler", f"{path}.npz", f"--out={run}", "--sampler=normal", "--device=cpu"]
+    assert cli(*fit, "--quiet")[0] == 0
+    (run / lost).unlink()
+    status, _, err = cli(*fit)
+    assert status == 0, err
+    assert "has changed" not in err
 
 
 def test_training_on_codes_is_told(tmp_path: Path, cli: Cli) -> None:

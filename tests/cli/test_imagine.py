@@ -115,3 +115,11 @@ def test_imagine_without_a_posterior(
     )
     zspace.train("vae", "mog2", out=tmp_path / "v", iterations=2, device="cpu", **SMALL)
     assert "trained on vectors" in refused("imagine", tmp_path / "v", "--out=x.png")
+
+
+def test_a_number_of_test_images_is_none_of_given_ones(
+    rendered_runs: Path, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    Image.fromarray(random_images(1, 8, 8)[0]).save(tmp_path / "a.png")
+    given = ["--images", tmp_path / "a.png", "--n=1", "--out", tmp_path / "i.png"]
+    assert "leave it out with --images" in refused("imagine", rendered_runs / "vae", *given)

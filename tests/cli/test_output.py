@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 import zspace
-from tests.conftest import SMALL, Refused, random_images
+from tests.conftest import SMALL, Cli, Refused, random_images
+from zspace.cli.printing import print_tables
+from zspace.display.tables import Table
 
 QUICK = [f"--{k.replace('_', '-')}={v}" for k, v in {**SMALL, "iterations": 2}.items()]
 
@@ -68,3 +71,27 @@ def test_what_is_read_is_left_alone(
     message = refused(*command)
     assert "is what is read here" in message or "with whose images it would be read" in message
     assert content(there) == before
+
+
+def test_links_that_lead_back_to_themselves_name_nothing(
+    refused: Refused, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    for command in (
+        ["train", "ae", "--data=digits", "--out", loop],
+        ["train", "ae", "--data", loop, "--out", tmp_path / "out"],
+        ["encode", runs["ae"], "--data", loop, "--out", tmp_path / "x.npz"],
+        ["report", loop],
+        ["compare", loop, runs["ae"]],
+        ["gallery", runs["ae"], "collage", "--out", loop / "x.png"],
+    ):
+        assert "loop" in refused(*command)
+    assert [*tmp_path.iterdir()] == [loop]
+
+
+def test_tables_without_a_standard_output(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(sys, "stdout", None)
+        print_tables([Table(["a"], [["1"]])])
+    assert cli("zoo")[0] == 0

@@ -39,3 +39,21 @@ def test_several_experiments_are_a_queue(
     assert "gen/table1: finished" in out
     assert made.stat().st_mtime_ns == before
     assert "unknown experiment" in cli("reproduce", "gen/table1", "gen/tabel2")[2]
+
+
+def test_a_queue_takes_nothing_else_for_finished_and_goes_on_where_a_folder_is_a_file(
+    tmp_path: Path, cli: Callable[..., tuple[int, str, str]]
+) -> None:
+    queue = ("reproduce", "gen/dimensions", "gen/table1", "--scale=smoke")
+    folder = tmp_path / "gen-dimensions-smoke"
+    folder.mkdir()
+    (folder / "table.json").write_text("{}")
+    (tmp_path / "gen-table1-smoke").write_text("")
+    status, out, err = cli(*queue, f"--out={tmp_path}")
+    assert status == 2
+    assert "finished" not in out
+    assert "gen/dimensions: --out" in err
+    assert "holds no experiment" in err
+    assert "gen/table1: " in err
+    assert "2 of 2 failed" in err
+    assert "takes no --features" in cli(*queue, "--features=pixels", f"--out={tmp_path}")[2]

@@ -76,6 +76,10 @@ def test_large_data_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (lambda t: t.update({"train.y": t["train.y"].float()}), "its labels do not fit"),
         (lambda t: t.update({"train.y": t["train.y"] + 1}), "labels without names"),
         (lambda t: t.update({"train.y": t["train.y"] - 2}), "labels without names"),
+        (
+            lambda t: t.update({n: t[n][:0] for n in ("train.x", "train.y")}),
+            "its training part is empty",
+        ),
     ],
 )
 def test_data_that_others_have_changed(
@@ -87,6 +91,16 @@ def test_data_that_others_have_changed(
     write_tensors(tmp_path / KEPT, tensors, header)
     with pytest.raises(InputError, match=words):
         kept(tmp_path)
+
+
+def test_names_that_others_have_changed(tmp_path: Path) -> None:
+    keep(images_of_two_classes(), tmp_path, Told())
+    tensors, header = read_tensors(tmp_path / KEPT, dict[str, Any])
+    write_tensors(tmp_path / KEPT, tensors, {**header, "classes": ["\x1b[2J", "x" * 10**6]})
+    again = kept(tmp_path)
+    assert again is not None
+    assert again.classes[0] == "\\x1b[2J"
+    assert len(again.classes[1]) <= 100
 
 
 @pytest.mark.parametrize(

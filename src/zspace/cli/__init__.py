@@ -61,12 +61,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (MemoryError, RuntimeError) as error:
         # what devices, the CPU's allocator and the libraries of CUDA say
         texts = "out of memory", "DefaultCPUAllocator", "ALLOC_FAILED"
-        if isinstance(error, RuntimeError) and not any(text in str(error) for text in texts):
+        if str(error).startswith("Symlink loop from "):  # what resolving a path raises
+            status = _complain(f"{error}: symbolic links that lead back to themselves name nothing")
+        elif isinstance(error, RuntimeError) and not any(text in str(error) for text in texts):
             raise
-        status = _complain(
-            "out of memory: lower --batch-size, the networks' sizes (--width, --hidden and their "
-            "like) or the number asked for"
-        )
+        else:
+            status = _complain(
+                "out of memory: lower --batch-size, the networks' sizes (--width, --hidden and "
+                "their like) or the number asked for"
+            )
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         status = _complain(f"{place}{error.strerror or error}")

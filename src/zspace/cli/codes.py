@@ -228,6 +228,8 @@ def imagine(
         raise InputError(f"{files[0]}: image files come after --images")
     if images and (data is not None or data_dir is not None):
         raise InputError("--images are what is shown: leave out --data and --data-dir")
+    if images and n is not None:
+        raise InputError("--n is a number of test images: leave it out with --images")
     seeded(seed, torch.device("cpu"))
     model, where = load(run, checkpoint, device, quiet)
     model = with_decoder(model, decoder)

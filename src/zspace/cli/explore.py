@@ -85,6 +85,8 @@ def explore(
     positive("port", port, 0, 65535)
     if token is not None and not (token and token.isascii()):
         raise InputError("--token must be a text of ASCII characters")
+    if out is not None and (host, port, token) != ("127.0.0.1", 0, None):
+        raise InputError("--host, --port and --token are of a server: leave them out with --export")
     if out is None:
         check_packages()
     else:

@@ -14,9 +14,10 @@ def print_tables(tables: Any) -> None:
     from rich.console import Console
 
     # a terminal has a width of its own; lines to a file or a pipe are not wrapped
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+    console = Console(width=None if terminal else 10_000)
     for table in tables:
-        if sys.stdout.isatty():
+        if terminal:
             console.print(table.rich())
         else:
             echo(table.markdown())

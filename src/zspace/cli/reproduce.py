@@ -105,7 +105,7 @@ def reproduce(
     Several experiments are run one after the other; those that are finished are passed over, and
     one that fails does not stop the others.
     """
-    from zspace.papers import EXPERIMENTS, find, ran
+    from zspace.papers import EXPERIMENTS, find, is_finished, ran
     from zspace.papers import reproduce as perform
 
     if listed:
@@ -140,24 +140,27 @@ def reproduce(
     for experiment in experiments:
         own = "-".join([experiment.name.replace("/", "-"), *more])
         where = out if out and not several else (out or Path("reproductions")) / own
-        if several and (where / "table.json").exists():
-            tell(f"{experiment.name}: finished, in {where}", quiet)
-            continue
+        asked: dict[str, Any] = {
+            "data": data,
+            "protocol": protocol,
+            "without": without,
+            "features": judges,
+        }
         try:
+            if several and is_finished(experiment, scale, where, **asked):
+                tell(f"{experiment.name}: finished, in {where}", quiet)
+                continue
             table = perform(
                 experiment,
                 scale,
                 where,
-                data=data,
+                **asked,
                 data_dir=data_dir,
                 device=device,
                 quiet=quiet,
                 shelf=runs,
-                protocol=protocol,
-                without=without,
-                features=judges,
             )
-        except InputError as error:
+        except (InputError, OSError) as error:
             if not several:
                 raise
             failed.append(experiment.name)

@@ -352,8 +352,8 @@ def fit_sampler(
     """
     from zspace.generation import fit as fitting
     from zspace.options import options_of
-    from zspace.recipes.catalogue import find, listed
-    from zspace.training import Precision
+    from zspace.recipes.catalogue import find, fit_options, listed
+    from zspace.training import Precision, find_device
 
     kind = find(sampler)
     if precision not in get_args(Precision):
@@ -377,6 +377,8 @@ def fit_sampler(
         if file:
             from zspace.wrapping import run_of_codes
 
+            fit_options(sampler, given, precision)
+            find_device(device)
             run = run_of_codes(run, out or run.with_suffix(""), follow)
         fitting.fit_sampler(
             run,

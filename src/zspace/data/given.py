@@ -22,7 +22,7 @@ from zspace.data.names import class_names
 from zspace.data.options import DataOptions
 from zspace.data.sets import NAMED, read
 from zspace.errors import InputError, encodable
-from zspace.functional.tensors import full_precision
+from zspace.functional.tensors import all_finite, full_precision
 from zspace.options import comma_names, options_of
 from zspace.storage.files import read_tensors, write_tensors
 from zspace.storage.reading import kind_of, size_text
@@ -227,7 +227,7 @@ def kept(folder: Path) -> Images | None:
     except KeyError as error:
         raise InputError(f"{path} is damaged: it has no {error}") from error
     train, validation, test = parts.values()
-    images = Images(header.name, train, validation, test, header.classes)
+    images = Images(header.name, train, validation, test, class_names(header.classes, str(path)))
     if fault := _fault(images):
         raise InputError(f"{path} is damaged: {fault}")
     return images
@@ -240,6 +240,10 @@ def _fault(images: Images) -> str | None:
     kinds = {(part.x.dtype, part.x.ndim) for part in parts}
     if len(shapes) != 1 or not kinds <= {(torch.uint8, 4), (torch.float32, 2)}:
         return "its parts are neither images nor vectors alike"
+    if not len(images.train):
+        return "its training part is empty"
+    if not all(part.x.dtype == torch.uint8 or all_finite(part.x) for part in parts):
+        return "it holds NaN or infinite numbers"
     labelled = [part.y for part in parts if part.y is not None]
     for part in parts:
         if (part.y is None) != (not labelled) or (

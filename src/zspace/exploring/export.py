@@ -62,9 +62,16 @@ def write_page(spaces: Sequence[Space], out: Path, progress: Progress = SILENT) 
         "seeds": SEEDS,
         "walks": [walk for walk in WALKS if max(walk) < min(map(len, spaces))],
     }
+    page = as_one_file(page_files(), kept)
+    new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "index.html"
-    write_text(path, as_one_file(page_files(), kept))
+    try:
+        write_text(path, page)
+    except OSError:
+        if new:
+            out.rmdir()
+        raise
     return path
 
 

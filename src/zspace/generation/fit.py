@@ -29,7 +29,7 @@ from zspace.data import Images
 from zspace.data.images import Part
 from zspace.errors import CheckpointError, InputError
 from zspace.functional.tensors import own_random
-from zspace.options import check_used, options_of
+from zspace.options import options_of
 from zspace.recipes import catalogue
 from zspace.samplers import Convex, Learned
 from zspace.storage.cache import fingerprint
@@ -73,15 +73,7 @@ def fit_sampler(
     Raises:
         InputError: the run, an option or the data can't be used, or an option has no effect.
     """
-    kind = catalogue.find(name)  # all of it is checked before the model is read
-    chosen = catalogue.sampler_options(name, options or {})
-    check_used(options_of(kind), chosen)
-    if precision != "32" and not kind.learns:
-        others = catalogue.listed(catalogue.which(lambda other: other.learns))
-        raise InputError(
-            f"--precision {precision} has no effect on the sampler {name}, which is not trained by "
-            f"iterations: it belongs to {others}"
-        )
+    chosen = catalogue.fit_options(name, options or {}, precision)  # before the model is read
     follow = as_progress(progress)
     model = api.load(run, checkpoint=checkpoint, device=device, progress=follow)
     return _Fit(Run(run), name, model, data_dir).make(chosen, precision, None, follow)

@@ -10,7 +10,7 @@ from itertools import starmap
 
 from zspace.errors import unknown
 from zspace.papers import categorical, colour, judges, systems
-from zspace.papers.base import Experiment, reproduce
+from zspace.papers.base import Experiment, is_finished, reproduce
 from zspace.papers.flexae import images, synthetic
 from zspace.papers.gen import experiments as gen
 from zspace.papers.lsrgan import experiments as lsrgan
@@ -98,4 +98,4 @@ def find(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "Experiment", "find", "ran", "reproduce"]
+__all__ = ["EXPERIMENTS", "Experiment", "find", "is_finished", "ran", "reproduce"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from zspace.display.tables import Table
 from zspace.errors import InputError, MissingFiles, unknown
@@ -87,6 +87,80 @@ class Experiment:
     )
 
 
+class Stored(TypedDict):
+    """What a table.json must hold to be read again; the rest may be anything."""
+
+    experiment: str
+    scale: str
+    data: str | None
+    protocol: NotRequired[str]
+    without: NotRequired[list[str]]
+
+
+MARK = "experiment.json"
+"""The file that says which experiment a folder holds."""
+
+
+def _chosen(
+    experiment: Experiment,
+    scale: str,
+    data: str | None,
+    protocol: str | None,
+    without: Sequence[str],
+    features: Sequence[str],
+) -> tuple[Scale, dict[str, Any]]:
+    """The scale with what `reproduce` is asked to change, and what marks its folder."""
+    if scale not in experiment.scales:
+        raise unknown("scale", scale, experiment.scales)
+    if data is not None and data not in experiment.data:
+        may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
+        raise InputError(f"{experiment.name} takes {may}, not {data}")
+    chosen = experiment.scales[scale]
+    for name in without:
+        if name not in experiment.without:
+            raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
+        chosen = experiment.without[name](chosen)
+    if features and not experiment.judges:
+        raise InputError(f"{experiment.name} takes no --features: leave it out")
+    if features:
+        chosen = replace(chosen, settings={**chosen.settings, "judges": tuple(features)})
+    if protocol is not None and protocol not in chosen.protocols:
+        if chosen.protocols:
+            raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
+        raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
+    protocol = protocol or next(iter(chosen.protocols), "")
+    whose = {"experiment": experiment.name, "scale": scale, "data": data}
+    whose |= {"protocol": protocol} if protocol else {}
+    whose |= {"without": list(without)} if without else {}
+    whose |= {"features": list(features)} if features else {}
+    return chosen, whose
+
+
+def _marked(chosen: Scale, whose: Mapping[str, Any]) -> dict[str, Any]:
+    return {**whose, "settings": key(chosen.settings)}
+
+
+def is_finished(
+    experiment: Experiment,
+    scale: str,
+    out: Path,
+    *,
+    data: str | None = None,
+    protocol: str | None = None,
+    without: Sequence[str] = (),
+    features: Sequence[str] = (),
+) -> bool:
+    """Whether a folder has the table that `reproduce` would make by the same arguments.
+
+    Raises:
+        InputError: what `reproduce` raises for these.
+    """
+    asked = _marked(*_chosen(experiment, scale, data, protocol, without, features))
+    mark = out / MARK
+    there = (out / "table.json").is_file() and mark.is_file()
+    return there and read_json(mark, dict[str, Any]) == asked
+
+
 def reproduce(
     experiment: Experiment,
     scale: str,
@@ -125,32 +199,10 @@ def reproduce(
             process, or files are missing; a folder in which nothing has come about by then is
             removed.
     """
-    if scale not in experiment.scales:
-        raise unknown("scale", scale, experiment.scales)
-    if data is not None and data not in experiment.data:
-        may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
-        raise InputError(f"{experiment.name} takes {may}, not {data}")
-    chosen = experiment.scales[scale]
-    for name in without:
-        if name not in experiment.without:
-            raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
-        chosen = experiment.without[name](chosen)
-    if features and not experiment.judges:
-        raise InputError(f"{experiment.name} takes no --features: leave it out")
-    if features:
-        chosen = replace(chosen, settings={**chosen.settings, "judges": tuple(features)})
-    if protocol is not None and protocol not in chosen.protocols:
-        if chosen.protocols:
-            raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
-        raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
-    protocol = protocol or next(iter(chosen.protocols), "")
+    chosen, whose = _chosen(experiment, scale, data, protocol, without, features)
+    way: str = whose.get("protocol", "")
     check_features(chosen.settings)
-    mark = out / "experiment.json"
-    whose = {"experiment": experiment.name, "scale": scale, "data": data}
-    whose |= {"protocol": protocol} if protocol else {}
-    whose |= {"without": list(without)} if without else {}
-    whose |= {"features": list(features)} if features else {}
-    marked = {**whose, "settings": key(chosen.settings)}
+    mark, marked = out / MARK, _marked(chosen, whose)
     if not mark.exists() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out} exists and holds no experiment")
     # the folders that are made here, the innermost first
@@ -165,7 +217,7 @@ def reproduce(
         write_text(mark, json.dumps(marked) + "\n")
         began = time.monotonic()
         of = data or next(iter(experiment.data), None)
-        lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=protocol)
+        lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=way)
         try:
             entries = experiment.run(lab)
         except InputError as error:

@@ -20,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import yaml
 
 from zspace.display.tables import Table
@@ -27,6 +28,7 @@ from zspace.errors import InputError
 from zspace.metrics import Figure
 from zspace.metrics.figure import LEVEL
 from zspace.papers import EXPERIMENTS
+from zspace.papers.base import Stored
 from zspace.papers.rules import RULES, Value
 from zspace.storage.files import read_json
 
@@ -118,7 +120,8 @@ def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
     for path in paths:
         try:
             table = read_json(Path(path), dict[str, Any])
-            _ = table["experiment"], table["scale"], table["data"], _by_name(table)
+            msgspec.convert(table, Stored)
+            _by_name(table)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path} is no table of zspace reproduce: {error}") from None
         found.append(table)
@@ -236,6 +239,8 @@ def of_today(table: Mapping[str, Any]) -> bool:
     if experiment is None or scale is None:
         return False
     for name in table.get("without", ()):
+        if name not in experiment.without:
+            return False
         scale = experiment.without[name](scale)
     today = {"reductions": scale.reductions, "choices": scale.choices}
     today["settings"] = json.loads(json.dumps(dict(scale.settings)))

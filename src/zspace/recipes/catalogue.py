@@ -35,6 +35,7 @@ from zspace.samplers import (
 )
 from zspace.storage.files import Opened, Plain, load_state, open_tensors, read_header, write_tensors
 from zspace.storage.reading import Claims
+from zspace.training import Precision
 
 SAMPLERS: dict[str, type[Sampler]] = {
     "normal": Normal,
@@ -164,6 +165,30 @@ def sampler_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         InputError: the sampler or an option is unknown, or a value is not allowed.
     """
     return checked(options_of(find(name)), options, f"option of the sampler {name}")
+
+
+def fit_options(name: str, options: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+    """The values of all options of a sampler that is to be fitted, after every check of them.
+
+    Args:
+        name: the sampler's name.
+        options: options by name; the others have their defaults.
+        precision: the precision of training by iterations.
+
+    Raises:
+        InputError: the sampler or an option is unknown, a value is not allowed, or an option has
+            no effect.
+    """
+    kind, chosen = find(name), sampler_options(name, options)
+    check_used(options_of(kind), chosen)
+    if precision != "32" and not kind.learns:
+        raise InputError(
+            f"--precision {precision} has no effect on the sampler {name}, which is not trained by "
+            f"iterations: it belongs to {listed(which(lambda other: other.learns))}"
+        )
+    if name in SAMPLERS:  # that of another package may need the size of a code
+        kind(None, **chosen)  # type: ignore[call-arg]
+    return chosen
 
 
 def drawing_options(name: str, model: LatentModel | None = None) -> dict[str, Option]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from zspace.errors import InputError, cut, printable, shown
+from zspace.errors import InputError, cut, encodable, printable, shown
 from zspace.options import present_name
 from zspace.storage.files import Count
 from zspace.storage.reading import whole
@@ -161,7 +161,12 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 
 
 def dump_config(config: Mapping[str, Any]) -> str:
-    """A configuration as YAML, with its keys in their own order."""
+    """A configuration as YAML, with its keys in their own order.
+
+    Raises:
+        InputError: a text is no UTF-8.
+    """
+    check_texts(config)
     return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -179,6 +184,26 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no configuration in YAML: {cut(str(error))}") from error
-    if any("\0" in str(text) for pair in (config or {}).items() for text in pair):
+    texts = [str(text) for pair in (config or {}).items() for text in pair]
+    if any("\0" in text for text in texts):
         raise InputError(f"{path} holds a text with a character of code 0, which no option has")
-    return {present_name(str(k).replace("-", "_")): v for k, v in (config or {}).items()}
+    if any(encodable(text) != text for text in texts):
+        raise InputError(f"{path} holds a text that is no UTF-8, which no option has")
+    named: dict[str, Any] = {}
+    for key, value in (config or {}).items():
+        name = present_name(str(key).replace("-", "_"))
+        if name in named:
+            raise InputError(f"{path} has {key} twice, the other time by another name of it")
+        named[name] = value
+    return named
+
+
+def check_texts(config: Mapping[str, Any]) -> None:
+    """Check that a configuration can be written.
+
+    Raises:
+        InputError: a text is no UTF-8, such as a path in Latin-1.
+    """
+    for text in config.values():
+        if isinstance(text, str) and encodable(text) != text:
+            raise InputError(f"a run can't note {encodable(text)}, which is no UTF-8: rename it")
