@@ -63,6 +63,9 @@ def test_every_picture_is_drawn(runs: dict[str, Path], cli: Cli, tmp_path: Path)
         status, _, err = cli("gallery", runs["regene"], kind, "--out", out, *more)
         assert status == 0, (kind, err)
         assert width(out) > 50
+    for more in (["--label=3"], ["--combine=5"]):
+        given = ["gallery", runs["regene"], "tsne", *more, "--out", tmp_path / "t.png"]
+        assert "shows the codes of all classes" in cli(*given)[2]
 
 
 @pytest.fixture(scope="module")

@@ -249,6 +249,11 @@ def gallery(
         raise unknown("picture", kind, [*SHEETS, *MAPS])
     if out.suffix.lower() != ".png":
         raise InputError(f"--out must be a .png file, not {out}")
+    if kind in MAPS and (label is not None or options):
+        raise InputError(
+            f"{kind} shows the codes of all classes, none of them combined: leave out --label and "
+            "options of combining"
+        )
     check_writable(out)
     check_inputs(out, run, data_dir=data_dir)
     model, where = load(run, checkpoint, device, quiet)
