@@ -167,8 +167,8 @@ def _store(
         model.code_shape or (),
         codes,
     )
-    with Run.create(out, config, overwrite=overwrite), ExitStack() as unless_made:
-        unless_made.callback(shutil.rmtree, out, ignore_errors=True)
+    with Run.create(out, config, overwrite=overwrite) as made, ExitStack() as unless_made:
+        unless_made.callback(shutil.rmtree, made.folder, ignore_errors=True)
         run = Run(out, config=config, facts=facts_of(images))
         if config["data"] is None:
             keep(images, out, progress)

@@ -56,4 +56,10 @@ def test_a_queue_takes_nothing_else_for_finished_and_goes_on_where_a_folder_is_a
     assert "holds no experiment" in err
     assert "gen/table1: " in err
     assert "2 of 2 failed" in err
+    others = ("reproduce", "flexae/fig3", "gen/dimensions", "--scale=smoke")
+    file = tmp_path / "gen-table1-smoke"
+    status, out, err = cli(*others, f"--out={tmp_path / 'b'}", f"--runs={file}")
+    assert "h_opt" in out
+    assert f"flexae/fig3: {file} is a file where a folder is needed" in err
+    assert "1 of 2 failed" in err
     assert "takes no --features" in cli(*queue, "--features=pixels", f"--out={tmp_path}")[2]

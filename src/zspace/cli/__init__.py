@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from zspace.cli.base import Invoked, cli, say
+from zspace.cli.printing import in_words
 from zspace.errors import InputError
 
 # each module adds its commands to the group
@@ -52,12 +53,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 130
     except click.ClickException as error:
         status = _complain(error.format_message())
-    except InputError as error:
-        status = _complain(str(error))
     except BrokenPipeError:
         status = 1
-    except (FileExistsError, NotADirectoryError) as error:
-        status = _complain(f"{error.filename} is a file where a folder is needed")
+    except (InputError, OSError) as error:
+        status = _complain(in_words(error))
     except (MemoryError, RuntimeError) as error:
         # what devices, the CPU's allocator and the libraries of CUDA say
         texts = "out of memory", "DefaultCPUAllocator", "ALLOC_FAILED"
@@ -70,9 +69,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
                 "out of memory: lower --batch-size, the networks' sizes (--width, --hidden and "
                 "their like) or the number asked for"
             )
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        status = _complain(f"{place}{error.strerror or error}")
     sys.exit(status)
 
 

@@ -21,6 +21,9 @@ from zspace.cli.base import (
 )
 from zspace.errors import InputError
 
+HOST = "127.0.0.1"
+"""The address to listen at, unless another is given."""
+
 MOST_RUNS = 4
 """The number of runs that are shown side by side, at most."""
 
@@ -29,7 +32,7 @@ MOST_RUNS = 4
 @click.argument("runs", type=RunFolder(), nargs=-1, required=True, metavar="RUN [RUN...]")
 @click.option(
     "--host",
-    default="127.0.0.1",
+    default=HOST,
     show_default=True,
     help="address to listen at; any but this machine's own needs a token, which is printed",
 )
@@ -85,7 +88,7 @@ def explore(
     positive("port", port, 0, 65535)
     if token is not None and not (token and token.isascii()):
         raise InputError("--token must be a text of ASCII characters")
-    if out is not None and (host, port, token) != ("127.0.0.1", 0, None):
+    if out is not None and (host, port, token) != (HOST, 0, None):
         raise InputError("--host, --port and --token are of a server: leave them out with --export")
     if out is None:
         check_packages()

@@ -1,10 +1,21 @@
-"""Printing of tables, in colour on a terminal and as Markdown to a file or a pipe."""
+"""How tables and errors are told: in colour on a terminal, and as plain text elsewhere."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from zspace.cli.base import echo
+from zspace.errors import InputError
+
+
+def in_words(error: InputError | OSError) -> str:
+    """What went wrong, as people are told it."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file where a folder is needed"
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
 
 
 def print_tables(tables: Any) -> None:

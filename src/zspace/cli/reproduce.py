@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zspace.cli.base import DEVICE, QUIET, cli, echo, say, tell
-from zspace.cli.printing import print_tables
+from zspace.cli.printing import in_words, print_tables
 from zspace.errors import InputError
 from zspace.options import comma_names
 
@@ -161,10 +161,10 @@ def reproduce(
                 shelf=runs,
             )
         except (InputError, OSError) as error:
-            if not several:
+            if not several or isinstance(error, BrokenPipeError):
                 raise
             failed.append(experiment.name)
-            say(f"{experiment.name}: {error}")
+            say(f"{experiment.name}: {in_words(error)}")
             continue
         print_tables([table])
         tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)

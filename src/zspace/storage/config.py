@@ -181,16 +181,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     content = whole(path, LARGEST, "configurations")
     try:
-        config = yaml.load(content, Loader=_Loader)
+        config: dict[Any, Any] = yaml.load(content, Loader=_Loader) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no configuration in YAML: {cut(str(error))}") from error
-    texts = [str(text) for pair in (config or {}).items() for text in pair]
+    texts = [str(text) for pair in config.items() for text in pair]
     if any("\0" in text for text in texts):
         raise InputError(f"{path} holds a text with a character of code 0, which no option has")
     if any(encodable(text) != text for text in texts):
         raise InputError(f"{path} holds a text that is no UTF-8, which no option has")
     named: dict[str, Any] = {}
-    for key, value in (config or {}).items():
+    for key, value in config.items():
         name = present_name(str(key).replace("-", "_"))
         if name in named:
             raise InputError(f"{path} has {key} twice, the other time by another name of it")
