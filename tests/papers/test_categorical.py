@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import Cli
 from tests.papers.smoke import reproduced
-from zspace import papers
+from zspace import api, papers
+from zspace.core import codes
 from zspace.generation.tuning import search
 from zspace.generation.tuning.lines import on_grid, space_of
 from zspace.papers import categorical
@@ -72,6 +73,24 @@ def test_table4_has_a_row_for_the_lexicographic_prefix(
     assert leading == 0
     assert 0 <= last <= 0.3
     assert any("first 4 points at D = 2" in note for note in lab.notes)
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_regions_are_judged_by_nearest_neighbours(tmp_path: Path) -> None:
+    from sklearn.metrics import recall_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    settings = {"options": {"iterations": 30, "hidden": 16}}
+    lab = Lab(tmp_path, settings, "digits", device="cpu", quiet=True)
+    run = categorical._trained(lab, "mmd", 2)
+    overall, least = categorical.regions(lab, run)
+    images, model = api.run_images(run), api.load(run.folder, device="cpu")
+    known = KNeighborsClassifier(categorical.NEIGHBOURS)
+    known.fit(codes(model, images.train.x), images.train.y)
+    z, y = codes(model, images.test.x), images.test.y
+    assert overall.ours.value == pytest.approx(known.score(z, y), abs=0.01)
+    of_each = recall_score(y, known.predict(z), average=None)
+    assert least.ours.value == pytest.approx(min(of_each), abs=0.04)
 
 
 def test_every_scale_states_its_choices() -> None:

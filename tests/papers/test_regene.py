@@ -16,11 +16,12 @@ from tests.conftest import Cli, width
 from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
+from zspace.core import Progress
 from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.generation import gallery
-from zspace.generation.combine import convex_of
+from zspace.generation.combine import augmented, convex_of
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.entries import Entry, over_trainings
@@ -206,15 +207,24 @@ def test_added_images_are_trained_on_as_long_and_as_often(
         lengths.append((len(train) // originals, length))
         return 0.5
 
+    def exhausted(*asked: Any, progress: Progress, further: bool, **options: Any) -> Part:
+        assert further
+        progress.say("all combinations are used")
+        return augmented(*asked, further=further, **options)
+
     monkeypatch.setattr(losses, "_classifier_accuracy", accuracy)
+    monkeypatch.setattr(losses, "augmented", exhausted)
     scale = trial_of(papers.find("regene/fig17")).scales["trial"]
-    entries = losses.fig17(Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True))
-    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0)]
+    lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
+    entries = losses.fig17(lab)
+    assert "12 originals per class, seed 0: all combinations are used" in lab.notes
+    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0), (1, 1.0)]
     assert [e.what.split(": ")[1] for e in entries] == [
         "originals alone",
         "50% replaced by generations",
         "+100% generations, equal epochs",
         "+100% generations, equal iterations",
+        "100% replaced by their reconstructions",
     ]
     assert entries[0].part == "120 training images"
 

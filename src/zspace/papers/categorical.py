@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from zspace import api
+from zspace.core import codes
 from zspace.display import plots
 from zspace.display.progress import Display
 from zspace.errors import ModelError
@@ -17,7 +18,7 @@ from zspace.generation.fit import read_sampler
 from zspace.generation.tuning.lines import STEPS
 from zspace.generation.tuning.objective import SEEN, Objective, below_bar
 from zspace.generation.tuning.search import FRESH, Tuned, tune
-from zspace.metrics import Figure
+from zspace.metrics import Figure, mean_figure, nearest
 from zspace.papers.base import Experiment, Scale
 from zspace.papers.entries import Entry, part_of, published
 from zspace.papers.lab import Lab
@@ -258,9 +259,12 @@ def _factored(run: Run, name: str, found: Tuned) -> list[tuple[float, float]]:
 
 
 def grid(lab: Lab) -> list[Entry]:
-    """The best objective at D = 2 on the grid of 121 points, and that of coordinate descent."""
-    entries: list[Entry] = []
+    """The best objective at D = 2 on the grid of 121 points, and that of coordinate descent.
+
+    Whether the classes have regions of their own in two dimensions, too (see `regions`).
+    """
     run = _trained(lab, "mmd", 2)
+    entries = regions(lab, run)
     for name in ("medium1", "medium2"):
         for search in ("grid", "descent"):
             found = _tuned(lab, run, name, search=search, trials=121)
@@ -275,6 +279,29 @@ def grid(lab: Lab) -> list[Entry]:
                 )
             )
     return entries
+
+
+def regions(lab: Lab, run: Run) -> list[Entry]:
+    """The entries that say whether the classes have regions of their own (section 3.1).
+
+    They are the share of test images whose class is the commonest among the 15 training images with
+    the nearest codes, of all images and in the class where it is smallest.
+    """
+    images, model = api.run_images(run), api.load(run.folder, device=lab.device)
+    train, test = images.train, images.test
+    assert train.y is not None
+    assert test.y is not None
+    _, indices = nearest(codes(model, test.x).cpu(), codes(model, train.x).cpu(), NEIGHBOURS)
+    right = (train.y[indices].mode(1).values == test.y).float()
+    least = min((right[test.y == y] for y in test.y.unique()), key=lambda of: float(of.mean()))
+    by, data, part = f"{NEIGHBOURS} nearest neighbours", f"{lab.data} test", part_of(images)
+    return [
+        Entry("MMD-2 codes", measure, mean_figure(of), by, data, len(of), part=part)
+        for measure, of in (("accuracy", right), ("least accuracy of a class", least))
+    ]
+
+
+NEIGHBOURS = 15
 
 
 def _experiment(
@@ -342,7 +369,8 @@ EXPERIMENTS = (
     ),
     _experiment(
         "grid",
-        "Categorical generation: coordinate descent against the full grid, D = 2.",
+        "Categorical generation: coordinate descent against the full grid, and the regions of the "
+        "classes, D = 2.",
         grid,
         ({}, {}, {}),
         ("layers of 64 units", "", ""),

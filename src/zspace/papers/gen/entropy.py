@@ -73,7 +73,7 @@ def _measured(lab: Lab, name: str, n: int, **options: Any) -> Measured:
 
     Args:
         lab: the lab, whose settings give the numbers of seeds and of iterations.
-        name: one of `METHODS`.
+        name: one of `METHODS`, or AE.
         n: the number of training images, half of which are the centres of GEN's kernels; as many
             test images are measured.
         options: further options of the training.
@@ -175,13 +175,20 @@ def weights(lab: Lab) -> list[Entry]:
     """Entropy against reconstruction error, as lambda weighs one against the other.
 
     Lambda is the weight of GEN's divergence, and that of AAE's update towards the prior. The paper
-    has no such figure: it compares entropies at reconstruction errors of about 0.02.
+    has no such figure: it compares entropies at reconstruction errors of about 0.02, which it calls
+    close to those of an unconstrained autoencoder (section 5.2); that is AE here.
     """
     where = lab.settings
     n = where["train_size"]
-    entries = [_normal(n)]
+    free = _measured(lab, "AE", n, learning_rate=where["rate"])
+    entries = [_normal(n), *_entries(lab, "AE, {codes}", n, free)]
     fig, axes = plots.figure(1, 1, (6, 4.5))
     axis = axes[0, 0]
+    for of, marker in (("training", "o"), ("test", "s")):
+        h, e = free[of]
+        axis.errorbar(
+            e.value, h.value, h.error, e.error, marker, label=f"AE, {of} codes", capsize=2
+        )
     for name, each in where["weights"].items():
         found = {w: _measured(lab, name, n, learning_rate=where["rate"], weight=w) for w in each}
         for weight, measured in found.items():

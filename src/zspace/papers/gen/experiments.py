@@ -156,8 +156,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "gen/lambda",
-        "GEN and AAE: the entropy of Table 2 against the reconstruction error, over the weight "
-        "lambda.",
+        "GEN, AAE and a plain autoencoder: the entropy of Table 2 against the reconstruction "
+        "error, over the weight lambda.",
         _scales(
             {**_WEIGHTS, "train_size": 1000, "seeds": 1, "iterations": 20, "rate": 1e-3},
             {**_WEIGHTS, "train_size": 5000, "seeds": 3, "iterations": 3000, "rate": 1e-3},

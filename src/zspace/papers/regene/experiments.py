@@ -244,7 +244,7 @@ EXPERIMENTS = (
             {
                 "per_class": (100, 300, 1000),
                 "seeds": 3,
-                "replaced": (1.0,),
+                "replaced": (0.5, 1.0),
                 "added": (1.0, 3.0),
                 "judge_iterations": 1000,
                 "most_trials": 1000,

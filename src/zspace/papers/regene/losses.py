@@ -10,7 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from zspace.core import Batches
+from zspace.core import Batches, Progress, reconstructions
 from zspace.data import load
 from zspace.data.images import Part, join
 from zspace.evaluation.measurement import generated
@@ -32,6 +32,7 @@ from zspace.papers.regene.trained import (
     frechet,
     judged,
     own_accuracy,
+    separated,
     trained,
 )
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
@@ -53,11 +54,11 @@ def fig16(lab: Lab) -> list[Entry]:
     """Figure 16: four losses of the classifier; B.18 to B.20: maps and barcodes of the latents.
 
     Each loss but the cross-entropy is computed from logits and from the softmax, since the paper
-    does not say from which. The entries are accuracy, MAE, trials, and the accuracy and Frechet
-    distance of generated images. Trials are the candidates that it takes until `per_class` of every
-    class have passed both judges; their ratio is to those of the cross-entropy with the same seed.
-    If a class is given up, its candidates are counted, a note says so, and the number is a lower
-    bound.
+    does not say from which. The entries are accuracy, MAE, how far apart the classes' latents are,
+    trials, and the accuracy and Frechet distance of generated images. Trials are the candidates
+    that it takes until `per_class` of every class have passed both judges; their ratio is to those
+    of the cross-entropy with the same seed. If a class is given up, its candidates are counted, a
+    note says so, and the number is a lower bound.
     """
     return over_trainings([_losses(lab, seed) for seed in range(lab.settings["seeds"])])
 
@@ -73,8 +74,7 @@ def _losses(lab: Lab, seed: int) -> list[Entry]:
     for name, options in LOSSES.items():
         of = trained(lab, seed=seed, **options)
         classes = of.images.classes
-        spaces[name] = maps.some_codes(of.model, of.test)
-        entries += both(of, name)
+        entries += [*both(of, name), separated(of, name, spaces)]
         labels, whose = range(len(classes)), f"{name}, seed {seed}"
         tries = sum(trials_of(lab, of, n, c, whose)[0]["image space"] for c in labels)
         counts = {"trials, image space": (float(tries), None)}
@@ -132,10 +132,12 @@ def fig17(lab: Lab) -> list[Entry]:
     There are `per_class` originals of each class, a different choice for each seed. ReGene is
     trained on these alone: on nine tenths of them, with thresholds from the last tenth (or, without
     validation images, on all). Then the classifier of Table A.5 (or A.7) is trained from scratch on
-    all originals; on originals of which a share is replaced by generated images; and on originals
-    with generated images added. With images added, a classifier of as many epochs as that of the
-    originals has more iterations, and one of as many iterations fewer epochs: the paper does not
-    say which it means, so both are trained. All are judged on the whole test part.
+    all originals; on their reconstructions, which tell what the decoder's blur costs; on originals
+    of which a share is replaced by generated images; and on originals with generated images added.
+    Few originals make few pairs: where all are used, further images are combined with weights drawn
+    at random, of which a note tells. With images added, a classifier of as many epochs as that of
+    the originals has more iterations, and one of as many iterations fewer epochs: the paper does
+    not say which it means, so both are trained. All are judged on the whole test part.
     """
     where = lab.settings
     data = str(lab.data)
@@ -201,16 +203,18 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
     assert originals.y is not None
     counts = torch.bincount(originals.y)
     most = max(1.0, *where["added"], *where["replaced"])
+    whose = f"{per_class} originals per class, seed {seed}"
     try:
         made = augmented(
             of.model,
             of.convex,
             [math.ceil(most * int(counts.max()))] * len(images.classes),
+            further=True,
             generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
+            progress=_Noted(lab, whose),
         )
     except TooFewError as error:
-        note = f"{per_class} originals per class, seed {seed}: {error}"
-        lab.note(note)
+        lab.note(f"{whose}: {error}")
         made = originals.take(torch.arange(0))
 
     def some(part: Part, shares: float) -> list[Part]:
@@ -231,6 +235,8 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
         ]
     for share in where["added"] if len(made) else ():
         mixtures[f"+{share:.0%} generations"] = [originals, *some(made, share)]
+    again = reconstructions(of.model, originals.x)
+    mixtures["100% replaced by their reconstructions"] = [Part(again, originals.y)]
     found = {"originals": float(len(originals)), "test images": float(len(images.test))}
     for what, parts in mixtures.items():
         train, classes = join(parts), len(images.classes)
@@ -243,6 +249,16 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
                 lab, train, images.test, classes, seed, len(originals), length
             )
     return {name: Figure(value, math.nan) for name, value in found.items()}
+
+
+class _Noted(Progress):
+    """A receiver whose messages become notes below a table."""
+
+    def __init__(self, lab: Lab, whose: str) -> None:
+        self.lab, self.whose = lab, whose
+
+    def say(self, message: str) -> None:
+        self.lab.note(f"{self.whose}: {message}")
 
 
 def _classifier_accuracy(
