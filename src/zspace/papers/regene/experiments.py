@@ -247,7 +247,7 @@ EXPERIMENTS = (
                 "replaced": (0.5, 1.0),
                 "added": (1.0, 3.0),
                 "judge_iterations": 1000,
-                "most_trials": 1000,
+                "most_trials": 200,
             },
             {
                 "per_class": (None,),
