@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from zspace.core import codes
@@ -173,17 +174,21 @@ def table4(lab: Lab) -> list[Entry]:
     rough = measured_by(lab, trained(lab, "FlexAE"))
     return [
         *entries,
-        _newness("codes of FlexAE-SR", held, drawn),
-        _newness("codes of FlexAE", rough, generated(rough, "prior")),
-        _newness("codes of a memoriser", held, copied),
+        *_newness(held, {"FlexAE-SR": drawn, "a memoriser": copied}),
+        *_newness(rough, {"FlexAE": generated(rough, "prior")}),
     ]
 
 
-def _newness(what: str, held: Measurement, drawn: Subject) -> Entry:
+def _newness(held: Measurement, subjects: Mapping[str, Subject]) -> list[Entry]:
     train, test = (codes(held.model, x).cpu() for x in (held.images.train.x, held.test))
-    assert drawn.codes is not None
-    new, seen = (mean_figure(nearest(z, train)[0][:, 0]) for z in (drawn.codes, test))
-    value = new.value / seen.value
-    figure = Figure(value, value * math.hypot(new.error / new.value, seen.error / seen.value))
+    seen = mean_figure(nearest(test, train)[0][:, 0])
     about: dict[str, Any] = {**source_of(held), "by": "codes"}
-    return Entry(what, "distance from training codes, over test codes'", figure, **about)
+    entries: list[Entry] = []
+    for name, drawn in subjects.items():
+        assert drawn.codes is not None
+        new = mean_figure(nearest(drawn.codes, train)[0][:, 0])
+        value = new.value / seen.value
+        figure = Figure(value, value * math.hypot(new.error / new.value, seen.error / seen.value))
+        measure = "distance from training codes, over test codes'"
+        entries.append(Entry(f"codes of {name}", measure, figure, **about))
+    return entries

@@ -206,8 +206,7 @@ def separated(of: Trained, what: str, spaces: Spaces) -> Entry:
     from sklearn.metrics import silhouette_samples
 
     z, y = spaces[what] = maps.some_codes(of.model, of.test)
-    each = torch.from_numpy(silhouette_samples(z.flatten(1).numpy(), y.numpy()))
-    figure = mean_figure(each)
+    figure = mean_figure(torch.from_numpy(silhouette_samples(z.numpy(), y.numpy())))
     return Entry(
         what, "silhouette of the classes", figure, "latents", of.data, len(y), part=of.part
     )
