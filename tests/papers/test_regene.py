@@ -28,7 +28,7 @@ from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lab import Lab
 from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
-from zspace.papers.regene.losses import LOSSES
+from zspace.papers.regene.losses import LOSSES, fig16
 from zspace.papers.regene.pictures import passing
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
 from zspace.papers.regene.tables import fig15a
@@ -344,3 +344,46 @@ def test_where_judges_pass_too_little_distances_are_of_combinations_that_none_sa
         "reconstructed (training) vs generated, unjudged",
     ]
     assert any(note.startswith("class 1: 12 combinations of 2 were wanted") for note in lab.notes)
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_figure_16_says_where_trials_are_a_lower_bound_and_measures_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(folder: Path, *args: Any) -> Convex:
+        convex = convex_of(folder, *args)
+        given_up = 1 if Run(folder).config.get("loss") == "hinge" else None
+        judge = {name: lambda z, label: torch.ones(len(z), dtype=bool) for name in convex.judges}
+        judge["image space"] = lambda z, label: torch.full((len(z),), label != given_up)
+        convex.with_judges(judge)
+        return convex
+
+    monkeypatch.setitem(trained.__globals__, "convex_of", strict)
+    names = "cross-entropy", "hinge, on logits", "cosine, on logits"
+    monkeypatch.setattr(losses, "LOSSES", {name: LOSSES[name] for name in names})
+    scale = trial_of(papers.find("regene/fig16")).scales["trial"]
+    lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
+    entries = fig16(lab)
+    held = {(e.what, e.measure): e.ours.value for e in entries}
+    wanted = scale.settings["per_class"]
+    classes = 10
+    assert held["cross-entropy", "trials, image space"] == wanted * classes
+    assert held["cosine, on logits", "trials, times cross-entropy's"] == 1.0
+    tried = scale.settings["most_trials"] * wanted
+    assert held["hinge, on logits", "trials, image space, at least"] == tried + 9 * wanted
+    assert held["hinge, on logits", "trials, latent space"] == wanted * classes
+    of_hinge = {measure for name, measure in held if name == "hinge, on logits"}
+    assert "Frechet distance, generated, unjudged" in of_hinge
+    assert not of_hinge & {
+        "trials, image space",
+        "trials, times cross-entropy's",
+        "Frechet distance, generated",
+        "accuracy of generations",
+    }
+    said = "hinge, on logits, seed 0: the judges pass too few combinations of 1"
+    assert said in lab.notes
+
+    monkeypatch.setattr(losses, "_loss", lambda *_: pytest.fail("measured once more"))
+    again = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
+    assert [e.as_json() for e in fig16(again)] == [e.as_json() for e in entries]
+    assert said in again.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -28,11 +29,11 @@ from zspace.papers.regene.tables import trials_of
 from zspace.papers.regene.trained import (
     Spaces,
     Trained,
-    both,
     frechet,
     judged,
+    mae,
     own_accuracy,
-    separated,
+    silhouette,
     trained,
 )
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
@@ -50,80 +51,104 @@ LOSSES: dict[str, dict[str, str]] = {
 """The losses of Figure 16 as options of the recipe: all but the first are of one of two scores."""
 
 
+IN_IMAGES, AT_LEAST = "trials, image space", "trials, image space, at least"
+RATIO = "trials, times cross-entropy's"
+
+
 def fig16(lab: Lab) -> list[Entry]:
     """Figure 16: four losses of the classifier; B.18 to B.20: maps and barcodes of the latents.
 
     Each loss but the cross-entropy is computed from logits and from the softmax, since the paper
-    does not say from which. The entries are accuracy, MAE, how far apart the classes' latents are,
-    trials, and the accuracy and Frechet distance of generated images. Trials are the candidates
-    that it takes until `per_class` of every class have passed both judges; their ratio is to those
-    of the cross-entropy with the same seed. If a class is given up, its candidates are counted, a
-    note says so, and the number is a lower bound.
+    does not say from which. Beside the accuracy, the MAE and how far apart the classes' latents
+    are, the entries are of combinations of two latents: the candidates that it takes until
+    `per_class` of every class have passed a judge, their ratio to those of the cross-entropy with
+    the same seed, and the Frechet distance and the accuracy of generated images, judged and not. If
+    a class is given up, its candidates are counted, a note says so, the number is called a lower
+    bound, there is no ratio, and generations are unjudged alone.
     """
-    return over_trainings([_losses(lab, seed) for seed in range(lab.settings["seeds"])])
+    cells = Cells(lab)
+    each = [_losses(lab, cells, seed) for seed in range(lab.settings["seeds"])]
+    bounded = {entry.what for entries in each for entry in entries if entry.measure == AT_LEAST}
+
+    def known(entry: Entry) -> bool:
+        return entry.measure != RATIO or not bounded & {entry.what, "cross-entropy"}
+
+    def named(entry: Entry) -> Entry:
+        exact = entry.measure != IN_IMAGES or entry.what not in bounded
+        return entry if exact else replace(entry, measure=AT_LEAST)
+
+    return over_trainings([[named(e) for e in entries if known(e)] for entries in each])
 
 
-def _losses(lab: Lab, seed: int) -> list[Entry]:
+def _losses(lab: Lab, cells: Cells, seed: int) -> list[Entry]:
     """The entries of Figure 16 for one seed; with the first, its pictures are drawn."""
     n = lab.settings["per_class"]
     theirs = published()["regene/fig16"] if lab.data == "cifar10" and n == 500 else {}
     entries: list[Entry] = []
     spaces: Spaces = {}
     classes: Sequence[str] = ()
-    plain = math.nan
+    plain = Figure(math.nan, math.nan)
     for name, options in LOSSES.items():
         of = trained(lab, seed=seed, **options)
-        classes = of.images.classes
-        entries += [*both(of, name), separated(of, name, spaces)]
-        labels, whose = range(len(classes)), f"{name}, seed {seed}"
-        tries = sum(trials_of(lab, of, n, c, whose)[0]["image space"] for c in labels)
-        counts = {"trials, image space": (float(tries), None)}
-        if options:
-            ratio = tries / plain, theirs.get(options["loss"])
-            counts["trials, times cross-entropy's"] = ratio
-        else:
-            plain = float(tries)
-        by = "combinations of 2"
-        entries += [
-            Entry(
-                name,
-                measure,
-                Figure(count, math.nan),
-                by,
-                of.data,
-                n * len(labels),
-                paper,
-                None,
-                by,
-                of.data,
-                part=of.part,
+        classes, images = of.images.classes, len(of.test)
+        spaces[name] = maps.some_codes(of.model, of.test)
+        found = cells.of(f"{name}, seed {seed}", partial(_loss, lab, of, f"{name}, seed {seed}"))
+        if not options:
+            plain = found.get(IN_IMAGES, plain)
+        elif IN_IMAGES in found:
+            found[RATIO] = Figure(found[IN_IMAGES].value / plain.value, math.nan)
+        features = judged(of, lab, None).extractor.name
+        for measure, figure in found.items():
+            by, size = {
+                "accuracy": ("its classifier", images),
+                "MAE": ("pixels", images),
+                "silhouette": ("latents", len(spaces[name][1])),
+                "trials": ("combinations of 2", n * len(classes)),
+                "Frechet": (features, images),
+            }[measure.replace(",", "").split()[0]]
+            paper = theirs.get(options["loss"]) if measure == RATIO else None
+            part = of.part
+            entries.append(
+                Entry(name, measure, figure, by, of.data, size, paper, None, by, of.data, part=part)
             )
-            for measure, (count, paper) in counts.items()
-        ]
-        entries += _generations(lab, of, name, whose)
     if seed == 0:
         maps.tsne(lab.picture("figB18-tsne"), spaces, classes)
         maps.barcodes(lab.picture("figB19-B20-barcodes"), spaces, classes)
     return entries
 
 
-def _generations(lab: Lab, of: Trained, name: str, whose: str) -> list[Entry]:
-    """The entries for generated images; none if too few pass the judges, and a note says whose."""
-    try:
-        held = judged(of, lab, None)
-        made = generated(held, "generations", sampler=of.convex)
-    except TooFewError as error:
-        lab.note(f"{whose}: {error}")
-        return []
-    distance = frechet(lab, held, held.reference, made)
-    right = own_accuracy(of.model, Part(made.x, made.labels))
-    return [
-        Entry(name, measure, figure, by, of.data, len(made.x), part=of.part)
-        for measure, figure, by in (
-            ("Frechet distance, generated", distance, held.extractor.name),
-            ("accuracy of generations", right, "its classifier"),
-        )
-    ]
+def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
+    """The figures of Figure 16 for one training, by measure."""
+    n, classes = lab.settings["per_class"], of.images.classes
+    counted = [trials_of(of, n, label) for label in range(len(classes))]
+    lost = [name for name, (_, error) in zip(classes, counted, strict=True) if error]
+    inside, outside = (sum(trials[judge] for trials, _ in counted) for judge in of.convex.judges)
+    held = judged(of, lab, None)
+    free = of.patient
+    free.with_judges({})
+    made = {", unjudged": generated(held, "generations", sampler=free)}
+    if lost:
+        lab.note(f"{whose}: the judges pass too few combinations of {', '.join(lost)}")
+    else:
+        try:
+            made[""] = generated(held, "generations", sampler=of.convex)
+        except TooFewError as error:
+            lab.note(f"{whose}: {error}")
+    return {
+        "accuracy of its classifier": own_accuracy(of.model, of.test),
+        "MAE of reconstructions": mae(of.model, of.test),
+        "silhouette of the classes": silhouette(*maps.some_codes(of.model, of.test)),
+        "trials, latent space": Figure(float(inside), math.nan),
+        AT_LEAST if lost else IN_IMAGES: Figure(float(outside), math.nan),
+        **{
+            f"Frechet distance, generated{how}": frechet(lab, held, held.reference, images)
+            for how, images in made.items()
+        },
+        **{
+            f"accuracy of generations{how}": own_accuracy(of.model, Part(images.x, images.labels))
+            for how, images in made.items()
+        },
+    }
 
 
 def fig17(lab: Lab) -> list[Entry]:

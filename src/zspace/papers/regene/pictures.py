@@ -36,10 +36,11 @@ def passing(lab: Lab, of: Trained, labels: Sequence[int]) -> list[int]:
     Raises:
         InputError: there is no such class.
     """
-    kept = [label for label in labels if trials_of(lab, of, PROBES, label)[1]]
-    if not kept:
+    errors = {label: trials_of(of, PROBES, label)[1] for label in labels}
+    lab.note(*(str(error) for error in errors.values() if error))
+    if all(errors.values()):
         raise InputError(f"the judges pass too little of every class: {lab.notes[-1]}")
-    return kept
+    return [label for label, error in errors.items() if error is None]
 
 
 def sheet_of(kind: str, labels: Callable[[Sequence[str]], Sequence[int]] | None = None) -> Any:

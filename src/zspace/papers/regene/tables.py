@@ -69,7 +69,8 @@ def table2(lab: Lab) -> list[Entry]:
     entries = both(of, "ReGene")
     totals = dict.fromkeys(of.convex.judges, 0.0)
     for label, name in enumerate(of.images.classes):
-        trials, _ = trials_of(lab, of, n, label)
+        trials, error = trials_of(of, n, label)
+        lab.note(*([str(error)] if error else []))
         for column, judge in enumerate(of.convex.judges):
             totals[judge] += trials[judge]
             ours = Figure(trials[judge], math.nan)
@@ -114,21 +115,17 @@ PROBES = 12
 """The number of combinations that are drawn to see whether the judges pass enough of a class."""
 
 
-def trials_of(
-    lab: Lab, of: Trained, n: int, label: int, name: str = ""
-) -> tuple[Mapping[str, int], bool]:
-    """The number of trials by judge for n combinations of a class, and whether as many passed.
+def trials_of(of: Trained, n: int, label: int) -> tuple[Mapping[str, int], TooFewError | None]:
+    """The number of trials by judge for n combinations of a class, and None if as many passed.
 
-    If too few candidates pass a judge, its number is that of all candidates, a lower bound, and a
-    note is made, which begins with the name.
+    If too few candidates pass a judge, its number is that of all candidates, a lower bound, and the
+    error says so.
     """
     generator = torch.Generator(of.convex.codes.device).manual_seed(label)
     try:
-        return of.convex.combined(n, label, generator=generator).trials, True
+        return of.convex.combined(n, label, generator=generator).trials, None
     except TooFewError as error:
-        note = f"{name}: {error}" if name else str(error)
-        lab.note(note)
-        return error.trials, False
+        return error.trials, error
 
 
 def table3(lab: Lab) -> list[Entry]:
@@ -210,10 +207,12 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
     """
     of = trained(lab, seed=seed)
     sampler = of.patient
-    passed = all(trials_of(lab, of, PROBES, label)[1] for label in range(len(of.images.classes)))
-    if not passed:
+    errors = [trials_of(of, PROBES, label)[1] for label in range(len(of.images.classes))]
+    lost = [str(error) for error in errors if error]
+    lab.note(*lost)
+    if lost:
         sampler.with_judges({})
-    drawn = "generated" if passed else "generated, unjudged"
+    drawn = "generated, unjudged" if lost else "generated"
     entries: list[Entry] = []
     for features in lab.settings["features"]:
         held = judged(of, lab, features)

@@ -194,22 +194,16 @@ def sparse(of: Trained, what: str, spaces: Spaces) -> Entry:
     return Entry(what, "near 0", share, "latents", of.data, len(y), part=of.part)
 
 
-def separated(of: Trained, what: str, spaces: Spaces) -> Entry:
-    """The entry for how far apart the classes are: the mean silhouette of 2,000 test latents.
+def silhouette(z: Tensor, y: Tensor) -> Figure:
+    """How far apart the classes of latents z (N, D) with labels y (N,) are: the mean silhouette.
 
     With a the mean distance of a latent to the others of its class, and b that to the latents of
     the nearest other class, its silhouette is (b - a) / max(a, b): near 1 far from other classes, 0
     between two, below 0 among the latents of another (Rousseeuw, 1987).
-
-    The latents are added to `spaces` under the entry's name.
     """
     from sklearn.metrics import silhouette_samples
 
-    z, y = spaces[what] = maps.some_codes(of.model, of.test)
-    figure = mean_figure(torch.from_numpy(silhouette_samples(z.numpy(), y.numpy())))
-    return Entry(
-        what, "silhouette of the classes", figure, "latents", of.data, len(y), part=of.part
-    )
+    return mean_figure(torch.from_numpy(silhouette_samples(z.numpy(), y.numpy())))
 
 
 def subject_of(
