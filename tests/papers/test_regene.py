@@ -361,6 +361,8 @@ def test_figure_16_says_where_trials_are_a_lower_bound_and_measures_none_twice(
     monkeypatch.setitem(trained.__globals__, "convex_of", strict)
     names = "cross-entropy", "hinge, on logits", "cosine, on logits"
     monkeypatch.setattr(losses, "LOSSES", {name: LOSSES[name] for name in names})
+    for picture in ("tsne", "barcodes"):
+        monkeypatch.setattr(losses.maps, picture, lambda *_: None)
     scale = trial_of(papers.find("regene/fig16")).scales["trial"]
     lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
     entries = fig16(lab)
