@@ -98,7 +98,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "gen/dimensions": (1, 0, "dimensions"),
     "gen/fig1": (2, 0, "fig1"),
     "gen/table2": (25, 6, ""),
-    "gen/lambda": (45, 11, "lambda"),
+    "gen/lambda": (47, 11, "lambda"),
     "gen/fig3": (6, 2, "fig3 modes"),
     "gen/fig4": (4, 2, "fig4-1 fig4-1-of-all"),
     "gen/table3": (6, 3, ""),

@@ -20,6 +20,7 @@ from zspace.papers.cells import Cells
 from zspace.papers.entries import Entry, mean_and_deviation, published
 from zspace.papers.lab import Lab
 from zspace.samplers.kde import likeliest_bandwidth
+from zspace.storage.run import Run
 
 METHODS = ("AAE", "VAE", "GEN")
 """The models, in the order of Tables 2 and 3."""
@@ -91,9 +92,9 @@ def _measured(lab: Lab, name: str, n: int, **options: Any) -> Measured:
     return {of: (h[of], e[of]) for of in PARTS}
 
 
-def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Figure]:
-    """The entropy and the mean squared error of one training, for each of `PARTS`."""
-    run = lab.trained(
+def _run(lab: Lab, name: str, n: int, seed: int, **options: Any) -> Run:
+    """One training of a model."""
+    return lab.trained(
         name.lower(),
         "mnist",
         train_size=n,
@@ -105,6 +106,11 @@ def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Fi
         **({"centres": n // 2} if name == "GEN" else {}),
         **options,
     )
+
+
+def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Figure]:
+    """The entropy and the mean squared error of one training, for each of `PARTS`."""
+    run = _run(lab, name, n, seed, **options)
     model, images = api.load(run.folder, device=lab.device), api.run_images(run)
     found: dict[str, Figure] = {}
     for of, part in (("training", images.train), ("test", images.test)):
@@ -176,7 +182,9 @@ def weights(lab: Lab) -> list[Entry]:
 
     Lambda is the weight of GEN's divergence, and that of AAE's update towards the prior. The paper
     has no such figure: it compares entropies at reconstruction errors of about 0.02, which it calls
-    close to those of an unconstrained autoencoder (section 5.2); that is AE here.
+    close to those of an unconstrained autoencoder (section 5.2); that is AE here. Since it says
+    that GEN has fewer parameters than alternatives (section 6), they are counted, those of a
+    discriminator too.
     """
     where = lab.settings
     n = where["train_size"]
@@ -194,6 +202,9 @@ def weights(lab: Lab) -> list[Entry]:
         for weight, measured in found.items():
             what = f"{name}, lambda = {weight:g}, {{codes}}"
             entries += _entries(lab, what, n, measured)
+        model = api.load(_run(lab, name, n, 0, learning_rate=where["rate"], weight=each[0]).folder)
+        count = Figure(float(sum(p.numel() for p in model.parameters())), math.nan)
+        entries.append(Entry(name, "parameters", count, "weights", PARTS["training"], n))
         for of, marker in (("training", "o"), ("test", "s")):
             h, e = zip(*(measured[of] for measured in found.values()), strict=True)
             x, y = [f.value for f in e], [f.value for f in h]
