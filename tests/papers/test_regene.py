@@ -16,19 +16,16 @@ from tests.conftest import Cli, width
 from tests.papers.smoke import reproduced
 from tests.papers.trial import trial_of
 from zspace import papers
-from zspace.core import Progress
 from zspace.data import Images, load, load_whole
 from zspace.data.images import Part
 from zspace.errors import InputError
 from zspace.generation import gallery
-from zspace.generation.combine import augmented, convex_of
+from zspace.generation.combine import convex_of
 from zspace.metrics import Figure
 from zspace.options import checked, options_of
 from zspace.papers.entries import Entry, over_trainings
 from zspace.papers.lab import Lab
-from zspace.papers.regene import losses
 from zspace.papers.regene.figures import augment_of, fig3
-from zspace.papers.regene.losses import LOSSES, fig16
 from zspace.papers.regene.pictures import passing
 from zspace.papers.regene.scales import HELD_OUT, NO_PERCEPTUAL, VGG
 from zspace.papers.regene.tables import fig15a
@@ -52,16 +49,6 @@ def test_trainings_are_averaged_and_their_deviation_is_named() -> None:
     assert whole.uncertainty == "deviation over 2 trainings"
     assert alone.ours == (3.0, 0.5)
     assert alone.uncertainty == "error of the measurement"
-
-
-def test_losses_of_figure_16_are_of_logits_and_of_the_softmax() -> None:
-    assert len(LOSSES) == 7
-    for name, options in LOSSES.items():
-        assert name == "cross-entropy" or options["loss_of"] in name
-        assert checked(options_of(regene), options).items() >= options.items()
-    for scale in ("small", "paper"):
-        settings = papers.find("regene/fig16").scales[scale].settings
-        assert (settings["per_class"], settings["seeds"]) == (500, 3)
 
 
 @pytest.mark.parametrize(
@@ -195,40 +182,6 @@ def test_what_a_figure_needs_or_chooses_is_said() -> None:
     assert "two folders of faces, anime and another" in papers.find("regene/fig11").needs
 
 
-@pytest.mark.usefixtures("small_sets")
-def test_added_images_are_trained_on_as_long_and_as_often(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lengths: list[tuple[int, float]] = []
-
-    def accuracy(
-        lab: Lab, train: Part, test: Part, classes: int, seed: int, originals: int, length: float
-    ) -> float:
-        lengths.append((len(train) // originals, length))
-        return 0.5
-
-    def exhausted(*asked: Any, progress: Progress, further: bool, **options: Any) -> Part:
-        assert further
-        progress.say("all combinations are used")
-        return augmented(*asked, further=further, **options)
-
-    monkeypatch.setattr(losses, "_classifier_accuracy", accuracy)
-    monkeypatch.setattr(losses, "augmented", exhausted)
-    scale = trial_of(papers.find("regene/fig17")).scales["trial"]
-    lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
-    entries = losses.fig17(lab)
-    assert "12 originals per class, seed 0: all combinations are used" in lab.notes
-    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0), (1, 1.0)]
-    assert [e.what.split(": ")[1] for e in entries] == [
-        "originals alone",
-        "50% replaced by generations",
-        "+100% generations, equal epochs",
-        "+100% generations, equal iterations",
-        "100% replaced by their reconstructions",
-    ]
-    assert entries[0].part == "120 training images"
-
-
 def test_faces_need_a_folder(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "regene/fig11 needs --data-dir" in refused(
         "reproduce", "regene/fig11", "--scale=smoke", "--out", tmp_path / "x"
@@ -307,7 +260,9 @@ def test_colour_is_trained_for_less_at_scale_small(
     small = papers.find("regene/closest").scales["small"]
     with pytest.raises(InputError, match="no training"):
         trained(Lab(tmp_path, small.settings, data))
-    assert asked[0]["batch_size"] == batch
+    with pytest.raises(InputError, match="no training"):
+        trained(Lab(tmp_path, small.settings, data), "some.npz")  # a file of some of the images
+    assert asked[0]["batch_size"] == asked[1]["batch_size"] == batch
     assert "CIFAR-10: " in small.reductions
     assert "CelebA: " in small.reductions
 
@@ -344,48 +299,3 @@ def test_where_judges_pass_too_little_distances_are_of_combinations_that_none_sa
         "reconstructed (training) vs generated, unjudged",
     ]
     assert any(note.startswith("class 1: 12 combinations of 2 were wanted") for note in lab.notes)
-
-
-@pytest.mark.usefixtures("small_sets")
-def test_figure_16_says_where_trials_are_a_lower_bound_and_measures_none_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def strict(folder: Path, *args: Any) -> Convex:
-        convex = convex_of(folder, *args)
-        given_up = 1 if Run(folder).config.get("loss") == "hinge" else None
-        judge = {name: lambda z, label: torch.ones(len(z), dtype=bool) for name in convex.judges}
-        judge["image space"] = lambda z, label: torch.full((len(z),), label != given_up)
-        convex.with_judges(judge)
-        return convex
-
-    monkeypatch.setitem(trained.__globals__, "convex_of", strict)
-    names = "cross-entropy", "hinge, on logits", "cosine, on logits"
-    monkeypatch.setattr(losses, "LOSSES", {name: LOSSES[name] for name in names})
-    for picture in ("tsne", "barcodes"):
-        monkeypatch.setattr(losses.maps, picture, lambda *_: None)
-    scale = trial_of(papers.find("regene/fig16")).scales["trial"]
-    lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
-    entries = fig16(lab)
-    held = {(e.what, e.measure): e.ours.value for e in entries}
-    wanted = scale.settings["per_class"]
-    classes = 10
-    assert held["cross-entropy", "trials, image space"] == wanted * classes
-    assert held["cosine, on logits", "trials, times cross-entropy's"] == 1.0
-    tried = scale.settings["most_trials"] * wanted
-    assert held["hinge, on logits", "trials, image space, at least"] == tried + 9 * wanted
-    assert held["hinge, on logits", "trials, latent space"] == wanted * classes
-    of_hinge = {measure for name, measure in held if name == "hinge, on logits"}
-    assert "Frechet distance, generated, unjudged" in of_hinge
-    assert not of_hinge & {
-        "trials, image space",
-        "trials, times cross-entropy's",
-        "Frechet distance, generated",
-        "accuracy of generations",
-    }
-    said = "hinge, on logits, seed 0: the judges pass too few combinations of 1"
-    assert said in lab.notes
-
-    monkeypatch.setattr(losses, "_loss", lambda *_: pytest.fail("measured once more"))
-    again = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
-    assert [e.as_json() for e in fig16(again)] == [e.as_json() for e in entries]
-    assert said in again.notes

@@ -51,7 +51,7 @@ LOSSES: dict[str, dict[str, str]] = {
 """The losses of Figure 16 as options of the recipe: all but the first are of one of two scores."""
 
 
-IN_IMAGES, AT_LEAST = "trials, image space", "trials, image space, at least"
+IN_IMAGES, AT_LEAST = "trials, image space", ", at least"
 RATIO = "trials, times cross-entropy's"
 
 
@@ -62,22 +62,27 @@ def fig16(lab: Lab) -> list[Entry]:
     does not say from which. Beside the accuracy, the MAE and how far apart the classes' latents
     are, the entries are of combinations of two latents: the candidates that it takes until
     `per_class` of every class have passed a judge, their ratio to those of the cross-entropy with
-    the same seed, and the Frechet distance and the accuracy of generated images, judged and not. If
-    a class is given up, its candidates are counted, a note says so, the number is called a lower
-    bound, there is no ratio, and generations are unjudged alone.
+    the same seed, and the Frechet distance and the accuracy of generated images, judged and not.
+
+    If a class is given up, its candidates are counted, a note says so, and the number is called a
+    lower bound; there is no ratio, and the generations are unjudged alone. So it is for every
+    training of a loss if it is for one.
     """
     cells = Cells(lab)
     each = [_losses(lab, cells, seed) for seed in range(lab.settings["seeds"])]
-    bounded = {entry.what for entries in each for entry in entries if entry.measure == AT_LEAST}
-
-    def known(entry: Entry) -> bool:
-        return entry.measure != RATIO or not bounded & {entry.what, "cross-entropy"}
+    bounds = {(e.what, e.measure) for entries in each for e in entries if AT_LEAST in e.measure}
 
     def named(entry: Entry) -> Entry:
-        exact = entry.measure != IN_IMAGES or entry.what not in bounded
-        return entry if exact else replace(entry, measure=AT_LEAST)
+        measure = entry.measure + AT_LEAST
+        return replace(entry, measure=measure) if (entry.what, measure) in bounds else entry
 
-    return over_trainings([[named(e) for e in entries if known(e)] for entries in each])
+    each = [[named(entry) for entry in entries] for entries in each]
+    of_all = set.intersection(*({(e.what, e.measure) for e in entries} for entries in each))
+    return [
+        replace(e, ours=Figure(e.ours.value, math.nan)) if AT_LEAST in e.measure else e
+        for e in over_trainings(each)
+        if (e.what, e.measure) in of_all
+    ]
 
 
 def _losses(lab: Lab, cells: Cells, seed: int) -> list[Entry]:
@@ -87,25 +92,27 @@ def _losses(lab: Lab, cells: Cells, seed: int) -> list[Entry]:
     entries: list[Entry] = []
     spaces: Spaces = {}
     classes: Sequence[str] = ()
-    plain = Figure(math.nan, math.nan)
+    plain: Figure | None = None
     for name, options in LOSSES.items():
         of = trained(lab, seed=seed, **options)
         classes, images = of.images.classes, len(of.test)
         spaces[name] = maps.some_codes(of.model, of.test)
         found = cells.of(f"{name}, seed {seed}", partial(_loss, lab, of, f"{name}, seed {seed}"))
         if not options:
-            plain = found.get(IN_IMAGES, plain)
-        elif IN_IMAGES in found:
+            plain = found.get(IN_IMAGES)
+        elif plain and IN_IMAGES in found:
             found[RATIO] = Figure(found[IN_IMAGES].value / plain.value, math.nan)
-        features = judged(of, lab, None).extractor.name
+        held = judged(of, lab, None)
+        sources = {
+            "accuracy of its classifier": ("its classifier", images),
+            "accuracy of generations": ("its classifier", len(held.test)),
+            "MAE": ("pixels", images),
+            "silhouette": ("latents", len(spaces[name][1])),
+            "trials": ("combinations of 2", n * len(classes)),
+            "Frechet distance": (held.extractor.name, len(held.test)),
+        }
         for measure, figure in found.items():
-            by, size = {
-                "accuracy": ("its classifier", images),
-                "MAE": ("pixels", images),
-                "silhouette": ("latents", len(spaces[name][1])),
-                "trials": ("combinations of 2", n * len(classes)),
-                "Frechet": (features, images),
-            }[measure.replace(",", "").split()[0]]
+            by, size = next(s for start, s in sources.items() if measure.startswith(start))
             paper = theirs.get(options["loss"]) if measure == RATIO else None
             part = of.part
             entries.append(
@@ -122,7 +129,12 @@ def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
     n, classes = lab.settings["per_class"], of.images.classes
     counted = [trials_of(of, n, label) for label in range(len(classes))]
     lost = [name for name, (_, error) in zip(classes, counted, strict=True) if error]
-    inside, outside = (sum(trials[judge] for trials, _ in counted) for judge in of.convex.judges)
+    tries: dict[str, Figure] = {}
+    for judge in of.convex.judges:
+        # where a judge passed too few, it counts as many candidates as the last one does
+        short = any(error and trials[judge] == max(trials.values()) for trials, error in counted)
+        total = float(sum(trials[judge] for trials, _ in counted))
+        tries[f"trials, {judge}{AT_LEAST if short else ''}"] = Figure(total, math.nan)
     held = judged(of, lab, None)
     free = of.patient
     free.with_judges({})
@@ -138,8 +150,7 @@ def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
         "accuracy of its classifier": own_accuracy(of.model, of.test),
         "MAE of reconstructions": mae(of.model, of.test),
         "silhouette of the classes": silhouette(*maps.some_codes(of.model, of.test)),
-        "trials, latent space": Figure(float(inside), math.nan),
-        AT_LEAST if lost else IN_IMAGES: Figure(float(outside), math.nan),
+        **tries,
         **{
             f"Frechet distance, generated{how}": frechet(lab, held, held.reference, images)
             for how, images in made.items()

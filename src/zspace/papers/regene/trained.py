@@ -120,13 +120,14 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
 
     Args:
         lab: the experiment's surroundings.
-        data: the data set; None takes that of the experiment.
+        data: the data set; None takes that of the experiment. A file of some of its images is
+            trained on with the settings that the experiment has for the whole.
         seed: the seed of the training.
         options: further options of the recipe.
     """
     data = data or str(lab.data)
     own = faces_of(lab, data) | ({"seed": seed} if seed else {})
-    reduced = lab.settings.get("own", {}).get(data, {})
+    reduced = lab.settings.get("own", {}).get(lab.data, {})
     given = {**lab.settings["options"], **reduced, **own, **options}
     usual = USUAL.get(data, {})
     run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
