@@ -41,6 +41,7 @@ def test_added_images_are_trained_on_as_long_and_as_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths: list[tuple[int, float]] = []
+    judges: list[list[str]] = []
 
     def accuracy(
         lab: Lab, train: Part, test: Part, classes: int, seed: int, originals: int, length: float
@@ -50,6 +51,7 @@ def test_added_images_are_trained_on_as_long_and_as_often(
 
     def exhausted(*asked: Any, progress: Progress, further: bool, **options: Any) -> Part:
         assert further
+        judges.append([*asked[1].judges])
         progress.say("all combinations are used")
         return augmented(*asked, further=further, **options)
 
@@ -59,13 +61,15 @@ def test_added_images_are_trained_on_as_long_and_as_often(
     lab = Lab(tmp_path, scale.settings, "digits", device="cpu", quiet=True)
     entries = losses.fig17(lab)
     assert "12 originals per class, seed 0: all combinations are used" in lab.notes
-    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0), (1, 1.0)]
+    assert judges == [["latent space", "image space"], []]
+    assert lengths == [(1, 1.0), (1, 1.0), (2, 2.0), (2, 1.0), (1, 1.0), (1, 1.0)]
     assert [e.what.split(": ")[1] for e in entries] == [
         "originals alone",
         "50% replaced by generations",
         "+100% generations, equal epochs",
         "+100% generations, equal iterations",
         "100% replaced by their reconstructions",
+        "100% replaced by unjudged generations",
     ]
     assert entries[0].part == "120 training images"
 

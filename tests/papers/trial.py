@@ -124,7 +124,7 @@ EXPECTED: dict[str, tuple[int, int, str]] = {
     "regene/fig15a": (6, 1, ""),
     "regene/fig15b": (6, 1, "fig15b"),
     "regene/fig16": (69, 7, "figB18-tsne figB19-B20-barcodes"),
-    "regene/fig17": (5, 1, ""),
+    "regene/fig17": (6, 1, ""),
     "regene/collage": (2, 1, "collage"),
     "regene/closest": (19, 1, "closest-generations closest-training"),
     "categorical/fig1": (12, 2, "fig1"),

@@ -168,8 +168,9 @@ def fig17(lab: Lab) -> list[Entry]:
     There are `per_class` originals of each class, a different choice for each seed. ReGene is
     trained on these alone: on nine tenths of them, with thresholds from the last tenth (or, without
     validation images, on all). Then the classifier of Table A.5 (or A.7) is trained from scratch on
-    all originals; on their reconstructions, which tell what the decoder's blur costs; on originals
-    of which a share is replaced by generated images; and on originals with generated images added.
+    all originals; on their reconstructions, which tell what the decoder's blur costs; on generated
+    images that no judge has seen, which tell what combining costs; on originals of which a share is
+    replaced by generated images; and on originals with generated images added.
     Few originals make few pairs: where all are used, further images are combined with weights drawn
     at random, of which a note tells. With images added, a classifier of as many epochs as that of
     the originals has more iterations, and one of as many iterations fewer epochs: the paper does
@@ -273,6 +274,15 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
         mixtures[f"+{share:.0%} generations"] = [originals, *some(made, share)]
     again = reconstructions(of.model, originals.x)
     mixtures["100% replaced by their reconstructions"] = [Part(again, originals.y)]
+    free = augmented(
+        of.model,
+        of.convex.changed().with_judges({}),
+        counts.tolist(),
+        further=True,
+        generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
+        progress=_Noted(lab, f"{whose}, unjudged"),
+    )
+    mixtures["100% replaced by unjudged generations"] = [free]
     found = {"originals": float(len(originals)), "test images": float(len(images.test))}
     for what, parts in mixtures.items():
         train, classes = join(parts), len(images.classes)
