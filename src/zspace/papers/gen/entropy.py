@@ -202,7 +202,8 @@ def weights(lab: Lab) -> list[Entry]:
         for weight, measured in found.items():
             what = f"{name}, lambda = {weight:g}, {{codes}}"
             entries += _entries(lab, what, n, measured)
-        model = api.load(_run(lab, name, n, 0, learning_rate=where["rate"], weight=each[0]).folder)
+        run = _run(lab, name, n, 0, learning_rate=where["rate"], weight=each[0])
+        model = api.load(run.folder, device=lab.device)
         count = Figure(float(sum(p.numel() for p in model.parameters())), math.nan)
         entries.append(Entry(name, "parameters", count, "weights", PARTS["training"], n))
         for of, marker in (("training", "o"), ("test", "s")):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from zspace.core import Batches, Progress, reconstructions
 from zspace.data import load
 from zspace.data.images import Part, join
-from zspace.evaluation.measurement import generated
+from zspace.evaluation.measurement import Measurement, generated
 from zspace.functional import of_stored
 from zspace.functional.tensors import own_random
 from zspace.generation import maps
@@ -37,6 +37,7 @@ from zspace.papers.regene.trained import (
     trained,
 )
 from zspace.recipes.regene import CLASSIFIER_RATE, SCHEDULES, schedule_for
+from zspace.samplers import Convex
 from zspace.samplers.convex import TooFewError
 from zspace.training import fit, make_fabric
 
@@ -96,27 +97,27 @@ def _losses(lab: Lab, cells: Cells, seed: int) -> list[Entry]:
     for name, options in LOSSES.items():
         of = trained(lab, seed=seed, **options)
         classes, images = of.images.classes, len(of.test)
-        spaces[name] = maps.some_codes(of.model, of.test)
-        found = cells.of(f"{name}, seed {seed}", partial(_loss, lab, of, f"{name}, seed {seed}"))
+        held, whose = judged(of, lab, None), f"{name}, seed {seed}"
+        space = spaces[name] = maps.some_codes(of.model, of.test)
+        found = cells.of(whose, partial(_loss, lab, of, held, space, whose))
         if not options:
             plain = found.get(IN_IMAGES)
         elif plain and IN_IMAGES in found:
             found[RATIO] = Figure(found[IN_IMAGES].value / plain.value, math.nan)
-        held = judged(of, lab, None)
         sources = {
             "accuracy of its classifier": ("its classifier", images),
             "accuracy of generations": ("its classifier", len(held.test)),
             "MAE": ("pixels", images),
-            "silhouette": ("latents", len(spaces[name][1])),
+            "silhouette": ("latents", len(space[1])),
             "trials": ("combinations of 2", n * len(classes)),
             "Frechet distance": (held.extractor.name, len(held.test)),
         }
         for measure, figure in found.items():
             by, size = next(s for start, s in sources.items() if measure.startswith(start))
             paper = theirs.get(options["loss"]) if measure == RATIO else None
-            part = of.part
+            where = by, of.data
             entries.append(
-                Entry(name, measure, figure, by, of.data, size, paper, None, by, of.data, part=part)
+                Entry(name, measure, figure, *where, size, paper, None, *where, part=of.part)
             )
     if seed == 0:
         maps.tsne(lab.picture("figB18-tsne"), spaces, classes)
@@ -124,8 +125,10 @@ def _losses(lab: Lab, cells: Cells, seed: int) -> list[Entry]:
     return entries
 
 
-def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
-    """The figures of Figure 16 for one training, by measure."""
+def _loss(
+    lab: Lab, of: Trained, held: Measurement, space: tuple[Tensor, Tensor], whose: str
+) -> dict[str, Figure]:
+    """The figures of Figure 16 for one training with its test latents and labels, by measure."""
     n, classes = lab.settings["per_class"], of.images.classes
     counted = [trials_of(of, n, label) for label in range(len(classes))]
     lost = [name for name, (_, error) in zip(classes, counted, strict=True) if error]
@@ -135,10 +138,7 @@ def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
         short = any(error and trials[judge] == max(trials.values()) for trials, error in counted)
         total = float(sum(trials[judge] for trials, _ in counted))
         tries[f"trials, {judge}{AT_LEAST if short else ''}"] = Figure(total, math.nan)
-    held = judged(of, lab, None)
-    free = of.patient
-    free.with_judges({})
-    made = {", unjudged": generated(held, "generations", sampler=free)}
+    made = {", unjudged": generated(held, "generations", sampler=of.unjudged)}
     if lost:
         lab.note(f"{whose}: the judges pass too few combinations of {', '.join(lost)}")
     else:
@@ -149,7 +149,7 @@ def _loss(lab: Lab, of: Trained, whose: str) -> dict[str, Figure]:
     return {
         "accuracy of its classifier": own_accuracy(of.model, of.test),
         "MAE of reconstructions": mae(of.model, of.test),
-        "silhouette of the classes": silhouette(*maps.some_codes(of.model, of.test)),
+        "silhouette of the classes": silhouette(*space),
         **tries,
         **{
             f"Frechet distance, generated{how}": frechet(lab, held, held.reference, images)
@@ -241,15 +241,17 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
     counts = torch.bincount(originals.y)
     most = max(1.0, *where["added"], *where["replaced"])
     whose = f"{per_class} originals per class, seed {seed}"
-    try:
-        made = augmented(
-            of.model,
-            of.convex,
-            [math.ceil(most * int(counts.max()))] * len(images.classes),
-            further=True,
-            generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
-            progress=_Noted(lab, whose),
+
+    def drawn(convex: Convex, numbers: Sequence[int], whose: str) -> Part:
+        generator = torch.Generator(convex.codes.device).manual_seed(seed)
+        progress = _Noted(lab, whose)
+        return augmented(
+            of.model, convex, numbers, further=True, generator=generator, progress=progress
         )
+
+    try:
+        asked = math.ceil(most * int(counts.max()))
+        made = drawn(of.convex, [asked] * len(images.classes), whose)
     except TooFewError as error:
         lab.note(f"{whose}: {error}")
         made = originals.take(torch.arange(0))
@@ -274,14 +276,7 @@ def _cells(lab: Lab, data: str, per_class: int | None, seed: int) -> dict[str, F
         mixtures[f"+{share:.0%} generations"] = [originals, *some(made, share)]
     again = reconstructions(of.model, originals.x)
     mixtures["100% replaced by their reconstructions"] = [Part(again, originals.y)]
-    free = augmented(
-        of.model,
-        of.convex.changed().with_judges({}),
-        counts.tolist(),
-        further=True,
-        generator=torch.Generator(of.convex.codes.device).manual_seed(seed),
-        progress=_Noted(lab, f"{whose}, unjudged"),
-    )
+    free = drawn(of.unjudged, counts.tolist(), f"{whose}, unjudged")
     mixtures["100% replaced by unjudged generations"] = [free]
     found = {"originals": float(len(originals)), "test images": float(len(images.test))}
     for what, parts in mixtures.items():

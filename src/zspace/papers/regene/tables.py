@@ -70,7 +70,8 @@ def table2(lab: Lab) -> list[Entry]:
     totals = dict.fromkeys(of.convex.judges, 0.0)
     for label, name in enumerate(of.images.classes):
         trials, error = trials_of(of, n, label)
-        lab.note(*([str(error)] if error else []))
+        if error:
+            lab.note(str(error))
         for column, judge in enumerate(of.convex.judges):
             totals[judge] += trials[judge]
             ours = Figure(trials[judge], math.nan)
@@ -206,12 +207,10 @@ def _distances(lab: Lab, seed: int) -> list[Entry]:
     seen, which their names say, and a note says of which class.
     """
     of = trained(lab, seed=seed)
-    sampler = of.patient
     errors = [trials_of(of, PROBES, label)[1] for label in range(len(of.images.classes))]
     lost = [str(error) for error in errors if error]
     lab.note(*lost)
-    if lost:
-        sampler.with_judges({})
+    sampler = of.unjudged if lost else of.patient
     drawn = "generated, unjudged" if lost else "generated"
     entries: list[Entry] = []
     for features in lab.settings["features"]:

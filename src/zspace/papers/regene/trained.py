@@ -92,6 +92,11 @@ class Trained:
         """The sampler, but one that tries ten times as often before it gives up."""
         return self.convex.changed(most_trials=10 * self.convex.most_trials)
 
+    @property
+    def unjudged(self) -> Convex:
+        """The sampler, but without judges: whatever it combines counts."""
+        return self.convex.changed().with_judges({})
+
     def gallery(self, device: str = "auto") -> Gallery:
         """The gallery that draws sheets of this model's images, by its patient sampler."""
         generator = torch.Generator(self.convex.codes.device).manual_seed(0)
