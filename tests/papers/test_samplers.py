@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) ->
         calls.append(1)
         lab.note("it is biased")
         lab.runs.append("ae-1")
+        time.sleep(0.2)
         return {"Frechet": Figure(2.5, 0.5), "fit, s": Figure(3.0, math.nan)}
 
     lab.note("before")
@@ -47,6 +49,9 @@ def test_a_comparison_that_was_stopped_measures_nothing_twice(tmp_path: Path) ->
     assert len(calls) == 1
     # the table says the same, however often it was interrupted
     assert (later.notes, later.runs) == (["it is biased"], ["ae-1"])
+    # and how long it took is counted for the call that finds it, not for the one that measures it
+    assert lab.seconds_before == 0.0
+    assert later.seconds_before >= 0.2
     assert again["Frechet"] == first["Frechet"] == Figure(2.5, 0.5)
     assert again["fit, s"].value == 3.0
 

@@ -241,6 +241,7 @@ def reproduce(
             "runs": lab.runs,
             "in_float32": lab.in_float32,
             "seconds": seconds,
+            "seconds_before": round(lab.seconds_before, 1),
             "versions": versions(),
             **({"notes": lab.notes} if lab.notes else {}),
             **lab.more,
@@ -295,13 +296,18 @@ def _notes(
     experiment: Experiment, chosen: Scale, whose: Mapping[str, Any], lab: Lab, seconds: float
 ) -> list[str]:
     slower = ", ".join(lab.in_float32)
+    before = (
+        f", and {lab.seconds_before:g} s before it for what it found measured"
+        if lab.seconds_before
+        else ""
+    )
     notes = [
         experiment.about,
         f"Scale {whose['scale']}: {chosen.about()}.",
         f"Protocol {lab.protocol}: {PROTOCOLS[lab.protocol]}." if lab.protocol else "",
         f"Trained in float32, where bf16 was asked for and slower: {slower}." if slower else "",
         f"Made by `{_command(whose, lab)}`.",
-        f"This call took {seconds:g} s; finished runs are reused.",
+        f"This call took {seconds:g} s{before}; finished runs are reused.",
         *lab.notes,
     ]
     return [note for note in notes if note]

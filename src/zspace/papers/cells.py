@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NotRequired, cast
 
 from typing_extensions import TypedDict
 
@@ -22,11 +23,15 @@ class StoredNumber(TypedDict):
 
 
 class Told(TypedDict):
-    """What measuring a cell told the table: notes, runs, and what was trained in float32."""
+    """What measuring a cell told the table.
+
+    These are notes, runs, what was trained in float32, and how many seconds it took.
+    """
 
     notes: list[str]
     runs: list[str]
     in_float32: list[str]
+    seconds: NotRequired[float]
 
 
 class Cells:
@@ -49,12 +54,19 @@ class Cells:
     def of(self, key: str, measure: Callable[[], Mapping[str, Figure]]) -> dict[str, Figure]:
         """The figures of a cell, which are measured unless the file has them."""
         lab = self.lab
-        if key not in self.held:
+        if key in self.held:
+            if key in self.told:
+                lab.seconds_before += self.told[key].get("seconds", 0.0)
+        else:
             before = lab.notes, lab.runs, lab.in_float32
             lab.notes, lab.runs, lab.in_float32 = [], [], []
+            begun = time.perf_counter()
             try:
                 found = measure()
-                told = Told(notes=lab.notes, runs=lab.runs, in_float32=lab.in_float32)
+                seconds = round(time.perf_counter() - begun, 1)
+                told = Told(
+                    notes=lab.notes, runs=lab.runs, in_float32=lab.in_float32, seconds=seconds
+                )
             finally:
                 lab.notes, lab.runs, lab.in_float32 = before
             self.held[key] = {n: cast(StoredNumber, f.as_json()) for n, f in found.items()}

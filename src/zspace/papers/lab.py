@@ -50,6 +50,7 @@ class Lab:
         runs: the names of the runs that the experiment used.
         protocol: the way in which the settings of the systems are chosen; "" if none is.
         in_float32: what was asked for in bf16 and trained in float32, which was faster.
+        seconds_before: how long measuring took, in calls before, what this call found measured.
         notes: what the table says below its rows.
     """
 
@@ -64,6 +65,7 @@ class Lab:
     runs: list[str] = field(default_factory=list)
     protocol: str = ""
     in_float32: list[str] = field(default_factory=list)
+    seconds_before: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def note(self, *notes: str) -> None:
