@@ -20,6 +20,8 @@ from zspace.errors import InputError
 from zspace.methods.lsrgan import LSRGAN
 from zspace.options import options_of
 from zspace.recipes import RECIPES, Facts, find, plan_of
+from zspace.samplers import Normal
+from zspace.samplers.kde import optimal_bandwidths
 
 
 def test_arrays_in_memory(tmp_path: Path) -> None:
@@ -250,3 +252,14 @@ def test_masked_arrays_are_refused() -> None:
     x = np.ma.masked_equal(np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8), 3)
     with pytest.raises(InputError, match="the data: a masked array has gaps"):
         zspace.train("ae", x, iterations=1, device="cpu", **SMALL)
+
+
+def test_no_call_moves_the_global_generator(runs: dict[str, Path]) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    model = zspace.load(runs["vae"], device="cpu")
+    optimal_bandwidths(Normal(2), 20, trials=1, queries=20)
+    zspace.fit_sampler(runs["vae"], "mixture", {"components": 2}, device="cpu")
+    zspace.evaluate(runs["vae"], metrics=["fid", "kid"], features="pixels", device="cpu")
+    model.sample(2, seed=1)
+    assert torch.equal(before, torch.get_rng_state())

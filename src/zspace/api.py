@@ -27,6 +27,7 @@ from zspace.execution import (
     seconds_per_iteration,
 )
 from zspace.functional.augmentation import TRANSFORM
+from zspace.functional.tensors import own_random
 from zspace.options import About, Option, check_used, checked, options_of
 from zspace.recipes import find, plan_of
 from zspace.storage.config import check_texts
@@ -261,7 +262,7 @@ def load(
     config = _checked_config(existing.config, existing)
     path = existing.weights_file(str(checkpoint))
     facts = existing.facts_of(path)
-    with Claims(path):
+    with Claims(path), own_random(0):  # weights are drawn before those of the file take their place
         plan = None if config["recipe"] == RECIPE else plan_of(config, facts)
         model = stored_model(existing, facts) if plan is None else plan.model
     load_state(model, existing.weights(path, model), path)

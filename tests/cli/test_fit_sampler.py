@@ -52,7 +52,10 @@ def test_a_run_without_a_prior_names_the_samplers_that_it_holds(
     for name in ("normal", "simple"):
         fit_sampler(run, name)
     message = refused(*sample)
-    assert "has no prior of its own: the run holds normal, simple (--sampler normal)" in message
+    assert (
+        "has no prior of its own: the run holds normal, simple, of which --sampler takes one"
+        in message
+    )
 
 
 @pytest.mark.parametrize("precision", ["bf16", "32"])  # float32 begins anew

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import random_images
 from zspace.data import from_arrays, load
+from zspace.data.arrays import read_array_file
 from zspace.errors import InputError
 
 
@@ -68,6 +69,30 @@ def test_float_images_are_stored_as_the_nearest_level_and_vectors_as_they_are() 
 def test_bad_arrays(x: np.ndarray, y: np.ndarray | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         from_arrays(x, y)
+
+
+def test_labels_that_are_texts(tmp_path: Path) -> None:
+    """They are numbered alike in all parts, in alphabetical order or in that of classes."""
+    x = random_images(4, 5, 5)
+    arrays = {"images": x, "labels": ["b", "a", "c", "b"], "images_test": x[:2]}
+    arrays["labels_test"] = ["c", "b"]
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    raw = read_array_file(path)
+    numbers = {part: p.y.tolist() for part, p in raw.parts.items() if p.y is not None}
+    assert numbers == {"train": [1, 0, 2, 1], "test": [2, 1]}
+    assert raw.classes == ("a", "b", "c")
+    np.savez(path, **arrays, classes=["d", "c", "b", "a"])
+    raw = read_array_file(path)
+    assert raw.parts["train"].y is not None
+    assert raw.parts["train"].y.tolist() == [2, 3, 1, 2]
+    assert raw.classes == ("d", "c", "b", "a")
+    np.savez(path, **arrays, classes=["c", "b"])
+    with pytest.raises(InputError, match=r"labels that are none of its classes: a$"):
+        read_array_file(path)
+    np.savez(path, **{**arrays, "labels_test": [0, 1]})
+    with pytest.raises(InputError, match=r"texts in labels and numbers in labels_test$"):
+        read_array_file(path)
 
 
 def test_bad_array_files(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 
 from tests.conftest import random_images
-from zspace.data import load, load_whole
+from zspace.data import DataOptions, load, load_whole
 from zspace.data.celeba import celeba
 from zspace.data.folder import read_pictures
+from zspace.data.given import images_of
 from zspace.data.pictures import FORMATS, MOST_PIXELS, ORIENTATION
 from zspace.errors import InputError
+from zspace.options import options_of
 
 FIGURE = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 """An image that is not symmetric in any way."""
@@ -33,6 +35,7 @@ UPRIGHT = {
     8: np.rot90(FIGURE),
 }
 """How the image looks for each value of the EXIF tag, by the tag's definition."""
+SETTINGS = {name: option.default for name, option in options_of(DataOptions).items()}
 
 
 def turned(path: Path, orientation: int) -> Path:
@@ -57,6 +60,39 @@ def test_images_are_turned_upright(tmp_path: Path, suffix: str, orientation: int
     assert torch.equal(small.x, read_pictures([tmp_path / "b.png"], (1, 4, 4)))
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+def test_what_is_transparent_is_seen_on_white(mode: str, tmp_path: Path) -> None:
+    """Whatever is stored below it, in every way in which a PNG file can say so."""
+    (tmp_path / "set").mkdir()
+    grey = np.full((4, 4), 60, np.uint8)
+    grey[1:3, 1:3] = 200
+    picture, seen = Image.fromarray(grey), grey == 200
+    if mode == "RGBA":
+        picture = picture.convert("RGB")
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(Image.fromarray(np.where(seen, 255, 0).astype(np.uint8)))
+    else:
+        picture = picture.convert(mode)
+    clear: dict[str, object] = {"P": 60, "L": 60, "RGB": (60, 60, 60)}
+    kept = {"transparency": clear[mode]} if mode in clear else {}
+    picture.save(tmp_path / "set" / "a.png", **kept)
+    expected = np.where(seen, 200, 255)
+    part, _ = load_whole(str(tmp_path / "set"))
+    assert (part.x[0].numpy() == expected).all()
+    assert part.x.shape[1] == (1 if mode in ("L", "LA") else 3)
+    with Image.open(tmp_path / "set" / "a.png") as opened:
+        given = images_of([(opened, 0)] * 20, SETTINGS).train.x
+    assert torch.equal(given[0], part.x[0])
+
+
+def test_half_transparent_is_half_white(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    picture = Image.new("RGBA", (3, 3), (200, 0, 100, 51))
+    picture.save(tmp_path / "set" / "a.png")
+    part, _ = load_whole(str(tmp_path / "set"))
+    assert part.x[0, :, 0, 0].tolist() == [244, 204, 224]
+
+
 def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     grey = Image.fromarray(FIGURE)
@@ -65,7 +101,8 @@ def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         part, _ = load_whole(str(tmp_path / "set"))
-    assert np.array_equal(part.x[0, 0].numpy(), FIGURE)
+    share = FIGURE / 255  # each level is as opaque as it is bright
+    assert np.abs(part.x[0, 0].numpy() - (share * FIGURE + (1 - share) * 255)).max() <= 1
 
 
 def test_images_of_the_hub_are_turned_upright(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ def test_reconstructions_are_left_out_with_their_originals(measurement: Measurem
     assert figure.error < 1e-9
     others = Subject("others", GENERATION, measurement.test)
     assert METRICS["fid"].measure(measurement, others)[""].error > 1e-4
+    kid = METRICS["kid"].measure(measurement, same)[""]
+    assert abs(kid.value) < 3 * kid.error
 
 
 def test_the_error_of_the_kernel_distance(

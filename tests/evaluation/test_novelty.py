@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from zspace.errors import InputError
-from zspace.evaluation.novelty import auroc, log_densities
+from zspace.evaluation.novelty import PERFECT, auroc, log_densities
 from zspace.methods.gen import GEN
 from zspace.samplers import Mixture, Normal
 
@@ -30,6 +30,22 @@ def test_scores_of_a_linear_model_are_known() -> None:
     torch.testing.assert_close(-found.score.float(), expected)
     with pytest.raises(InputError, match="codes of size 2 are larger than the data, which have 1"):
         log_densities(model, x[:, :1], Normal(2), 0.3)
+
+
+def test_perfect_reconstructions_have_no_residual_but_outliers_have() -> None:
+    """What rounding leaves of an error of 0, in float32, is no evidence against an image."""
+    net = nn.Linear(2, 5, bias=False)
+    with torch.no_grad():
+        net.weight.zero_()
+        net.weight[:2] = torch.eye(2)
+    model = GEN(Toy(), net, Mixture(2, components=1), 2, centres=5, bandwidth=0.5).eval()
+    x = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1, 1, 0, 0, 0]
+    )
+    x[0, 2], x[1, 2] = 5e-7, 0.1
+    residual = log_densities(model, x, Normal(2), PERFECT).residual
+    assert residual[[0, 2, 3, 4, 5]].tolist() == [0.0] * 5
+    assert float(residual[1]) == pytest.approx(-0.5 * (0.01 - 5 * PERFECT) / PERFECT, rel=1e-6)
 
 
 class Toy(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -35,6 +36,21 @@ def test_mmd_against_brute_force(n: int, m: int, dim: int, seed: int) -> None:
     x = torch.randn(n, dim, generator=generator, dtype=torch.float64)
     y = 1 + 2 * torch.randn(m, dim, generator=generator, dtype=torch.float64)
     assert float(gaussian_mmd(x, y, dim)) == pytest.approx(brute_mmd(x, y, dim), abs=1e-12)
+
+
+@pytest.mark.parametrize("mmd", [gaussian_mmd, multiquadratic_mmd])
+def test_the_gradient_of_an_mmd_where_codes_coincide(mmd: Callable[..., Tensor]) -> None:
+    """A distance of 0 has no derivative, its square has one."""
+    x, y = torch.randn(2, 6, 3, generator=seeded(), dtype=torch.float64)
+    y[:3] = x[:3]
+    moved = x.clone().requires_grad_()
+    mmd(moved, y, 2.0).backward()
+    assert moved.grad is not None
+    for i, j in ((0, 0), (4, 2)):
+        step = torch.zeros_like(x)
+        step[i, j] = 1e-5
+        slope = (mmd(x + step, y, 2.0) - mmd(x - step, y, 2.0)) / 2e-5
+        assert float(moved.grad[i, j]) == pytest.approx(float(slope), rel=1e-6)
 
 
 def test_mmd_has_no_bias() -> None:

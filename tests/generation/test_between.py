@@ -35,6 +35,24 @@ def test_points_on_the_circle_are_as_long_as_normal_noise() -> None:
     assert float(((a + b) / 2).norm(dim=1).mean()) == pytest.approx(16 / 2**0.5, rel=0.02)
 
 
+def test_opposite_vectors_of_other_lengths_have_no_detour() -> None:
+    """The formula for vectors of one length goes 50 times as far as either here."""
+    points = great_circle(torch.tensor([[2.0, 0.0]]), torch.tensor([[-1.0, 0.01]]), 5)
+    torch.testing.assert_close(points.norm(dim=2), torch.linspace(2, 1, 5)[None], atol=1e-3, rtol=0)
+
+
+def test_what_lies_between_is_as_likely_as_what_is_drawn() -> None:
+    """In two dimensions, where noise often lies opposite other noise."""
+    normal = Normal(2).fit(torch.randn(500, 2, generator=seeded()))
+    ways = codes_between(normal, 20_000, 5, None, seeded())
+    drawn = normal.draw(20_000, generator=seeded(1))
+    for z in ways.unbind(1):
+        torch.testing.assert_close(z.T.cov(), drawn.T.cov(), atol=0.05, rtol=0)
+        for share in (0.5, 0.99, 0.9999):
+            lengths = [x.norm(dim=1).quantile(share) for x in (z, drawn)]
+            torch.testing.assert_close(*lengths, atol=0, rtol=0.1 if share > 0.99 else 0.03)
+
+
 @pytest.mark.parametrize("scale", [1.0, 2.0, -1.0])
 def test_parallel_vectors_have_a_straight_line(scale: float) -> None:
     a = torch.randn(2, 3, generator=seeded())

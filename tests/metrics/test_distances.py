@@ -126,6 +126,22 @@ def test_kid_against_its_definition() -> None:
     assert deviation == pytest.approx(0, abs=1e-4)
 
 
+def test_kid_of_pairs_has_no_bias() -> None:
+    """Of images and their perfect reconstructions, which as unpaired sets are below 0."""
+    draws = [normal(60, 4, seed) for seed in range(60)]
+
+    def each(*, paired: bool) -> Tensor:
+        kid = metrics.kernel_inception_distance
+        return torch.tensor([kid(x, x, subsets=5, size=30, paired=paired)[0] for x in draws])
+
+    paired, alone = each(paired=True), each(paired=False)
+    assert abs(float(paired.mean())) < 4 * float(paired.std()) / 60**0.5
+    assert float(alone.mean()) < -4 * float(alone.std()) / 60**0.5
+    for x, y in ((normal(3, 2), normal(3, 2)), (normal(8, 2), normal(9, 2))):
+        with pytest.raises(InputError, match=f"one size, 4 or more, not {len(x)} and {len(y)}"):
+            metrics.kernel_inception_distance(x, y, size=2, paired=True)
+
+
 def test_kid_far_from_0() -> None:
     """A small difference of large numbers, which float32 gets wrong by a tenth and more."""
     x, y = normal(300, 64).float() + 30, 1.2 * normal(300, 64, 1).float() + 30

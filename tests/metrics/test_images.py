@@ -40,6 +40,8 @@ def test_sharpness_by_hand() -> None:
     dot[0, 0, 1, 1] = 1
     assert float(metrics.sharpness(dot)) == pytest.approx(36)
     assert float(metrics.sharpness(torch.zeros(1, 1, 5, 5))) == 0
+    with pytest.raises(InputError, match=r"images \(N, C, H, W\) of 3 pixels or more"):
+        metrics.sharpness(torch.zeros(0, 1, 5, 5))
     grey = torch.rand(2, 1, 9, 9)
     assert torch.allclose(
         metrics.sharpness(grey), metrics.sharpness(grey.expand(-1, 3, -1, -1)), rtol=1e-4

@@ -244,6 +244,9 @@ def test_what_the_convex_sampler_refuses() -> None:
             convex.combined(1, label)
     with pytest.raises(InputError, match="the data have none"):
         Convex(3).fit(z)
+    for few in ([-1] * 7, [1, *[-1] * 6]):
+        with pytest.raises(InputError, match="need 2 codes or more whose labels are known, not"):
+            Convex(3).fit(z, torch.tensor(few))
     for given_weights in ("0.5,0.6", "-0.5,1.5", "0.5", "nan,1", "1,0"):
         with pytest.raises(InputError, match=r"above 0 that sum to 1, not"):
             Convex(3, weights=given_weights, combine=2)

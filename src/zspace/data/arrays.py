@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -37,7 +38,8 @@ def read_array_file(
     A .npy file holds the samples; if it is larger than `IN_MEMORY`, it is memory-mapped. A .npz
     file holds `images` (or another name of `IMAGES`) and `labels` (or one of `LABELS`), possibly
     once for each part, with _train, _validation and _test at the end of the names; `classes` may
-    hold the labels' names.
+    hold the labels' names. Labels may be texts, which are numbered in alphabetical order, or in
+    that of `classes`.
 
     Args:
         path: a .npy or .npz file with arrays as `from_arrays` takes them.
@@ -73,12 +75,34 @@ def _no_images(path: Path, names: list[str]) -> InputError:
     )
 
 
+def _numbered(arrays: dict[str, npt.NDArray[Any]], path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays with numbers for labels that are texts, whose names are then in `classes`."""
+    labels = {n + e for n in LABELS for es in SUFFIX.values() for e in es}
+    texts = {n: y for n, y in arrays.items() if n in labels and y.dtype.kind == "U"}
+    if not texts:
+        return arrays
+    if others := [n for n in arrays if n in labels and n not in texts]:
+        raise InputError(
+            f"{path} has texts in {', '.join(texts)} and numbers in {', '.join(others)}"
+        )
+    names = np.unique(np.concatenate([y.ravel() for y in texts.values()]))
+    classes = arrays.get("classes", names)
+    numbers = {str(name): i for i, name in enumerate(classes.ravel())}
+    if unnamed := [name for name in map(str, names) if name not in numbers]:
+        raise InputError(f"{path} has labels that are none of its classes: {some(unnamed)}")
+    numbered = {
+        n: np.array([numbers[str(t)] for t in y.ravel()]).reshape(y.shape) for n, y in texts.items()
+    }
+    return {**arrays, **numbered, "classes": classes}
+
+
 def _raw(
     arrays: dict[str, npt.NDArray[Any]],
     path: Path,
     levels: Levels | None,
     shape: tuple[int, ...] | None,
 ) -> Raw:
+    arrays = _numbered(arrays, path)
     parts: dict[str, Part] = {}
     for part, endings in SUFFIX.items():
         x, y = (

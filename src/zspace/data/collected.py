@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from zspace.data.conversion import opaque
 from zspace.data.names import LABELS, SAMPLES
 from zspace.errors import InputError, cut, shown
 
@@ -144,8 +145,10 @@ def _divided(item: Any, i: int) -> tuple[Any, Any]:
 def _array(x: Any, i: int) -> npt.NDArray[Any]:
     """A sample as an array, of an image (H, W) or (C, H, W)."""
     if isinstance(x, Image.Image):
+        if x.mode not in ("I", "F", "I;16"):
+            x = opaque(x)
         if x.mode not in ("L", "I", "F", "I;16", "RGB"):
-            x = x.convert("L" if x.mode in ("1", "LA") else "RGB")
+            x = x.convert("L" if x.mode == "1" else "RGB")
         return np.asarray(x)
     array = np.asarray(_plain(x))
     if array.dtype.kind not in "uifb":

@@ -40,8 +40,7 @@ def fit_picture(
     """
     levels = levels or Levels()
     deep = picture.mode[0] in "IF"
-    if deep:
-        picture = Image.fromarray(levels.of_deep(np.asarray(picture)))
+    picture = Image.fromarray(levels.of_deep(np.asarray(picture))) if deep else opaque(picture)
     picture = picture.convert("L" if channels == 1 else "RGB")
     if not deep:
         picture = Image.fromarray(levels.of_array(np.asarray(picture), "the image"))
@@ -55,6 +54,17 @@ def fit_picture(
             picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
     array = np.asarray(picture)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """An image with transparent pixels as it looks on white; any other one itself.
+
+    What is stored for pixels that nobody sees is arbitrary.
+    """
+    if not picture.has_transparency_data:
+        return picture
+    mode, picture = "L" if picture.mode in ("1", "L", "LA") else "RGB", picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert(mode)
 
 
 def refit(raw: Raw, size: int | None, channels: int | None) -> Raw:

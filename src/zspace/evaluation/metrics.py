@@ -100,9 +100,12 @@ def _frechet(figure: Callable[..., Figure]) -> Measure:
 
 def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     x, y = measurement.features(measurement.reference), measurement.features(subject)
-    n = min(len(x), len(y))
+    paired = subject.kind == RECONSTRUCTION
+    n = min(len(x), len(y)) // (2 if paired else 1)
     size = min(1000, n // 2)  # subsets that hold all samples would not differ
-    mean, deviation = metrics.kernel_inception_distance(x, y, size=size, seed=measurement.seed)
+    mean, deviation = metrics.kernel_inception_distance(
+        x, y, size=size, paired=paired, seed=measurement.seed
+    )
     # subsets of the same n samples vary by s^2 / size (1 - size / n), and all n by s^2 / n; between
     # equal distributions by s^2 / size^2, of which this makes up to three times too much
     return {"": Figure(mean, deviation * math.sqrt(size / (n - size)))}

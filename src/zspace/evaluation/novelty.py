@@ -171,8 +171,8 @@ def novelty(
         InputError: the run, the data, a label or the density can't be used.
     """
     model = api.load(run, checkpoint=checkpoint, device=device, progress=progress)
+    held = [name for name in Run(run).samplers() if name in catalogue.densities()]
     if density is None:
-        held = [name for name in Run(run).samplers() if name in catalogue.densities()]
         density = catalogue.usual(model, held)
     codes_density: Sampler | None = model.samplers().get(density)
     if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
@@ -181,10 +181,10 @@ def novelty(
         )
     if not isinstance(codes_density, Density):
         fitted = catalogue.listed(catalogue.densities())
-        raise InputError(
-            f"{run} has no {density} of known density: --density {fitted} fits one to its training "
-            "codes"
-        )
+        choice = f"--density {fitted} fits one to its training codes"
+        if held:
+            choice = f"the run holds {', '.join(held)}, of which --density takes one"
+        raise InputError(f"{run} has no {density} of known density: {choice}")
     chosen, classes = api.data_for(run, data, data_dir, part, progress)
     existing = Run(run)
     config = existing.config
@@ -269,6 +269,8 @@ def log_densities(
         error = (model.decode(z) - block).flatten(1).square().sum(1).cpu().double()
         latent = density.log_density(z).cpu().double()
         volume, rank = jacobian_log_determinant(model.decode, z, directions=directions)
+        if variance <= PERFECT:  # what is left of a perfect reconstruction is rounding
+            error = (error - size * PERFECT).clamp(min=0)
         residual = -0.5 * (error / variance + width)
         parts.append((latent, volume, residual, rank))
         scoring(min(start + rows, len(x)), len(x))

@@ -70,7 +70,8 @@ def _mmd(x: Tensor, y: Tensor, kernel: Callable[[Tensor], Tensor]) -> Tensor:
         raise InputError(f"an MMD needs two draws of each at least, not {len(x)} and {len(y)}")
 
     def gram(a: Tensor, b: Tensor) -> Tensor:
-        return kernel((a[:, None] - b[None]).square().sum(2))
+        # products would cancel where codes are far from 0, and differences take N M D numbers
+        return kernel(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square())
 
     def within(z: Tensor) -> Tensor:
         kernels = gram(z, z)

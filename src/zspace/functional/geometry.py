@@ -43,13 +43,13 @@ def whitened(z: Tensor) -> Tensor:
 
 
 def great_circle(a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """Points on the great circle from a to b, equally spaced in angle.
+    """Points on the way from a to b along a great circle, equally spaced in angle and in length.
 
-        c_k = (sin((1 - t_k) w) a + sin(t_k w) b) / sin w,  t_k = k / (steps - 1)
+        c_k = ((1 - t_k) |a| + t_k |b|) (sin((1 - t_k) w) a / |a| + sin(t_k w) b / |b|) / sin w,
+        t_k = k / (steps - 1)
 
     with w the angle between a and b; vectors that are nearly parallel are joined by a straight
-    line. Where a and b are independent and from N(0, I), so is nearly each c_k, whereas points on
-    the line between them are too short.
+    line. Points on the line between others are shorter, down to 0 between opposite ones.
 
     Args:
         a, b: vectors (N, D).
@@ -57,19 +57,22 @@ def great_circle(a: Tensor, b: Tensor, steps: int) -> Tensor:
 
     Returns (N, steps, D); the first point is a, the last is b.
     Reference: Shoemake, Animating Rotation with Quaternion Curves (1985), section 3.3; White,
-    Sampling Generative Networks (2016), section 2.1.
+    Sampling Generative Networks (2016), section 2.1. They are for vectors of one length: applied to
+    others as it is, the formula without lengths runs off to infinity as w approaches 180 degrees.
 
     >>> great_circle(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 3)[0, 1]
     tensor([0.7071, 0.7071])
     """
     t = torch.linspace(0, 1, steps, device=a.device)[None, :, None]
-    cosine = torch.nn.functional.cosine_similarity(a, b)[:, None, None]
-    w = cosine.clamp(-1, 1).acos()
+    a, b = a[:, None], b[:, None]
+    lengths = torch.lerp(a.norm(dim=2, keepdim=True), b.norm(dim=2, keepdim=True), t)
+    a, b = (torch.nn.functional.normalize(x, dim=2) for x in (a, b))
+    w = (a * b).sum(2, keepdim=True).clamp(-1, 1).acos()
     flat = w.sin() < 1e-4
     safe = w.sin().where(~flat, 1.0)
     first = torch.where(flat, 1 - t, ((1 - t) * w).sin() / safe)
     second = torch.where(flat, t, (t * w).sin() / safe)
-    return first * a[:, None] + second * b[:, None]
+    return lengths * (first * a + second * b)
 
 
 FLAT = 1e-12

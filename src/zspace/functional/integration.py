@@ -37,7 +37,8 @@ def integral(
         x: the initial values (N, D).
         start, end: the times, 0 and 1 or the reverse.
         steps: the number of steps of Heun's method, at least 1.
-        solver: "heun", or "adaptive" for Dormand and Prince's method (torchdiffeq).
+        solver: "heun", or "adaptive" for Dormand and Prince's method (torchdiffeq), whose steps
+            suit all vectors together: a vector's solution depends on the others in the third digit.
 
     Returns (N, D).
     """

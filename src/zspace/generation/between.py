@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from zspace.core import Sampler
 from zspace.errors import InputError
-from zspace.functional import great_circle
 from zspace.samplers.normal import learned_label
 
 
@@ -17,9 +18,9 @@ def codes_between(
 ) -> Tensor:
     """Codes on ways between two that a sampler draws.
 
-    If the sampler's codes are a continuous function of normal noise, the noise goes along a great
-    circle, so that each code on the way is as likely as one that is drawn; otherwise codes go along
-    a straight line.
+    If the sampler's codes are a continuous function of normal noise, the noise goes from e to e'
+    along cos(t) e + sin(t) e', 0 <= t <= pi / 2, which is from N(0, I) for every t, too: a code on
+    the way has the distribution of one that is drawn. Otherwise codes go along a straight line.
 
     Args:
         sampler: the sampler.
@@ -33,7 +34,7 @@ def codes_between(
         InputError: the sampler does not know the label, or its class has no training images.
     """
     if label is not None and not sampler.labels:
-        raise InputError("this sampler knows no labels: leave out --label")
+        raise InputError("this sampler knows no labels: ask it for none")
     if sampler.jumps or not sampler.noise_dim:
         a, b = (sampler.draw(n, label, generator=generator) for _ in range(2))
         t = torch.linspace(0, 1, steps, device=a.device)[None, :, None]
@@ -43,4 +44,6 @@ def codes_between(
     y = None
     if label is not None:
         y = torch.full((n * steps,), learned_label(sampler, label), device=where)
-    return sampler.of_noise(great_circle(a, b, steps).flatten(0, 1), y).unflatten(0, (n, steps))
+    t = torch.linspace(0, math.pi / 2, steps, device=where)[None, :, None]
+    noise = t.cos() * a[:, None] + t.sin() * b[:, None]
+    return sampler.of_noise(noise.flatten(0, 1), y).unflatten(0, (n, steps))

@@ -123,7 +123,7 @@ def read_sampler(run: str | Path, name: str, model: LatentModel) -> Sampler | No
         own = model.samplers()
         if name not in own:
             if held := [*own, *Run(run).samplers()]:
-                choice = f"the run holds {', '.join(held)} (--sampler {held[0]})"
+                choice = f"the run holds {', '.join(held)}, of which --sampler takes one"
             else:
                 choice = f"choose another sampler (--sampler {', '.join(catalogue.names())})"
             raise InputError(f"{run} has no {name} of its own: {choice}")

@@ -234,7 +234,13 @@ def _between(a: Moments, b: Moments) -> float:
 
 @of_arrays
 def kernel_inception_distance(
-    reference: Tensor, generated: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0
+    reference: Tensor,
+    generated: Tensor,
+    *,
+    subsets: int = 100,
+    size: int = 1000,
+    paired: bool = False,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """The kernel inception distance: the unbiased squared MMD with the kernel (x.y / D + 1)^3.
 
@@ -242,18 +248,30 @@ def kernel_inception_distance(
         reference, generated: (N, D) and (M, D), N and M above 1.
         subsets: the number of random subsets of each set that the distance is averaged over.
         size: the number of samples in a subset, at most that of the smaller set.
+        paired: whether `generated[i]` is made of `reference[i]`, such as its reconstruction. Pairs
+            would draw the distance below 0; so it is that of a half of `reference`, chosen at
+            random, from what was made of the other half.
         seed: the seed of the subsets' choice.
 
     Returns the mean and the standard deviation over subsets, as torchmetrics computes them.
     Raises:
-        InputError: wrong shapes, fewer than 2 samples, NaN or infinite values, no subset or
-            subsets of fewer than 2 samples.
+        InputError: wrong shapes, fewer than 2 samples (4 pairs), NaN or infinite values, no subset
+            or subsets of fewer than 2 samples, pairs of which sizes differ.
 
     Reference: Binkowski et al. (2018), Demystifying MMD GANs.
     """
     check_pair(reference, generated)
     if subsets < 1 or size < 2:
         raise InputError(f"KID needs subsets of 2 samples or more, not {subsets} of {size}")
+    if paired:
+        if len(reference) != len(generated) or len(reference) < 4:
+            raise InputError(
+                "KID of pairs needs two sets of one size, 4 or more, not "
+                f"{len(reference)} and {len(generated)}"
+            )
+        order = torch.randperm(len(reference), generator=torch.Generator().manual_seed(seed))
+        half = len(order) // 2
+        reference, generated = reference[order[:half]], generated[order[half:]]
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(size, len(reference), len(generated))

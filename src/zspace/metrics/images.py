@@ -108,8 +108,10 @@ def sharpness(x: Tensor) -> Tensor:
     tensor([True])
     """
     x = as_float(x).float()
-    if x.ndim != 4 or min(x.shape[2:]) < 3:
-        raise InputError(f"sharpness needs images of 3 pixels or more, not {tuple(x.shape)}")
+    if x.ndim != 4 or not len(x) or min(x.shape[2:]) < 3:
+        raise InputError(
+            f"sharpness needs images (N, C, H, W) of 3 pixels or more, not {tuple(x.shape)}"
+        )
     if x.shape[1] == 3:
         x = (x * torch.tensor(LUMINANCE, device=x.device)[:, None, None]).sum(1, keepdim=True)
     laplacian = conv2d(x, torch.tensor(LAPLACIAN, device=x.device)[None, None])

@@ -39,7 +39,9 @@ def differential_entropy(
         seed: the seed of the jackknife's groups.
 
     The error comes from a jackknife of 10 groups at the same h, each reduced set whitened by
-    itself; it is NaN for fewer than 20 codes, or too few to whiten nine tenths of them.
+    itself. Since a code is left out of the queries and of the kernels' centres, it is too large
+    where either would do, for few codes in few dimensions by up to a half; it is NaN for fewer than
+    20 codes, or too few to whiten nine tenths of them.
     Raises:
         InputError: wrong shapes, NaN or infinite values, codes that can't be whitened, or a
             bandwidth that is not above 0.

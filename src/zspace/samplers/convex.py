@@ -200,6 +200,10 @@ class Convex(Sampler):
             generator = torch.Generator().manual_seed(self.seed)
             rows = rows[torch.randperm(len(rows), generator=generator)[: self.sources]]
             rows = rows.sort().values
+        if len(rows) < 2:
+            raise InputError(
+                f"convex combinations need 2 codes or more whose labels are known, not {len(rows)}"
+            )
         self.codes, self.owners, self.rows = z[rows], y[rows], rows
         self.found = {"sources": len(rows)}
 
@@ -242,7 +246,7 @@ class Convex(Sampler):
         device = self.codes.device
         enough = self._enough()[self.owners].nonzero()[:, 0]
         if not len(enough):
-            raise InputError(f"no class has {self.combine} images to combine (--combine)")
+            raise InputError(f"no class has {self.combine} images to combine")
         chosen = torch.randint(len(enough), (n,), generator=generator, device=device)
         y = self.owners[enough[chosen]]
         z = torch.empty(n, self.codes.shape[1], device=device)
@@ -272,8 +276,7 @@ class Convex(Sampler):
         own = (self.owners == label).nonzero()[:, 0]
         if len(own) < self.combine:
             raise InputError(
-                f"{name} has {self._counted(len(own))}: too few to combine {self.combine} "
-                "(--combine)"
+                f"{name} has {self._counted(len(own))}: too few to combine {self.combine}"
             )
         passed = dict.fromkeys(self.judges, 0)
         trials: dict[str, int] = {}

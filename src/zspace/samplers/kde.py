@@ -210,7 +210,7 @@ def optimal_bandwidths(
             f"a bandwidth needs 2 samples and 1 trial or more, not {samples} and {trials}"
         )
     n = queries or min(samples, 10_000)
-    dim = target.draw(1).shape[1]
+    dim = target.draw(1, generator=torch.Generator()).shape[1]
     find = _root if route == "root" else _fixed_point
     found: list[float] = []
     for trial in range(trials):

@@ -128,7 +128,7 @@ def no_labels(label: int | None) -> None:
         InputError: a label is given.
     """
     if label is not None:
-        raise InputError("this sampler knows no labels: leave out --label")
+        raise InputError("this sampler knows no labels: ask it for none")
 
 
 def highest_label(y: Tensor | None, classes: int | None) -> int:
