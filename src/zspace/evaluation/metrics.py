@@ -103,9 +103,8 @@ def _kid(measurement: Measurement, subject: Subject) -> dict[str, Figure]:
     paired = subject.kind == RECONSTRUCTION
     n = min(len(x), len(y)) // (2 if paired else 1)
     size = min(1000, n // 2)  # subsets that hold all samples would not differ
-    mean, deviation = metrics.kernel_inception_distance(
-        x, y, size=size, paired=paired, seed=measurement.seed
-    )
+    kid, seed = metrics.kernel_inception_distance, measurement.seed
+    mean, deviation = kid(x, y, size=size, paired=paired, seed=seed)
     # subsets of the same n samples vary by s^2 / size (1 - size / n), and all n by s^2 / n; between
     # equal distributions by s^2 / size^2, of which this makes up to three times too much
     return {"": Figure(mean, deviation * math.sqrt(size / (n - size)))}
