@@ -24,7 +24,7 @@ from zspace.features.extract import Extractor, extract
 from zspace.functional import as_float, as_stored, blockwise, stream
 from zspace.functional.degradations import blurred, brighter, noisy, paler
 from zspace.metrics import Figure
-from zspace.metrics.distances import frechet_distances
+from zspace.metrics.frechet import frechet_distances
 
 LEVELS: dict[str, tuple[float, ...]] = {
     "noise": (0.02, 0.05, 0.1, 0.2, 0.3),

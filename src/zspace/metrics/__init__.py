@@ -6,15 +6,13 @@ matters: the reference set, or the data, comes first. A `Figure` is a value with
 """
 
 from zspace.metrics.distances import (
-    BiasWarning,
-    frechet_distance,
-    frechet_limit,
     kernel_inception_distance,
     sliced_wasserstein_distance,
     wasserstein_distance,
     wasserstein_distance_1d,
 )
 from zspace.metrics.figure import Figure, jackknife, mean_figure
+from zspace.metrics.frechet import BiasWarning, frechet_distance, frechet_limit
 from zspace.metrics.images import (
     accuracy,
     class_cosine,
