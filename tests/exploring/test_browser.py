@@ -315,9 +315,12 @@ def test_the_address_keeps_the_state(page: Page, shown: Browser) -> None:
 def test_what_takes_long_is_told(shown: Browser, page: Page) -> None:
     to(shown, "generate")
     shown.until("!document.body.classList.contains('busy')")
+    # all that is asked is held back until it is answered, since another request may be under way
     shown.run(
-        "window.asks = fetch; window.fetch = (...all) => new Promise((done) => {"
-        " window.answer = () => asks(...all).then(done); })"
+        "window.asks = fetch; window.held = [];"
+        "window.fetch = (...all) => new Promise((done) => {"
+        " held.push(() => asks(...all).then(done)); });"
+        "window.answer = () => { window.fetch = asks; held.forEach((go) => go()); }"
     )
     press(shown, "Next seed")
     shown.until("getComputedStyle(document.body, '::after').visibility === 'visible'")
