@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def read_array_file(
             allows, or holds Python objects or no array of one of these names; the parts differ in
             shape, or `classes` are no names of the labels.
     """
-    known = {n + e for n in (*IMAGES, *LABELS) for es in SUFFIX.values() for e in es} | {"classes"}
+    known = {*_of_parts(IMAGES), *_of_parts(LABELS), "classes"}
 
     def choose(names: list[str]) -> list[str]:
         chosen = [name for name in names if name in known]
@@ -75,9 +76,14 @@ def _no_images(path: Path, names: list[str]) -> InputError:
     )
 
 
+def _of_parts(names: Sequence[str]) -> set[str]:
+    """Names of arrays as they are in any part."""
+    return {name + ending for name in names for endings in SUFFIX.values() for ending in endings}
+
+
 def _numbered(arrays: dict[str, npt.NDArray[Any]], path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays with numbers for labels that are texts, whose names are then in `classes`."""
-    labels = {n + e for n in LABELS for es in SUFFIX.values() for e in es}
+    labels = _of_parts(LABELS)
     texts = {n: y for n, y in arrays.items() if n in labels and y.dtype.kind == "U"}
     if not texts:
         return arrays

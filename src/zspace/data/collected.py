@@ -147,8 +147,7 @@ def _array(x: Any, i: int) -> npt.NDArray[Any]:
     if isinstance(x, Image.Image):
         if x.mode not in ("I", "F", "I;16"):
             x = opaque(x)
-        if x.mode not in ("L", "I", "F", "I;16", "RGB"):
-            x = x.convert("L" if x.mode == "1" else "RGB")
+            x = x.convert("L" if x.mode in ("1", "L") else "RGB")
         return np.asarray(x)
     array = np.asarray(_plain(x))
     if array.dtype.kind not in "uifb":

@@ -180,10 +180,11 @@ def novelty(
             run, density, model, progress=progress.about(f"fitting {density}")
         )
     if not isinstance(codes_density, Density):
-        fitted = catalogue.listed(catalogue.densities())
-        choice = f"--density {fitted} fits one to its training codes"
         if held:
             choice = f"the run holds {', '.join(held)}, of which --density takes one"
+        else:
+            fitted = catalogue.listed(catalogue.densities())
+            choice = f"--density {fitted} fits one to its training codes"
         raise InputError(f"{run} has no {density} of known density: {choice}")
     chosen, classes = api.data_for(run, data, data_dir, part, progress)
     existing = Run(run)

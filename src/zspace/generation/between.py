@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import Sampler
-from zspace.errors import InputError
-from zspace.samplers.normal import learned_label
+from zspace.samplers.normal import learned_label, no_labels
 
 
 @torch.no_grad()
@@ -33,8 +32,8 @@ def codes_between(
     Raises:
         InputError: the sampler does not know the label, or its class has no training images.
     """
-    if label is not None and not sampler.labels:
-        raise InputError("this sampler knows no labels: ask it for none")
+    if not sampler.labels:
+        no_labels(label)
     if sampler.jumps or not sampler.noise_dim:
         a, b = (sampler.draw(n, label, generator=generator) for _ in range(2))
         t = torch.linspace(0, 1, steps, device=a.device)[None, :, None]
