@@ -54,6 +54,8 @@ def small(recipe: str) -> dict[str, Any]:
     if recipe == "regene":
         return {"width": 4, "decoder_width": 4, "batch_size": 16, "perceptual": 0.0}
     known = options_of(find(recipe))
+    if recipe in ("gen", "aae"):  # whose networks for grey images have no convolutions
+        del known["width"]
     return {name: value for name, value in {**SMALL, **SMALLER}.items() if name in known}
 
 
@@ -141,7 +143,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("runs")
     recipes = ("ae", "vae", "flexae-sr", "gen")
     for recipe in recipes:
-        zspace.train(recipe, "digits", out=root / recipe, iterations=20, device="cpu", **SMALL)
+        options = {"iterations": 20, "device": "cpu", **small(recipe)}
+        zspace.train(recipe, "digits", out=root / recipe, **options)
     options = {"width": 16, "decoder_width": 32, "batch_size": 32, "iterations": 500}
     zspace.train(
         "regene",

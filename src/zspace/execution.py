@@ -23,7 +23,8 @@ from zspace.display import pictures
 from zspace.errors import InputError, shown
 from zspace.functional.augmentation import Augmentation
 from zspace.functional.tensors import own_random
-from zspace.recipes import Facts, Plan, Stage, plan_of
+from zspace.options import check_used, options_of
+from zspace.recipes import Facts, Plan, Stage, find, plan_of
 from zspace.storage.cache import fingerprint
 from zspace.storage.files import check_numbers, load_state, write_tensors
 from zspace.storage.run import Run
@@ -77,6 +78,8 @@ def carry_out(
         facts = facts_of(images)
         plan = plan_of(config, facts)
         config |= plan.found
+        if not isinstance(out, Run):  # what is found may leave a given option without an effect
+            check_used(options_of(find(config["recipe"])), config)
         if isinstance(out, Path):
             _check_stays(out, plan, config["init_from"])
         done = max(out.checkpoints(), default=0) if isinstance(out, Run) else 0

@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 import zspace
-from tests.conftest import SMALL
+from tests.conftest import small
 from tests.functional.plain import plain_log_density
 from tests.methods.fixed import Fixed
 from zspace import api
@@ -134,14 +134,14 @@ def test_labelled_codes_are_matched_to_their_own_mode(form: Any) -> None:
 
 
 def test_a_single_image_beyond_whole_blocks_of_centres() -> None:
-    options = {**SMALL, "centres": BLOCK + 1, "iterations": 2, "device": "cpu"}
+    options = {**small("gen"), "centres": BLOCK + 1, "iterations": 2, "device": "cpu"}
     model = zspace.train("gen", "digits", **options)
     assert model.encode(torch.rand(2, 1, 8, 8)).isfinite().all()
 
 
 def test_between_two_refreshes_a_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     """The lagged centres are part of a checkpoint: they are of weights that are gone."""
-    options = {**SMALL, "target": "mixture", "labelled": 50, "lag": 4, "device": "cpu"}
+    options = {**small("gen"), "target": "mixture", "labelled": 50, "lag": 4, "device": "cpu"}
     whole = zspace.train("gen", "digits", out=tmp_path / "w", iterations=410, **options)
     zspace.train("gen", "digits", out=tmp_path / "r", iterations=406, **options)
     resumed = zspace.resume(tmp_path / "r", iterations=410)

@@ -9,19 +9,20 @@ import pytest
 import torch
 
 import zspace
-from tests.conftest import SMALL
+from tests.conftest import small
 from zspace import api
 from zspace.methods.gen import GEN
 from zspace.recipes.gen import ring
 
 
 def test_what_was_found_stands_in_the_configuration(tmp_path: Path) -> None:
-    model = zspace.train("gen", "digits", out=tmp_path / "r", iterations=1, device="cpu", **SMALL)
+    options = {"iterations": 1, "device": "cpu", **small("gen")}
+    model = zspace.train("gen", "digits", out=tmp_path / "r", **options)
     config = api.Run(tmp_path / "r").config
     assert isinstance(model, GEN)
     assert config["bandwidth"] == model.bandwidth
     assert config["centres"] == len(model.centres) == 647
-    assert config["latent_dim"] == 3
+    assert (config["latent_dim"], config["arch"]) == (3, "fc")
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
@@ -42,6 +43,7 @@ def test_neighbours_on_the_ring_have_their_distance(dim: int) -> None:
         ({"centres": 1290}, "1295 training images are too few to set 1290 aside"),
         ({"components": 900, "target": "mixture"}, "raise --centres, or lower --components"),
         ({"separation": 1e9, "target": "mixture"}, "--separation must be"),
+        ({"width": 16}, "--width 16 has no effect with --arch fc: it belongs to --arch conv"),
         ({"labelled": 50}, "--target mixture"),
         ({"labelled": 9, "target": "mixture"}, "there are 10 classes, each needs one"),
         ({"labelled": 50, "target": "mixture", "components": 4}, "leave out --components"),

@@ -8,7 +8,7 @@ from zspace.methods.aae import AAE
 from zspace.nets.mlp import mlp
 from zspace.options import About
 from zspace.recipes import shared
-from zspace.recipes.base import Facts, Plan, networks, one_stage
+from zspace.recipes.base import Facts, Plan, Stage, networks
 from zspace.recipes.gen import GENArchitecture, GENLatentDim, code_size, default_architecture
 from zspace.samplers import Normal
 
@@ -32,7 +32,8 @@ def aae(
 ) -> Plan:
     """An adversarial autoencoder (Makhzani et al., 2016) with GEN's networks and sizes."""
     dim = latent_dim or code_size(facts)
-    nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
+    arch = arch or default_architecture(facts)
+    nets = networks(facts, arch, dim, width, hidden)
     units = hidden or 512
     model = AAE(
         nets.encoder(),
@@ -43,4 +44,5 @@ def aae(
         weight=weight,
         rate=learning_rate,
     )
-    return one_stage(model, iterations, batch_size)
+    stage = Stage(model, iterations, batch_size)
+    return Plan(model, (stage,), found={"latent_dim": dim, "arch": arch})

@@ -116,7 +116,8 @@ def gen(
             f"density (--centres) and leave a batch of {batch_size} (--batch-size)"
         )
     h = bandwidth or find_bandwidth(density, m)
-    nets = networks(facts, arch or default_architecture(facts), dim, width, hidden)
+    arch = arch or default_architecture(facts)
+    nets = networks(facts, arch, dim, width, hidden)
     model = GEN(
         nets.encoder(),
         nets.decoder(),
@@ -136,7 +137,8 @@ def gen(
         return Part(images.train.x, y)
 
     stage = Stage(model, iterations, batch_size, reserve=m, data=partly_labelled)
-    return Plan(model, (stage,), found={"centres": m, "bandwidth": h, "latent_dim": dim})
+    found = {"centres": m, "bandwidth": h, "latent_dim": dim, "arch": arch}
+    return Plan(model, (stage,), found)
 
 
 def code_size(facts: Facts) -> int:

@@ -114,7 +114,7 @@ EXPERIMENTS = (
                 "m up to 32,000, 3 trials in place of 10",
                 "",
             ),
-            ("seconds", "half an hour on a core", "9 hours on a core"),
+            ("seconds", "an hour on a core", "9 hours on a core"),
             "the paper measures nothing above 40 dimensions; as many samples in z' and z'' as "
             "centres, but at most 10,000",
         ),
