@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Cli
 from tests.papers.smoke import numbers_of, systems_of
 from zspace.papers import EXPERIMENTS
+from zspace.papers.base import Scale
 from zspace.papers.categorical import LEAST
 from zspace.papers.claims import (
     PAPERS,
@@ -30,7 +31,8 @@ from zspace.papers.rules import RULES
 
 CLAIMS = read_claims()
 RESULTS = read_results()
-PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "claims.md"
 
 
 def named(claim: Claim) -> str:
@@ -89,6 +91,22 @@ CONSTANTS = {
     "flexae/fig15": {0.0, 1.0, 2.0},
 }
 """Numbers in the names of entries that are the code's, at every scale."""
+
+
+def test_the_tables_of_the_pages_say_how_they_stand_to_the_paper_as_their_results_do() -> None:
+    said = {
+        f"Scale {held['scale']}: "
+        + Scale({}, held["reductions"], "", held.get("choices", "")).about()
+        for held in RESULTS
+    }
+    pages = [
+        (page, *re.findall(r"^(Scale \w+: .*)\.$", page.read_text(encoding="utf-8"), re.MULTILINE))
+        for page in sorted((ROOT / "docs" / "results").glob("*/*.md"))
+        if not page.stem.endswith("-defaults")  # of protocols whose results are not stored
+    ]
+    told = [(page.name, line) for page, *lines in pages for line in lines]
+    assert len(told) > 50
+    assert [page for page, line in told if line not in said] == []
 
 
 def test_a_test_names_nothing_that_the_largest_scale_lacks() -> None:
