@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ import zspace
 from tests.conftest import small
 from tests.recipes.toy import toy
 from zspace.errors import InputError
-from zspace.options import Option, check_used, checked, options_of
+from zspace.options import About, Option, check_used, checked, options_of
 from zspace.recipes import RECIPES, Facts, find, plan_of
-from zspace.samplers import Mixture
+from zspace.samplers import FlowMatching, Mixture
 
 
 def test_a_word_in_place_of_a_number() -> None:
@@ -35,6 +35,14 @@ def test_options_of_a_signature() -> None:
     for bad in (0, 1.5, "x", None, True, float("inf"), [1]):
         with pytest.raises(InputError, match="--iterations must be"):
             checked(options, {"iterations": bad})
+
+
+def test_an_option_may_bear_an_other_name_of_another_one() -> None:
+    def recipe(*, rate: Annotated[float, About("a rate of its own")] = 1.0) -> None:
+        del rate
+
+    assert checked(options_of(recipe), {"rate": 3.0}) == {"rate": 3.0}
+    assert checked(options_of(FlowMatching), {"rate": 0.5})["learning_rate"] == 0.5
 
 
 def test_a_count_beyond_all_numbers_is_refused() -> None:

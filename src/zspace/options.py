@@ -261,7 +261,7 @@ def checked(
     """
     named: dict[str, Any] = {}
     for name, value in given.items():
-        own = present_name(name)
+        own = name if name in options else present_name(name)
         if own not in options:
             raise unknown(kind, name, options)
         if own in named:

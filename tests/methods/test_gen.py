@@ -17,7 +17,7 @@ from tests.functional.plain import plain_log_density
 from tests.methods.fixed import Fixed
 from zspace import api
 from zspace.core import Batches, codes
-from zspace.errors import InputError
+from zspace.errors import ModelError
 from zspace.functional import kernel_log_density, log_share
 from zspace.functional.tensors import BLOCK
 from zspace.methods.gen import GEN
@@ -160,7 +160,7 @@ def test_codes_that_run_away_stop_the_training() -> None:
     model = GEN(Fixed(), nn.Linear(2, 2), Mixture(2, components=1), 2, centres=50, bandwidth=0.5)
     with torch.no_grad():
         model.encoder.shift.fill_(20.0)  # type: ignore[operator]
-    with pytest.raises(InputError, match="ran away from the target at iteration 0"):
+    with pytest.raises(ModelError, match="ran away from the target at iteration 0"):
         fit(model, Batches(x, size=8, reserve=50), 3)
 
 

@@ -50,6 +50,7 @@ def test_errors_of_the_frechet_distance_are_those_of_repeated_draws() -> None:
         (Figure(1234, 30), "1234 ± 30"),
         (Figure(0.5, 0), "0.5"),
         (Figure(3, math.nan), "3"),
+        (Figure(math.nan, 0.0), "nan"),
         (Figure(241_709, math.nan), "241709"),
         (Figure(2e-5, 1e-6), "0.0000200 ± 0.0000010"),
     ],

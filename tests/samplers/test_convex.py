@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -226,6 +227,13 @@ def test_rare_classes_are_left_out_where_no_label_is_asked_for() -> None:
         convex.sample(1, 2)
     with pytest.raises(InputError, match="no class has 40 images"):
         convex.changed(combine=40).sample(1)
+
+
+def test_changed_options_keep_the_kind_of_arrays() -> None:
+    z, y = labelled(7)
+    for codes, kind in ((z, torch.Tensor), (z.numpy(), np.ndarray)):
+        convex = Convex(3).fit(codes, y)
+        assert isinstance(convex.changed(weights="dirichlet").sample(4, 0), kind)
 
 
 def replace_judges(convex: Convex) -> Convex:

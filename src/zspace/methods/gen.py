@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import update_bn
 
 from zspace.core import Batches, LatentModel, Sampler, Terms, codes
-from zspace.errors import InputError
+from zspace.errors import ModelError
 from zspace.functional import as_float, full_precision, kernel_log_density, log_share, squared_error
 from zspace.functional.tensors import BLOCK
 from zspace.samplers.mixture import Mixture
@@ -176,7 +176,7 @@ class GEN(LatentModel):
         off = (self.centres - self.target.mean()) / self.target.deviation()
         reach = float(off.square().mean().sqrt())
         if not reach < RANGE:
-            raise InputError(
+            raise ModelError(
                 f"the codes ran away from the target at iteration {batches.step}: they lie "
                 f"{reach:.3g} of its deviations from its mean, on average (a lower --weight, "
                 "--floor, or batch norm in the encoder's hidden layers keeps them)"

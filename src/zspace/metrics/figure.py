@@ -29,7 +29,8 @@ class Figure(NamedTuple):
 
     def __str__(self) -> str:
         # values that are all equal have an error of rounding alone
-        if not math.isfinite(self.error) or self.error <= 1e-12 * abs(self.value):
+        known = math.isfinite(self.value) and math.isfinite(self.error)
+        if not known or self.error <= 1e-12 * abs(self.value):
             large = 1e4 <= abs(self.value) < 1e9  # counts, mostly
             return f"{self.value:.0f}" if large else f"{self.value:.4g}"
         digits = max(0, 1 - math.floor(math.log10(self.error)))

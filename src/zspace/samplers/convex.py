@@ -222,7 +222,8 @@ class Convex(Sampler):
         given: dict[str, Any] = {**self.options, "sources": None, **options}
         other = Convex(self.codes.shape[1], **given)
         other.codes, other.owners, other.rows = self.codes, self.owners, self.rows
-        other.what, other.found = self.what, {"sources": len(self.codes)}
+        other.what, other.arrays = self.what, self.arrays
+        other.found = {"sources": len(self.codes)}
         return other.with_names(self.names).with_judges(self.judges)
 
     def over(self, z: Tensor, y: Tensor) -> Convex:
