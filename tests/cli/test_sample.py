@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import zspace
-from tests.conftest import SMALL, Cli, random_images, sampler_of, width
+from tests.conftest import SMALL, Cli, random_images, sampler_of, small, width
 from tests.recipes.regene import TEN
 from zspace.data import load as load_data
 from zspace.samplers import Convex
@@ -290,7 +290,7 @@ def test_samples_of_the_target_and_of_one_mode(
         target="mixture",
         labelled=100,
         device="cpu",
-        **SMALL,
+        **small("gen"),
     )
     for sampler in ("prior", "target"):
         status, _, err = cli(
