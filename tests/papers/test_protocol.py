@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Cli
 from zspace import api, execution
-from zspace.errors import BusyError, InputError, ModelError
+from zspace.errors import BusyError, InputError, MissingFiles, ModelError
 from zspace.papers import lab as lab_module
 from zspace.papers import protocol
 from zspace.papers.lab import Lab
@@ -136,6 +136,17 @@ def test_what_can_not_be_drawn_from_is_chosen_by_what_it_rebuilds(
     assert all(point["failed"] == "too few pass" for point in tried)
     nearest = min(tried, key=lambda point: point["reconstructed"])
     assert chosen["learning_rate"] == nearest["point"]["learning_rate"]
+
+
+def test_bad_input_is_no_setting_that_failed(tmp_path: Path) -> None:
+    """Files that are missing say nothing of a setting, which another call would measure."""
+
+    def gone(_: object) -> None:
+        raise MissingFiles("they are not there")
+
+    with pytest.raises(MissingFiles, match="they are not there"):
+        settled(lab_of(tmp_path, "tuned"), "AE", AE, TINY, gone)
+    assert not (tmp_path / "protocol.json").exists()
 
 
 def test_equal_time_gives_the_iterations_that_fit_into_it(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import SILENT, Density, LatentModel, Progress, Sampler
-from zspace.data.images import Part, class_numbers
+from zspace.data.images import Images, Part, class_numbers
 from zspace.display import plots
 from zspace.errors import InputError
 from zspace.functional import as_float, check_finite, jacobian_log_determinant, of_stored
@@ -143,6 +143,7 @@ def novelty(
     part: str | None = None,
     label: str | None = None,
     density: str | None = None,
+    images: Images | None = None,
     checkpoint: str | int = "last",
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -155,7 +156,8 @@ def novelty(
     Args:
         run: the run.
         data: other data than the run's own.
-        data_dir: the folder that holds the files of a named set.
+        data_dir: the folder that holds the files of a named set, or in which the run's own data
+            are now.
         part: "train", "validation", "test" or "all"; None takes the test part or, of other files
             without parts, all.
         label: the names of the known labels, separated by commas; None takes the classes that the
@@ -163,6 +165,7 @@ def novelty(
         density: the density of codes: "prior" if the model's prior is a `Density`, or the name of a
             density that is fitted to the training codes. None takes the prior or, if the model has
             none, the only density that is stored in the run.
+        images: the run's own data, if they have been read already.
         checkpoint: the checkpoint whose weights to use, its iteration or "last".
         device: "auto", "cpu", "cuda" or "mps".
         progress: told the progress of fitting and scoring.
@@ -177,7 +180,12 @@ def novelty(
     codes_density: Sampler | None = model.samplers().get(density)
     if density not in catalogue.OWN and issubclass(catalogue.find(density), Density):
         codes_density = read_sampler(run, density, model) or refit_sampler(
-            run, density, model, progress=progress.about(f"fitting {density}")
+            run,
+            density,
+            model,
+            images=images,
+            data_dir=data_dir if data is None else None,
+            progress=progress.about(f"fitting {density}"),
         )
     if not isinstance(codes_density, Density):
         if held:
@@ -200,10 +208,13 @@ def novelty(
         if names is not None:
             known = torch.isin(chosen.y, torch.tensor(class_numbers(names, classes)))
     # the run's own validation part shows how well its model reconstructs the data it was made for
-    own = config["data"] is not None
     held_out = "validation" if config.get("validation") != 0 else "train"
-    whose = None if own else data, None if own and data is not None else data_dir
-    measured, _ = api.data_for(run, *whose, held_out)
+    if images is not None:
+        measured = getattr(images, held_out)
+    else:
+        own = config["data"] is not None
+        whose = None if own else data, None if own and data is not None else data_dir
+        measured, _ = api.data_for(run, *whose, held_out)
     variance = error_variance(model, measured.x)
     scores = log_densities(model, chosen.x, codes_density, variance, progress)
     return Novelty(scores, chosen, classes, known, variance, model.latent_dim, density)

@@ -40,9 +40,9 @@ def _tuned(lab: Lab, run: Run, sampler: str, **options: Any) -> Tuned:
         found = tune(
             run.folder,
             sampler,
-            device=lab.device,
             progress=progress,
             samples=lab.settings["samples"],
+            **lab.where(run),
             **options,
         )
     warning = below_bar(found.learned)
@@ -71,7 +71,7 @@ def fig1(lab: Lab) -> list[Entry]:
         found = _tuned(lab, run, "simple")
         curve = sorted((c, a) for c, a, _ in found.curve)
         axes[0, 0].plot(*zip(*curve, strict=True), marker=".", label=f"{loss}, D = {dim}")
-        images = api.run_images(run)
+        images = lab.images(run)
         what = f"{loss}-{dim} Simple"
         for part, figure, count in (
             ("training", found.learned, min(SEEN, len(images.train))),
@@ -190,7 +190,7 @@ def table4(lab: Lab) -> list[Entry]:
             key = next((k for k in theirs if k.startswith(row)), None) if least is None else None
             known = theirs[key] if key and lab.data == "mnist" else {}
             data, n = f"{lab.data}, generated", len(found.classes) * FRESH
-            part = part_of(api.run_images(run))
+            part = part_of(lab.images(run))
             for measure, ours, short in (
                 ("mean cosine", found.mean_cosine, "cos"),
                 ("accuracy", found.mean_accuracy, "acc"),
@@ -287,7 +287,7 @@ def regions(lab: Lab, run: Run) -> list[Entry]:
     They are the share of test images whose class is the commonest among the 15 training images with
     the nearest codes, of all images and in the class where it is smallest.
     """
-    images, model = api.run_images(run), api.load(run.folder, device=lab.device)
+    images, model = lab.images(run), api.load(run.folder, device=lab.device)
     train, test = images.train, images.test
     assert train.y is not None
     assert test.y is not None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from zspace import api
 from zspace.data.given import moved
+from zspace.data.images import Images
 from zspace.display.progress import Display
 from zspace.errors import BusyError, InputError
 from zspace.evaluation.measurement import Measurement, measure_run
@@ -170,6 +171,30 @@ class Lab:
         """The folder of a data set's files, if it is the experiment's."""
         return self.data_dir if data == self.data else None
 
+    def where(self, run: Run) -> dict[str, Any]:
+        """The options by which a run's data are found, and the device."""
+        return {"data_dir": self._dir_of(run.config["data"]), "device": self.device}
+
+    def images(self, run: Run) -> Images:
+        """The data set of a run.
+
+        Raises:
+            InputError: the run was trained on other images of the same name.
+        """
+        images = api.run_images(run)
+        self.check(run, images)
+        return images
+
+    def check(self, run: Run, images: Images) -> None:
+        """See that a run was trained on given images.
+
+        Runs that experiments share are runs like any other, and their data may have changed since.
+
+        Raises:
+            InputError: it was trained on other images of the same name.
+        """
+        run.facts.check(identified(facts_of(images), images), run.folder, exactly=True)
+
     def measured(self, run: Run, features: str | None, **options: Any) -> Measurement:
         """The measurement of a run by features, on the experiment's device.
 
@@ -182,10 +207,8 @@ class Lab:
             InputError: the run was trained on other images of the same name.
         """
         features = self.features_for(run, features)
-        where = {"data_dir": self._dir_of(run.config["data"]), "device": self.device}
-        held = measure_run(run.folder, features=features, **where, **options)
-        now = identified(facts_of(held.images), held.images)
-        run.facts.check(now, run.folder, exactly=True)
+        held = measure_run(run.folder, features=features, **self.where(run), **options)
+        self.check(run, held.images)
         return held
 
     def features_for(self, run: Run, asked: str | None) -> str | None:

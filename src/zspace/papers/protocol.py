@@ -19,7 +19,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from zspace import api
-from zspace.errors import BusyError, InputError, ModelError
+from zspace.errors import InputError, ModelError
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
 from zspace.papers.lab import Lab
@@ -154,11 +154,9 @@ def tried(
         prepare(run)
         drawn = distances([system.sampler])
         found["reconstructed"], found["generated"] = drawn[RECONSTRUCTION], drawn[GENERATION]
-    except BusyError:
-        raise
-    except InputError as error:
+    except ModelError as error:
         found["failed"] = str(error)
-        with suppress(InputError):
+        with suppress(ModelError):
             found["reconstructed"] = distances([])[RECONSTRUCTION]
     return found
 

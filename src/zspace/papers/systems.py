@@ -75,7 +75,7 @@ def tuned(lab: Lab, sampler: str, run: Run) -> None:
     """
     if sampler.startswith("medium"):
         trials, accuracy = lab.settings["trials"], lab.settings["accuracy"]
-        tune(run.folder, sampler, trials=trials, min_accuracy=accuracy, device=lab.device)
+        tune(run.folder, sampler, trials=trials, min_accuracy=accuracy, **lab.where(run))
 
 
 def measured(lab: Lab, system: System, seed: int, options: Point) -> Measurement:

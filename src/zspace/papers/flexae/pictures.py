@@ -56,7 +56,7 @@ def interpolations(lab: Lab) -> list[Entry]:
 def pairs(lab: Lab, n: int) -> tuple[Run, Tensor, Tensor, Any]:
     """The run of FlexAE-SR, n pairs of test images, and the model."""
     run, x, model = shown(lab, 2 * n)
-    test = api.run_images(run).test
+    test = lab.images(run).test
     if lab.data != "cifar10" or test.y is None:
         return run, x[:n], x[n:], model
     labels = [label % (int(test.y.max()) + 1) for label in range(n)]

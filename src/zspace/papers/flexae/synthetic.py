@@ -192,7 +192,7 @@ def fig3(lab: Lab) -> list[Entry]:
     entries: list[Entry] = []
     for name, (recipe, options) in SPACES.items():
         run = lab.trained(recipe, "mog2", iterations=lab.settings["iterations"], **options)
-        test = api.run_images(run).test.x
+        test = lab.images(run).test.x
         model = api.load(run.folder)
         z, x = generated(model, len(test))
         distance = jackknife(frechet_distance, test, x)

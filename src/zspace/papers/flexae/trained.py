@@ -238,7 +238,7 @@ def shown(lab: Lab, n: int) -> tuple[Run, Tensor, Any]:
     """The run of FlexAE-SR, the first n test images, and the model."""
     run = trained(lab, "FlexAE-SR")
     model = api.load(run.folder, device=lab.device)
-    images = api.run_images(run)
+    images = lab.images(run)
     device = next(model.parameters()).device
     return run, as_float(images.test.x[:n].to(device)), model
 

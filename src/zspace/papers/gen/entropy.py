@@ -111,7 +111,7 @@ def _run(lab: Lab, name: str, n: int, seed: int, **options: Any) -> Run:
 def cell(lab: Lab, name: str, n: int, seed: int, **options: Any) -> dict[str, Figure]:
     """The entropy and the mean squared error of one training, for each of `PARTS`."""
     run = _run(lab, name, n, seed, **options)
-    model, images = api.load(run.folder, device=lab.device), api.run_images(run)
+    model, images = api.load(run.folder, device=lab.device), lab.images(run)
     found: dict[str, Figure] = {}
     for of, part in (("training", images.train), ("test", images.test)):
         x = part.x[choose_rows(len(part), n, 0)]  # the first of a file may be easier

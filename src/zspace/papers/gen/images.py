@@ -54,7 +54,7 @@ def fig3(lab: Lab) -> list[Entry]:
         )
         model = api.load(run.folder, device=lab.device)
         assert isinstance(model, GEN)
-        test = api.run_images(run).test
+        test = lab.images(run).test
         assert test.y is not None
         z = codes(model, test.x)
         mode = model.target.component_log_probs(z).argmax(0).cpu()
@@ -144,7 +144,7 @@ def fig4(lab: Lab) -> list[Entry]:
     def scored(**options: Any) -> Novelty:
         where = {"latent_dim": 8, "iterations": lab.settings["iterations"]}
         run = lab.trained("gen", "mnist", **where, **options)
-        return novelty(run.folder, data="mnist", data_dir=lab.data_dir, device=lab.device)
+        return novelty(run.folder, data="mnist", images=lab.images(run), **lab.where(run))
 
     one = scored()
     assert one.part.y is not None
@@ -215,7 +215,7 @@ def sheets(lab: Lab) -> list[Entry]:
         run = _on_images(lab, name)
         model = api.load(run.folder, device=lab.device)
         device = next(model.parameters()).device
-        x = as_float(api.run_images(run).test.x[:32].to(device))
+        x = as_float(lab.images(run).test.x[:32].to(device))
         seeded = torch.Generator(device).manual_seed(0)
         plots.save_sheet(lab.picture(f"samples-{name}"), model.sample(64, generator=seeded))
         plots.save_sheet(lab.picture(f"reconstructions-{name}"), *reconstruction_rows(model, x))

@@ -167,6 +167,7 @@ def rerendered(lab: Lab, *, seed: int = 0, **options: Any) -> Trained:
         **{name: given[name] for name in keep if name in given},
         **options,
     )
+    lab.check(run, base.measurement.images)
     model = api.load(run.folder, device=lab.device)
     assert isinstance(model, LSRGAN)
     return Trained(run, model, replace(base.measurement, run=run, model=model))

@@ -76,6 +76,7 @@ def fig3(lab: Lab) -> list[Entry]:
         iterations=of.run.config["iterations"] - of.run.config["classifier_iterations"],
         **{name: options[name] for name in (*alike, *ALIKE) if name in options},
     )
+    lab.check(ae_run, of.images)
     ae = api.load(ae_run.folder, device=lab.device)
     z, y = maps.some_codes(ae, of.images.train, 10_000)
     assert of.test.y is not None

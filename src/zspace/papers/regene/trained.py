@@ -136,13 +136,12 @@ def trained(lab: Lab, data: str | None = None, seed: int = 0, **options: Any) ->
     given = {**lab.settings["options"], **reduced, **own, **options}
     usual = USUAL.get(data, {})
     run = lab.trained("regene", data, **{k: v for k, v in given.items() if usual.get(k, ...) != v})
-    model = api.load(run.folder, device=lab.device)
+    model, images = api.load(run.folder, device=lab.device), lab.images(run)
     assert isinstance(model, ReGene)
     # whatever a sampler that the run holds already was fitted with
     most = lab.settings.get("most_trials", 100)
     drawing = {"combine": 2, "weights": "uniform", "most_trials": most}
-    combined = convex_of(run.folder, model, drawing)
-    return Trained(run, model, api.run_images(run), combined)
+    return Trained(run, model, images, convex_of(run.folder, model, drawing, images))
 
 
 def own_accuracy(model: ReGene, part: Part) -> Figure:
@@ -227,6 +226,7 @@ def subject_of(
     alike = {k: v for k, v in lab.settings["options"].items() if k in ALIKE}
     own = {**alike, **known_to(recipe, lab.settings["conditional"]), **options}
     run = lab.trained(recipe, str(lab.data), **faces_of(lab, str(lab.data)), **own)
+    lab.check(run, judge.images)
     model = api.load(run.folder, device=lab.device)
     return generated(replace(judge, run=run, model=model), sampler)
 

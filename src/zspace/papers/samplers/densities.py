@@ -71,15 +71,11 @@ def densities(lab: Lab) -> list[Entry]:
     for model, chosen in lab.settings["novelty"].items():
         options = dict(chosen)
         run = lab.trained(options.pop("recipe"), str(lab.data), seed=0, classes="1", **options)
-        fit_sampler(run.folder, "flow-matching", lab.settings["options"], device=lab.device)
+        images, where = lab.images(run), lab.where(run)
+        fit_sampler(run.folder, "flow-matching", lab.settings["options"], **where)
         for density in ("prior", "normal", "kde", "flow-matching"):
             scored = novelty(
-                run.folder,
-                data=lab.data,
-                data_dir=lab.data_dir,
-                label="1",
-                density=density,
-                device=lab.device,
+                run.folder, data=lab.data, label="1", density=density, images=images, **where
             )
             area = scored.auroc()
             assert area is not None

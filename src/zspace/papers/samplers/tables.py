@@ -8,8 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,7 +67,7 @@ def samplers(lab: Lab) -> list[Entry]:
         found: dict[str, dict[str, Figure]] = {}
         own = [] if held.model.prior is None else [OWN]
         if TUNED in lab.settings["samplers"]:
-            tune(held.run.folder, "medium2", **lab.settings["tuning"], **where(lab))
+            tune(held.run.folder, "medium2", **lab.settings["tuning"], **lab.where(held.run))
         for name in [*own, *lab.settings["samplers"]]:
             sheet = lab.picture(re.sub(r"\W+", "-", f"{decoder} {name}".lower()))
             each = [
@@ -148,16 +146,15 @@ def conditional(lab: Lab) -> list[Entry]:
     strips: dict[str, Tensor] = {}
     for decoder in lab.settings["decoders"]:
         held = trained(lab, decoder)
-        run = held.run.folder
         tune(
-            run,
+            held.run.folder,
             "medium2",
             trials=lab.settings["trials"],
             samples=lab.settings["samples"],
             min_accuracy=lab.settings["accuracy"],
-            **where(lab),
+            **lab.where(held.run),
         )
-        fit_flow(lab, run)
+        fit_flow(lab, held.run)
         for name, kind, drawing in CONDITIONAL:
             sampler = held.sampler(kind).changed(**drawing)
             what = f"{decoder}: {name}"
@@ -190,17 +187,12 @@ def conditional(lab: Lab) -> list[Entry]:
     return entries
 
 
-def where(lab: Lab) -> dict[str, Any]:
-    """The options by which a run's data are found, and the device."""
-    return {"data_dir": lab.data_dir, "device": lab.device}
-
-
-def fit_flow(lab: Lab, run: Path) -> None:
+def fit_flow(lab: Lab, run: Run) -> None:
     """Fit flow matching to a run's codes, with an experiment's settings."""
-    asked = lab.settings["precision"]
-    fit_sampler(run, "flow-matching", lab.settings["options"], device=lab.device, precision=asked)
-    fitted = Run(run / "samplers" / "flow-matching")
-    lab.used(asked, fitted.config["precision"], f"flow matching of {run.name}")
+    asked, options = lab.settings["precision"], lab.settings["options"]
+    fit_sampler(run.folder, "flow-matching", options, precision=asked, **lab.where(run))
+    fitted = Run(run.folder / "samplers" / "flow-matching")
+    lab.used(asked, fitted.config["precision"], f"flow matching of {run.folder.name}")
 
 
 def steps(lab: Lab) -> list[Entry]:
@@ -210,8 +202,7 @@ def steps(lab: Lab) -> list[Entry]:
     """
     entries: list[Entry] = []
     held = trained(lab, "AE")
-    run = held.run.folder
-    fit_flow(lab, run)
+    fit_flow(lab, held.run)
     flow = held.sampler("flow-matching")
     blurred = held.features(reconstructed(held))
     for count in (*lab.settings["steps"], None):
