@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from tests.browser import opened
-from tests.conftest import Cli, Refused
+from tests.conftest import Cli, Refused, width
 from zspace.evaluation import report
+from zspace.generation.maps import latent_map, tsne
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -80,12 +81,17 @@ def test_the_report_in_a_browser(page: Path, tmp_path: Path) -> None:
 
 
 def test_pca_maps_and_planes() -> None:
-    from zspace.evaluation.report import latent_map
-
     z = torch.randn(60, 5)
     assert latent_map(z, "pca").shape == (60, 2)
     np.testing.assert_allclose(latent_map(z[:, :2]), z[:, :2], rtol=1e-6)
     assert latent_map(z[:, :1]).shape == (60, 2)
+
+
+@pytest.mark.parametrize("z", [torch.ones(30, 5), torch.randn(30, 1), torch.zeros(12, 2)])
+def test_codes_of_one_number_or_all_equal_have_a_map(z: torch.Tensor, tmp_path: Path) -> None:
+    y = torch.arange(len(z)) % 2
+    tsne(tmp_path / "map.png", {"codes": (z, y)}, ["a", "b"])
+    assert width(tmp_path / "map.png") > 50
 
 
 def test_points_of_an_unknown_label_are_called_so(

@@ -12,8 +12,12 @@ import pytest
 
 from tests.conftest import Cli
 from zspace.errors import InputError
+from zspace.evaluation import evaluate as evaluation_module
+from zspace.evaluation.diagnose import Finding, diagnose
 from zspace.evaluation.evaluate import evaluate
+from zspace.evaluation.measurement import Measurement, Subject
 from zspace.evaluation.results import current_evaluation, read_evaluation, write_evaluation
+from zspace.generation.fit import fit_sampler
 
 pytestmark = pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 
@@ -104,3 +108,40 @@ def test_figures_of_an_earlier_fit_of_a_sampler_are_gone(run: Path, cli: Cli) ->
     assert cli("evaluate", run, "--metrics=code-fid", *options)[0] == 0
     assert figures()["mixture"] == {"code-fid"}
     assert {"fid", "code-fid"} <= figures()["prior"]  # the model's own has no fit
+
+
+def test_a_sampler_that_was_fitted_since_makes_an_evaluation_incomplete(run: Path) -> None:
+    write_evaluation(run, evaluate(run, n=60, features="pixels", device="cpu"))
+    assert current_evaluation(run) is not None
+    fit_sampler(run, "normal")
+    assert current_evaluation(run) is None
+    write_evaluation(run, evaluate(run, n=60, features="pixels", device="cpu"))
+    assert current_evaluation(run) is not None
+
+
+def test_what_is_damaged_or_fails_is_left_out_and_named(
+    run: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_sampler(run, "normal")
+    fit_sampler(run, "kde")
+    kde = run / "samplers" / "kde.safetensors"
+    kde.write_bytes(kde.read_bytes()[:-5])
+
+    def fails(measurement: Measurement, subject: Subject) -> list[Finding]:
+        if subject.name == "normal":
+            raise InputError("too few images for a diagnosis")
+        return diagnose(measurement, subject)
+
+    monkeypatch.setattr(evaluation_module, "diagnose", fails)
+    found = evaluate(run, n=60, features="pixels", device="cpu")
+    told = "\n".join(found["notes"])
+    assert "the sampler kde is left out: " in told
+    assert "normal is not diagnosed: too few images for a diagnosis" in told
+    generated = [row for row in found["rows"] if row["kind"] == "generation"]
+    assert [row["subject"] for row in generated] == ["prior", "normal"]
+    assert ["faults" in row for row in generated] == [True, False]
+    # the reason stands in for figures, and a report has the others' pictures
+    write_evaluation(run, found)
+    assert current_evaluation(run) is not None
+    assert cli("report", run, "--n=60", "--features=pixels", *QUICK)[0] == 0
+    assert "samples: normal" in (run / "report.html").read_text()

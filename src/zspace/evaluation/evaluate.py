@@ -119,7 +119,8 @@ def measure(
             f"the features {measurement.extractor.name} are the same for all test samples: they "
             "tell nothing apart"
         )
-    failures = [] if samplers is not None else lost_samplers(measurement.run)
+    lost = {} if samplers is not None else lost_samplers(measurement.run)
+    failures = [f"the sampler {name} is left out: {why}" for name, why in lost.items()]
     drawn: list[Subject] = []
     for name in chosen:
         try:
@@ -155,7 +156,11 @@ def measure(
                 if subject.kind == GENERATION and fits[subject.name].checksum:
                     row["sampler"] = fits[subject.name].checksum
                 if subject.kind == GENERATION and diagnosed:
-                    row["faults"] = [f.name for f in diagnose(measurement, subject) if f.fault]
+                    try:
+                        found = diagnose(measurement, subject)
+                        row["faults"] = [f.name for f in found if f.fault]
+                    except InputError as error:
+                        failures.append(f"{subject.name} is not diagnosed: {error}")
                 rows.append(row)
     notes = (
         list(

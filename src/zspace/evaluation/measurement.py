@@ -34,6 +34,7 @@ from zspace.nets.classifiers import SMALLEST
 from zspace.options import check_seed
 from zspace.recipes import catalogue
 from zspace.storage.cache import fingerprint
+from zspace.storage.files import read_header
 from zspace.storage.run import Run
 from zspace.training import keep_freed_memory
 
@@ -282,25 +283,28 @@ def measure_run(
 def own_samplers(measurement: Measurement) -> list[str]:
     """The names of the model's own samplers and the run's, or the usual ones if there are none.
 
-    Samplers of packages that are not installed or can't be loaded are left out (see
-    `lost_samplers`).
+    Samplers that can't be used are left out (see `lost_samplers`).
     """
-    held = measurement.run.samplers()
+    held = measurement.run.samplers().keys() - lost_samplers(measurement.run).keys()
     known = [*measurement.model.samplers(), *(s for s in catalogue.kinds() if s in held)]
     return known or list(measurement.model.usual)
 
 
-def lost_samplers(run: Run) -> list[str]:
-    """The reasons why samplers that a run holds can't be used, a line for each."""
-    lost: list[str] = []
+def lost_samplers(run: Run) -> dict[str, str]:
+    """The reasons why samplers that a run holds can't be used, by their names.
+
+    They are of packages that are not installed or can't be loaded, or their files are damaged.
+    """
+    lost: dict[str, str] = {}
     for name, path in run.samplers().items():
         try:
+            header = read_header(path, catalogue.Header)
             if name in catalogue.names():
                 catalogue.find(name)
             else:
-                catalogue.check_installed(path)
+                catalogue.check_installed(path, header)
         except InputError as error:
-            lost.append(f"the sampler {name} is left out: {error}")
+            lost[name] = str(error)
     return lost
 
 

@@ -19,36 +19,11 @@ from zspace.evaluation.diagnose import Finding
 from zspace.evaluation.measurement import Measurement, generated, own_samplers
 from zspace.evaluation.neighbours import neighbours
 from zspace.functional import as_float
+from zspace.generation.maps import latent_map
 from zspace.storage.config import dump_config
 
 MAPPED = 2000
 """The number of test codes on a map."""
-
-
-def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np.float64]:
-    """A map of codes (N, D) in the plane, (N, 2): the codes themselves for D = 2.
-
-    For larger D it is made by scikit-learn's t-SNE or PCA with their defaults (perplexity 30, less
-    for few codes).
-
-    Args:
-        z: codes (N, D).
-        method: "tsne" or "pca".
-        seed: the seed of the method.
-
-    Reference: van der Maaten and Hinton (2008) for t-SNE.
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    x = z.cpu().double().numpy()
-    if x.shape[1] <= 2:
-        return np.pad(x, ((0, 0), (0, 2 - x.shape[1])))
-    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # all codes are equal
-        return np.zeros((len(x), 2))
-    if method == "pca":
-        return PCA(2, random_state=seed).fit_transform(x)
-    return TSNE(perplexity=min(30, (len(x) - 1) / 3), random_state=seed).fit_transform(x)
 
 
 def report(

@@ -106,6 +106,14 @@ def _of_now(run: str | Path, row: Mapping[str, Any]) -> bool:
     return row.get("sampler", "") == fitted_sampler(run, row["subject"]).checksum
 
 
+def _missed(run: str | Path, evaluation: Mapping[str, Any]) -> list[str]:
+    """The samplers of a run that its evaluation has no figures of, nor the reason why not."""
+    measured = {row["subject"] for row in evaluation["rows"]}
+    told = "\n".join(evaluation["notes"])
+    held = Run(run).samplers()
+    return [name for name in held if name not in measured and f"{name} is left out" not in told]
+
+
 def _alike(held: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     by = {held["features_identity"], new["features_identity"]} - {""}
     return len(by) < 2 and all(held[name] == new[name] for name in SAME)
@@ -152,6 +160,8 @@ def current_evaluation(
 ) -> dict[str, Any] | None:
     """The evaluation that a run stores, if it is complete and of its present weights and samplers.
 
+    One that lacks a sampler which the run has come to hold since is not complete.
+
     Args:
         run: the run.
         features, n, seed: what the evaluation must have been asked for; None accepts anything.
@@ -167,7 +177,7 @@ def current_evaluation(
     if evaluation is None:
         return None
     check_codes(Run(run))
-    if not all(_of_now(run, row) for row in evaluation["rows"]):
+    if not all(_of_now(run, row) for row in evaluation["rows"]) or _missed(run, evaluation):
         return None
     held = {name for row in evaluation["rows"] for name in row["figures"]}
     wanted = {name for metric in metrics or () for name in METRICS[metric].names}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -59,8 +60,36 @@ def barcodes(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequ
     plots.save_figure(path, fig)
 
 
+def latent_map(z: Tensor, method: str = "tsne", seed: int = 0) -> npt.NDArray[np.float64]:
+    """A map of codes (N, D) in the plane, (N, 2): the codes themselves for D = 2.
+
+    For larger D it is made by scikit-learn's t-SNE or PCA with their defaults (perplexity 30, less
+    for few codes). Codes that are all equal lie at one point.
+
+    Args:
+        z: codes (N, D).
+        method: "tsne" or "pca".
+        seed: the seed of the method.
+
+    Reference: van der Maaten and Hinton (2008) for t-SNE.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    x = z.cpu().double().numpy()
+    if x.shape[1] <= 2:
+        return np.pad(x, ((0, 0), (0, 2 - x.shape[1])))
+    if not float(np.ptp(x, axis=0).max()) > 1e-6:  # all codes are equal
+        return np.zeros((len(x), 2))
+    if method == "pca":
+        return PCA(2, random_state=seed).fit_transform(x)
+    return TSNE(perplexity=min(30, (len(x) - 1) / 3), random_state=seed).fit_transform(x)
+
+
 def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence[str]) -> None:
     """Write a picture of t-SNE maps of codes, in the colours of their labels (Figures 3, 4, B.18).
+
+    Codes of two numbers or fewer are shown as they are.
 
     Args:
         path: the file.
@@ -70,16 +99,11 @@ def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence
     Raises:
         InputError: there are fewer than 10 codes.
     """
-    from sklearn.manifold import TSNE
-
     fig, axes = plots.figure(len(spaces), 1, (3.6, 3.6))
     for axis, (title, (z, y)) in zip(axes.flat, spaces.items(), strict=True):
         if len(z) < 10:
             raise InputError(f"{len(z)} codes are too few for a map: 10 at least")
-        perplexity = min(30.0, (len(z) - 1) / 3)
-        points: Any = TSNE(perplexity=perplexity, random_state=0, init="pca").fit_transform(
-            z.numpy()
-        )
+        points = latent_map(z)
         for label, name in enumerate(classes):
             axis.scatter(
                 *points[(y == label).numpy()].T,
