@@ -135,6 +135,24 @@ def test_data_given_as_arrays_are_compared_too(tmp_path: Path) -> None:
         assert evaluate(run, data=data, metrics=["mse"], features="pixels", device="cpu")["rows"]
 
 
+def test_labels_move_with_the_data(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = random_images(60, 8, 8), np.arange(60) % 3
+    Path("here").mkdir()
+    np.save("here/x.npy", x)
+    np.save("here/y.npy", y)
+    zspace.train("ae", "here/x.npy", out="run", labels="here/y.npy", iterations=2, **SMALL)
+    Path("here").rename("there")
+    for place in ("there", "there/x.npy"):
+        status, _, err = cli("encode", "run", "--out=c.npz", f"--data-dir={place}")
+        assert status == 0, err
+        assert np.load("c.npz")["labels"].shape == (60,)
+    Path("there/y.npy").rename("y.npy")
+    assert "y.npy" in cli("encode", "run", "--out=c.npz", "--data-dir=there")[2]
+
+
 def test_data_that_were_moved_are_found(
     cli: Cli, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

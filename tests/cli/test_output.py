@@ -31,6 +31,10 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = {"iterations": 2, "device": "cpu", **SMALL}
     zspace.train("vae", folder / "d.npz", out=folder / "file", **small)
     zspace.train("vae", folder / "set", out=folder / "folder", **small)
+    lines = [f"{i % 2}/{i}.png,{'ab'[i % 2]}\n" for i in range(60)]
+    (folder / "l.csv").write_text("".join(lines))
+    labelled = {"labels": str(folder / "l.csv"), **small}
+    zspace.train("vae", folder / "set", out=folder / "labelled", **labelled)
     return folder
 
 
@@ -59,6 +63,9 @@ def content(folder: Path) -> dict[str, bytes]:
         ("gallery", "folder", "tsne", "--out=set/x.png"),
         ("neighbours", "folder", "--features=pixels", "--out=set/x.png"),
         ("novelty", "folder", "--out=set/x.csv"),
+        ("novelty", "labelled", "--out=l.csv"),
+        ("compare", "labelled", "--out=l.csv"),
+        ("compare", "file", "folder", "--figure=set/x.png"),
         ("train", "vae", "--data=set", "--out=set/run", *QUICK),
         ("train", "vae", "--data=set/0,set/1", "--out=set/1/run", *QUICK),
     ],

@@ -20,6 +20,7 @@ from zspace.cli.base import (
     tell,
 )
 from zspace.cli.measure import FEATURES, TRUST, N
+from zspace.cli.output import check_inputs
 from zspace.cli.printing import print_tables
 from zspace.errors import InputError
 from zspace.options import comma_names
@@ -88,6 +89,9 @@ def compare(
         if figure.suffix.lower() != ".png":
             raise InputError(f"--figure must be a .png file, not {figure}")
         check_writable(figure)
+    for written in filter(None, (out, figure)):
+        for run in runs:
+            check_inputs(written, run, data_dir=data_dir)
     if len({run.resolve() for run in runs}) < len(runs):
         raise InputError("a run is named twice")
     figures = comma_names("--columns", columns)

@@ -136,9 +136,9 @@ def novelty(
 
     if out.suffix.lower() != ".csv":
         raise InputError(f"--out must be a .csv file, not {out}")
-    check_writable(out)
-    check_writable(out.with_suffix(".png"))
-    check_inputs(out.with_suffix(".png"), run, options["data"], options["data_dir"])
+    for written in (out, out.with_suffix(".png")):
+        check_writable(written)
+        check_inputs(written, run, options["data"], options["data_dir"])
     if density is not None:
         check_sampler(run, density)
     if part is not None:

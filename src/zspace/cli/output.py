@@ -66,7 +66,8 @@ def check_inputs(
 
     config = Run(run).config
     now = moved(config, data_dir if data is None else None)
-    check_apart(out, [config.get("data"), now.get("data"), data, *files])
+    held = [settings.get(name) for settings in (config, now) for name in ("data", "labels")]
+    check_apart(out, [*held, data, *files])
 
 
 def shown(out: Path, n: int, each: int = 1, *, quiet: bool, hint: str | None = None) -> int:

@@ -116,7 +116,7 @@ def moved(settings: Mapping[str, Any], data_dir: str | None) -> dict[str, Any]:
     """The settings of a run whose data are now in a folder; None leaves them as they are.
 
     The folder holds the files of a named set, or is the data's file or folder, or holds it under
-    its old name.
+    its old name, and perhaps the file of its labels, too.
 
     Raises:
         InputError: there is no such folder or file.
@@ -131,7 +131,12 @@ def moved(settings: Mapping[str, Any], data_dir: str | None) -> dict[str, Any]:
     paths = [Path(data_dir) / Path(part).name for part in data.split(",")]
     if not all(path.exists() for path in paths):
         paths = [Path(data_dir)]
-    return {**settings, "data": ",".join(map(str, paths))}
+    found = {**settings, "data": ",".join(map(str, paths))}
+    if isinstance(settings.get("labels"), str):
+        folder = Path(data_dir) if Path(data_dir).is_dir() else Path(data_dir).parent
+        labels = folder / Path(settings["labels"]).name
+        found |= {"labels": str(labels)} if labels.is_file() else {}
+    return found
 
 
 def check_there(run: str | Path, data: Any) -> None:
