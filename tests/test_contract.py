@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import zspace
 from tests.conftest import SMALL, small
-from zspace.core import Batches, LatentModel
+from zspace.core import Batches, Density, LatentModel
 from zspace.data import Images, load
 from zspace.data.images import Part
 from zspace.errors import InputError
@@ -119,6 +119,10 @@ def test_shapes(name: str, shape: tuple[int, ...]) -> None:
     if model.prior is not None:
         assert model.prior.sample(6).shape == (6, dim)
         assert model.sample(2).shape == (2, *shape)
+        assert model.prior.dim == dim
+        if isinstance(model.prior, Density):
+            with pytest.raises(InputError, match=f"this density is of {dim}"):
+                model.prior.log_prob(torch.zeros(3, dim + 1))
     else:
         with pytest.raises(InputError, match="no prior"):
             model.sample(2)

@@ -59,6 +59,7 @@ ATTACKS = {
     "a frame of 2^60": b"\x80\x04\x95" + struct.pack("<Q", 1 << 60) + b"}.",
     "a key that takes for ever": nested(b"q\x00h\x00\x86", 60, b"Ns"),
     "a key as deep as the stack": nested(b"\x85", 400_000, b"Ns"),
+    "a name that takes for ever": b"\x80\x04}q\x00)" + b"q\x00h\x00\x86" * 60 + b"N\x93.",
     "a call of what is deep": nested(b"\x85", 400_000, b")R"),
     "a million steps": b"\x80\x02" + b"N0" * 600_000 + b".",
     "nothing but steps": b"\x80\x02" + b"N" * 1_100_000 + b".",

@@ -88,6 +88,11 @@ def test_names_of_labels() -> None:
     assert images_of(FORMS["pictures"], SETTINGS).classes == ("zero", "one", "two")
     assert images_of(FORMS["a loader"], SETTINGS).classes == ("zero", "one", "two")
     assert images_of(FORMS["the hub"], SETTINGS).classes == ("a", "b", "c")
+    # what is called features need not be those of Hugging Face
+    named = Items(lambda i: (X[i], int(Y[i])))
+    for features in (X, ["pixel"], 3):
+        named.features = features  # pyright: ignore[reportAttributeAccessIssue]
+        assert images_of(named, SETTINGS).classes == ("zero", "one", "two")
     assert images_of((X, np.array(["cat", "ant", "dog"])[Y]), SETTINGS).classes == (
         "ant",
         "cat",

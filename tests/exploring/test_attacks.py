@@ -102,6 +102,14 @@ def test_what_waits_for_its_answer_counts_as_held(monkeypatch: pytest.MonkeyPatc
     assert door.held == 0
 
 
+def test_the_port_of_http_is_left_out_by_browsers() -> None:
+    for port, host in ((80, "localhost"), (80, "127.0.0.1:80"), (8000, "localhost:8000")):
+        Guard(port).check("GET", {"host": host})
+    for port, host in ((8000, "localhost"), (80, "localhost:8000"), (80, "there")):
+        with pytest.raises(RefusedError, match="answers to the names of this machine alone"):
+            Guard(port).check("GET", {"host": host})
+
+
 def test_a_token_may_have_any_characters(spaces: dict[str, Space]) -> None:
     page = Page([spaces["ae"]], host="0.0.0.0", token="a b&c+d%41#;\"'")
     page.start()

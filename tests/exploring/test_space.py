@@ -109,6 +109,9 @@ def test_runs_of_other_data_are_not_shown_together(
     with pytest.raises(InputError, match="is of other data"):
         check_alike([spaces["vae"], Space.of_run(tmp_path / "a")])
     check_alike([spaces["vae"], spaces["ae"]])
+    zspace.train("ae", "digits", out=tmp_path / "b", iterations=2, train_size=900, **SMALL)
+    with pytest.raises(InputError, match=r"other images of digits \(900\)"):
+        check_alike([spaces["vae"], Space.of_run(tmp_path / "b")])
 
 
 def test_a_model_of_the_zoo_needs_no_data(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -43,6 +46,17 @@ def test_quantisation_and_its_gradients_by_the_formula() -> None:
     parts = torch.autograd.grad(terms["reconstruction"], prior.codebook, allow_unused=True)
     assert parts == (None,)
     torch.testing.assert_close(model.encode(x), e.flatten(1))
+
+
+def test_a_codebook_of_another_run_stays(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"device": "cpu", **small("vq-vae")}
+    first = zspace.train("vq-vae", "digits", out=tmp_path / "a", iterations=20, **given)
+    assert isinstance(first, VQVAE)
+    start = str(tmp_path / "a")
+    rates = {"learning_rate": 1e-12}
+    again = zspace.train("vq-vae", "digits", iterations=1, init_from=start, **rates, **given)
+    assert isinstance(again, VQVAE)
+    torch.testing.assert_close(again.prior.codebook, first.prior.codebook, rtol=0, atol=1e-6)
 
 
 def test_the_codebook_begins_as_codes_and_is_used() -> None:

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import zspace
+from zspace.core import Variational
 from zspace.methods.lsrgan import LSRGAN
 from zspace.recipes import Facts, find
 
@@ -35,6 +37,11 @@ def test_what_can_not_be_rendered(
     assert "--encoder-config is damaged: Input data" in train(encoder, "--encoder-config={")
     assert "Expected `object`" in train(encoder, "--encoder-config=[]")
     assert "names no recipe" in train(encoder, "--encoder-config={}")
+    model = zspace.load(rendered_runs / "vae")
+    assert isinstance(model, Variational)
+    wrapped = tmp_path / "wrapped"
+    zspace.wrap(lambda x: model.moments(x)[:2], model.decode, data="digits", out=wrapped)
+    assert "no recipe that is known here builds the encoder of" in train(f"--encoder={wrapped}")
     assert "leaves none for the renderer" in train("--iterations=5", "--vae-iterations=5")
     assert "--weight must be at least 0" in train("--weight=-1")
     assert "--encoder must be the folder of a run" in train("--encoder=")

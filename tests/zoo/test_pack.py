@@ -20,6 +20,7 @@ from zspace.storage.published import entries, entry_of
 from zspace.zoo.card import card
 from zspace.zoo.check import check
 from zspace.zoo.halves import Stored, averaged, by_prefix
+from zspace.zoo.index import check_name
 from zspace.zoo.pack import main, pack_run
 
 
@@ -120,6 +121,9 @@ def test_weights_that_only_training_needs_are_left_out(
 
 @pytest.mark.parametrize("name", ["", "A", "../x", "a/b", "-a", "a b"])
 def test_a_name_of_a_model(original: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="has 65 characters: 64 at most"):
+        check_name("a" * 65)
+    check_name("a" * 64)
     with pytest.raises(InputError, match="must be of small letters, digits and dashes"):
         pack_run(original, name, TOLD, out=tmp_path)
 

@@ -112,6 +112,8 @@ class LatentModel(Method, Generic[Prior], ABC):
         super().__init__()
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         self.latent_dim = latent_dim
+        if prior is not None and not prior.dim and not prior.open:
+            prior.dim = latent_dim  # by which codes that it is asked about are checked
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes (N, D) of images (N, C, H, W) in [0, 1] or of vectors, without randomness.

@@ -92,6 +92,9 @@ def _plain(content: bytes) -> Any:
             stack.append(name(value))
         elif kind == "STACK_GLOBAL":
             inner, outer = stack.pop(), stack.pop()
+            # a nested tuple could take for ever to write out
+            if not isinstance(inner, str) or not isinstance(outer, str):
+                raise ValueError("it names what is no text")
             stack.append(name(f"{outer} {inner}"))
         elif kind == "REDUCE":
             arguments, of = stack.pop(), stack.pop()

@@ -50,7 +50,8 @@ def owner(data: Any) -> Any:
 def names_of(data: Any) -> list[str] | None:
     """The names of the labels that a data set of torchvision or Hugging Face knows, by number."""
     features = getattr(owner(data), "features", None)
-    found = [getattr(features.get(name), "names", None) for name in LABELS] if features else []
+    known_by = features if isinstance(features, Mapping) else {}
+    found = [getattr(known_by.get(name), "names", None) for name in LABELS]
     known = next(filter(None, found), getattr(owner(data), "classes", None))
     return list(map(str, known)) if isinstance(known, list | tuple) and known else None
 

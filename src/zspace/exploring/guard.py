@@ -86,7 +86,9 @@ class Guard:
         if method not in ("GET", "HEAD", "POST"):
             raise RefusedError(405, "only GET and POST are answered")
         host = headers.get("host", "")
-        if self.token is None and host not in {f"{name}:{self.port}" for name in LOOPBACK}:
+        # browsers leave out the port of http itself
+        ends = (":80", "") if self.port == 80 else (f":{self.port}",)
+        if self.token is None and host not in {name + end for name in LOOPBACK for end in ends}:
             raise RefusedError(403, "this page answers to the names of this machine alone")
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):

@@ -13,7 +13,6 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from zspace.core import SILENT, LatentModel, Progress
-from zspace.data import Images
 from zspace.data.given import Data, check_options, images_of
 from zspace.data.options import DataOptions
 from zspace.errors import InputError
@@ -174,12 +173,9 @@ def explore(model: LatentModel, data: Data, *, name: str = "model", **options: A
     Raises:
         InputError: the data don't fit the model, or a package is missing.
     """
-    if isinstance(data, Images):
-        images = data
-    else:
-        settings = checked(options_of(DataOptions), options, "option of explore")
-        check_options(data, settings)
-        images = images_of(data, settings)
+    settings = checked(options_of(DataOptions), options, "option of explore")
+    check_options(data, settings)
+    images = images_of(data, settings)
     shape = model.sample_shape
     if shape is not None and tuple(shape) != images.shape:
         raise InputError(f"the model is for samples of shape {shape}, the data have {images.shape}")

@@ -388,9 +388,15 @@ def check_alike(spaces: list[Space]) -> None:
         raise InputError(f"{first.name} has a single image: a map needs 2 at least")
     for other in spaces[1:]:
         a, b = first.images, other.images
-        alike = a.shape == b.shape and a.classes == b.classes and len(a.test) == len(b.test)
-        if not alike or not torch.equal(a.test.x[:FIRST], b.test.x[:FIRST]):
+        if a.classes != b.classes or not torch.equal(a.test.x, b.test.x):
             raise InputError(
                 f"{other.name} is of other data ({b.name}) than {first.name} ({a.name}): only runs "
                 "of the same data are shown together"
+            )
+        # an image is called by its number among all of them
+        if not torch.equal(a.train.x, b.train.x):
+            raise InputError(
+                f"{other.name} was trained on other images of {b.name} ({len(b.train):,}) than "
+                f"{first.name} ({len(a.train):,}): only runs of the same training images are shown "
+                "together"
             )

@@ -34,7 +34,8 @@ class VQVAE(LatentModel[Autoregressive]):
         commitment: beta, 0.25 in the paper.
         rate: the learning rate of Adam, 2e-4 in the paper.
 
-    Departures: the codebook is initialised by codes of the first batch; the prior is trained
+    Departures: the codebook is initialised by codes of the first batch, unless it comes from
+    another run; the prior is trained
     together with the autoencoder, not after it. Images are in [0, 1] and their error is a sum, as
     everywhere in this library. Codes of other samplers, and interpolations, are decoded unchanged,
     not as the nearest embeddings.
@@ -54,6 +55,7 @@ class VQVAE(LatentModel[Autoregressive]):
         super().__init__(encoder, decoder, prior, latent_dim)
         self.code_shape = (prior.codebook.shape[1], *prior.grid)
         self.commitment, self.rate = commitment, rate
+        self._drawn = prior.codebook.detach().clone()
 
     def quantise(self, grid: Tensor) -> Tensor:
         """The indices (N, H, W) of the embeddings nearest to the vectors of a grid (N, e, H, W)."""
@@ -94,7 +96,8 @@ class VQVAE(LatentModel[Autoregressive]):
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
         grid = full_precision(self.encoder(x))
-        if batches.step == 0:
+        drawn = self._drawn.to(grid.device)
+        if batches.step == 0 and torch.equal(self.prior.codebook, drawn):
             self._begin(grid.detach(), batches)
         indices = self.quantise(grid.detach())
         e = self.prior.embed(indices)

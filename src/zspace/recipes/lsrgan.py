@@ -188,8 +188,13 @@ def _described(encoder: str, config: str | None, facts: Facts) -> dict[str, Any]
         described = decoded(config, dict[str, Plain], "--encoder-config")
     if not isinstance(described.get("recipe"), str):
         raise InputError(f"the configuration of the encoder {encoder} names no recipe")
-    from zspace.recipes import find
+    from zspace.recipes import find, recipes
 
+    if described["recipe"] not in recipes():
+        raise InputError(
+            f"no recipe that is known here builds the encoder of {encoder}, which is of "
+            f"'{described['recipe']}': lsrgan renders the encoder of a run such as vae or vae-mlp"
+        )
     known = options_of(find(described["recipe"]))
     given = {k: described[k] for k in known if k in described}
     return {"recipe": described["recipe"], **checked(known, given)}

@@ -33,7 +33,10 @@ HALF = (torch.bfloat16, torch.float16)
 TIMES = 8
 """How many times its file a run may be once it is unpacked, beside `ROOM`."""
 
-PackedName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+LONGEST = 64
+"""The characters that a name has at most which becomes a part of a path."""
+
+PackedName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=LONGEST)]
 """The type of a name that becomes a part of a path: it leads nowhere else."""
 
 Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]

@@ -10,6 +10,7 @@ import torch
 
 from zspace.errors import InputError
 from zspace.storage.entries import Published
+from zspace.storage.packed import LONGEST
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """The types in which large weights may be stored."""
@@ -19,10 +20,12 @@ def check_name(name: str) -> None:
     """Check the name of a model or a judge, which becomes a part of a path.
 
     Raises:
-        InputError: it has other characters than small letters, digits and dashes.
+        InputError: it has other characters than small letters, digits and dashes, or too many.
     """
     if not name or name.strip("abcdefghijklmnopqrstuvwxyz0123456789-") or name.startswith("-"):
         raise InputError(f"the name '{name}' must be of small letters, digits and dashes")
+    if len(name) > LONGEST:
+        raise InputError(f"the name '{name}' has {len(name)} characters: {LONGEST} at most")
 
 
 def as_json(entries: Mapping[str, Published]) -> str:
