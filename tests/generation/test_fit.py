@@ -16,9 +16,10 @@ from tests.samplers.shared import BRIEF, KIND, LEARNED
 from zspace.core import codes
 from zspace.data import load as load_data
 from zspace.errors import InputError
-from zspace.generation.fit import fit_sampler
-from zspace.recipes.catalogue import SAMPLERS
+from zspace.generation.fit import fit_sampler, refit_sampler
+from zspace.recipes.catalogue import SAMPLERS, Header
 from zspace.samplers import Convex, FlowMatching, Learned
+from zspace.storage.files import read_header
 from zspace.storage.run import Run
 
 
@@ -200,3 +201,24 @@ def test_a_fit_gives_the_same_bytes_whatever_was_drawn_before(
         (path,) = (run / "samplers" / "flow-matching" / "checkpoints").glob("*3.safetensors")
         made.append(path.read_bytes())
     assert made[0] == made[1]
+
+
+def test_what_is_fitted_anew_is_what_was_asked_for(tmp_path: Path) -> None:
+    """Not the values that an earlier fit found, which other codes may not give."""
+    run = small_run(tmp_path / "run")
+    model = zspace.load(run)
+    path = run / "samplers" / "{}.safetensors"
+    fit_sampler(run, "mixture", {"components": "auto"})
+    fit_sampler(run, "convex", {})
+    for name, option, asked in (("mixture", "components", "auto"), ("convex", "sources", None)):
+        file = path.with_stem(name)
+        first = read_header(file, Header)
+        assert isinstance(first.options[option], int)
+        assert first.asked[option] == asked
+        refit_sampler(run, name, model)
+        assert read_header(file, Header) == first
+    few = zspace.data.load("digits", train_size=300)
+    refit_sampler(run, "convex", model, images=few)
+    assert read_header(path.with_stem("convex"), Header).options["sources"] == 300
+    refit_sampler(run, "convex", model)
+    assert read_header(path.with_stem("convex"), Header).options["sources"] > 1000

@@ -67,7 +67,7 @@ def test_settings_are_chosen_on_the_validation_part_alone(
 
     def sorted_rows(held: Any) -> Any:
         # the reference is the validation part in a fixed order
-        from zspace.evaluation.measurement import choose_rows
+        from zspace.data.images import choose_rows
 
         return choose_rows(len(held.images.validation), len(held.test), held.seed)
 

@@ -369,3 +369,19 @@ def join(parts: Sequence[Part]) -> Part:
         x[start : start + len(part)] = part.x
         start += len(part)
     return Part(x, y)
+
+
+def choose_rows(total: int, count: int, seed: int) -> Tensor:
+    """A random choice of samples, in random order, since data are often sorted by class.
+
+    If all samples are chosen, the order is the same for every seed, so that the cache can be used.
+
+    Args:
+        total: the number of samples.
+        count: the number of samples to choose, at most.
+        seed: the seed of the choice.
+
+    Returns their indices, (count,).
+    """
+    generator = torch.Generator().manual_seed(seed if count < total else 0)
+    return torch.randperm(total, generator=generator)[:count]

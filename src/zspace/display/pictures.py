@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zspace.core import LatentModel, Sampler, codes
 from zspace.data import Images
+from zspace.data.images import choose_rows
 from zspace.display import plots
 from zspace.functional import as_float, blockwise
 from zspace.recipes import catalogue
@@ -46,7 +47,8 @@ def draw(run: Run, model: LatentModel, images: Images, *, missing: bool = False)
     with torch.no_grad():
         n = 64 if images.is_image else 2000
         samples = blockwise(model.decode, model_sampler.draw(n, generator=generator))
-    x = as_float(images.test.x[:n].to(generator.device))
+    chosen = choose_rows(len(images.test), n, 0)
+    x = as_float(images.test.x[chosen].to(generator.device))
     if not images.is_image:
         plots.scatters(paths["samples"], {"test": x, "samples": samples})
         plots.scatters(paths["reconstructions"], {"test": x, "reconstructed": model.reconstruct(x)})

@@ -24,6 +24,7 @@ from zspace.core import (
 )
 from zspace.data import Images
 from zspace.data.given import Data, images_of, moved
+from zspace.data.images import choose_rows
 from zspace.errors import InputError, shown, unknown
 from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
 from zspace.features.extract import Extractor, extract, find_extractor, neutral_name
@@ -320,22 +321,6 @@ def _count(n: int | None, name: str, part: str, there: int) -> int:
     if count > there:
         raise InputError(f"--n {count}: the {part} part of {name} has {there} samples")
     return count
-
-
-def choose_rows(total: int, count: int, seed: int) -> Tensor:
-    """A random choice of samples, in random order, since data are often sorted by class.
-
-    If all samples are chosen, the order is the same for every seed, so that the cache can be used.
-
-    Args:
-        total: the number of samples.
-        count: the number of samples to choose.
-        seed: the seed of the choice.
-
-    Returns their indices, (count,).
-    """
-    generator = torch.Generator().manual_seed(seed if count < total else 0)
-    return torch.randperm(total, generator=generator)[:count]
 
 
 def _whole_data(existing: Run, images: Images, whole: bool) -> Images:

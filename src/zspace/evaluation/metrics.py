@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zspace import metrics
 from zspace.core import Classifying, Variational, codes
+from zspace.data.images import choose_rows
 from zspace.evaluation.measurement import (
     CODES,
     DATA,
@@ -24,7 +25,6 @@ from zspace.evaluation.measurement import (
     RECONSTRUCTION,
     Measurement,
     Subject,
-    choose_rows,
 )
 from zspace.functional import blockwise
 from zspace.metrics import Figure, jackknife, mean_figure, support

@@ -10,6 +10,7 @@ import torch
 
 from zspace import api
 from zspace.core import decoded
+from zspace.data.images import choose_rows
 from zspace.display import plots
 from zspace.errors import InputError
 from zspace.evaluation.compare import labels
@@ -54,8 +55,9 @@ def show(
     Raises:
         InputError: a run or a sampler can't be loaded.
     """
-    test = api.run_images(Run(evaluations[0]["run"]), data_dir=data_dir).test.x[:SHOWN]
-    strips = {"test images": as_float(test)}
+    test = api.run_images(Run(evaluations[0]["run"]), data_dir=data_dir).test
+    chosen = choose_rows(len(test), SHOWN, 0)
+    strips = {"test images": as_float(test.x[chosen])}
     for evaluation, name in zip(evaluations, labels(evaluations), strict=True):
         model = api.load(evaluation["run"], checkpoint=evaluation["checkpoint"], device=device)
         where = next(model.parameters()).device

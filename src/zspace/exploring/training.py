@@ -6,6 +6,7 @@ import torch
 
 from zspace import api
 from zspace.core import LatentModel, decoded
+from zspace.data.images import choose_rows
 from zspace.errors import InputError
 from zspace.evaluation.metrics import better
 from zspace.evaluation.results import read_evaluation
@@ -77,7 +78,9 @@ def _samples(space: Space, model: LatentModel) -> Answer | None:
         return None
     device = next(model.parameters()).device
     if model.prior is None:
-        return sprite(model.reconstruct(as_float(space.images.test.x[:PICTURES].to(device))))
+        test = space.images.test.x
+        shown = test[choose_rows(len(test), PICTURES, 0)]
+        return sprite(model.reconstruct(as_float(shown.to(device))))
     random = torch.Generator(device).manual_seed(0)
     return sprite(decoded(model, model.prior.draw(PICTURES, generator=random)))
 

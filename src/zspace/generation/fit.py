@@ -160,8 +160,8 @@ def refit_sampler(
 ) -> Sampler:
     """Fit a sampler for a run's model, with the options that the run has for it, and store it.
 
-    These are the options of a fit that was interrupted, which is then resumed; or else those of the
-    stored sampler, or else the defaults.
+    These are the options of a fit that was interrupted, which is then resumed; or else those that
+    the stored sampler was asked for, or else the defaults.
 
     Args:
         run: the run.
@@ -184,7 +184,8 @@ def refit_sampler(
         options = {k: v for k, v in begun.config.items() if k in known}
         precision = begun.config.get("precision", "32")
     elif held.file.exists():
-        options = read_header(held.file, catalogue.Header).options
+        header = read_header(held.file, catalogue.Header)
+        options = {**header.options, **header.asked}
     chosen = catalogue.sampler_options(name, options)
     return held.make(chosen, precision, images, progress)
 
@@ -348,9 +349,13 @@ class _Fit:
 
     def keep(self, options: Mapping[str, Any], fitted: Sampler, data: str) -> Sampler:
         """Store a sampler with its options in the run, and the checksum of the data it is of."""
+        # a fit that can go on keeps to what it found
+        found = () if isinstance(fitted, Learned) else fitted.found
+        asked = {name: options[name] for name in found if name in options}
         options = {**options, **fitted.found}
         self._check_storable(options, fitted)
-        whose = {"sampler": self.name, "dim": self.model.latent_dim, "options": options}
+        dim = self.model.latent_dim
+        whose = {"sampler": self.name, "dim": dim, "options": options, "asked": asked}
         catalogue.save(fitted, self.file, {**whose, "model": self.mark, "data": data})
         return self.placed(fitted)
 

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from zspace.data import Images, load
+from zspace.data.images import choose_rows
 from zspace.display import plots
 from zspace.display.progress import Display
 from zspace.display.tables import Table
 from zspace.errors import InputError
 from zspace.evaluation.ladder import RULE, UNITS, Rung, by_ladder, climb, most_frequent, verdict
-from zspace.evaluation.measurement import MOST, choose_rows
+from zspace.evaluation.measurement import MOST
 from zspace.features.classifier import Arch, Neutral, Task, neutral_classifier
 from zspace.features.extract import Extractor, find_extractor, neutral_name
 from zspace.papers.base import Experiment, Scale

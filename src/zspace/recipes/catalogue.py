@@ -271,6 +271,8 @@ class Header:
         package: the package that it comes from; None for zspace's own.
         names: the names of its labels, where no run has them.
         arrays: whether it was fitted to a NumPy array.
+        asked: what was asked for of the options whose values fitting found, unless it was trained
+            by iterations.
     """
 
     sampler: Name
@@ -281,6 +283,7 @@ class Header:
     package: Name | None = None
     names: list[str] = field(default_factory=list[str])
     arrays: bool = False
+    asked: dict[str, Plain] = field(default_factory=dict[str, Plain])
 
 
 def save(sampler: Sampler, path: Path, header: Mapping[str, Any]) -> None:

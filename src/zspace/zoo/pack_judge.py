@@ -21,9 +21,10 @@ import click
 
 from zspace.core import SILENT, Progress
 from zspace.data import Images
+from zspace.data.images import choose_rows
 from zspace.errors import InputError
 from zspace.evaluation.ladder import climb
-from zspace.evaluation.measurement import MOST, choose_rows
+from zspace.evaluation.measurement import MOST
 from zspace.features.classifier import Neutral, accuracy_of
 from zspace.features.extract import of_classifier
 from zspace.features.judges import network_of

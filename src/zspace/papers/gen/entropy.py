@@ -11,8 +11,8 @@ from torch import Tensor
 
 from zspace import api
 from zspace.core import codes
+from zspace.data.images import choose_rows
 from zspace.display import plots
-from zspace.evaluation.measurement import choose_rows
 from zspace.evaluation.novelty import error_variance
 from zspace.functional import kernel_entropy, whitened
 from zspace.metrics import Figure
