@@ -172,7 +172,14 @@ def test_the_value_of_every_training_is_stored() -> None:
     assert ENTRY.as_json()["each"] == []
 
 
-def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
+def test_faces_have_validation_images_of_their_own(refused: Refused, tmp_path: Path) -> None:
+    for name, more in (("regene/table3", ["--data=celeba"]), ("regene/fig9", [])):
+        command = ["reproduce", name, *more, "--validation=0", "--out", tmp_path / "o"]
+        assert "celeba has validation images of its own" in refused(*command)
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_list_says_the_protocols_of_every_scale(cli: Cli, refused: Refused) -> None:
     said = cli("reproduce", "--list")[1].splitlines()
     row = next(i for i, line in enumerate(said) if line.startswith("flexae/table1"))
     assert said[row + 2].split(": ", 1)[1] == (
@@ -183,6 +190,9 @@ def test_the_list_says_the_protocols_of_every_scale(cli: Cli) -> None:
         "lsrgan/table1",
         "flexae/table1",
     ]
+    for what in ("--list", "--claims"):
+        assert f"--data has no effect with {what}" in refused("reproduce", what, "--data=digits")
+    assert "a name has no effect with --claims" in refused("reproduce", "gen/table1", "--claims")
     told = " ".join(cli("reproduce", "--help")[1].split())
     assert "paper has defaults alone" in told
     assert "[default: the scale's first" in told

@@ -296,3 +296,15 @@ def test_a_folder_without_tables_is_refused(refused: Refused, tmp_path: Path) ->
     (tmp_path / "table.json").mkdir()
     assert "is no table" in refused("reproduce", "--claims", "--results", tmp_path)
     assert "is for --claims" in refused("reproduce", "--results", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"what": 5}, {"measure": ["a"]}, {"ours": {"value": "1", "error": 1}}, {"published": "9"}],
+)
+def test_an_entry_of_another_kind_is_refused(
+    refused: Refused, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    own = stored({**entry("GEN", 0.5, 0.1, 10), **changed}, data=None)
+    (tmp_path / "table.json").write_text(json.dumps(own))
+    assert "is no table" in refused("reproduce", "--claims", "--results", tmp_path)

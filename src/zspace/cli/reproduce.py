@@ -108,6 +108,15 @@ def reproduce(
     from zspace.papers import EXPERIMENTS, find, is_finished, ran
     from zspace.papers import reproduce as perform
 
+    if listed or claims:
+        which = "--list" if listed else "--claims"
+        asked_for = {"--data": data, "--protocol": protocol, "--data-dir": data_dir, "--out": out}
+        asked_for |= {"--features": features, "--runs": runs, "--perceptual": perceptual}
+        asked_for |= {"--validation": validation, "a name": names if claims else None}
+        asked_for |= {"--claims": claims and listed}
+        for option, value in asked_for.items():
+            if value:
+                raise InputError(f"{option} has no effect with {which}: leave it out")
     if listed:
         where_run = ran()
         for known in [find(name) for name in names] or EXPERIMENTS.values():
@@ -167,7 +176,9 @@ def reproduce(
             say(f"{experiment.name}: {in_words(error)}")
             continue
         print_tables([table])
-        tell(f"{where}: table.md, table.json; trained runs: {runs or where / 'runs'}", quiet)
+        shelf = runs or where / "runs"
+        trained = f"; trained runs: {shelf}" if shelf.is_dir() else ""
+        tell(f"{where}: table.md, table.json{trained}", quiet)
         for picture in sorted(where.glob("*.png")):
             tell(f"  {picture}", quiet)
     if failed:

@@ -87,15 +87,36 @@ class Experiment:
     )
 
 
+class StoredFigure(TypedDict):
+    """A figure of a table.json."""
+
+    value: float | None
+    error: float | None
+
+
+class StoredEntry(TypedDict):
+    """What an entry of a table.json must hold to be read again."""
+
+    what: str
+    measure: str
+    ours: StoredFigure
+    published: float | None
+    repeats: NotRequired[int]
+
+
 class Stored(TypedDict):
     """What a table.json must hold to be read again; the rest may be anything."""
 
+    entries: list[StoredEntry]
     experiment: str
     scale: str
     data: str | None
     protocol: NotRequired[str]
     without: NotRequired[list[str]]
 
+
+VALIDATED = ("celeba",)
+"""The named sets whose files say which images are for validation."""
 
 MARK = "experiment.json"
 """The file that says which experiment a folder holds."""
@@ -119,6 +140,11 @@ def _chosen(
     for name in without:
         if name not in experiment.without:
             raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
+        if name == "validation" and (data or next(iter(experiment.data), None)) in VALIDATED:
+            raise InputError(
+                f"{data or experiment.data[0]} has validation images of its own, which no training "
+                "takes: leave out --validation 0"
+            )
         chosen = experiment.without[name](chosen)
     if features and not experiment.judges:
         raise InputError(f"{experiment.name} takes no --features: leave it out")

@@ -22,7 +22,7 @@ from zspace import api
 from zspace.errors import InputError, ModelError
 from zspace.evaluation.evaluate import measure
 from zspace.evaluation.measurement import GENERATION, RECONSTRUCTION
-from zspace.papers.lab import Lab
+from zspace.papers.lab import Lab, check_fit
 from zspace.storage.files import Plain, read_json, write_text
 from zspace.storage.run import Run
 from zspace.training import find_device
@@ -144,6 +144,7 @@ def tried(
         run = lab.trained(system.recipe, str(lab.data), seed=0, **options)
     except ModelError as error:
         return {**found, "failed": str(error)}
+    check_fit(run, system.sampler)
     held = lab.measured(run, lab.settings.get("features"), part="validation")
 
     def distances(samplers: list[str]) -> dict[str, float]:

@@ -113,6 +113,8 @@ def figures(
 
     Returns the figures by metric, of "reconstruction" and of each sampler.
     """
+    for sampler in samplers:
+        check_fit(held.run, sampler)
     measured = measure(held, metrics=metrics, samplers=samplers)
     lab.note(*measured["notes"])
     return {
@@ -200,8 +202,6 @@ def distances(lab: Lab, name: str, seed: int, more: Mapping[str, Any]) -> dict[s
     fitted = {} if name == "VQ-VAE" or sampler == "mixture" else {MIXED: "mixture"}
     subjects = {RECONSTRUCTED: RECONSTRUCTION, GENERATED: sampler, **fitted}
     run = trained(lab, name, seed=seed, **more)
-    for other in (sampler, *fitted.values()):
-        check_fit(run, other)
     held = measured_by(lab, run)
     values = figures(lab, held, ["fid"], [sampler, *fitted.values()])
     found = {what: values[subject]["fid"] for what, subject in subjects.items()}
