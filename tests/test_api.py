@@ -90,8 +90,19 @@ def test_what_models_refuse(runs: dict[str, Path], x: object, message: str) -> N
                 function(x)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"codes must be .N, 3., not .2, 5."):
         model.decode(torch.zeros(2, 5))
-    with pytest.raises(InputError, match=r"n must be at least 1, a whole number, not 1\.5"):
+    with pytest.raises(InputError, match=r"n must be a whole number from 1 .* not 1\.5"):
         model.sample(1.5)  # type: ignore[arg-type]
+
+
+def test_what_is_asked_of_a_training_by_a_wrong_number(runs: dict[str, Path]) -> None:
+    for iterations in (7.5, "8", True):
+        with pytest.raises(InputError, match="iterations must be a whole number"):
+            zspace.resume(runs["ae"], iterations=iterations)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="2 iterations can't be timed: 3 at least"):
+        api.time_of_iteration("ae", "digits", iterations=2, device="cpu", **SMALL)
+    for iterations in (3, 4):
+        took = api.time_of_iteration("ae", "digits", iterations=iterations, device="cpu", **SMALL)
+        assert took > 0
 
 
 def test_what_users_need_stands_at_the_top(runs: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from zspace.core import SILENT, LatentModel, Progress, as_progress
 from zspace.core.batches import Transform
+from zspace.core.given import whole_within
 from zspace.data import NAMED, DataOptions, Images
 from zspace.data.given import Data, check_apart, check_options, check_there, images_of, kept, moved
 from zspace.data.images import Part, join
@@ -181,6 +182,7 @@ def resume(
     if existing.model_file.exists():
         done = read_header(existing.model_file, Header).iteration
     if iterations is not None:
+        iterations = whole_within("iterations", iterations, 0, 10**12)
         if iterations < max(done, 1):
             raise InputError(f"--iterations {iterations}: {run} has done {done} iterations")
         if done not in (0, iterations) and done not in existing.checkpoints():

@@ -77,6 +77,12 @@ def carry_out(
             alone.enter_context(out.alone())
         facts = facts_of(images)
         plan = plan_of(config, facts)
+        sets_aside = any(stage.reserve for stage in plan.stages)
+        if sets_aside and augmentation != Augmentation() and not isinstance(out, Run):
+            raise InputError(
+                f"{config['recipe']} matches codes to those of images that an epoch sets aside and "
+                "does not change: leave --augment out"
+            )
         config |= plan.found
         if not isinstance(out, Run):  # what is found may leave a given option without an effect
             check_used(options_of(find(config["recipe"])), config)
@@ -273,7 +279,9 @@ def _costs(
         for stage in plan.stages:
             laps = _Clock(clock)
             batches = _batches(stage, images, config, fabric, transform)
-            batches.step = stage.iterations // 2
+            if stage.iterations < 3:
+                raise InputError(f"{stage.iterations} iterations can't be timed: 3 at least")
+            batches.step = min(stage.iterations // 2, stage.iterations - 3)
             with suppress(StopIteration):
                 fit(
                     stage.method,

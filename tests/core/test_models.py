@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -32,10 +33,14 @@ def test_sample_is_seeded_by_its_generator(runs: dict[str, Path]) -> None:
     a, b = (model.sample(4, generator=torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(a, b)
     assert not a.requires_grad
-    with pytest.raises(InputError, match="n must be at least 1"):
-        model.sample(0)
-    with pytest.raises(InputError, match="at least 2 steps"):
+    assert len(model.sample(np.int64(2))) == 2  # pyright: ignore[reportArgumentType]
+    for n in (0, 1.5, True, "2"):
+        with pytest.raises(InputError, match="n must be a whole number from 1"):
+            model.sample(n)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="steps must be a whole number from 2"):
         model.interpolate(a, b, 1)
+    with pytest.raises(InputError, match=r"images must lie in \[0, 1\]"):
+        model.interpolate(a, 2 * b + 1)
     with pytest.raises(InputError, match="give as many of each"):
         model.interpolate(a, b[:2])
 
@@ -72,7 +77,7 @@ def test_an_image_range_that_does_not_fit(rendered_runs: Path) -> None:
                 use(x)  # type: ignore[operator]
     with pytest.raises(InputError, match=r"must lie in \[0, 1\]"):
         model.imagine(torch.full((1, 1, 8, 8), math.nan))
-    with pytest.raises(InputError, match="at least 1 draw"):
+    with pytest.raises(InputError, match="draws must be a whole number from 1"):
         model.imagine(torch.rand(1, 1, 8, 8), 0)
 
 

@@ -142,6 +142,14 @@ def test_vectors_are_not_augmented(refused: Refused, tmp_path: Path) -> None:
     assert "holds vectors: leave out --augment" in message
 
 
+def test_what_is_compared_with_unchanged_images_is_not_augmented(
+    refused: Refused, tmp_path: Path
+) -> None:
+    message = refused("train", "gen", "--augment=flip", "--out", tmp_path / "run")
+    assert "does not change: leave --augment out" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_transform_may_use_one_buffer() -> None:
     x = torch.arange(8, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8).contiguous()
     buffer = torch.empty(1, 8, 8)

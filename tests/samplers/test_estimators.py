@@ -184,6 +184,9 @@ def test_names_of_labels() -> None:
         (torch.eye(5) * 1j, None, "of real numbers"),
         (np.eye(5), np.full(5, -2), "whole numbers from 0"),
         (np.eye(5), np.array([None] * 5), "labels must be whole numbers or texts"),
+        (np.eye(5), ["a", "b", "a", float("nan"), "b"], "some labels are texts and others NaN"),
+        (np.eye(5), np.array(["a", "b", "a", np.nan, 1], object), "texts and others NaN"),
+        (np.eye(5), [[1], [1, 2], [1], [2], [3]], "the labels differ in shape"),
         (np.eye(5), np.zeros(5, dtype=complex), "labels must be whole numbers or texts"),
     ],
 )

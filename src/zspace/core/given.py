@@ -80,13 +80,30 @@ def classes_of(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[str] | 
     return labels, None
 
 
+def labels_of(labels: Any) -> npt.NDArray[Any]:
+    """Labels as an array: whole numbers or texts (N,), or rows (N, K).
+
+    Raises:
+        InputError: they differ in shape, or some are texts and others NaN.
+    """
+    given = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype == object else labels
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"the labels differ in shape ({cut(str(error))})") from error
+    # of a list, NaN would become a text; of texts alone nothing is missing
+    if array.dtype.kind in "US" and any(isinstance(v, float) and v != v for v in given):
+        raise InputError(
+            "some labels are texts and others NaN: leave these samples out, or name their class"
+        )
+    return array
+
+
 def as_labels(y: Any, count: int) -> tuple[Tensor | None, list[str]]:
     """Labels (N,) as whole numbers, and the names of those that are texts."""
     if y is None:
         return None, []
-    array = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
-    if array.dtype == object:  # as tables of mixed columns give it
-        array = np.asarray(array.tolist())
+    array = y.detach().cpu().numpy() if isinstance(y, Tensor) else labels_of(y)
     if array.dtype.kind not in "biufUS":
         raise InputError(
             f"labels must be whole numbers or texts, one for each code, not {array.dtype}"

@@ -19,8 +19,9 @@ from torch.optim import Optimizer
 from typing_extensions import TypeVar
 
 from zspace.core.batches import Batches
-from zspace.core.samplers import Sampler
-from zspace.errors import InputError, shown
+from zspace.core.given import whole_within
+from zspace.core.samplers import MOST_DRAWN, Sampler
+from zspace.errors import InputError
 from zspace.functional import (
     as_float,
     as_stored,
@@ -190,8 +191,7 @@ class LatentModel(Method, Generic[Prior], ABC):
                 "zspace.fit_sampler(RUN, 'mixture'), and model.decode(sampler.sample(n)) gives "
                 "images (on the command line: zspace sample RUN --sampler mixture)"
             )
-        if not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"n must be at least 1, a whole number, not {shown(n)}")
+        n = whole_within("n", n, 1, MOST_DRAWN)
         return blockwise(self.decode, self.prior.sample(n, label, seed=seed, generator=generator))
 
     def _repr_png_(self) -> bytes | None:
@@ -222,11 +222,10 @@ class LatentModel(Method, Generic[Prior], ABC):
         Returns (N, steps, C, H, W); the first of each line is the reconstruction of a, the last
         that of b.
         Raises:
-            InputError: the shapes differ, or there are too few steps.
+            InputError: the shapes differ, a value is out of range, or there are too few steps.
         """
-        if steps < 2:
-            raise InputError(f"an interpolation has at least 2 steps, not {steps}")
-        if check_floats(a).shape != check_floats(b).shape:
+        steps = whole_within("steps", steps, 2, MOST_DRAWN)
+        if check_range(a).shape != check_range(b).shape:
             raise InputError(
                 f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: give as many of each"
             )
@@ -297,8 +296,9 @@ class Variational(LatentModel[Prior], ABC):
             x, draws, seed: what `draw` takes.
 
         Raises:
-            InputError: a posterior or a code is NaN or infinite.
+            InputError: there are no draws, or a posterior or a code is NaN or infinite.
         """
+        draws = whole_within("draws", draws, 1, MOST_DRAWN)
         device = next(self.parameters()).device
         random: Any = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type, torch)
         which = [device] if device.type == "cuda" else []
@@ -329,8 +329,6 @@ class Variational(LatentModel[Prior], ABC):
 
         Reference: LSR-GAN, Figure 1, whose decoder is the renderer.
         """
-        if draws < 1:
-            raise InputError(f"at least 1 draw of each image, not {draws}")
         z = self.draw(check_range(x), draws, seed=seed)
         return blockwise(self.decode, z.flatten(0, 1)).unflatten(0, (len(x), draws))
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from zspace.core.given import labels_of
 from zspace.data.conversion import opaque
 from zspace.data.names import LABELS, SAMPLES
 from zspace.errors import InputError, cut, shown
@@ -115,15 +116,7 @@ def _gathered(items: Iterator[tuple[int, Any]], batched: bool) -> Arrays:
     missing = [i for i, label in enumerate(labels) if label is None]
     if missing and len(missing) < len(labels):
         raise InputError(f"item {missing[0]} of the data has no label, and others have")
-    return np.stack(samples), None if missing else _stacked(labels)
-
-
-def _stacked(labels: list[Any]) -> npt.NDArray[Any]:
-    plain = [_plain(label) for label in labels]
-    try:
-        return np.asarray(plain)
-    except ValueError as error:
-        raise InputError(f"the labels of the data differ in shape ({cut(str(error))})") from error
+    return np.stack(samples), None if missing else labels_of(list(map(_plain, labels)))
 
 
 def _divided(item: Any, i: int) -> tuple[Any, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -13,7 +15,14 @@ from torch.optim.swa_utils import update_bn
 
 from zspace.core import Batches, LatentModel, Sampler, Terms, codes
 from zspace.errors import ModelError
-from zspace.functional import as_float, full_precision, kernel_log_density, log_share, squared_error
+from zspace.functional import (
+    as_float,
+    exact,
+    full_precision,
+    kernel_log_density,
+    log_share,
+    squared_error,
+)
 from zspace.functional.tensors import BLOCK
 from zspace.samplers.mixture import Mixture
 from zspace.training import adam
@@ -106,7 +115,7 @@ class GEN(LatentModel):
         super().__init__(encoder, decoder, target.deconvolved(bandwidth), latent_dim)
         self.target, self.bandwidth, self.weight = target, bandwidth, weight
         self.form, self.lag, self.rate = form, lag, rate
-        self.floor = _edge(target) if floor else None
+        self.floored = floor
         self.register_buffer("centres", torch.zeros(centres, latent_dim))
         self.register_buffer("labels", torch.full((centres,), -1))
 
@@ -143,7 +152,15 @@ class GEN(LatentModel):
 
     def _log_density(self, z: Tensor, centres: Tensor) -> Tensor:
         log_e = kernel_log_density(z, centres, self.bandwidth)
-        return log_e if self.floor is None else torch.logaddexp(log_e, log_e.new_tensor(self.floor))
+        return torch.logaddexp(log_e, log_e.new_tensor(self.floor)) if self.floored else log_e
+
+    @cached_property
+    def floor(self) -> float:
+        """The log density, in nats, below which 0.1% of the target's samples lie."""
+        target = deepcopy(self.target).cpu()
+        drawn = target.draw(100_000, generator=torch.Generator().manual_seed(0))
+        with exact(drawn):
+            return float(target.log_density(drawn).quantile(0.001))
 
     def _labelled(self, z: Tensor, y: Tensor) -> Tensor:
         """The mean of -log[p_t(z'|y) / (p_t(z'|y) + p_e(z'|y))] over images of known label y."""
@@ -181,9 +198,3 @@ class GEN(LatentModel):
                 f"{reach:.3g} of its deviations from its mean, on average (a lower --weight, "
                 "--floor, or batch norm in the encoder's hidden layers keeps them)"
             )
-
-
-def _edge(target: Mixture) -> float:
-    """The log density, in nats, below which 0.1% of the target's samples lie."""
-    drawn = target.draw(100_000, generator=torch.Generator().manual_seed(0))
-    return float(target.log_density(drawn).quantile(0.001))
