@@ -187,6 +187,15 @@ def test_faults_and_notes_of_every_seed_are_kept() -> None:
     assert merged["notes"] == ["biased", "left out"]
 
 
+def test_a_sampler_that_a_seed_lacks_is_named_whichever_comes_first() -> None:
+    whole = evaluation("a", 0, rows=[row("prior", 3), row("kde", 5)])
+    short = evaluation("b", 0, rows=[row("prior", 4)])
+    for pair in ([whole, short], [short, whole]):
+        (merged,) = over_seeds(pair)
+        assert [r["subject"] for r in merged["rows"]] == ["prior"]
+        assert merged["notes"] == ["not every run of ae has figures of kde"]
+
+
 def test_runs_of_several_seeds_must_be_measured_alike() -> None:
     pair = [evaluation("a", 10), evaluation("b", 30, n=10)]
     with pytest.raises(InputError, match="was measured on n = 100, runs/b on n = 10"):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from zspace.data.images import Part
 from zspace.errors import InputError
-from zspace.evaluation.novelty import PERFECT, auroc, log_densities
+from zspace.evaluation.novelty import PERFECT, Novelty, Scores, auroc, log_densities
 from zspace.methods.gen import GEN
 from zspace.samplers import Mixture, Normal
 
@@ -71,3 +72,16 @@ def test_auroc_where_a_density_vanishes() -> None:
     assert auroc(inliers, outliers).value == pytest.approx((5 + 2 / 2) / 9)
     with pytest.raises(InputError, match="some scores are NaN"):
         auroc(inliers, torch.tensor([math.nan]))
+
+
+def test_images_of_unknown_label_are_neither_known_nor_others() -> None:
+    y = torch.tensor([1, 1, 1, 1, 0, 0, 0, 0, -1, -1])
+    score = torch.tensor([1.0, 2, 3, 4, 5, 6, 7, 8, -9, -9])
+    zero = torch.zeros(10)
+    scores = Scores(-score, zero, zero, zero)
+    found = Novelty(scores, Part(torch.zeros(10, 2), y), ("0", "1"), y == 1, 1.0, 2, "prior")
+    area = found.auroc()
+    assert area is not None
+    assert area.value == 1.0
+    assert found.others is not None
+    assert int(found.others.sum()) == 4

@@ -16,7 +16,7 @@ from zspace import papers
 from zspace.errors import InputError
 from zspace.features import weights
 from zspace.metrics import Figure
-from zspace.papers.base import Experiment, Scale, reproduce
+from zspace.papers.base import Experiment, Scale, is_finished, reproduce
 from zspace.papers.entries import Entry, over_trainings, published, told_apart
 from zspace.papers.lab import Lab
 
@@ -34,6 +34,21 @@ def test_a_run_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     reproduce(small, "smoke", tmp_path / "a", device="cpu", quiet=True)
     assert (run / "model.safetensors").read_bytes() == before
     assert json.loads((tmp_path / "a" / "table.json").read_text())["entries"] == whole["entries"]
+
+
+def test_the_default_data_set_may_be_named_or_not(tmp_path: Path) -> None:
+    def run(lab: Lab) -> list[Entry]:
+        return [replace(ENTRY, data=str(lab.data))]
+
+    experiment = Experiment("a/b", "", {"smoke": Scale({}, "", "")}, run, ("digits", "mnist"))
+    reproduce(experiment, "smoke", tmp_path / "o", quiet=True)
+    assert is_finished(experiment, "smoke", tmp_path / "o", data="digits")
+    reproduce(experiment, "smoke", tmp_path / "o", data="digits", quiet=True)
+    mark = tmp_path / "o" / "experiment.json"
+    mark.write_text(mark.read_text().replace('"digits"', "null"))  # as it was written before
+    reproduce(experiment, "smoke", tmp_path / "o", quiet=True)
+    with pytest.raises(InputError, match="holds another experiment"):
+        reproduce(experiment, "smoke", tmp_path / "o", data="mnist", quiet=True)
 
 
 def test_published_numbers_are_whole() -> None:

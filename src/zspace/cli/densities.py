@@ -166,5 +166,5 @@ def novelty(
         if not quiet:
             say(f"no AUROC: {which} a known label (--data names other data, --label what is known)")
     else:
-        inside = int(found.known.sum())
-        echo(f"AUROC {area}: {inside} known against {len(found.part) - inside} others")
+        outside = 0 if found.others is None else int(found.others.sum())
+        echo(f"AUROC {area}: {int(found.known.sum())} known against {outside} others")

@@ -218,8 +218,10 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     for group in groups.values():
         first, k = group[0], len(group)
         held = [{row["subject"]: row["figures"] for row in e["rows"]} for e in group]
+        subjects = dict.fromkeys(subject for each in held for subject in each)
+        short = [subject for subject in subjects if not all(subject in each for each in held)]
         rows: list[dict[str, Any]] = []
-        for row in first["rows"]:
+        for row in (row for row in first["rows"] if row["subject"] not in short):
             same = [h.get(row["subject"], {}) for h in held]
             figures = {
                 name: {**figure, **_over(k, [s[name]["value"] for s in same])}
@@ -231,6 +233,8 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             rows.append({**row, "figures": figures, **({"faults": [*faults]} if faults else {})})
         name = f"{first['recipe']}, {k} seeds" if k > 1 else first["run"]
         notes = list(dict.fromkeys(note for e in group for note in e["notes"]))
+        if short:
+            notes.append(f"not every run of {first['recipe']} has figures of {', '.join(short)}")
         merged.append({**first, "run": name, "rows": rows, "notes": notes, "seeds": k})
     return merged
 

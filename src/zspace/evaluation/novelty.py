@@ -93,12 +93,19 @@ class Novelty:
     def auroc(self) -> Figure | None:
         """The area under the ROC curve of images with known labels against all others.
 
-        It is None if either set is empty.
+        Images whose label is unknown (-1) belong to neither set. It is None if either is empty.
         """
-        known, score = self.known, self.scores.score
-        if known is None or bool(known.all()) or not bool(known.any()):
+        known, others, score = self.known, self.others, self.scores.score
+        if known is None or others is None or not bool(known.any()) or not bool(others.any()):
             return None
-        return auroc(score[known], score[~known])
+        return auroc(score[known], score[others])
+
+    @property
+    def others(self) -> Tensor | None:
+        """Whether an image has a label, and none that is known, (N,); None without labels."""
+        if self.known is None or self.part.y is None:
+            return None
+        return ~self.known & (self.part.y >= 0)
 
     def write(self, path: Path) -> None:
         """Write a CSV file with each image's index, label, score and the score's parts."""

@@ -155,7 +155,8 @@ def _chosen(
             raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
         raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
     protocol = protocol or next(iter(chosen.protocols), "")
-    whose = {"experiment": experiment.name, "scale": scale, "data": data}
+    of = data or next(iter(experiment.data), None)
+    whose = {"experiment": experiment.name, "scale": scale, "data": of}
     whose |= {"protocol": protocol} if protocol else {}
     whose |= {"without": list(without)} if without else {}
     whose |= {"features": list(features)} if features else {}
@@ -184,7 +185,13 @@ def is_finished(
     asked = _marked(*_chosen(experiment, scale, data, protocol, without, features))
     mark = out / MARK
     there = (out / "table.json").is_file() and mark.is_file()
-    return there and read_json(mark, dict[str, Any]) == asked
+    return there and _held(mark, experiment) == asked
+
+
+def _held(mark: Path, experiment: Experiment) -> dict[str, Any]:
+    """What marks a folder. Earlier marks say none where no data set was named."""
+    held = read_json(mark, dict[str, Any])
+    return {**held, "data": held.get("data") or next(iter(experiment.data), None)}
 
 
 def reproduce(
@@ -236,13 +243,13 @@ def reproduce(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, "choose another --out"):
         begun = not mark.exists()
-        if not begun and read_json(mark, dict[str, Any]) != marked:
+        if not begun and _held(mark, experiment) != marked:
             raise InputError(
                 f"{out} holds another experiment, or other settings: choose another --out"
             )
         write_text(mark, json.dumps(marked) + "\n")
         began = time.monotonic()
-        of = data or next(iter(experiment.data), None)
+        of = whose["data"]
         lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=way)
         try:
             entries = experiment.run(lab)
