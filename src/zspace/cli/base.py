@@ -349,18 +349,6 @@ def sampler_of_run(
         return refit_sampler(run, name, model, data_dir=data_dir, progress=follow)
 
 
-def with_decoder(model: LatentModel, name: str | None) -> LatentModel:
-    """The model with its decoder of a given name; None takes the first decoder.
-
-    Raises:
-        InputError: the model has no such decoder.
-    """
-    known = model.decoders()
-    if name is not None and name not in known:
-        raise unknown("decoder", name, known)
-    return model if name is None else known[name]
-
-
 def seeded(seed: int, device: torch.device) -> torch.Generator:
     """A random generator with a seed.
 

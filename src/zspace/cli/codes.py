@@ -26,7 +26,6 @@ from zspace.cli.base import (
     sampler_of_run,
     seeded,
     tell,
-    with_decoder,
 )
 from zspace.cli.output import SHOWN, check_inputs, check_out, shown, tell_written, write
 from zspace.errors import InputError
@@ -130,7 +129,7 @@ def reconstruct(
     check_out(out)
     check_inputs(out, run, data, data_dir)
     model, where = load(run, checkpoint, device, quiet)
-    model = with_decoder(model, decoder)
+    model = model.with_decoder(decoder)
     stored = _test_images(run, n, 32, data, data_dir, quiet)
     stored = stored[: shown(out, len(stored), 2, quiet=quiet)]
     if out.suffix.lower() == ".png" and stored.ndim == 4:
@@ -232,7 +231,7 @@ def imagine(
         raise InputError("--n is a number of test images: leave it out with --images")
     seeded(seed, torch.device("cpu"))
     model, where = load(run, checkpoint, device, quiet)
-    model = with_decoder(model, decoder)
+    model = model.with_decoder(decoder)
     if not isinstance(model, Variational):
         raise InputError(
             f"the model of {run} has no posterior q(z | x) to draw codes from ('zspace "

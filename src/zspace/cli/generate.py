@@ -31,7 +31,6 @@ from zspace.cli.base import (
     say,
     seeded,
     tell,
-    with_decoder,
 )
 from zspace.cli.output import check_inputs, check_out
 from zspace.cli.printing import print_tables
@@ -355,7 +354,7 @@ def export(
         )
     packages()  # before a sampler is fitted, which takes longer
     model = loaded or load(run, checkpoint, "cpu", quiet)[0]
-    decoding = with_decoder(model, decoder)
+    decoding = model.with_decoder(decoder)
     drawn = sampler_of_run(run, sampler, model, quiet)
     if isinstance(drawn, LearnedFlow) and model.latent_dim > PASSES and not quiet:
         say(

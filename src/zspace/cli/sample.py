@@ -29,7 +29,6 @@ from zspace.cli.base import (
     sampler_of_run,
     seeded,
     tell,
-    with_decoder,
 )
 from zspace.cli.output import check_inputs, check_out, shown, write
 from zspace.errors import InputError, unknown
@@ -155,7 +154,7 @@ def sample(
             f"--out {out} holds one array, and {len(numbers)} labels make a second: take FILE.npz "
             "or a folder"
         )
-    decoding = with_decoder(model, decoder)
+    decoding = model.with_decoder(decoder)
     if sampler == "convex":
         if decoder is not None:
             raise InputError("--decoder is not for --sampler convex, whose judges know one alone")

@@ -1,9 +1,9 @@
 """The concepts of zspace: methods, latent models, samplers, densities, batches and progress."""
 
 from zspace.core.batches import Batches
+from zspace.core.frozen import Frozen
 from zspace.core.models import (
     Classifying,
-    Frozen,
     Judge,
     LatentModel,
     Method,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Generic, Self
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 from zspace.core.batches import Batches
 from zspace.core.given import whole_within
 from zspace.core.samplers import MOST_DRAWN, Sampler
-from zspace.errors import InputError
+from zspace.errors import InputError, unknown
 from zspace.functional import (
     as_float,
     as_stored,
@@ -166,6 +166,17 @@ class LatentModel(Method, Generic[Prior], ABC):
         Most models have a single decoder.
         """
         return {"decoder": self}
+
+    def with_decoder(self, name: str | None) -> LatentModel:
+        """The model with its decoder of a given name; None takes the first, this model's own.
+
+        Raises:
+            InputError: the model has no such decoder.
+        """
+        known = self.decoders()
+        if name is not None and name not in known:
+            raise unknown("decoder", name, known)
+        return self if name is None else known[name]
 
     @torch.no_grad()
     def sample(
@@ -331,33 +342,6 @@ class Variational(LatentModel[Prior], ABC):
         """
         z = self.draw(check_range(x), draws, seed=seed)
         return blockwise(self.decode, z.flatten(0, 1)).unflatten(0, (len(x), draws))
-
-
-class Frozen(nn.Module):
-    """A trained module that another method uses, without gradients and always in eval mode.
-
-    If an earlier stage of the same plan trains the module, `zspace.training.fit` lets its
-    parameters require gradients as long as that stage lasts.
-
-    Args:
-        module: the module.
-
-    >>> frozen = Frozen(nn.Linear(2, 1))
-    >>> frozen.train().module.training, any(p.requires_grad for p in frozen.parameters())
-    (False, False)
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        self.module.eval()
-        return self
-
-    def forward(self, *args: Any) -> Any:
-        return self.module(*args)
 
 
 def reconstructions(model: LatentModel, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Readers of folders of image files, and of CelebA."""
+"""Readers of folders of image files."""
 
 from __future__ import annotations
 

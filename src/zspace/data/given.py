@@ -16,7 +16,7 @@ from zspace.core import Progress
 from zspace.core.given import classes_of
 from zspace.data.collected import collected, names_of
 from zspace.data.conversion import from_arrays, refit, shape_of_text
-from zspace.data.images import Images, Part, Raw, select, split
+from zspace.data.images import PARTS, Images, Part, Raw, select, split
 from zspace.data.levels import Levels
 from zspace.data.names import class_names
 from zspace.data.options import DataOptions
@@ -35,8 +35,6 @@ KEPT = "data.safetensors"
 
 MOST = 1 << 30
 """The size in bytes up to which a run keeps such data."""
-
-PARTS = ("train", "validation", "test")
 
 NOT_OF_ARRAYS = ("data_dir", "crop", "label_attribute", "labels", "skip_broken")
 """The options of files, which have no meaning for data that Python gives."""

@@ -10,8 +10,8 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from zspace.core import LatentModel, decoded
-from zspace.errors import InputError, unknown
+from zspace.core import decoded
+from zspace.errors import InputError
 from zspace.exploring.pictures import packed, sprite, unpacked
 from zspace.exploring.space import Space
 
@@ -46,14 +46,6 @@ def codes_of(space: Space, text: str) -> Tensor:
     return z.to(space.device)
 
 
-def decoder(space: Space, name: str | None) -> LatentModel:
-    """The model with a decoder of a given name; None takes its first."""
-    known = space.trained.decoders()
-    if name is not None and name not in known:
-        raise unknown("decoder", name, known)
-    return space.trained if name is None else known[name]
-
-
 def checked_items(space: Space, items: list[int]) -> Tensor:
     """The numbers of images, after a check."""
     if max(items) >= len(space.order):
@@ -76,7 +68,7 @@ def pictured(space: Space, z: Tensor, name: str | None = None) -> Answer:
     """
     return {
         "codes": packed(z),
-        "sprite": sprite(decoded(decoder(space, name), z.to(space.device))),
+        "sprite": sprite(decoded(space.trained.with_decoder(name), z.to(space.device))),
         "places": packed(space.axes.project(z.cpu())) if space.ready else None,
     }
 

@@ -393,10 +393,8 @@ def check_alike(spaces: list[Space]) -> None:
                 f"{other.name} is of other data ({b.name}) than {first.name} ({a.name}): only runs "
                 "of the same data are shown together"
             )
-        # an image is called by its number among all of them
-        if not torch.equal(a.train.x, b.train.x):
+        if not torch.equal(a.train.x, b.train.x):  # among which an image is called by its number
             raise InputError(
                 f"{other.name} was trained on other images of {b.name} ({len(b.train):,}) than "
-                f"{first.name} ({len(a.train):,}): only runs of the same training images are shown "
-                "together"
+                f"{first.name} ({len(a.train):,}): only runs of the same are shown together"
             )

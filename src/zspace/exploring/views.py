@@ -33,7 +33,6 @@ from zspace.exploring.requests import (
     checked_items,
     checked_label,
     codes_of,
-    decoder,
     pictured,
 )
 from zspace.exploring.space import Space
@@ -121,7 +120,7 @@ class Decode(Request):
 
     def answer(self, space: Space) -> Answer:
         z = codes_of(space, self.codes)
-        return {"sprite": sprite(decoded(decoder(space, self.decoder), z))}
+        return {"sprite": sprite(decoded(space.trained.with_decoder(self.decoder), z))}
 
 
 class Around(Request):

@@ -1,6 +1,6 @@
 // Images of a sampler's codes, and walks between chosen ones.
 
-import { call, cell, choice, copyOf, current, cut, el, floats, get, itemsShown, joined, latest, number, paint, picturesOf, rowsOf, saveNpz, savePng, session, set, showTray, slider, subject, text64, tray, tried, fail, addToTray } from "./core.js";
+import { call, cell, choice, copyOf, current, cut, el, floats, get, itemsShown, joined, latest, number, paint, picturesOf, rowsOf, saveNpz, savePng, session, set, slider, subject, text64, tray, tried, fail, addToTray } from "./core.js";
 
 export const generateView = { id: "generate", title: "Generate" };
 

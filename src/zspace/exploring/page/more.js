@@ -1,6 +1,6 @@
 // Combinations and their judges, posteriors, runs side by side, and a training.
 
-import { call, cell, choice, current, cut, el, floats, joined, latest, number, picturesOf, rowsOf, session, slider, sourceOf, subject, tray, tried, fail, itemsShown, addToTray } from "./core.js";
+import { call, cell, choice, current, cut, el, joined, latest, number, picturesOf, rowsOf, session, slider, sourceOf, subject, tray, tried, fail, itemsShown, addToTray } from "./core.js";
 
 export const combineView = { id: "combine", title: "Combine" };
 
