@@ -73,8 +73,9 @@ def explore(
 ) -> None:
     """Open a page in the browser that shows a latent space and decodes wherever one points.
 
-    RUN is the folder of a run, or zoo:NAME. Several runs of the same data, four at most, are shown
-    together. The page is served until Ctrl-C; it loads nothing from other hosts and changes no run.
+    RUN is the folder of a run, or zoo:NAME. Several runs of the same training images, four at most,
+    are shown together. The page is served until Ctrl-C; it loads nothing from other hosts and
+    changes no run.
     """
     import threading
     import webbrowser

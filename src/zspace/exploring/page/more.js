@@ -113,7 +113,7 @@ compareView.render = (root) => {
   const side = el("div", { class: "side" }, ...places.map((p, r) => el("section", { "aria-label": session.runs[r].name }, el("h2", {}, session.runs[r].name), p)));
   side.style.setProperty("--columns", session.runs.length);
   root.append(
-    el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same data side by side.", " The seed chooses the images and the codes."),
+    el("p", { class: "hint" }, session.runs.length > 1 ? "The same images reconstructed by each run, codes of the same seed, and the figures that zspace evaluate stored." : "'zspace explore RUN RUN' shows up to four runs of the same training images side by side.", " The seed chooses the images and the codes."),
     el("div", { class: "row" }, seed.element, el("button", { class: "first", onclick: seed.next }, "Next seed")), side, figures);
   load();
 };
