@@ -83,6 +83,8 @@ def test_options_are_shown_in_one_way(cli: Cli, command: str, first: str, choice
         (["train", "regene", "--image-size=2"], "too small to be halved"),
         (["train", "ae", "--data=mnist"], "mnist needs --data-dir"),
         (["train", "ae", "--data=mnist", "--data-dir=nowhere"], "nowhere is no folder"),
+        (["train", "ae", "--data=digits", "--data-dir=."], "digits has none: leave it out"),
+        (["train", "ae", "--data=x.npz", "--data-dir=."], "x.npz has none: leave it out"),
         (["train", "ae", "--data=no/where"], "no such folder or file"),
         (["train", "ae", "--config=no.yaml"], "no.yaml is missing"),
         (["train", "ae", "--init-from=nowhere"], "nowhere is no folder"),

@@ -21,7 +21,7 @@ from zspace.data.levels import Levels
 from zspace.data.names import class_names
 from zspace.data.options import DataOptions
 from zspace.data.sets import NAMED, read
-from zspace.errors import InputError, encodable
+from zspace.errors import InputError, encodable, printable
 from zspace.functional.tensors import all_finite, full_precision
 from zspace.options import comma_names, options_of
 from zspace.storage.files import read_tensors, write_tensors
@@ -101,6 +101,12 @@ def check_options(data: Data, settings: Mapping[str, Any]) -> None:
         InputError: one is given that would be ignored.
     """
     if isinstance(data, str | Path):
+        known = NAMED.get(str(data))
+        if settings.get("data_dir") and (known is None or known.make is not None):
+            raise InputError(
+                f"--data-dir is the folder of a named set's files, and {printable(str(data))} has "
+                "none: leave it out"
+            )
         return
     ready = isinstance(data, Images)
     for name, option in options_of(DataOptions).items():

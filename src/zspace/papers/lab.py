@@ -150,7 +150,7 @@ class Lab:
                     out=folder,
                     progress=progress,
                     device=self.device,
-                    data_dir=self.data_dir,
+                    data_dir=data_dir,
                     **options,
                 )
         elif not begun.model_file.exists():
