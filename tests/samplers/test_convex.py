@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,6 +202,21 @@ def test_it_gives_up_and_says_why() -> None:
         replace_judges(convex).combined(436, 0)
     assert replace_judges(convex).combined(435, 0).drawn == 435
     assert replace_judges(convex).changed(weights="dirichlet").combined(436, 0).drawn == 436
+
+
+def test_the_last_combinations_are_found_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    convex = Convex(2).fit(*labelled(120, 2, 1))
+    draws: list[int] = []
+    draw = Convex._draw  # pyright: ignore[reportPrivateUsage]
+
+    def counted(self: Convex, codes: int, size: int, *rest: Any) -> torch.Tensor:
+        draws.append(size)
+        return draw(self, codes, size, *rest)
+
+    monkeypatch.setattr(Convex, "_draw", counted)
+    assert convex.combined(7140, 0).drawn == 7140
+    # the last one alone is one of 7140: some 45,000 candidates find all, whatever their number
+    assert len(draws) < 1000
 
 
 def test_weights_that_are_equal_make_no_new_combination() -> None:

@@ -300,8 +300,10 @@ class Convex(Sampler):
                     yield Combined(codes, sources, weights, dict(trials))
                 message = self._too_few(name, n, drawn, passed, len(own), possible)
                 raise kind(message, {judge: trials.get(judge, drawn) for judge in self.judges})
-            size = int(min(CANDIDATES, room, 2 * (n - count) + 8))
-            picks = self._draw(len(own), size, generator, seen)
+            size = min(CANDIDATES, room, 2 * (n - count) + 8)
+            if size == possible - len(seen):  # the last ones are hit seldom
+                size = min(CANDIDATES, possible)
+            picks = self._draw(len(own), int(size), generator, seen)
             weights = self._weights(len(picks), generator)
             z = (weights[:, :, None] * self.codes[own[picks]]).sum(1)
             good = torch.arange(len(picks), device=z.device)
@@ -320,7 +322,7 @@ class Convex(Sampler):
     def _draw(
         self, codes: int, size: int, generator: torch.Generator | None, seen: set[int]
     ) -> Tensor:
-        """Up to `size` new candidates (., k), each of k different codes, which are added to `seen`.
+        """The new ones of `size` candidates (., k), each of k different codes, added to `seen`.
 
         If weights are drawn at random, candidates may repeat.
         """
@@ -365,10 +367,8 @@ class Convex(Sampler):
     ) -> str:
         judged = ", ".join(f"{count} passed in {judge}" for judge, count in passed.items())
         seen = [drawn, *passed.values()]
-        rates = [
-            (passed[judge] / max(1, given), judge)
-            for judge, given in zip(passed, seen, strict=False)
-        ]
+        each = zip(passed, seen, strict=False)
+        rates = [(passed[judge] / max(1, given), judge) for judge, given in each]
         rate, strictest = min(rates, default=(1.0, ""))
         what = f"{name}: {n} combinations of {self.combine} were wanted, {drawn} tried"
         if drawn == possible:
