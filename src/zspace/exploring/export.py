@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
-from zspace.exploring.maps import coloured, placed, told_of
+from zspace.exploring.maps import LEAST, Method, coloured, placed, told_of
 from zspace.exploring.pictures import packed, unpacked
 from zspace.exploring.requests import Answer, Request
 from zspace.exploring.space import Space, check_alike
@@ -52,12 +52,13 @@ def write_page(spaces: Sequence[Space], out: Path, progress: Progress = SILENT) 
     """
     check_alike(list(spaces))
     kept: dict[str, Any] = {}
+    methods: list[Method] = ["pca", "tsne"] if min(map(len, spaces)) >= LEAST else ["pca"]
     for number, space in enumerate(spaces):
-        _keep(kept, number, space, progress.about("answers for the page"))
+        _keep(kept, number, space, methods, progress.about("answers for the page"))
     facts = [space.described() for space in spaces]
     kept["runs"] = {
         "runs": facts,
-        "methods": ["pca", "tsne"],
+        "methods": methods,
         "points": min(POINTS, *map(len, spaces)),
         "seeds": SEEDS,
         "walks": [walk for walk in WALKS if max(walk) < min(map(len, spaces))],
@@ -75,7 +76,9 @@ def write_page(spaces: Sequence[Space], out: Path, progress: Progress = SILENT) 
     return path
 
 
-def _keep(kept: dict[str, Any], number: int, space: Space, progress: Progress) -> None:
+def _keep(
+    kept: dict[str, Any], number: int, space: Space, methods: Sequence[Method], progress: Progress
+) -> None:
     """Compute what a page of one space asks for."""
     count = min(POINTS, len(space))
 
@@ -83,7 +86,7 @@ def _keep(kept: dict[str, Any], number: int, space: Space, progress: Progress) -
         kept[key(number, name, body)] = answer
         progress(len(kept), None)
 
-    for method in ("pca", "tsne"):
+    for method in methods:
         body: dict[str, Any] = {"method": method, "count": count}
         keep("place", body, done(space, placed(space, method, count)))
     for by in ("density", "error"):

@@ -32,6 +32,9 @@ SCORED = 1000
 Method = Literal["pca", "tsne", "umap"]
 Colour = Literal["density", "error", "novelty"]
 
+LEAST = 10
+"""The number of codes from which a curved map can be made."""
+
 STAGE = 250
 """The iterations of a stage of t-SNE, after which the map is shown; scikit-learn's least."""
 
@@ -71,8 +74,8 @@ def placed(space: Space, method: Method, count: int) -> Steps:
     z: Tensor = yield from encoded(space, count if method == "pca" else min(count, CURVED))
     if method == "pca":
         return space.axes.project(z)
-    if len(z) < 10:
-        raise InputError(f"{len(z)} codes are too few for this map: 10 at least")
+    if len(z) < LEAST:
+        raise InputError(f"{len(z)} codes are too few for this map: {LEAST} at least")
     places = space.axes.project(z).numpy()
     places = places / max(float(places[:, 0].std()), 1e-9) * 1e-4
     stages = STAGES if method == "tsne" else 1
