@@ -130,6 +130,8 @@ def known_to(function: Callable[..., object], options: dict[str, Any]) -> dict[s
     """Those of some options that a recipe or a sampler has, and that have an effect by default."""
     known = options_of(function)
     usual = {name: option.default for name, option in known.items()}
+    if "arch" in usual and usual["arch"] is None:  # unset, it is that of grey images
+        usual["arch"] = "fc"
     return {k: v for k, v in options.items() if k in known and idle_by(known[k], usual) is None}
 
 

@@ -133,7 +133,7 @@ def test_pairs_of_cifar_share_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
     images = load("digits")
     x = images.test.x[:20].float() / 255
     monkeypatch.setattr(pictures, "shown", lambda lab, n: ("run", x, "model"))
-    monkeypatch.setattr(api, "run_images", lambda run: images)
+    monkeypatch.setattr(Lab, "images", lambda lab, run: images)
     assert images.test.y is not None
     known = {tuple(i.flatten().tolist()): int(y) for i, y in zip(images.test.x, images.test.y)}  # noqa: B905
     _, a, b, _ = pictures.pairs(Lab(tmp_path, {}, "cifar10"), 10)

@@ -168,14 +168,15 @@ def test_ranks_are_those_of_scipy() -> None:
     assert correlation(ranks(x), ranks(x + y)).value == pytest.approx(found.statistic)
 
 
+@pytest.mark.usefixtures("small_sets")
 def test_table2_measures_test_images_at_random(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first of MNIST's test images are not like the others."""
     seen: list[torch.Tensor] = []
     monkeypatch.setattr(entropy, "error_variance", lambda model, x: seen.append(x) or 0.0)
-    lab = Lab(tmp_path, {"iterations": 1}, "mnist", str(real_data / "mnist"), "cpu", quiet=True)
+    lab = Lab(tmp_path, {"iterations": 1}, "mnist", device="cpu", quiet=True)
     entropy.cell(lab, "VAE", 200, 0)
-    test = load("mnist", str(real_data / "mnist")).test.x
+    test = load("mnist").test.x
     assert len(seen[1]) == 200
     assert not seen[1].equal(test[:200])
