@@ -110,13 +110,21 @@ def reproduce(
 
     if listed or claims:
         which = "--list" if listed else "--claims"
-        asked_for = {"--data": data, "--protocol": protocol, "--data-dir": data_dir, "--out": out}
-        asked_for |= {"--features": features, "--runs": runs, "--perceptual": perceptual}
-        asked_for |= {"--validation": validation, "a name": names if claims else None}
-        asked_for |= {"--claims": claims and listed}
-        for option, value in asked_for.items():
-            if value:
-                raise InputError(f"{option} has no effect with {which}: leave it out")
+        idle: dict[str, object] = {
+            "--data": data,
+            "--protocol": protocol,
+            "--data-dir": data_dir,
+            "--out": out,
+            "--features": features,
+            "--runs": runs,
+            "--perceptual": perceptual,
+            "--validation": validation,
+            "a name": claims and names,
+            "--claims": claims and listed,
+        }
+        option = next((option for option, value in idle.items() if value), None)
+        if option is not None:
+            raise InputError(f"{option} has no effect with {which}: leave it out")
     if listed:
         where_run = ran()
         for known in [find(name) for name in names] or EXPERIMENTS.values():

@@ -222,7 +222,7 @@ def over_seeds(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         short = [subject for subject in subjects if not all(subject in each for each in held)]
         rows: list[dict[str, Any]] = []
         for row in (row for row in first["rows"] if row["subject"] not in short):
-            same = [h.get(row["subject"], {}) for h in held]
+            same = [h[row["subject"]] for h in held]
             figures = {
                 name: {**figure, **_over(k, [s[name]["value"] for s in same])}
                 for name, figure in row["figures"].items()

@@ -120,7 +120,6 @@ def measure(
             "tell nothing apart"
         )
     lost = {} if samplers is not None else lost_samplers(measurement.run)
-    failures = [f"the sampler {name} is left out: {why}" for name, why in lost.items()]
     drawn: list[Subject] = []
     for name in chosen:
         try:
@@ -128,7 +127,8 @@ def measure(
         except InputError as error:
             if samplers is not None:
                 raise
-            failures.append(f"the sampler {name} is left out: {error}")
+            lost[name] = str(error)
+    failures = [f"the sampler {name} is left out: {why}" for name, why in lost.items()]
     fits = {each.name: fitted_sampler(measurement.run.folder, each.name) for each in drawn}
     failures += _of_other_data(measurement, fits)
     subjects = [

@@ -111,7 +111,7 @@ def _missed(run: str | Path, evaluation: Mapping[str, Any]) -> list[str]:
     measured = {row["subject"] for row in evaluation["rows"]}
     told = "\n".join(evaluation["notes"])
     held = Run(run).samplers()
-    return [name for name in held if name not in measured and f"{name} is left out" not in told]
+    return [name for name in held if name not in measured and f" {name} is left out" not in told]
 
 
 def _alike(held: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

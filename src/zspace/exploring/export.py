@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from zspace.core import SILENT, Progress
-from zspace.exploring.maps import LEAST, Method, coloured, placed, told_of
+from zspace.exploring.maps import Method, coloured, placed, told_of
 from zspace.exploring.pictures import packed, unpacked
 from zspace.exploring.requests import Answer, Request
 from zspace.exploring.space import Space, check_alike
 from zspace.exploring.views import Draw, Show, Walk
 from zspace.exploring.work import Steps
+from zspace.generation.maps import LEAST
 from zspace.storage.files import write_text
 
 POINTS = 1000

@@ -22,6 +22,7 @@ from zspace.exploring.space import Space
 from zspace.exploring.work import Steps
 from zspace.functional import as_float
 from zspace.functional.tensors import BLOCK
+from zspace.generation.maps import LEAST
 
 CURVED = 5000
 """The number of points of a t-SNE or UMAP map, at most."""
@@ -31,9 +32,6 @@ SCORED = 1000
 
 Method = Literal["pca", "tsne", "umap"]
 Colour = Literal["density", "error", "novelty"]
-
-LEAST = 10
-"""The number of codes from which a curved map can be made."""
 
 STAGE = 250
 """The iterations of a stage of t-SNE, after which the map is shown; scikit-learn's least."""

@@ -15,6 +15,9 @@ from zspace.data.images import Part
 from zspace.display import plots
 from zspace.errors import InputError
 
+LEAST = 10
+"""The number of codes from which a curved map can be made."""
+
 
 def class_means(z: Tensor, y: Tensor, classes: int) -> Tensor:
     """The mean activation of each latent dimension over the codes of each class, (K, D).
@@ -97,12 +100,12 @@ def tsne(path: Path, spaces: dict[str, tuple[Tensor, Tensor]], classes: Sequence
         classes: the names of the labels.
 
     Raises:
-        InputError: there are fewer than 10 codes.
+        InputError: there are fewer than `LEAST` codes.
     """
     fig, axes = plots.figure(len(spaces), 1, (3.6, 3.6))
     for axis, (title, (z, y)) in zip(axes.flat, spaces.items(), strict=True):
-        if len(z) < 10:
-            raise InputError(f"{len(z)} codes are too few for a map: 10 at least")
+        if len(z) < LEAST:
+            raise InputError(f"{len(z)} codes are too few for a map: {LEAST} at least")
         points = latent_map(z)
         for label, name in enumerate(classes):
             axis.scatter(

@@ -35,10 +35,9 @@ class VQVAE(LatentModel[Autoregressive]):
         rate: the learning rate of Adam, 2e-4 in the paper.
 
     Departures: the codebook is initialised by codes of the first batch, unless it comes from
-    another run; the prior is trained
-    together with the autoencoder, not after it. Images are in [0, 1] and their error is a sum, as
-    everywhere in this library. Codes of other samplers, and interpolations, are decoded unchanged,
-    not as the nearest embeddings.
+    another run; the prior is trained together with the autoencoder, not after it. Images are in
+    [0, 1] and their error is a sum, as everywhere in this library. Codes of other samplers, and
+    interpolations, are decoded unchanged, not as the nearest embeddings.
     Reference: van den Oord et al., Neural Discrete Representation Learning (2017).
     """
 
@@ -96,8 +95,7 @@ class VQVAE(LatentModel[Autoregressive]):
     def objectives(self, batches: Batches) -> Iterator[tuple[str, Terms]]:
         x, _ = next(batches)
         grid = full_precision(self.encoder(x))
-        drawn = self._drawn.to(grid.device)
-        if batches.step == 0 and torch.equal(self.prior.codebook, drawn):
+        if batches.step == 0 and torch.equal(self.prior.codebook, self._drawn.to(grid.device)):
             self._begin(grid.detach(), batches)
         indices = self.quantise(grid.detach())
         e = self.prior.embed(indices)

@@ -136,14 +136,14 @@ def _chosen(
     if data is not None and data not in experiment.data:
         may = f"one of {', '.join(experiment.data)}" if experiment.data else "no --data: its own"
         raise InputError(f"{experiment.name} takes {may}, not {data}")
-    chosen = experiment.scales[scale]
+    chosen, of = experiment.scales[scale], data or next(iter(experiment.data), None)
     for name in without:
         if name not in experiment.without:
             raise InputError(f"{experiment.name} takes no --{name} 0: leave it out")
-        if name == "validation" and (data or next(iter(experiment.data), None)) in VALIDATED:
+        if name == "validation" and of in VALIDATED:
             raise InputError(
-                f"{data or experiment.data[0]} has validation images of its own, which no training "
-                "takes: leave out --validation 0"
+                f"{of} has validation images of its own, which no training takes: leave out "
+                "--validation 0"
             )
         chosen = experiment.without[name](chosen)
     if features and not experiment.judges:
@@ -155,7 +155,6 @@ def _chosen(
             raise unknown(f"protocol of scale {scale}", protocol, chosen.protocols)
         raise InputError(f"{experiment.name} has no protocols to choose from at scale {scale}")
     protocol = protocol or next(iter(chosen.protocols), "")
-    of = data or next(iter(experiment.data), None)
     whose = {"experiment": experiment.name, "scale": scale, "data": of}
     whose |= {"protocol": protocol} if protocol else {}
     whose |= {"without": list(without)} if without else {}
@@ -249,7 +248,7 @@ def reproduce(
             )
         write_text(mark, json.dumps(marked) + "\n")
         began = time.monotonic()
-        of = whose["data"]
+        of: str | None = whose["data"]
         lab = Lab(out, chosen.settings, of, data_dir, device, quiet, shelf, protocol=way)
         try:
             entries = experiment.run(lab)
