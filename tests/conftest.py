@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 import zspace
 from tests.cuda import cuda as cuda
+from tests.cuda import without_float64 as without_float64
 from zspace.cli import main
 from zspace.core import LatentModel, Progress, Sampler
 from zspace.core.progress import NO_FIGURES

@@ -6,7 +6,8 @@ which hold their numbers on the CPU and compute there, but refuse what CUDA refu
 - an operation on tensors of both devices, except copies between them (`to`, `copy_`), CPU scalars
   of no dimension, and CPU indices of a tensor on CUDA (CUDA indices of a CPU tensor are refused);
 - a generator of the other device;
-- `numpy()`, and whatever else reads a tensor as an array.
+- `numpy()`, and whatever else reads a tensor as an array;
+- float64, in a test that says so by `without_float64`: as on Apple's MPS.
 
 CUDA's default generator is another one than the CPU's, with a state of its own.
 
@@ -34,6 +35,7 @@ from torch.utils import _device
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
+from zspace.functional import tensors
 from zspace.training import graphs
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -44,6 +46,9 @@ LISTED = {aten.cat, aten.stack}
 MIXED = (
     "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
 )
+
+FLOAT64 = (torch.float64, torch.complex128)
+NO_FLOAT64 = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support it"
 
 
 class OnCuda(Tensor):
@@ -63,6 +68,8 @@ class OnCuda(Tensor):
             device=CPU,  # for C++, since a CPU build of PyTorch has no engine for CUDA's gradients
             requires_grad=False,
         )
+        if held.dtype in FLOAT64 and CUDA.type in tensors.WITHOUT_FLOAT64:
+            raise TypeError(NO_FLOAT64)
         # the zeros of forward-mode gradients have no memory
         made.held = torch.zeros(held.shape, dtype=held.dtype) if held._is_zerotensor() else held
         return made
@@ -290,7 +297,9 @@ def parse_to(*args: Any, **kwargs: Any) -> Any:
 
 def to(self: Tensor, *args: Any, copy: bool = False, **kwargs: Any) -> Tensor:
     device, dtype, _, memory_format = parse_to(*args, **kwargs)
-    x = self if device is None else moved(self, device)
+    there = device is not None and device.type == "cuda"
+    x = plain_to(self, dtype) if there and dtype is not None else self  # float64 stays at home
+    x = x if device is None else moved(x, device)
     rest = {"dtype": dtype, "memory_format": memory_format, "copy": copy or None}
     rest = {k: v for k, v in rest.items() if v is not None}
     return plain_to(x, **rest) if rest else x
@@ -369,3 +378,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     # a module that is moved keeps its parameters, which become tensors of another kind
     patch(torch.__future__, get_swap_module_params_on_conversion=lambda: True)
     return CUDA
+
+
+@pytest.fixture
+def without_float64(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """The device, which has no float64 during the test."""
+    monkeypatch.setattr(tensors, "WITHOUT_FLOAT64", frozenset({cuda.type}))
+    return cuda

@@ -87,6 +87,18 @@ def test_too_little_time_is_refused_with_the_least(monkeypatch: pytest.MonkeyPat
         affordable(settings("two-stage-vae"), load("digits"), 2.9)
 
 
+def test_a_long_first_stage_is_paid_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300,000 iterations of 0.2 s, more than the plan that is measured has by itself."""
+    clocks = [Ticks(), Ticks()]
+    monkeypatch.setattr(execution, "_Clock", lambda _: clocks[-1])
+    asked = settings("two-stage-vae", first_iterations=300_000)
+    found = affordable(asked, load("digits"), 60_000 + 1000 * 0.05)
+    assert found == pytest.approx(301_000, abs=20)
+    clocks.pop()
+    with pytest.raises(InputError, match=r"too short .* expected are 60001 s or more"):
+        affordable(asked, load("digits"), 100)
+
+
 def test_a_run_keeps_the_number_of_iterations(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

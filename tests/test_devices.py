@@ -21,6 +21,7 @@ from tests.samplers.shared import made, two_clouds
 from tests.test_contract import FIRST
 from zspace import papers
 from zspace.core import Density
+from zspace.functional.tensors import doubled
 from zspace.generation import gallery, maps
 from zspace.recipes import RECIPES
 from zspace.recipes.catalogue import SAMPLERS
@@ -136,6 +137,16 @@ def test_what_is_allowed_and_lies_there(what: str) -> None:
     assert x.tolist() == back.tolist()
 
 
+def test_one_that_has_no_float64(without_float64: torch.device) -> None:
+    x = here(3)
+    for wide in (lambda: x.double(), lambda: torch.ones(3, dtype=torch.float64).to(x.device)):
+        with pytest.raises(TypeError, match="float64"):
+            wide()
+    assert torch.ones(3, dtype=torch.float64).to(x).dtype == torch.float32
+    assert doubled(x).device.type == "cpu"
+    assert torch.equal(doubled(x), x.cpu().double())
+
+
 def test_it_computes_what_the_cpu_computes(cuda: torch.device) -> None:
     """Networks, gradients, updates and forward-mode derivatives."""
 
@@ -231,7 +242,18 @@ def test_a_transform_sees_the_images(cuda: torch.device) -> None:
 def test_every_sampler(
     name: str, where: str, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fitted to codes on either device with labels on either, then used on CUDA."""
+    use_sampler(name, where, cuda, monkeypatch)
+
+
+@pytest.mark.parametrize("name", quickly(SAMPLERS, ("mixture", "convex")))
+def test_no_sampler_needs_float64(
+    name: str, without_float64: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_sampler(name, "cuda", without_float64, monkeypatch)
+
+
+def use_sampler(name: str, where: str, cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit a sampler to codes on either device with labels on either, then use it on CUDA."""
     monkeypatch.setattr(continuous_flow, "DENSITY_STEPS", 1)
     z, y = two_clouds(400)
     generator = torch.Generator(cuda)
@@ -328,6 +350,22 @@ QUICK_COMMANDS = ("sample", "decode", "train")
 @pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
 @pytest.mark.parametrize("what", quickly(COMMANDS, QUICK_COMMANDS))
 def test_every_command(
+    what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_command(what, on_cpu, cli, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_float64")
+@pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
+@pytest.mark.parametrize("what", ["evaluate", "diagnose", "novelty", "tune", "reproduce"])
+def test_no_command_needs_float64(
+    what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_command(what, on_cpu, cli, tmp_path, monkeypatch)
+
+
+def use_command(
     what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(papers.EXPERIMENTS, STEPS, trial_of(papers.find(STEPS)))

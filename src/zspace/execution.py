@@ -208,26 +208,28 @@ def affordable(
     if fabric.world_size > 1 or "iterations" not in config:
         raise InputError("--budget is for one process, and a recipe with --iterations")
     facts = facts_of(images)
+    # of a plan that leaves room for the second stage, however long the first is asked to be
+    laid = LAID + 2 * (config.get("first_iterations") or 0)
     with own_random(config["seed"], fabric.device):
-        plans = [plan_of({**config, "iterations": n}, facts) for n in (LAID, 2 * LAID)]
+        plans = [plan_of({**config, "iterations": n}, facts) for n in (laid, 2 * laid)]
     costs = _costs(plans[0], config, images, fabric, time.perf_counter, transform)
-    # the iterations of each stage are linear in those of all: first + growth * (share of LAID)
+    # the iterations of each stage are linear in those of all: first + growth * (share of laid)
     counts = [(s.iterations, t.iterations) for s, t in zip(*(p.stages for p in plans), strict=True)]
     growth = [then - first for first, then in counts]
 
     def needed(iterations: float) -> float:
         """The seconds that a training of so many iterations takes."""
-        more = iterations / LAID - 1
+        more = iterations / laid - 1
         return sum(
             cost * (first + more * g)
             for cost, g, (first, _) in zip(costs, growth, counts, strict=True)
         )
 
     least = max(
-        LAID * (1 + (LEAST - first) / g) for g, (first, _) in zip(growth, counts, strict=True) if g
+        laid * (1 + (LEAST - first) / g) for g, (first, _) in zip(growth, counts, strict=True) if g
     )
-    each = (needed(2 * LAID) - needed(LAID)) / LAID
-    iterations = int(LAID + (seconds - needed(LAID)) / each)
+    each = (needed(2 * laid) - needed(laid)) / laid
+    iterations = int(laid + (seconds - needed(laid)) / each)
     if iterations < least:
         raise InputError(
             f"--budget: {seconds:.3g} s are too short to train anything here: expected are "

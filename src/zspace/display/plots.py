@@ -156,15 +156,15 @@ def scatters(path: Path, sets: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: they hold NaN or infinite numbers.
     """
-    first = next(iter(sets.values())).double()
+    first = next(iter(sets.values())).cpu().double()
     centre = first.mean(0)
-    axes2 = np.linalg.svd((first - centre).cpu().numpy(), full_matrices=False)[2][:2].T
+    axes2 = np.linalg.svd((first - centre).numpy(), full_matrices=False)[2][:2].T
     fig, axes = figure(len(sets), 1, (4, 4))
     for axis, (name, x) in zip(axes.flat, sets.items(), strict=True):
-        points = (check_finite(x, name or "vectors").double() - centre).cpu().numpy() @ axes2
+        points = (check_finite(x, name or "vectors").cpu().double() - centre).numpy() @ axes2
         axis.scatter(points[:, 0], points[:, -1], s=2, linewidths=0)
         axis.set_title(name, fontsize=10)
-    low, high = _limits((first - centre).cpu().numpy() @ axes2)
+    low, high = _limits((first - centre).numpy() @ axes2)
     for axis in axes.flat:
         axis.set_xlim(low[0], high[0])
         axis.set_ylim(low[-1], high[-1])

@@ -19,6 +19,7 @@ from zspace.display import plots
 from zspace.errors import InputError
 from zspace.functional import as_float, check_finite, jacobian_log_determinant, of_stored
 from zspace.functional.sheets import PAPER
+from zspace.functional.tensors import doubled
 from zspace.generation.fit import read_sampler, refit_sampler
 from zspace.metrics import Figure, jackknife
 from zspace.nets.layers import fused
@@ -240,7 +241,7 @@ def error_variance(model: LatentModel, x: Tensor) -> float:
     )
     # a perfect reconstruction would have an infinite density
     check_finite(errors, "reconstruction errors")
-    return max(float(errors.double().mean()), PERFECT)
+    return max(float(doubled(errors).mean()), PERFECT)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zspace.errors import InputError
+from zspace.functional.tensors import doubled
 
 
 def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,7 +23,7 @@ def whitening(z: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: the codes span fewer than D dimensions.
     """
-    z = z.double()
+    z = doubled(z)
     values, vectors = torch.linalg.eigh(z.T.cov().reshape(z.shape[1], z.shape[1]))
     if not float(values[0]) > 1e-10 * float(values[-1]):
         flat = int((values <= 1e-10 * values[-1]).sum())
@@ -39,7 +40,7 @@ def whitened(z: Tensor) -> Tensor:
         InputError: the codes span fewer than D dimensions.
     """
     mean, matrix = whitening(z)
-    return (z.double() - mean) @ matrix
+    return (doubled(z) - mean) @ matrix
 
 
 def great_circle(a: Tensor, b: Tensor, steps: int) -> Tensor:
@@ -115,7 +116,6 @@ def jacobian_log_determinant(
     jacobian = columns.movedim(0, 1)
     if not bool(torch.isfinite(jacobian).all()):
         raise InputError("the decoder's derivatives are NaN or infinite about some of the codes")
-    # on the CPU, since not every device supports float64, which the product needs as much
     jacobian = jacobian.cpu().double()
     values = torch.linalg.eigvalsh(jacobian @ jacobian.mT)
     largest = values[:, -1:]

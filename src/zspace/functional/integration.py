@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from zspace.functional import tensors
+
 Solver = Literal["heun", "adaptive"]
 """The names of the solvers."""
 
@@ -46,8 +48,14 @@ def integral(
         from torchdiffeq import odeint
 
         times = torch.tensor([start, end]).to(x)
+        narrow = {"dtype": x.dtype} if x.device.type in tensors.WITHOUT_FLOAT64 else None
         path: Any = odeint(
-            lambda t, x: rates(x, t.view(1, 1)), x, times, rtol=TOLERANCE, atol=TOLERANCE
+            lambda t, x: rates(x, t.view(1, 1)),
+            x,
+            times,
+            rtol=TOLERANCE,
+            atol=TOLERANCE,
+            options=narrow,  # times are in float64 otherwise
         )
         return path[-1]
     angles = torch.linspace(start, end, steps + 1, dtype=torch.float64) * math.pi / 2

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
 from zspace.errors import InputError
-from zspace.functional.tensors import exact, full_precision
+from zspace.functional.tensors import doubled, exact, full_precision
 
 DISTANCES = 1 << 21
 """The number of distances held at a time: 8 MiB in single precision, near a CPU's cache."""
@@ -115,8 +115,8 @@ def _kernel_moments(
             "their mean: expected a number above 0 that is not so small"
         )
     if z.dtype == torch.float32 and spread > SINGLE * h**2:
-        found = _kernel_moments(z.double(), centres.double(), h, leave_one_out, moments)
-        return found[0].float(), found[1].float(), found[2].float()
+        found = _kernel_moments(doubled(z), doubled(centres), h, leave_one_out, moments)
+        return found[0].to(z), found[1].to(z), found[2].to(z)
     held = torch.cat([points, norms[:, None]], 1)
     count = len(points) - leave_one_out
     constant = 0.5 * z.shape[1] * math.log(2 * math.pi * h**2) + math.log(count)
@@ -180,15 +180,16 @@ def kernel_entropy_slopes(z: Tensor, bandwidth: float) -> tuple[float, float, fl
     Reference: Saha et al., GEN, supplement, Eq. 4; the root of the first derivative is the fixed
     point of its Eq. 5.
     """
-    x = (z.double() - z.double().mean(0)) / bandwidth
+    x = doubled(z)
+    x = (x - x.mean(0)) / bandwidth
     norms = x.square().sum(1, keepdim=True) / 2
     if 2 * float(norms.mean()) <= SINGLE:
         x, norms = x.float(), norms.float()
     ones = torch.ones_like(norms)
     # the product of a row and another is -q / 2
     left, right = torch.cat([x, -norms, ones], 1), torch.cat([x, ones, -norms], 1)
-    sums = z.new_zeros(3, len(z), dtype=torch.float64)
-    with exact(z):
+    sums = x.new_zeros(3, len(x), dtype=torch.float64)
+    with exact(x):
         for i, block in enumerate(left.split(TILE)):
             rows = slice(i * TILE, i * TILE + len(block))
             for j, other in enumerate(right.split(TILE)[i:], i):
@@ -207,7 +208,7 @@ def kernel_entropy_slopes(z: Tensor, bandwidth: float) -> tuple[float, float, fl
         far = (logs < math.log(len(z)) - 0.75 * FAINT).nonzero()[:, 0]
         for rows in far.split(max(1, DISTANCES // len(z))):
             halves = left[rows] @ right.T
-            own = torch.arange(len(rows), device=z.device), rows
+            own = torch.arange(len(rows), device=x.device), rows
             halves[own] = -torch.inf
             top = halves.max(1, keepdim=True).values
             kernels = (halves - top).exp()
@@ -292,8 +293,8 @@ def kernel_jsd_slope(
     for codes, sign in ((z, 1), (target, -1)):
         logs, _, squares = _kernel_moments(codes, centres, bandwidth)
         share = torch.sigmoid(sign * (log_target(codes) - logs))
-        a += sign * float((share * squares).double().mean())
-        b += sign * float(share.double().mean())
+        a += sign * float(doubled(share * squares).mean())
+        b += sign * float(doubled(share).mean())
     dim = z.shape[1]
     ratio = a / (dim * b) if b else math.nan
     slope = (a / bandwidth**2 - dim * b) / (2 * bandwidth)

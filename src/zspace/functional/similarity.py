@@ -38,15 +38,15 @@ def structural_similarity(x: Tensor, y: Tensor, window: int = 11, deviation: flo
             f"SSIM's window must be odd and have no more pixels than the image's {height}x{width} "
             f"sides, not {window} (--ssim-window)"
         )
-    # convolving with the window is multiplying by a banded matrix on either side
-    rows, columns = (_band(side, window, deviation, x.device) for side in (height, width))
 
     def blur(image: Tensor) -> Tensor:
         return rows @ image @ columns.mT
 
     with exact(x):
         x, y = full_precision(x), full_precision(y)
-        rows, columns = rows.to(x), columns.to(x)
+        # convolving with the window is multiplying by a banded matrix on either side
+        own = window, deviation, x.dtype, x.device
+        rows, columns = _band(height, *own), _band(width, *own)
         mean_x, mean_y = blur(x), blur(y)
         xx, yy, xy = mean_x.square(), mean_y.square(), mean_x * mean_y
         deviations = blur(x.square()) - xx + blur(y.square()) - yy + 0.03**2
@@ -64,9 +64,11 @@ def similarity_window(shape: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=32)
-def _band(side: int, window: int, deviation: float, device: torch.device) -> Tensor:
-    """A matrix (side - window + 1, side), float64: row i holds the window at position i."""
+def _band(
+    side: int, window: int, deviation: float, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """A matrix (side - window + 1, side): row i holds the window at position i."""
     places = torch.arange(side - window + 1, dtype=torch.float64)[:, None]
     offset = torch.arange(side) - places - window // 2
     weights = torch.exp(-0.5 * (offset / deviation).square()) * (offset.abs() <= window // 2)
-    return (weights / weights.sum(1, keepdim=True)).to(device)
+    return (weights / weights.sum(1, keepdim=True)).to(dtype).to(device)

@@ -67,6 +67,20 @@ def all_random(seed: int) -> Generator[None]:
         np.random.set_state(numpy)
 
 
+WITHOUT_FLOAT64 = frozenset({"mps"})
+"""The types of devices that have no float64."""
+
+
+def where_exact(x: Tensor) -> Tensor:
+    """x where its numbers can be float64: itself, or on the CPU if its device has no float64."""
+    return x.cpu() if x.device.type in WITHOUT_FLOAT64 else x
+
+
+def doubled(x: Tensor) -> Tensor:
+    """x as float64: where it lies, or on the CPU if its device has no float64."""
+    return where_exact(x).double()
+
+
 def as_float(x: Tensor) -> Tensor:
     """Stored data as networks take them: uint8 as float32 in [0, 1], other types unchanged.
 

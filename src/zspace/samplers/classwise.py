@@ -11,7 +11,7 @@ from torch import Tensor
 from zspace.core import Progress, Sampler
 from zspace.errors import InputError
 from zspace.functional import blockwise
-from zspace.functional.tensors import rows_at_once
+from zspace.functional.tensors import doubled, rows_at_once
 from zspace.options import About
 from zspace.samplers.normal import check_codes, highest_label, learned_label
 
@@ -92,7 +92,7 @@ class Classwise(Sampler, ABC):
                 f"theta has {len(self.theta)} rows, the data have {len(self.counts)} classes: give "
                 "a row for each"
             )
-        own = [z[y == label].double() for label in range(len(self.counts))]
+        own = [doubled(z[y == label]) for label in range(len(self.counts))]
         empty = torch.zeros_like(z[0])
         self.mean = torch.stack([o.mean(0).to(z) if len(o) else empty for o in own])
         self.deviation = torch.stack(

@@ -13,6 +13,7 @@ from torch import Tensor
 from zspace.core import SILENT, Density, Progress
 from zspace.errors import InputError
 from zspace.functional import kernel_entropy_slopes, kernel_jsd_slope, kernel_log_density, stream
+from zspace.functional.tensors import doubled
 from zspace.options import About
 from zspace.samplers.normal import Normal, check_codes, moments, no_labels, normal_cdf
 
@@ -137,7 +138,7 @@ def likeliest_bandwidth(z: Tensor) -> float:
             have wrong shapes or values.
     """
     check_codes(z)
-    scale = float(z.double().std(0).square().mean().sqrt())
+    scale = float(doubled(z).std(0).square().mean().sqrt())
     if not scale > 0:
         raise InputError("the codes are all the same: they have no density")
     low, high = math.log(1e-4 * scale), math.log(2 * scale)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zspace.core import Batches, Density, Method, Progress, Sampler
 from zspace.functional import stream
-from zspace.functional.tensors import own_random
+from zspace.functional.tensors import doubled, own_random
 from zspace.options import About
 from zspace.samplers.normal import RIDGE, check_codes, scales_of
 from zspace.training import Precision, fit, make_fabric
@@ -82,9 +82,10 @@ class Learned(Sampler, Method, Generic[Inner], ABC):
         It also stores the mean and the deviation.
         """
         check_codes(z)
-        mean = z.double().mean(0)
+        wide = doubled(z)
+        mean = wide.mean(0)
         self.mean.copy_(mean)
-        variance = z.double().var(0, correction=0)
+        variance = wide.var(0, correction=0)
         # a dimension in which all codes agree keeps a small deviation
         self.deviation.copy_((variance + RIDGE * scales_of(variance, mean)).sqrt())
         return (z.to(self.mean) - self.mean) / self.deviation, y

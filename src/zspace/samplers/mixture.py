@@ -11,7 +11,7 @@ from torch import Tensor
 from zspace.core import SILENT, Density, Progress
 from zspace.errors import InputError
 from zspace.functional import blockwise, stream
-from zspace.functional.tensors import rows_at_once
+from zspace.functional.tensors import doubled, rows_at_once, where_exact
 from zspace.options import About
 from zspace.samplers.em import fitted
 from zspace.samplers.normal import check_codes, no_labels, normal_cdf
@@ -92,7 +92,7 @@ class Mixture(Density):
                 f"a mixture of {count} means of {dim} dimensions needs as many weights, not "
                 f"{tuple(weights.shape)}, and covariances, not {tuple(covariances.shape)}"
             )
-        factors, failed = torch.linalg.cholesky_ex(covariances.double())
+        factors, failed = torch.linalg.cholesky_ex(doubled(covariances))
         symmetric = torch.allclose(covariances, covariances.mT)
         if bool(failed.any()) or not symmetric or not bool(torch.isfinite(means).all()):
             raise InputError(
@@ -162,12 +162,12 @@ class Mixture(Density):
             InputError: there are fewer codes than components, or the codes can't be used.
         """
         check_codes(z)
+        codes = where_exact(z)
         asked = self.components
         if isinstance(asked, str):
-            asked = best_count(z, seed=self.seed, progress=progress)
+            asked = best_count(codes, seed=self.seed, progress=progress)
         if len(z) < asked:
             raise InputError(f"{len(z)} codes are fewer than the mixture's {asked} components")
-        codes = z.cpu() if z.device.type == "mps" else z  # which has no float64
         found = fitted(codes, asked, seed=self.seed, progress=progress.about("fitting mixture"))
         count = len(found.weights)
         if count < asked:

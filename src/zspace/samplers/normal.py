@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal
 
 from zspace.core import Density, Progress, Sampler
 from zspace.errors import InputError
-from zspace.functional.tensors import all_finite, rows_at_once
+from zspace.functional.tensors import all_finite, rows_at_once, where_exact
 
 RIDGE = 1e-6
 """The share of each variance that is added to it, since codes may span a subspace."""
@@ -82,8 +82,8 @@ def scaled_moments(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     The scales are what `scales_of` gives; Raises are those of `moments`.
     """
     check_codes(z)
-    blocks = z.split(rows_at_once(z.shape[1]))
-    mean = z.new_zeros(z.shape[1], dtype=torch.float64)
+    blocks = where_exact(z).split(rows_at_once(z.shape[1]))
+    mean = torch.zeros_like(blocks[0][0], dtype=torch.float64)
     for block in blocks:
         mean += block.double().sum(0) / len(z)
     covariance = torch.zeros_like(mean).diag()

@@ -25,18 +25,18 @@ def find_device(name: str = "auto") -> torch.device:
     """The device of a given name.
 
     Args:
-        name: "cpu", "cuda" or "mps"; "auto" takes an accelerator if there is one.
+        name: "cpu", "cuda" or "mps"; "auto" takes CUDA if it is there, else the CPU.
 
     Raises:
         InputError: the name is unknown, or the machine has no such device.
     """
     there = {
+        "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
-        "cpu": True,
     }
     if name == "auto":
-        name = next(device for device, available in there.items() if available)
+        name = "cuda" if there["cuda"] else "cpu"
     if name not in there:
         raise InputError(f"--device must be one of auto, cpu, cuda, mps, not '{name}'")
     if not there[name]:

@@ -90,7 +90,7 @@ class Objective:
     def right(self, x: Tensor, label: int) -> Tensor:
         """Whether the classifier assigns images to the label: (S,) of 0 and 1."""
         found = of_stored(self.judge, x, self.noise.device).argmax(1)
-        return (found == label).double().cpu()
+        return (found == label).cpu().double()
 
     def score(
         self, theta: Tensor, average: int, group: Sequence[int], bound: float = math.inf

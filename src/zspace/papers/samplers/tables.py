@@ -66,16 +66,14 @@ def samplers(lab: Lab) -> list[Entry]:
         blurred = held.features(again)
         found: dict[str, dict[str, Figure]] = {}
         own = [] if held.model.prior is None else [OWN]
-        if TUNED in lab.settings["samplers"]:
-            tune(held.run.folder, "medium2", **lab.settings["tuning"], **lab.where(held.run))
         for name in [*own, *lab.settings["samplers"]]:
             sheet = lab.picture(re.sub(r"\W+", "-", f"{decoder} {name}".lower()))
+            keys = [f"{decoder}: {name}, {k}{how}, {judge}" for k in range(seeds)]
+            if name == TUNED and not cells.held.keys() >= set(keys):
+                tune(held.run.folder, "medium2", **lab.settings["tuning"], **lab.where(held.run))
             each = [
-                cells.of(
-                    f"{decoder}: {name}, {k}{how}, {judge}",
-                    partial(cell, lab, held, blurred, z, y, name, k, precision, sheet),
-                )
-                for k in range(seeds)
+                cells.of(key, partial(cell, lab, held, blurred, z, y, name, k, precision, sheet))
+                for k, key in enumerate(keys)
             ]
             found[name] = {c: over_seeds([row[c] for row in each]) for c in each[0]}
             if name == OWN:
