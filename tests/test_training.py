@@ -170,7 +170,13 @@ def test_a_run_killed_at_random_times_ends_bit_for_bit(tmp_path: Path) -> None:
     # a server that has imported everything forks them: else most of their time goes into that
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(
-        ["tests.test_training", "zspace.api", "lightning_fabric", "matplotlib.pyplot"]
+        [
+            "tests.test_training",
+            "zspace.api",
+            "lightning_fabric",
+            "matplotlib.pyplot",
+            "sklearn.datasets",
+        ]
     )
     train = [
         "train",

@@ -29,7 +29,7 @@ def test_the_list_names_every_experiment(cli: Cli) -> None:
         assert table["data"] is None or papers.TITLES[table["data"]] in said
     assert ran["lsrgan/table2"] == "small, on Fashion-MNIST and the digits"
     assert ran["categorical/fig1"] == "small, on MNIST, Fashion-MNIST and CIFAR-10"
-    assert ran["all/colour-samplers"] == "small, on CelebA"
+    assert ran["all/colour-samplers"] == "small, on CIFAR-10 and CelebA"
     assert ran["flexae/fig2"] == "paper"
     with pytest.raises(InputError, match="unknown experiment"):
         papers.find("flexae")

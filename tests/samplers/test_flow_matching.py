@@ -16,6 +16,7 @@ from tests.samplers.shared import two_clouds
 from zspace.core import Density
 from zspace.errors import InputError
 from zspace.functional import integral
+from zspace.nets.velocity import Velocity
 from zspace.papers.samplers.densities import against_truth, mixtures
 from zspace.recipes import catalogue
 from zspace.samplers import FlowMatching, Normal
@@ -233,6 +234,17 @@ def test_a_class_without_images_is_refused(labelled: FlowMatching) -> None:
     assert flow.sample(3, 2).shape == (3, 2)
     with pytest.raises(InputError, match="the data have no labels"):
         FlowMatching(2, classes=2).batches(z)
+
+
+@pytest.mark.parametrize(
+    ("dim", "width", "units"), [(20, None, 256), (300, None, 300), (300, 64, 64)]
+)
+def test_units_are_no_fewer_than_the_numbers_of_a_code(
+    dim: int, width: int | None, units: int
+) -> None:
+    flow = FlowMatching(dim, width=width)
+    assert isinstance(flow.velocity, Velocity)
+    assert flow.velocity.enter.weight.shape == (units, dim)
 
 
 def test_networks_are_made_where_the_sampler_is() -> None:

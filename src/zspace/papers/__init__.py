@@ -46,7 +46,7 @@ _ON_PAGES = {
     ),
     "cifar10": (
         "flexae/fig8 flexae/fig16 flexae/fig17 regene/fig8 regene/collage lsrgan/fig3 lsrgan/fig9 "
-        "categorical/fig1"
+        "categorical/fig1 all/colour-samplers"
     ),
     "celeba": (
         "flexae/fig9 flexae/fig11 flexae/fig12 flexae/fig13 flexae/fig18 flexae/fig19 gen/fig2 "

@@ -101,7 +101,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         width: Annotated[
             int | None,
             About(
-                "units of a residual block, or channels of a U-Net (unset: 256, or 48 for maps)",
+                "units of a residual block, or channels of a U-Net (unset: 256, or as many as a code "
+                "has numbers where these are more; 48 for maps)",
                 least=1,
                 most=1e5,
             ),
@@ -164,7 +165,7 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         self.unset = iterations is None
         self.shape = map_shape(code_shape)
         maps = self.shape is not None
-        self.width, self.blocks = width or (48 if maps else 256), blocks or (2 if maps else 3)
+        self.width, self.blocks = width or (48 if maps else None), blocks or (2 if maps else 3)
         self.rate = learning_rate or (1e-3 if maps else 3e-3)
         self.noise, self.pairing = noise, pairing
         self.steps, self.guidance = steps or (24 if maps else 8), guidance
@@ -182,11 +183,13 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
     def _know(self, labels: int) -> None:
         """Make the networks, which know so many labels."""
         dim = len(self.mean)
+        # fewer units than numbers could not even carry a normal's covariance (docs/design.md)
+        width = self.width or max(256, dim)
         with seeded(self.seed):
             self.velocity: VelocityField = (
-                Velocity(dim, self.width, self.blocks, labels)
+                Velocity(dim, width, self.blocks, labels)
                 if self.shape is None
-                else MapVelocity(self.shape, self.width, self.blocks, labels)
+                else MapVelocity(self.shape, width, self.blocks, labels)
             )
         self.inner = ContinuousFlow(
             AveragedModel(self.velocity),
