@@ -101,8 +101,8 @@ class FlowMatching(LearnedDensity[ContinuousFlow]):
         width: Annotated[
             int | None,
             About(
-                "units of a residual block, or channels of a U-Net (unset: 256, or as many as a code "
-                "has numbers where these are more; 48 for maps)",
+                "units of a residual block, or channels of a U-Net (unset: 256, or as many as a "
+                "code has numbers where these are more; 48 for maps)",
                 least=1,
                 most=1e5,
             ),
