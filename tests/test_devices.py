@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.samplers.shared import made, two_clouds
 from tests.test_contract import FIRST
 from zspace import papers
 from zspace.core import Density
+from zspace.functional import integral
 from zspace.functional.tensors import doubled
 from zspace.generation import gallery, maps
 from zspace.recipes import RECIPES
@@ -252,6 +254,13 @@ def test_no_sampler_needs_float64(
     use_sampler(name, "cuda", without_float64, monkeypatch)
 
 
+def test_the_adaptive_solver_needs_no_float64(without_float64: torch.device) -> None:
+    x = torch.rand(4, 2, device=without_float64)
+    end = integral(lambda x, t: -x, x, 0, 1, 1, "adaptive")
+    assert isinstance(end, OnCuda)
+    torch.testing.assert_close(end.cpu(), x.cpu() * math.exp(-1), rtol=1e-4, atol=1e-4)
+
+
 def use_sampler(name: str, where: str, cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit a sampler to codes on either device with labels on either, then use it on CUDA."""
     monkeypatch.setattr(continuous_flow, "DENSITY_STEPS", 1)
@@ -358,7 +367,7 @@ def test_every_command(
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_float64")
 @pytest.mark.filterwarnings("ignore::zspace.metrics.BiasWarning")
-@pytest.mark.parametrize("what", ["evaluate", "diagnose", "novelty", "tune", "reproduce"])
+@pytest.mark.parametrize("what", ["evaluate", "diagnose", "novelty", "tune"])
 def test_no_command_needs_float64(
     what: str, on_cpu: dict[str, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
