@@ -208,8 +208,8 @@ def affordable(
     if fabric.world_size > 1 or "iterations" not in config:
         raise InputError("--budget is for one process, and a recipe with --iterations")
     facts = facts_of(images)
-    # of a plan that leaves room for the second stage, however long the first is asked to be
-    laid = LAID + 2 * (config.get("first_iterations") or 0)
+    # a plan that leaves a second stage LAID iterations, however long the first is asked to be
+    laid = LAID + (config.get("first_iterations") or 0)
     with own_random(config["seed"], fabric.device):
         plans = [plan_of({**config, "iterations": n}, facts) for n in (laid, 2 * laid)]
     costs = _costs(plans[0], config, images, fabric, time.perf_counter, transform)

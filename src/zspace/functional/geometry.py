@@ -39,8 +39,9 @@ def whitened(z: Tensor) -> Tensor:
     Raises:
         InputError: the codes span fewer than D dimensions.
     """
+    z = doubled(z)
     mean, matrix = whitening(z)
-    return (doubled(z) - mean) @ matrix
+    return (z - mean) @ matrix
 
 
 def great_circle(a: Tensor, b: Tensor, steps: int) -> Tensor:
