@@ -42,7 +42,7 @@ _ON_PAGES = {
         "all/samplers all/conditional"
     ),
     "fashion-mnist": (
-        "lsrgan/fig1 lsrgan/fig2 lsrgan/fig3 lsrgan/fig9 categorical/fig1 all/samplers"
+        "flexae/fig7 lsrgan/fig1 lsrgan/fig2 lsrgan/fig3 lsrgan/fig9 categorical/fig1 all/samplers"
     ),
     "cifar10": (
         "flexae/fig8 flexae/fig16 flexae/fig17 regene/fig8 regene/collage lsrgan/fig3 lsrgan/fig9 "
