@@ -27,7 +27,7 @@ def test_the_list_names_every_experiment(cli: Cli) -> None:
         said = ran[table["experiment"]]
         assert table["scale"] in said
         assert table["data"] is None or papers.TITLES[table["data"]] in said
-    assert ran["lsrgan/table2"] == "small, on Fashion-MNIST and the digits"
+    assert ran["lsrgan/table2"] == "small, on Fashion-MNIST, CIFAR-10 and the digits"
     assert ran["categorical/fig1"] == "small, on MNIST, Fashion-MNIST and CIFAR-10"
     assert ran["all/colour-samplers"] == "small, on CIFAR-10 and CelebA"
     assert ran["flexae/fig2"] == "paper"
